@@ -1,2 +1,55 @@
-//! Tasks.
-fn main() {}
+//! `cargo xtask`: every task of the repository, each doing its own set-up, so that a fresh machine needs Rust, Node and git alone.
+//!
+//! A task prints what it runs as a line that can be run by hand. This file only reads the command line; each task has its file.
+
+mod consumer;
+mod demo;
+mod process;
+mod programs;
+mod readme;
+mod repo;
+mod setup;
+mod size;
+mod steps;
+mod tally;
+mod test;
+mod wasm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The tasks of the Weftline repository", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything, start the relay and the web app, print the address; Ctrl-C stops both
+    Demo(demo::Options),
+    /// Run every check and test, with the time each step took and a closing summary
+    Test(test::Options),
+    /// Build the npm package: bindings, optimised module, TypeScript
+    Wasm,
+    /// Measure what a minimal app downloads, and fail above the budget
+    Size,
+    /// Install what the other tasks need and this machine lacks
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().task {
+        Task::Demo(options) => demo::demo(&options),
+        Task::Test(options) => test::test(&options),
+        Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
+        Task::Size => size::size().map(|()| ExitCode::SUCCESS),
+        Task::Setup => setup::everything().map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

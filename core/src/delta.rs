@@ -1,0 +1,102 @@
+//! Deltas: what one transaction did.
+//!
+//! A [`Delta`] is always in step with its canonical bytes: it is made either by [`Delta::seal`], which encodes, or by
+//! [`Delta::decode`], which decodes. The chain tag is computed from those bytes.
+//!
+//! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 a delta never removes its own dot nor adds below what it removes.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::clock::{Dot, DotRuns, Hlc, Tag};
+use crate::codec::{self, DecodeError};
+use crate::replica_id::ReplicaId;
+use crate::sequence::BunchRecord;
+use crate::store::Entry;
+
+/// The content of a delta.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeltaParts {
+    /// Who wrote it.
+    pub replica: ReplicaId,
+    /// Its first dot.
+    pub first_seq: u64,
+    /// How many dots it takes, at least one. Some may have nothing bound to them.
+    pub dots: u64,
+    /// The heads its writer had seen: it is ready where these are covered.
+    pub deps: Vec<Dot>,
+    /// When it was written, to break ties.
+    pub hlc: Hlc,
+    /// The bunches of positions it creates, in the order of their ids.
+    pub bunches: Vec<BunchRecord>,
+    /// What it adds, ascending by sequence number; the dots are the writer's own.
+    pub adds: Vec<(u64, Entry)>,
+    /// For running totals in `adds` that overwrite one: (its seq, plus before, minus before), ascending by seq.
+    pub totals_before: Vec<(u64, u64, u64)>,
+    /// The observed dots it removes.
+    pub removes: DotRuns,
+}
+
+impl DeltaParts {
+    /// The last dot, which names the delta.
+    pub fn last_seq(&self) -> u64 {
+        self.first_seq + self.dots - 1
+    }
+}
+
+/// What one transaction did: its content, its canonical bytes, and its place in its writer's chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    parts: DeltaParts,
+    bytes: Arc<[u8]>,
+    prev_tag: Tag,
+    tag: Tag,
+}
+
+impl Delta {
+    /// Encodes `parts` as the continuation of a chain that stands at `prev_tag`.
+    pub fn seal(parts: DeltaParts, prev_tag: Tag) -> Self {
+        let bytes: Arc<[u8]> = codec::encode_delta(&parts).into();
+        let tag = prev_tag.extend(&bytes);
+        Self { parts, bytes, prev_tag, tag }
+    }
+
+    /// Reads canonical bytes. Costs O(bytes).
+    ///
+    /// # Errors
+    /// When the bytes are not the canonical encoding of a valid delta.
+    pub fn decode(bytes: &[u8], prev_tag: Tag) -> Result<Self, DecodeError> {
+        let parts = codec::decode_delta(bytes)?;
+        Ok(Self { parts, tag: prev_tag.extend(bytes), bytes: bytes.into(), prev_tag })
+    }
+
+    /// The content.
+    pub fn parts(&self) -> &DeltaParts {
+        &self.parts
+    }
+
+    /// The canonical bytes: what is stored, sent and hashed.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Who wrote it.
+    pub fn replica(&self) -> ReplicaId {
+        self.parts.replica
+    }
+
+    /// The dot that names it: its last one.
+    pub fn dot(&self) -> Dot {
+        Dot::new(self.parts.replica, self.parts.last_seq())
+    }
+
+    /// The writer's chain tag before this delta.
+    pub fn prev_tag(&self) -> Tag {
+        self.prev_tag
+    }
+
+    /// The writer's chain tag after this delta.
+    pub fn tag(&self) -> Tag {
+        self.tag
+    }
+}

@@ -1,0 +1,204 @@
+//! Where a relay keeps documents: one trait, several engines, one contract.
+//!
+//! To the store a document is a *log* of opaque rows at positions 1, 2, 3, …, at most one *snapshot* that stands for every row up to a
+//! position, and the list of *epochs* in which the log grew. The last position is the *head*; the position of the snapshot is the *floor*:
+//! rows at or below it are gone. The store never looks into a row; what a row means is the business of [`crate::room`].
+//!
+//! Every store is opened with an epoch, a random number that the caller draws once per start of the relay. A document's list of epochs is
+//! extended by it no later than the first recovery or append of that start, durably, before the call returns. A document of which nothing
+//! is stored yet gets its epoch with its first row, so that merely asking for a name creates nothing.
+//!
+//! Rules: ACK-1 an append resolves only when its rows are on stable storage. CUR-1 the list of epochs tells which cursors still mean
+//! something. Calls on one document take effect in the order in which they were made, whether or not their futures are polled; a
+//! recovery sees everything that was called for before it.
+//! Not here: when to take a snapshot, and who may read; those are the room's and the session's.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+#[cfg(test)]
+mod contract;
+mod memory;
+mod sqlite;
+
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
+
+/// A place in a document's log: the first row is at 1, and 0 is before everything.
+pub type Position = u64;
+
+/// How many epochs are remembered per document. Cursors from older starts of the relay fall back to a costlier catch-up, nothing more.
+pub const MAX_EPOCHS: usize = 64;
+
+/// One start of the relay, as the document's log remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    /// The random number drawn at that start.
+    pub id: u64,
+    /// The first position that can belong to it. It ends before the first position of the next epoch, or at the head.
+    pub first_position: Position,
+}
+
+/// What stands for every row up to a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last position it covers.
+    pub upto: Position,
+    /// Opaque to the store.
+    pub bytes: Bytes,
+}
+
+/// Everything that is stored of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Stands for the rows that are no longer in `rows`.
+    pub snapshot: Option<Snapshot>,
+    /// The rows above the snapshot, with contiguous positions.
+    pub rows: Vec<(Position, Bytes)>,
+    /// The position of the last row, 0 in an empty document.
+    pub head: Position,
+    /// Oldest first; the last is always the epoch the store was opened with.
+    pub epochs: Vec<Epoch>,
+}
+
+/// A piece of a document's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tail {
+    /// Rows with contiguous positions, the first right after the position asked for; none only when there are none.
+    Rows(Vec<(Position, Bytes)>),
+    /// The position asked for is below the floor: the rows after it are partly gone, only the snapshot still covers them.
+    Trimmed {
+        /// The oldest position from which the log can still be read.
+        floor: Position,
+    },
+}
+
+/// A document as [`Store::documents`] lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The position of its last row.
+    pub head: Position,
+    /// The position its snapshot covers, 0 without one.
+    pub floor: Position,
+    /// Bytes of the rows in the log.
+    pub log_bytes: u64,
+    /// Bytes of the snapshot.
+    pub snapshot_bytes: u64,
+}
+
+/// What went wrong in a store. Cloned to everybody who waited for the same commit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The caller's idea of the head is not ours: it must recover the document and look again.
+    #[error("document {document:?}: rows appended at {found}, the next position is {expected}")]
+    OutOfOrder {
+        /// The document.
+        document: Arc<str>,
+        /// Where the next row belongs.
+        expected: Position,
+        /// Where the caller wanted it.
+        found: Position,
+    },
+    /// A snapshot can only cover rows that are in the log.
+    #[error("document {document:?}: a snapshot upto {upto} is outside of the log, which reaches from {floor} to {head}")]
+    SnapshotOutside {
+        /// The document.
+        document: Arc<str>,
+        /// What the snapshot claims to cover.
+        upto: Position,
+        /// The oldest position a new snapshot may have.
+        floor: Position,
+        /// The newest one.
+        head: Position,
+    },
+    /// The disk is full. Nothing was written; appends succeed again once there is space.
+    #[error("{file}: no space left")]
+    Full {
+        /// The database.
+        file: Arc<str>,
+    },
+    /// Reading or writing failed. Nothing is known to be written.
+    #[error("{file}: {detail}")]
+    Io {
+        /// The database.
+        file: Arc<str>,
+        /// The engine's words.
+        detail: Arc<str>,
+    },
+    /// What was read is not what was once written.
+    #[error("{file}: damaged: {detail}")]
+    Corrupt {
+        /// The database.
+        file: Arc<str>,
+        /// What does not fit.
+        detail: Arc<str>,
+    },
+    /// Another process serves from this database.
+    #[error("{file}: in use by another relay")]
+    Locked {
+        /// The database.
+        file: Arc<str>,
+    },
+    /// The file is a database, but not one of ours.
+    #[error("{file}: not a store of this relay")]
+    Foreign {
+        /// The database.
+        file: Arc<str>,
+    },
+    /// The store was written by a newer relay.
+    #[error("{file}: format version {found}, this relay knows {known}")]
+    Version {
+        /// The database.
+        file: Arc<str>,
+        /// The version found.
+        found: i64,
+        /// The newest version this relay reads.
+        known: i64,
+    },
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// The answer to a call, to be awaited. Dropping it does not undo the call.
+pub type Pending<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// An engine that keeps documents. See the [module](self) for what all of them promise.
+pub trait Store: Send + Sync + 'static {
+    /// Everything that is stored of a document, after everything called for before.
+    fn recover(&self, document: &str) -> Pending<Recovered>;
+
+    /// Appends rows at `first_position`, which must be the position after the head. Resolves when they are on stable storage.
+    fn append(&self, document: &str, first_position: Position, rows: Vec<Bytes>) -> Pending<()>;
+
+    /// Replaces every row up to `upto` and every older snapshot by this one, at once.
+    fn snapshot(&self, document: &str, upto: Position, bytes: Bytes) -> Pending<()>;
+
+    /// The rows after a position, at most `max_bytes` of them but at least one if there is one. Sees only what is committed.
+    fn read(&self, document: &str, after: Position, max_bytes: usize) -> Pending<Tail>;
+
+    /// All documents, by name.
+    fn documents(&self) -> Pending<Vec<DocumentInfo>>;
+
+    /// Forgets a document; says whether there was one.
+    fn delete(&self, document: &str) -> Pending<bool>;
+
+    /// Writes what is still waiting and lets go of files. Later calls fail with [`StoreError::Closed`].
+    fn close(&self) -> Pending<()>;
+}
+
+/// Extends a list of epochs by the running one, unless it is there already, and forgets the oldest.
+fn extend_epochs(epochs: &mut Vec<Epoch>, id: u64, head: Position) -> bool {
+    if epochs.last().is_some_and(|last| last.id == id) {
+        return false;
+    }
+    epochs.push(Epoch { id, first_position: head + 1 });
+    let surplus = epochs.len().saturating_sub(MAX_EPOCHS);
+    epochs.drain(..surplus);
+    true
+}
