@@ -1,5 +1,31 @@
 //! Positions of lists and text: immutable, kept apart from the values, so that what is deleted leaves nothing behind.
+//!
+//! A value sits at a [`Position`]: a *bunch* and a signed index. A bunch is named by the dot of its first value and hangs
+//! on one side of another position, so positions form a forest under one root; [`Forest`] holds one document's. The order
+//! is a pure function of two ancestor chains (`order`), a new value's place follows from its two visible neighbours
+//! (`place`), and [`Sequence`] keeps the values of one list in that order.
+//!
+//! Rules:
+//! - SEQ-1 a position is given to one dot for ever: the index is the distance of the value's dot from the bunch's dot.
+//! - SEQ-2 the replica of a value's dot is the replica of its bunch.
+//! - SEQ-3 every live value has its whole ancestor chain present.
+//! - SEQ-4 the order never depends on which values or siblings are present.
+//! - SEQ-5 an unknown parent is an error, never a provisional place.
+//! - SEQ-6 nothing drops a bunch that a live value or a removal beyond the horizon still needs.
 
+#[cfg(test)]
+mod arbitrary;
+mod fault;
+mod forest;
+mod order;
+mod place;
 mod position;
+mod rope;
+#[cfg(test)]
+mod simulation;
 
+pub(crate) use forest::{Forest, ForestError};
+pub(crate) use place::Placement;
+pub(crate) use position::LocalPosition;
 pub use position::{BunchRecord, Position, Side};
+pub(crate) use rope::Sequence;

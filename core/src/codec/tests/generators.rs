@@ -1,0 +1,302 @@
+//! Valid messages of every kind, drawn from a tape of random numbers, so that a failing one shrinks with its tape.
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
+use crate::delta::DeltaParts;
+use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::replica_id::ReplicaId;
+use crate::sequence::{BunchRecord, Position, Side};
+use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::value::Value;
+
+pub(super) fn delta() -> impl Strategy<Value = DeltaParts> {
+    tape().prop_map(|mut tape| tape.delta())
+}
+
+pub(super) fn diff() -> impl Strategy<Value = Diff> {
+    (tape(), any::<bool>()).prop_map(|(mut tape, full)| tape.diff(if full { Tier::Full } else { Tier::Version }))
+}
+
+pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
+    tape().prop_map(|mut tape| tape.snapshot())
+}
+
+pub(super) fn version() -> impl Strategy<Value = VersionVector> {
+    tape().prop_map(|mut tape| tape.version(20, true))
+}
+
+pub(super) fn id(number: u8) -> ReplicaId {
+    ReplicaId::from_bytes([number.wrapping_mul(53); 16])
+}
+
+const REPLICAS: u64 = 5;
+
+fn tape() -> impl Strategy<Value = Tape> {
+    prop::collection::vec(any::<u32>(), 0..400).prop_map(|numbers| Tape { numbers, next: 0 })
+}
+
+#[derive(Debug)]
+struct Tape {
+    numbers: Vec<u32>,
+    next: usize,
+}
+
+impl Tape {
+    /// A number below `end`; zeros once the tape is used up.
+    fn below(&mut self, end: u64) -> u64 {
+        let number = self.numbers.get(self.next).copied().unwrap_or(0);
+        self.next += 1;
+        u64::from(number) % end
+    }
+
+    fn one_in(&mut self, odds: u64) -> bool {
+        self.below(odds) == odds - 1
+    }
+
+    fn replica(&mut self) -> ReplicaId {
+        id(1 + self.below(REPLICAS) as u8)
+    }
+
+    fn stamp(&mut self) -> Hlc {
+        Hlc((self.below(1 << 31) << 16 | self.below(3)) << self.below(2))
+    }
+
+    fn tag(&mut self) -> Tag {
+        Tag::from_bytes((self.below(u64::MAX) * 0x0101_0101).to_le_bytes())
+    }
+
+    fn text(&mut self) -> Arc<str> {
+        ["", "title", "done", "naïve", "a rather longer key than the others, but below the limit"]
+            [self.below(5) as usize]
+            .into()
+    }
+
+    fn value(&mut self) -> Value {
+        match self.below(9) {
+            0 => Value::Null,
+            1 => Value::Bool(true),
+            2 => Value::Bool(false),
+            3 => Value::Int(self.below(1 << 20) as i64 - 500),
+            4 => Value::Int(if self.one_in(2) { i64::MIN } else { i64::MAX }),
+            5 => Value::from([0.0, -0.0, f64::NAN, f64::INFINITY, 1.5][self.below(5) as usize]),
+            6 => Value::String(self.text()),
+            7 => Value::Bytes([0, 255, 7][..self.below(4) as usize].into()),
+            _ => Value::Null,
+        }
+    }
+
+    fn kind(&mut self) -> Kind {
+        Kind([1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 0, 255][self.below(12) as usize])
+    }
+
+    fn payload(&mut self, kind: Kind) -> Payload {
+        match kind {
+            Kind::REGISTER => Payload::Value(self.value()),
+            Kind::TOTAL => Payload::Total { plus: self.below(5) << self.below(60), minus: self.below(1000) },
+            Kind(0 | 7 | 255) => Payload::Opaque([1, 2, 3][..self.below(4) as usize].into()),
+            _ => Payload::Empty,
+        }
+    }
+
+    /// An entry at `dot`, in the root, in an older entity of the same replica, or in one of those offered.
+    fn entry(&mut self, dot: Dot, others: &[Dot], bunches: &[u64]) -> Entry {
+        let older = others.iter().filter(|other| other.replica != dot.replica || other.seq < dot.seq);
+        let older: Vec<Dot> = older.copied().collect();
+        let container = if older.is_empty() || self.one_in(2) {
+            Container::Root { name: self.text(), kind: self.kind() }
+        } else {
+            Container::Entity(older[self.below(older.len() as u64) as usize])
+        };
+        let usable: Vec<u64> = bunches.iter().copied().filter(|bunch| *bunch <= dot.seq).collect();
+        let slot = match self.below(6) {
+            0 => Slot::Unit,
+            1 => Slot::Member(self.value()),
+            2 => Slot::Owner,
+            3 if !usable.is_empty() => {
+                let bunch = usable[self.below(usable.len() as u64) as usize];
+                Slot::Position { bunch, backward: bunch < dot.seq && self.one_in(2) }
+            }
+            _ => Slot::Key(self.text()),
+        };
+        let kind = self.kind();
+        Entry { container, slot, kind, entity: self.one_in(2), payload: self.payload(kind) }
+    }
+
+    /// A bunch at `id` whose parent is one of `parents` or START.
+    fn bunch(&mut self, id: Dot, parents: &[Dot], reach: u64) -> BunchRecord {
+        let older = parents.iter().filter(|parent| parent.replica != id.replica || parent.seq < id.seq);
+        let older: Vec<Dot> = older.copied().collect();
+        let parent = if older.is_empty() || self.one_in(2) {
+            Position { bunch: Dot::ROOT, index: 0 }
+        } else {
+            let bunch = older[self.below(older.len() as u64) as usize];
+            let most = if bunch.replica == id.replica { id.seq - 1 - bunch.seq } else { reach };
+            let distance = self.below(most.min(200) + 1) as i64;
+            Position { bunch, index: if self.one_in(2) { -distance } else { distance } }
+        };
+        let side = if self.one_in(2) { Side::Left } else { Side::Right };
+        let rank = if self.one_in(4) { [1, -1, i32::MAX, i32::MIN][self.below(4) as usize] } else { 0 };
+        BunchRecord { id, parent, side, rank }
+    }
+
+    fn runs(&mut self, usable: impl Fn(Dot) -> bool) -> DotRuns {
+        let mut set = DotRuns::new();
+        for _ in 0..self.below(6) {
+            let (replica, first, len) = (self.replica(), 1 + self.below(300), self.below(3));
+            for dot in (first..=first + len).map(|seq| Dot::new(replica, seq)).filter(|dot| usable(*dot)) {
+                set.insert(dot);
+            }
+        }
+        set
+    }
+
+    fn delta(&mut self) -> DeltaParts {
+        let replica = self.replica();
+        let dots = 1 + self.below(14);
+        let first_seq = match self.below(4) {
+            0 => 1,
+            1 => Dot::MAX_SEQ + 1 - dots,
+            _ => 1 + self.below(300),
+        };
+        let is_foreign = |dot: Dot| dot.replica != replica || dot.seq < first_seq;
+        let own = |seq| Dot::new(replica, seq);
+        let mut deps: BTreeSet<Dot> = BTreeSet::new();
+        if first_seq > 1 && !self.one_in(3) {
+            deps.insert(own(first_seq - 1));
+        }
+        for _ in 0..self.below(4) {
+            let dot = Dot::new(self.replica(), 1 + self.below(1000));
+            deps.extend(is_foreign(dot).then_some(dot));
+        }
+        let removes = self.runs(is_foreign);
+
+        let range = first_seq..first_seq + dots;
+        let mut parents = Vec::from([Dot::new(id(1), 4), Dot::new(id(2), 900), Dot::new(id(5), 1)]);
+        parents.retain(|dot| is_foreign(*dot));
+        let mut bunches = Vec::new();
+        for seq in range.clone() {
+            if self.one_in(4) {
+                bunches.push(self.bunch(own(seq), &parents, 1000));
+                parents.push(own(seq));
+            }
+        }
+        let mut places: Vec<u64> = bunches.iter().map(|bunch| bunch.id.seq).collect();
+        if first_seq > 5 {
+            places.push(first_seq - 3);
+        }
+        let mut containers = Vec::from([Dot::new(id(3), 12), Dot::new(id(4), 1)]);
+        let dense = self.one_in(2);
+        let (mut adds, mut totals_before) = (Vec::new(), Vec::new());
+        for seq in range {
+            containers.retain(|dot| is_foreign(*dot) && !removes.contains(*dot) || dot.replica == replica);
+            if dense || self.one_in(2) {
+                let entry = self.entry(own(seq), &containers, &places);
+                if let Payload::Total { plus, minus } = entry.payload
+                    && self.one_in(2)
+                {
+                    totals_before.push((seq, plus / 2, minus - minus.min(3)));
+                }
+                adds.push((seq, entry));
+                containers.retain(|dot| is_foreign(*dot));
+                containers.push(own(seq));
+            }
+        }
+        let (deps, hlc) = (deps.into_iter().collect(), self.stamp());
+        DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, totals_before, removes }
+    }
+
+    fn version(&mut self, most: u64, tags: bool) -> VersionVector {
+        (1..=REPLICAS as u8)
+            .map(|number| {
+                let tag = if tags { self.tag() } else { Tag::from_bytes([0; 8]) };
+                (id(number), VersionEntry { seq: self.below(most), tag })
+            })
+            .collect()
+    }
+
+    fn diff(&mut self, tier: Tier) -> Diff {
+        let base = if tier == Tier::Full { VersionVector::new() } else { self.version(20, false) };
+        let mut head = VersionVector::new();
+        for (replica, step) in self.version(20, true).iter() {
+            head.set(replica, VersionEntry { seq: base.seq(replica) + step.seq, tag: step.tag });
+        }
+        let mut covered = base.clone();
+        covered.join(&head);
+        let mut heads: Vec<Dot> = covered.iter().map(|(replica, entry)| Dot::new(replica, entry.seq)).collect();
+        heads.retain(|_| self.one_in(2));
+
+        let mut ids: BTreeSet<Dot> = BTreeSet::new();
+        for (replica, entry) in covered.iter() {
+            for seq in 1..=entry.seq {
+                ids.extend(self.one_in(8).then_some(Dot::new(replica, seq)));
+            }
+        }
+        // A bunch hangs on one that precedes it in the order of dots, so that there is no cycle.
+        let (mut bunches, mut parents): (Vec<BunchRecord>, Vec<Dot>) = (Vec::new(), Vec::new());
+        for id in ids {
+            let mut bunch = self.bunch(id, &parents, 0);
+            if bunch.parent.bunch.replica != id.replica {
+                bunch.parent.index = 0;
+            }
+            bunches.push(bunch);
+            parents.push(id);
+        }
+        let (mut adds, mut containers): (Vec<LiveEntry>, Vec<Dot>) = (Vec::new(), Vec::new());
+        let mut hlc = self.stamp();
+        for (replica, entry) in head.iter() {
+            for seq in base.seq(replica) + 1..=entry.seq {
+                if self.one_in(3) {
+                    continue;
+                }
+                if self.one_in(3) {
+                    hlc = self.stamp();
+                }
+                let dot = Dot::new(replica, seq);
+                let entry = self.entry(dot, &containers, &[seq.div_ceil(2)]);
+                adds.push(LiveEntry { dot, hlc, entry });
+                containers.push(dot);
+            }
+        }
+        let removes = match tier {
+            Tier::Full => Vec::new(),
+            Tier::Version => self.removals(&covered, &adds, |dot| head.covers(dot) && !base.covers(dot)),
+        };
+        Diff { tier, base, head, heads, adds, removes, bunches }
+    }
+
+    fn removals(
+        &mut self,
+        covered: &VersionVector,
+        adds: &[LiveEntry],
+        is_remover: impl Fn(Dot) -> bool,
+    ) -> Vec<(Dot, DotRuns)> {
+        let mut removals = Vec::new();
+        for (replica, entry) in covered.iter() {
+            for remover in (1..=entry.seq).map(|seq| Dot::new(replica, seq)).filter(|dot| is_remover(*dot)) {
+                let is_live = |dot: Dot| adds.binary_search_by_key(&dot, |add| add.dot).is_ok();
+                let is_older = |dot: Dot| dot.replica != remover.replica || dot.seq < remover.seq;
+                let removed = self.runs(|dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
+                if !removed.is_empty() {
+                    removals.push((remover, removed));
+                }
+            }
+        }
+        removals
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let diff = self.diff(Tier::Full);
+        let mut horizon = VersionVector::new();
+        for (replica, entry) in diff.head.iter() {
+            horizon.set(replica, VersionEntry { seq: self.below(entry.seq + 1), tag: self.tag() });
+        }
+        let is_remover = |dot: Dot| diff.head.covers(dot) && !horizon.covers(dot);
+        let removals = self.removals(&diff.head, &diff.adds, is_remover);
+        Snapshot { diff, horizon, removals, beacon: [self.below(256) as u8; 16] }
+    }
+}

@@ -1,0 +1,355 @@
+//! Messages that no sender makes that keeps the rules: each is refused, and for the right reason.
+
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::generators::id;
+use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
+use crate::codec::limits::{MAX_BUNCH_DEPTH, MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_KEY_BYTES, MAX_SEQ};
+use crate::codec::{self, DecodeError};
+use crate::delta::DeltaParts;
+use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::replica_id::ReplicaId;
+use crate::sequence::{BunchRecord, Position, Side};
+use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::value::Value;
+
+const START: Position = Position { bunch: Dot::ROOT, index: 0 };
+
+fn dot(replica: u8, seq: u64) -> Dot {
+    Dot::new(id(replica), seq)
+}
+
+fn entry(container: Container) -> Entry {
+    let payload = Payload::Value(Value::Null);
+    Entry { container, slot: Slot::Unit, kind: Kind::REGISTER, entity: false, payload }
+}
+
+fn root() -> Container {
+    Container::Root { name: "m".into(), kind: Kind::MAP }
+}
+
+fn bunch(id: Dot, parent: Position) -> BunchRecord {
+    BunchRecord { id, parent, side: Side::Right, rank: 0 }
+}
+
+fn at(bunch: Dot, index: i64) -> Position {
+    Position { bunch, index }
+}
+
+/// Replica 1, dots 10 to 12, an entry at each.
+fn valid() -> DeltaParts {
+    DeltaParts {
+        replica: id(1),
+        first_seq: 10,
+        dots: 3,
+        deps: [dot(1, 9)].into(),
+        hlc: Hlc(1 << 30),
+        bunches: Vec::new(),
+        adds: (10..13).map(|seq| (seq, entry(root()))).collect(),
+        totals_before: Vec::new(),
+        removes: DotRuns::new(),
+    }
+}
+
+/// The error of a delta that is valid but for one change.
+#[track_caller]
+fn refused(change: impl FnOnce(&mut DeltaParts)) -> DecodeError {
+    let mut parts = valid();
+    assert_eq!(codec::decode_delta(&codec::encode_delta(&parts)).as_ref(), Ok(&parts));
+    change(&mut parts);
+    codec::decode_delta(&codec::encode_delta(&parts)).expect_err("refused")
+}
+
+#[track_caller]
+fn assert_says(error: &DecodeError, text: &str) {
+    assert!(error.to_string().contains(text), "{error}");
+}
+
+#[test]
+fn dot_2_a_delta_without_dots() {
+    let error = refused(|parts| {
+        parts.dots = 0;
+        parts.adds.clear();
+    });
+    assert_says(&error, "number of dots");
+}
+
+#[test]
+fn limits_of_numbers() {
+    let error = refused(|parts| parts.dots = MAX_DELTA_DOTS + 1);
+    assert!(matches!(error, DecodeError::OverLimit { what: "number of dots", .. }), "{error}");
+    let error = refused(|parts| parts.first_seq = MAX_SEQ);
+    assert!(matches!(error, DecodeError::OverLimit { what: "sequence number", .. }), "{error}");
+    assert_says(&refused(|parts| parts.first_seq = 0), "sequence number 0");
+    let error = refused(|parts| parts.deps = [dot(2, MAX_SEQ + 1)].into());
+    assert!(matches!(error, DecodeError::OverLimit { what: "sequence number", .. }), "{error}");
+    let error = refused(|parts| parts.removes.insert(dot(2, MAX_SEQ + 1)));
+    assert!(matches!(error, DecodeError::OverLimit { what: "sequence number", .. }), "{error}");
+    refused(|parts| parts.removes.insert(dot(2, 0)));
+    refused(|parts| parts.adds[0].1.container = Container::Entity(dot(2, 0)));
+    refused(|parts| parts.adds[0].1.container = Container::Entity(dot(2, MAX_SEQ + 1)));
+}
+
+#[test]
+fn limits_of_keys_and_names() {
+    let long: Arc<str> = "k".repeat(MAX_KEY_BYTES).into();
+    let longer: Arc<str> = "k".repeat(MAX_KEY_BYTES + 1).into();
+    let mut parts = valid();
+    parts.adds[0].1.slot = Slot::Key(long);
+    assert_eq!(codec::decode_delta(&codec::encode_delta(&parts)), Ok(parts));
+    let error = refused(|parts| parts.adds[0].1.slot = Slot::Key(longer.clone()));
+    assert!(matches!(error, DecodeError::OverLimit { what: "key length", found: 1025, limit: 1024, .. }), "{error}");
+    let error = refused(|parts| parts.adds[0].1.container = Container::Root { name: longer, kind: Kind::MAP });
+    assert!(matches!(error, DecodeError::OverLimit { what: "name length", .. }), "{error}");
+}
+
+#[test]
+fn limits_of_a_delta() {
+    let error = codec::decode_delta(&alloc::vec![1; MAX_DELTA_BYTES + 1]);
+    assert!(matches!(error, Err(DecodeError::OverLimit { what: "delta length", .. })));
+}
+
+#[test]
+fn dot_1_an_add_outside_of_the_range() {
+    assert_says(&refused(|parts| parts.adds = [(13, entry(root()))].into()), "DOT-1");
+    refused(|parts| parts.adds = [(9, entry(root()))].into());
+    refused(|parts| parts.adds = [(11, entry(root())), (10, entry(root()))].into());
+    refused(|parts| parts.adds = [(11, entry(root())), (11, entry(root()))].into());
+}
+
+#[test]
+fn causal_2_a_delta_that_removes_its_own_dot() {
+    assert_says(&refused(|parts| parts.removes.insert(dot(1, 10))), "CAUSAL-2");
+    assert_says(&refused(|parts| parts.removes.insert_run(id(1), 5, 11)), "CAUSAL-2");
+    assert_says(&refused(|parts| parts.removes.insert(dot(1, 500))), "CAUSAL-2");
+}
+
+#[test]
+fn causal_2_an_entry_below_itself_or_what_is_removed() {
+    assert_says(&refused(|parts| parts.adds[1].1.container = Container::Entity(dot(1, 11))), "canonical");
+    assert_says(&refused(|parts| parts.adds[1].1.container = Container::Entity(dot(1, 12))), "canonical");
+    let own_later = |parts: &mut DeltaParts| {
+        parts.adds[2].1.container = Container::Entity(dot(1, 9));
+        parts.removes.insert(dot(1, 9));
+    };
+    assert_says(&refused(own_later), "CAUSAL-2");
+    let below_removed = |parts: &mut DeltaParts| {
+        parts.adds[2].1.container = Container::Entity(dot(2, 4));
+        parts.removes.insert_run(id(2), 3, 5);
+    };
+    assert_says(&refused(below_removed), "CAUSAL-2");
+}
+
+#[test]
+fn causal_2_dependencies() {
+    assert_says(&refused(|parts| parts.deps = [dot(1, 10)].into()), "CAUSAL-2");
+    assert_says(&refused(|parts| parts.deps = [dot(2, 3), dot(1, 9)].into()), "ascending");
+    assert_says(&refused(|parts| parts.deps = [dot(2, 3), dot(2, 3)].into()), "ascending");
+    refused(|parts| parts.deps = [dot(2, 0)].into());
+}
+
+#[test]
+fn seq_5_bunches() {
+    let with = |bunches: &[BunchRecord]| {
+        let bunches = bunches.to_vec();
+        refused(move |parts| parts.bunches = bunches)
+    };
+    assert_says(&with(&[bunch(dot(1, 13), START)]), "DOT-1");
+    assert_says(&with(&[bunch(dot(1, 10), at(dot(1, 10), 0))]), "SEQ-5");
+    assert_says(&with(&[bunch(dot(1, 10), at(dot(1, 5), 5))]), "SEQ-5");
+    assert_says(&with(&[bunch(dot(1, 11), at(dot(1, 5), -6))]), "SEQ-5");
+    assert_says(&with(&[bunch(dot(1, 12), at(dot(1, 10), 0))]), "SEQ-5");
+    assert_says(&with(&[bunch(dot(1, 10), at(dot(2, 1), i64::MIN))]), "no dot can have");
+    assert_says(&with(&[bunch(dot(1, 10), at(dot(2, MAX_SEQ), 1))]), "no dot can have");
+    refuses_index_at_root();
+    with(&[bunch(dot(1, 11), START), bunch(dot(1, 10), START)]);
+}
+
+fn refuses_index_at_root() {
+    refused(|parts| parts.bunches = [bunch(dot(1, 10), at(Dot::ROOT, 1))].into());
+}
+
+#[test]
+fn seq_2_positions() {
+    let position =
+        |seq: usize, bunch, backward| refused(move |parts| parts.adds[seq].1.slot = Slot::Position { bunch, backward });
+    assert_says(&position(1, 12, false), "SEQ-2");
+    assert_says(&position(1, 0, false), "SEQ-2");
+    assert_says(&position(1, 11, true), "SEQ-2");
+    assert_says(&position(1, 11, false), "SEQ-5");
+    assert_says(&position(1, 10, true), "SEQ-5");
+}
+
+#[test]
+fn a_total_below_what_it_overwrites() {
+    let error = refused(|parts| {
+        parts.adds[0].1.kind = Kind::TOTAL;
+        parts.adds[0].1.payload = Payload::Total { plus: 3, minus: 3 };
+        parts.totals_before = [(10, 3, 4)].into();
+    });
+    assert_says(&error, "total");
+}
+
+#[test]
+fn the_nil_id_writes_nothing() {
+    refused(|parts| {
+        parts.replica = ReplicaId::NIL;
+        parts.deps.clear();
+    });
+    refused(|parts| parts.removes.insert(Dot::new(ReplicaId::NIL, 3)));
+}
+
+/// What the bytes could say twice is refused in all but one form.
+#[test]
+fn bytes_2_other_forms_of_one_delta() {
+    let mut parts = valid();
+    parts.adds = [(11, entry(root())), (12, entry(Container::Entity(dot(2, 4))))].into();
+    parts.adds[0].1.payload = Payload::Value(f64::NAN.into());
+    let bytes = codec::encode_delta(&parts);
+    let header = 2 + 32;
+    assert_eq!(bytes[header..header + 3], [0b1001, 10, 2]);
+    let forms: [(&str, &[u8], &[u8]); 7] = [
+        // A table with a replica that nothing names.
+        ("names", &[1, 1], &[1, 2]),
+        // The only dependency in a list.
+        ("in a list", &[0b1001, 10, 2], &[0b1010, 10, 2]),
+        // Every dot is bound, and the dots are listed.
+        ("every dot", &[0b1001, 10, 2], &[0b1001, 10, 1]),
+        ("more bytes", &[0b1001, 10, 2], &[0b1001, 0x8a, 0, 2]),
+        ("unknown flags", &[0b1001, 10, 2], &[0b100_1001, 10, 2]),
+        ("NaN", &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f], &[1, 0, 0, 0, 0, 0, 0xf8, 0x7f]),
+        ("format version", &[1, 1], &[2, 1]),
+    ];
+    for (name, canonical, other) in forms {
+        let places: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place..].starts_with(canonical)).collect();
+        assert!(!places.is_empty(), "{name}");
+        let mut changed = bytes.clone();
+        changed.splice(places[0]..places[0] + canonical.len(), other.iter().copied());
+        if name == "names" {
+            changed.splice(header..header, [0xff; 16]);
+        }
+        if name == "in a list" {
+            changed.splice(header + 11..header + 11, [0, 0, 9]);
+        }
+        let error = codec::decode_delta(&changed).expect_err(name);
+        assert_says(&error, name);
+    }
+}
+
+// Diffs and snapshots.
+
+fn covered(entries: &[(u8, u64)]) -> VersionVector {
+    entries
+        .iter()
+        .map(|(replica, seq)| (id(*replica), VersionEntry { seq: *seq, tag: Tag::from_bytes([0; 8]) }))
+        .collect()
+}
+
+fn live(dot: Dot, container: Container) -> LiveEntry {
+    LiveEntry { dot, hlc: Hlc(9), entry: entry(container) }
+}
+
+/// Beyond 1:5 and 2:5 everything up to 1:8.
+fn valid_diff() -> Diff {
+    Diff {
+        tier: Tier::Version,
+        base: covered(&[(1, 5), (2, 5)]),
+        head: covered(&[(1, 8)]),
+        heads: [dot(1, 8)].into(),
+        adds: [live(dot(1, 6), root()), live(dot(1, 7), Container::Entity(dot(2, 5)))].into(),
+        removes: [(dot(1, 8), DotRuns::from_iter([dot(1, 5), dot(2, 4)]))].into(),
+        bunches: [bunch(dot(2, 3), at(dot(1, 2), 1))].into(),
+    }
+}
+
+#[track_caller]
+fn diff_refused(change: impl FnOnce(&mut Diff)) -> DecodeError {
+    let mut diff = valid_diff();
+    assert_eq!(codec::decode_diff(&codec::encode_diff(&diff)).as_ref(), Ok(&diff));
+    change(&mut diff);
+    codec::decode_diff(&codec::encode_diff(&diff)).expect_err("refused")
+}
+
+#[test]
+fn valid_1_dots_that_nobody_wrote() {
+    assert_says(&diff_refused(|diff| diff.adds.push(live(dot(1, 9), root()))), "VALID-1");
+    assert_says(&diff_refused(|diff| diff.adds.push(live(dot(2, 6), root()))), "VALID-1");
+    diff_refused(|diff| diff.adds.push(live(dot(3, 1), root())));
+    assert_says(&diff_refused(|diff| diff.adds[0].entry.container = Container::Entity(dot(2, 6))), "VALID-1");
+    assert_says(&diff_refused(|diff| diff.bunches[0].parent.index = 7), "VALID-1");
+    assert_says(&diff_refused(|diff| diff.bunches[0].id.seq = 6), "VALID-1");
+    diff_refused(|diff| diff.heads = [dot(1, 9)].into());
+    diff_refused(|diff| diff.heads = [dot(2, 5), dot(1, 8)].into());
+}
+
+#[test]
+fn diff_1_entries_within_the_base() {
+    assert_says(&diff_refused(|diff| diff.adds[0].dot.seq = 5), "base");
+}
+
+#[test]
+fn diff_3_removers_outside_of_the_diff() {
+    assert_says(&diff_refused(|diff| diff.removes[0].0 = dot(1, 5)), "DIFF-3");
+    assert_says(&diff_refused(|diff| diff.removes[0].0 = dot(1, 9)), "DIFF-3");
+    assert_says(&diff_refused(|diff| diff.removes[0].0 = dot(2, 5)), "DIFF-3");
+    assert_says(&diff_refused(|diff| diff.removes[0].1.insert(dot(1, 8))), "REM-1");
+    assert_says(&diff_refused(|diff| diff.removes[0].1.insert(dot(2, 6))), "REM-1");
+    assert_says(&diff_refused(|diff| diff.removes[0].1.insert(dot(1, 6))), "both live and removed");
+    assert_says(&diff_refused(|diff| diff.removes[0].1 = DotRuns::new()), "empty");
+}
+
+#[test]
+fn diff_4_a_full_diff_has_no_base() {
+    let mut diff = valid_diff();
+    diff.tier = Tier::Full;
+    diff.removes.clear();
+    diff.head = covered(&[(1, 8), (2, 5)]);
+    // The base is not written on this tier.
+    let read = codec::decode_diff(&codec::encode_diff(&Diff { base: VersionVector::new(), ..diff.clone() })).unwrap();
+    assert!(read.base.is_empty());
+    assert_eq!(read.head, diff.head);
+}
+
+#[test]
+fn seq_5_chains_of_bunches() {
+    let cycle = |diff: &mut Diff| {
+        diff.bunches = [bunch(dot(1, 2), at(dot(2, 3), 0)), bunch(dot(2, 3), at(dot(1, 2), 0))].into();
+    };
+    assert_says(&diff_refused(cycle), "SEQ-5");
+    let chain = |len: u64| {
+        let parent = |seq| if seq == 1 { START } else { at(dot(1, seq - 1), 0) };
+        let mut diff = valid_diff();
+        diff.base = covered(&[(1, len)]);
+        (diff.head, diff.heads, diff.adds, diff.removes) = Default::default();
+        diff.bunches = (1..=len).map(|seq| bunch(dot(1, seq), parent(seq))).collect();
+        codec::decode_diff(&codec::encode_diff(&diff))
+    };
+    assert!(chain(MAX_BUNCH_DEPTH as u64).is_ok());
+    let error = chain(MAX_BUNCH_DEPTH as u64 + 1).expect_err("too deep");
+    assert!(matches!(error, DecodeError::OverLimit { what: "depth of bunches", .. }), "{error}");
+}
+
+#[test]
+fn rem_2_horizon_and_removals_of_a_snapshot() {
+    let diff = Diff {
+        tier: Tier::Full,
+        base: VersionVector::new(),
+        head: covered(&[(1, 8)]),
+        heads: [dot(1, 8)].into(),
+        adds: [live(dot(1, 6), root())].into(),
+        removes: Vec::new(),
+        bunches: Vec::new(),
+    };
+    let removals = [(dot(1, 5), DotRuns::from_iter([dot(1, 4)]))].into();
+    let snapshot = Snapshot { diff, horizon: covered(&[(1, 4)]), removals, beacon: [7; 16] };
+    let read = |snapshot: &Snapshot| codec::decode_snapshot(&codec::encode_snapshot(snapshot));
+    assert_eq!(read(&snapshot).as_ref(), Ok(&snapshot));
+    let horizon = covered(&[(1, 9)]);
+    assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("beyond"), "REM-2");
+    let horizon = covered(&[(1, 5)]);
+    assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("within"), "DIFF-3");
+    let removals = [(dot(1, 8), DotRuns::from_iter([dot(1, 6)]))].into();
+    assert_says(&read(&Snapshot { removals, ..snapshot }).expect_err("live"), "both live and removed");
+}

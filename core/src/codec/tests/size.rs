@@ -1,0 +1,205 @@
+//! What messages cost, and the bytes of some of them, so that a change of the format is noticed.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use super::generators::id;
+use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
+use crate::codec;
+use crate::delta::DeltaParts;
+use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::sequence::{BunchRecord, Position, Side};
+use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::value::Value;
+
+fn root(name: &str, kind: Kind) -> Container {
+    Container::Root { name: name.into(), kind }
+}
+
+fn put(container: Container, key: &str, value: &str) -> Entry {
+    let payload = Payload::Value(value.into());
+    Entry { container, slot: Slot::Key(key.into()), kind: Kind::REGISTER, entity: false, payload }
+}
+
+fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
+    let dots = adds.len().max(1) as u64;
+    DeltaParts {
+        replica: id(1),
+        first_seq,
+        dots,
+        deps: [Dot::new(id(1), first_seq - 1)].into(),
+        hlc: Hlc(0x0198_0000_0000_0001),
+        bunches: Vec::new(),
+        adds: (first_seq..).zip(adds).collect(),
+        totals_before: Vec::new(),
+        removes: DotRuns::new(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+#[test]
+fn a_put_costs_its_content_and_little_more() {
+    let put_one = following(1000, [put(root("todos", Kind::MAP), "t1", "buy milk")].into());
+    let content = "todos".len() + "t1".len() + "buy milk".len();
+    assert_eq!(codec::encode_delta(&put_one).len(), 16 + content + 21);
+}
+
+#[test]
+fn an_own_dot_costs_nothing_a_repeated_container_and_key_one_byte() {
+    let rows = |count: u64| {
+        let row = |seq| put(Container::Entity(Dot::new(id(2), 70 + seq % 2)), "title", "");
+        codec::encode_delta(&following(1000, (0..count).map(row).collect())).len()
+    };
+    // Container 1, key 1, empty text 2.
+    assert_eq!(rows(30) - rows(20), 10 * 4);
+    let members = |count: i32| {
+        let member = |number: i32| {
+            let slot = Slot::Member(Value::from(number % 60));
+            Entry {
+                container: root("tags", Kind::SET),
+                slot,
+                kind: Kind::MEMBER,
+                entity: false,
+                payload: Payload::Empty,
+            }
+        };
+        codec::encode_delta(&following(1000, (0..count).map(member).collect())).len()
+    };
+    assert_eq!(members(50) - members(40), 10 * 2);
+}
+
+#[test]
+fn a_removed_run_costs_four_bytes() {
+    let removing = |count: u64| {
+        let mut parts = following(100_000, Vec::new());
+        for run in 0..count {
+            parts.removes.insert_run(id(1), 1000 + 200 * run, 1050 + 200 * run);
+        }
+        codec::encode_delta(&parts).len()
+    };
+    assert_eq!(removing(20) - removing(10), 10 * 4);
+}
+
+#[test]
+fn a_stored_put_costs_a_few_bytes_beyond_its_content() {
+    let stored = |count: u64| {
+        let live = |seq| LiveEntry {
+            dot: Dot::new(id(1), seq),
+            hlc: Hlc((1_700_000_000_000 + 2_000 * seq) << 16),
+            entry: put(root("m", Kind::MAP), &alloc::format!("key {seq:04}"), "value"),
+        };
+        let head = [(id(1), VersionEntry { seq: count, tag: Tag::start(id(1)) })].into_iter().collect();
+        let (base, heads) = (VersionVector::new(), [Dot::new(id(1), count)].into());
+        let adds = (1..=count).map(live).collect();
+        let diff = Diff { tier: Tier::Full, base, head, heads, adds, removes: Vec::new(), bunches: Vec::new() };
+        codec::encode_diff(&diff).len()
+    };
+    // Stamp 3 (another one for each entry), key length 1, value type and length 2.
+    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 3 + 3));
+}
+
+#[test]
+fn format_v1_a_delta_has_these_bytes() {
+    let mut parts = following(7, [put(root("m", Kind::MAP), "k", "v")].into());
+    parts.adds.push((9, {
+        let slot = Slot::Position { bunch: 9, backward: false };
+        Entry { container: root("l", Kind::LIST), slot, kind: Kind::MAP, entity: true, payload: Payload::Empty }
+    }));
+    parts.dots = 3;
+    parts.deps.push(Dot::new(id(2), 300));
+    let parent = Position { bunch: Dot::new(id(2), 290), index: -1 };
+    parts.bunches.push(BunchRecord { id: Dot::new(id(1), 9), parent, side: Side::Right, rank: 0 });
+    parts.removes.insert_run(id(1), 2, 3);
+    let expected = concat!(
+        "01",                               // format version
+        "01",                               // one more replica than the writer
+        "35353535353535353535353535353535", // the writer, number 0
+        "6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a", // number 1
+        "2e",                               // flags: deps, bunches, adds, removes
+        "07",                               // first dot
+        "02",                               // three dots
+        "0100000000009801",                 // stamp
+        "01",
+        "0006",
+        "01ac02", // two deps: 0:6, 1:300
+        "00",
+        "0002", // one bunch: one dot, the third
+        "18",
+        "a202",
+        "01", // right of bunch 1:290, index -1
+        "01",
+        "0000",
+        "0000", // two entries: the first dot, and after a gap of one the third
+        "00",
+        "04056d",
+        "02",
+        "04066c", // containers: root "m" map, root "l" list
+        "24",
+        "b201",   // shapes: register at a key; entity map at a position
+        "00",     // position: distance 0, forward
+        "036b",   // key "k"
+        "050176", // value "v"
+        "01",
+        "010100", // removes one run: 0:2 and one more
+    );
+    assert_eq!(hex(&codec::encode_delta(&parts)), expected);
+}
+
+#[test]
+fn format_v1_a_snapshot_has_these_bytes() {
+    let tag = Tag::from_bytes(*b"\x01\x02\x03\x04\x05\x06\x07\x08");
+    let head: VersionVector = [(id(1), VersionEntry { seq: 4, tag })].into_iter().collect();
+    let horizon = [(id(1), VersionEntry { seq: 2, tag })].into_iter().collect();
+    let (dot, hlc) = (Dot::new(id(1), 3), Hlc(5 << 16));
+    let adds = [LiveEntry { dot, hlc, entry: put(root("m", Kind::MAP), "k", "v") }].into();
+    let (base, heads) = (VersionVector::new(), [Dot::new(id(1), 4)].into());
+    let diff = Diff { tier: Tier::Full, base, head, heads, adds, removes: Vec::new(), bunches: Vec::new() };
+    let removals = [(Dot::new(id(1), 4), DotRuns::from_iter([Dot::new(id(1), 1)]))].into();
+    let snapshot = Snapshot { diff, horizon, removals, beacon: [0xbe; 16] };
+    let body = concat!(
+        "0211",
+        "01",
+        "35353535353535353535353535353535", // section 2: the table
+        "041c",                             // section 4: the state
+        "040102030405060708",               // covered up to 4, tag
+        "01",
+        "0000", // one head, where the head is
+        "00",   // no bunches
+        "01",
+        "0002", // one entry: the dot 3
+        "1400", // stamp: 5 ms after 0
+        "00",
+        "04056d",
+        "24",
+        "036b",
+        "050176", // container, shape, key, value
+        "0609",
+        "020102030405060708", // section 6: the horizon
+        "0806",
+        "01",
+        "0003",
+        "01",
+        "0000", // section 8: the dot 4 removed the dot 1
+        "0a10",
+        "bebebebebebebebebebebebebebebebe", // section 10: the beacon
+    );
+    let bytes = codec::encode_snapshot(&snapshot);
+    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "5600000000000000"));
+    assert_eq!(hex(&bytes[20..]), body);
+    assert_eq!(codec::decode_snapshot(&bytes), Ok(snapshot));
+}
+
+#[test]
+fn format_v1_a_version_has_these_bytes() {
+    let tag = Tag::from_bytes(*b"\x01\x02\x03\x04\x05\x06\x07\x08");
+    let version: VersionVector = [(id(1), VersionEntry { seq: 300, tag })].into_iter().collect();
+    let expected = concat!("01", "01", "35353535353535353535353535353535", "ac02", "0102030405060708");
+    assert_eq!(hex(&codec::encode_version(&version)), expected);
+}

@@ -1,0 +1,394 @@
+//! Applying deltas: what one transaction of another replica did.
+//!
+//! A delta applies as a whole or not at all. It is *ready* when everything it names is covered by the version or by an
+//! earlier dot of the same delta; that is checked, not trusted. One that is not ready is parked, within bounds, until it is.
+//!
+//! Rules: CAUSAL-1, CAUSAL-2, VALID-1, ENT-1, REM-1, REM-2, SEQ-5 an unknown parent is "not ready", never a provisional place.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::state::State;
+use super::{ChangeOrigin, Changes, Document};
+use crate::clock::{Dot, LocalDot, VersionEntry};
+use crate::codec::limits;
+use crate::delta::{Delta, DeltaParts};
+use crate::fault::{self, Fault};
+use crate::replica_id::{Origins, ReplicaId};
+use crate::sequence::{BunchRecord, Forest, LocalPosition, Position, Side};
+use crate::store::{Container, Live, LocalContainer, Slot};
+
+/// What became of a delta or a diff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is part of the document now.
+    Applied,
+    /// It was part of the document before.
+    Known,
+    /// It waits for what it depends on.
+    Parked,
+}
+
+/// What a delta or a diff did to a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the application should look at again; includes what parked deltas changed that became ready.
+    pub changes: Changes,
+}
+
+/// Whether a delta would apply now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It would.
+    Ready,
+    /// It is covered already.
+    Known,
+    /// Something that it names is missing here.
+    NotReady,
+}
+
+/// Why a delta or a diff was refused. The document is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Two histories under one replica id: this one contradicts the one that is known.
+    #[error("the history of replica {replica} forks at or before its dot {seq}")]
+    Fork {
+        /// Whose history.
+        replica: ReplicaId,
+        /// The last dot of what was refused.
+        seq: u64,
+    },
+    /// A bunch of positions is known under this name with another place.
+    #[error("bunch {bunch} is known with another place")]
+    BunchConflict {
+        /// Its name.
+        bunch: Dot,
+    },
+    /// A bunch of positions lies too deep.
+    #[error("bunch {bunch} lies deeper than {limit}")]
+    TooDeep {
+        /// Its name.
+        bunch: Dot,
+        /// The limit.
+        limit: u32,
+    },
+    /// A bunch of positions hangs where nothing can hang.
+    #[error("bunch {bunch} hangs on a position that does not exist")]
+    InvalidBunch {
+        /// Its name.
+        bunch: Dot,
+    },
+    /// A diff does not carry the positions of what it adds.
+    #[error("the diff lacks bunch {bunch}, which it refers to")]
+    MissingBunch {
+        /// Its name.
+        bunch: Dot,
+    },
+    /// A diff starts from something that is not here (DIFF-1).
+    #[error("the diff starts at dot {seq} of replica {replica}, which is not known here")]
+    BaseNotCovered {
+        /// Whose history.
+        replica: ReplicaId,
+        /// The dot it starts from.
+        seq: u64,
+    },
+    /// Too much waits for what it depends on.
+    #[error("{deltas} deltas ({bytes} bytes) are parked, the limit is reached")]
+    TooMuchParked {
+        /// How many wait.
+        deltas: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+    /// More replicas than a document can hold.
+    #[error("a document holds at most {limit} replicas")]
+    TooManyReplicas {
+        /// The limit.
+        limit: usize,
+    },
+    /// A local transaction is open.
+    #[error("a transaction is open; commit it or roll it back first")]
+    InTransaction,
+}
+
+/// Deltas that wait for what they depend on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parked {
+    deltas: BTreeMap<(ReplicaId, u64), Delta>,
+    bytes: usize,
+}
+
+impl Parked {
+    pub(crate) fn len(&self) -> usize {
+        self.deltas.len()
+    }
+
+    fn add(&mut self, delta: &Delta) -> Result<(), ApplyError> {
+        let key = (delta.replica(), delta.parts().first_seq);
+        if self.deltas.contains_key(&key) {
+            return Ok(());
+        }
+        let (deltas, bytes) = (self.deltas.len(), self.bytes);
+        if deltas >= limits::MAX_PARKED_DELTAS || bytes + delta.bytes().len() > limits::MAX_PARKED_BYTES {
+            return Err(ApplyError::TooMuchParked { deltas, bytes });
+        }
+        self.bytes += delta.bytes().len();
+        self.deltas.insert(key, delta.clone());
+        Ok(())
+    }
+
+    fn take(&mut self, key: (ReplicaId, u64)) -> Option<Delta> {
+        let delta = self.deltas.remove(&key)?;
+        self.bytes -= delta.bytes().len();
+        Some(delta)
+    }
+}
+
+impl Document {
+    /// Joins what another replica's transaction did.
+    ///
+    /// A delta that is known already changes nothing. One that is not ready is parked and applied as soon as it is.
+    /// Costs O(delta · log n), whatever the size of the containers it touches.
+    ///
+    /// # Errors
+    /// When the delta contradicts what is known, or too much is parked. The document is unchanged then.
+    pub fn apply(&mut self, delta: &Delta) -> Result<Applied, ApplyError> {
+        if self.in_transaction() {
+            return Err(ApplyError::InTransaction);
+        }
+        let outcome = match self.check(delta)? {
+            Readiness::Known => Outcome::Known,
+            Readiness::NotReady => {
+                self.parked.add(delta)?;
+                Outcome::Parked
+            }
+            Readiness::Ready => {
+                self.join_delta(delta);
+                self.apply_parked();
+                Outcome::Applied
+            }
+        };
+        Ok(self.applied(outcome))
+    }
+
+    /// Whether `delta` would apply now. Costs O(delta · log n).
+    ///
+    /// # Errors
+    /// When it contradicts what is known.
+    pub fn check(&self, delta: &Delta) -> Result<Readiness, ApplyError> {
+        let parts = delta.parts();
+        let (replica, last) = (parts.replica, parts.last_seq());
+        let known = self.state.entry_of(replica);
+        let (seq, tag) = known.map_or((0, crate::Tag::start(replica)), |entry| (entry.seq, entry.tag));
+        if last <= seq {
+            let contradicts = last == seq && tag != delta.tag() && !fault::active(Fault::NoChainCheck);
+            return if contradicts { Err(ApplyError::Fork { replica, seq: last }) } else { Ok(Readiness::Known) };
+        }
+        let contradicts = parts.first_seq == seq + 1 && delta.prev_tag() != tag;
+        if parts.first_seq <= seq || (contradicts && !fault::active(Fault::NoChainCheck)) {
+            return Err(ApplyError::Fork { replica, seq: last });
+        }
+        if self.state.origins.len() >= Origins::LIMIT && known.is_none() {
+            return Err(ApplyError::TooManyReplicas { limit: Origins::LIMIT });
+        }
+        let unknown = !self.refers_to_known(parts) && !fault::active(Fault::NoDependencyCheck);
+        if parts.first_seq > seq + 1 || unknown {
+            return Ok(Readiness::NotReady);
+        }
+        self.check_structure(parts)
+    }
+
+    /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta.
+    fn refers_to_known(&self, parts: &DeltaParts) -> bool {
+        let covered = |dot: Dot| self.state.covers_dot(dot);
+        let own_before = |dot: Dot, seq: u64| dot.replica == parts.replica && dot.seq < seq;
+        parts.deps.iter().all(|dep| covered(*dep))
+            && parts.removes.runs().all(|(replica, _, last)| covered(Dot::new(replica, last)))
+            && parts.adds.iter().all(|(seq, entry)| match &entry.container {
+                Container::Root { .. } => true,
+                Container::Entity(dot) => covered(*dot) || own_before(*dot, *seq),
+            })
+            && parts.bunches.iter().all(|bunch| {
+                let value = bunch.parent.first_covering_dot();
+                value.is_some_and(|dot| dot == Dot::ROOT || covered(dot) || own_before(dot, bunch.id.seq))
+            })
+    }
+
+    /// SEQ-5: every bunch that a surviving entry needs is known or comes with the delta, and none lies too deep.
+    fn check_structure(&self, parts: &DeltaParts) -> Result<Readiness, ApplyError> {
+        let forest = &self.state.forest;
+        let mut coming: BTreeMap<Dot, u32> = BTreeMap::new();
+        for record in &parts.bunches {
+            record.check_place()?;
+            let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
+            if known.is_some_and(|known| known != *record) {
+                return Err(ApplyError::BunchConflict { bunch: record.id });
+            }
+            let above = match self.state.origins.local(record.parent.bunch) {
+                Some(parent) if forest.contains(parent) => Some(forest.depth(parent)),
+                _ => coming.get(&record.parent.bunch).copied(),
+            };
+            let Some(above) = above else { continue };
+            if above >= Forest::MAX_DEPTH {
+                return Err(ApplyError::TooDeep { bunch: record.id, limit: Forest::MAX_DEPTH });
+            }
+            coming.insert(record.id, above + 1);
+        }
+        let mut born = Vec::new();
+        for (seq, entry) in &parts.adds {
+            let lives = match &entry.container {
+                Container::Root { .. } => true,
+                Container::Entity(dot) if dot.replica == parts.replica && dot.seq >= parts.first_seq => {
+                    born.binary_search(&dot.seq).is_ok()
+                }
+                Container::Entity(dot) => {
+                    self.state.origins.local(*dot).is_some_and(|dot| self.state.view.entity(dot).is_some())
+                }
+            };
+            if !lives {
+                continue;
+            }
+            if entry.entity {
+                born.push(*seq);
+            }
+            if let Slot::Position { bunch, .. } = entry.slot {
+                let bunch = Dot::new(parts.replica, bunch);
+                let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
+                if !known && !coming.contains_key(&bunch) {
+                    return Ok(Readiness::NotReady);
+                }
+            }
+        }
+        Ok(Readiness::Ready)
+    }
+
+    /// Joins a delta that was found ready.
+    fn join_delta(&mut self, delta: &Delta) {
+        let parts = delta.parts();
+        self.clock.observe(parts.hlc, self.now);
+        let state = &mut self.state;
+        let origin = state.origins.intern(parts.replica);
+        let last = LocalDot::new(origin, parts.last_seq());
+
+        for (replica, first, end) in parts.removes.runs() {
+            let removed = state.origins.intern(replica);
+            state.removals.log(last, (LocalDot::new(removed, first), end - first));
+            let doomed: Vec<_> = state.store.range(removed, first..=end).map(|(dot, _)| dot).collect();
+            for dot in doomed {
+                state.kill(dot, Some(last));
+            }
+        }
+
+        let mut bunches = Vec::with_capacity(parts.bunches.len());
+        for record in &parts.bunches {
+            let id = state.origins.intern_dot(record.id);
+            let parent =
+                LocalPosition { bunch: state.origins.intern_dot(record.parent.bunch), index: record.parent.index };
+            // A bunch whose parent is unknown is needed by nothing that survives (checked), so it is left out.
+            if state.forest.insert(id, parent, record.side, record.rank).is_ok() {
+                bunches.push(id);
+            }
+        }
+        for (seq, entry) in &parts.adds {
+            let Some(container) = state.localize(&entry.container) else { continue };
+            let live = Live {
+                container,
+                slot: entry.slot.clone(),
+                kind: entry.kind,
+                entity: entry.entity,
+                payload: entry.payload.clone(),
+                hlc: parts.hlc,
+            };
+            state.insert(LocalDot::new(origin, *seq), live);
+        }
+        // What nothing uses here may be the parent of something to come: it stays as long as dead structure does.
+        for id in bunches {
+            state.forest.hold(id, last);
+        }
+
+        state.advance(origin, VersionEntry { seq: parts.last_seq(), tag: delta.tag() });
+        for dep in &parts.deps {
+            if let Some(dep) = state.origins.local(*dep) {
+                state.heads.remove(&dep);
+            }
+        }
+        state.heads.insert(last);
+        state.keep_log_short();
+    }
+
+    /// Applies what was parked and is ready now, and drops what is covered or contradicts by now.
+    pub(crate) fn apply_parked(&mut self) {
+        loop {
+            let mut progress = false;
+            let keys: Vec<_> = self.parked.deltas.keys().copied().collect();
+            for key in keys {
+                let Some(delta) = self.parked.deltas.get(&key) else { continue };
+                match self.check(delta) {
+                    Ok(Readiness::NotReady) => {}
+                    Ok(Readiness::Ready) => {
+                        if let Some(delta) = self.parked.take(key) {
+                            self.join_delta(&delta);
+                            progress = true;
+                        }
+                    }
+                    Ok(Readiness::Known) | Err(_) => {
+                        self.parked.take(key);
+                    }
+                }
+            }
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn applied(&mut self, outcome: Outcome) -> Applied {
+        let list = self.state.view.take_changes(&self.state.origins);
+        Applied { outcome, changes: Changes { origin: ChangeOrigin::Remote, list } }
+    }
+}
+
+impl State {
+    /// Whether a container is live here.
+    pub(crate) fn is_live(&self, container: LocalContainer) -> bool {
+        self.view.container(container).is_some()
+    }
+}
+
+impl BunchRecord {
+    /// Nothing is to the left of the start, and an index is never further from its bunch than sequence numbers reach.
+    pub(crate) fn check_place(&self) -> Result<(), ApplyError> {
+        let possible = match self.parent.first_covering_dot() {
+            Some(Dot::ROOT) => self.side == Side::Right,
+            parent => parent.is_some(),
+        };
+        if possible { Ok(()) } else { Err(ApplyError::InvalidBunch { bunch: self.id }) }
+    }
+}
+
+impl Position {
+    /// The dot whose value, dead or alive, this position belongs to: it must be covered before anything hangs on it.
+    fn first_covering_dot(self) -> Option<Dot> {
+        if self.bunch == Dot::ROOT {
+            return (self.index == 0).then_some(Dot::ROOT);
+        }
+        let seq = self.bunch.seq.checked_add(self.index.unsigned_abs())?;
+        (seq <= Dot::MAX_SEQ).then_some(Dot::new(self.bunch.replica, seq))
+    }
+}
+
+impl Forest {
+    /// A bunch as replicas exchange it.
+    pub(crate) fn record(&self, origins: &Origins, id: LocalDot) -> Option<BunchRecord> {
+        let bunch = self.get(id)?;
+        Some(BunchRecord {
+            id: origins.dot(id),
+            parent: Position { bunch: origins.dot(bunch.parent.bunch), index: bunch.parent.index },
+            side: bunch.side,
+            rank: bunch.rank,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! Changes: what an application should look at again after a transaction, a delta or a diff.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Path;
+use crate::clock::Dot;
+use crate::value::Value;
+
+/// Who caused a batch of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeOrigin {
+    /// A transaction of this document.
+    Local,
+    /// A delta or a diff from elsewhere.
+    Remote,
+}
+
+/// All that one transaction, delta or diff changed, each thing once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Who caused it.
+    pub origin: ChangeOrigin,
+    /// What changed.
+    pub list: Vec<Change>,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+/// One thing that changed. Whatever is below it may have changed with it and is not reported on its own where it came or
+/// went as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The container whose content changed.
+    pub path: Path,
+    /// What in it.
+    pub kind: ChangeKind,
+}
+
+/// What in a container changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// Map: what is under this key.
+    Key(Arc<str>),
+    /// Set: whether this value is a member.
+    Member(Value),
+    /// Register, flag or counter: its value.
+    Value,
+    /// List: this element came.
+    Inserted(Dot),
+    /// List: this element went.
+    Removed(Dot),
+    /// List: this element changed its place.
+    Moved(Dot),
+}

@@ -1,0 +1,331 @@
+//! Joining and making diffs: catch-up on the version and full tiers, and snapshots at rest.
+//!
+//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
+//! beyond the peer. DIFF-4 a full diff raises the receiver's horizon to its version, loading a snapshot does not. DIFF-5 the
+//! result equals the join of the states. The proof is by cases over a dot's presence in version, base and adds, as in the
+//! comments of [`Document::apply_diff`].
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::apply::{Applied, ApplyError, Outcome};
+use super::state::State;
+use super::{Document, LoadError};
+use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
+use crate::codec;
+use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::fault::{self, Fault};
+use crate::replica_id::Origins;
+use crate::sequence::{BunchRecord, Forest, LocalPosition};
+use crate::store::{Container, Live, LocalContainer, Slot};
+
+impl Document {
+    /// What a replica at `base` lacks: on the version tier if `base` covers the horizon, else on the full tier.
+    ///
+    /// Costs O(replicas + what is missing) on the version tier, O(live) on the full tier. Never made inside a transaction
+    /// (DIFF-7): a diff describes the whole version.
+    pub fn diff_since(&self, base: &VersionVector) -> Diff {
+        debug_assert!(!self.in_transaction(), "DIFF-7: a diff is made at a whole version");
+        let removals = &self.state.removals;
+        let covers_horizon = self.state.origins.iter().all(|(id, origin)| base.seq(id) >= removals.horizon(origin));
+        if !covers_horizon && !fault::active(Fault::VersionTierBelowHorizon) {
+            return self.make_diff(Tier::Full, VersionVector::new());
+        }
+        // Nothing beyond one's own version is claimed as a base, so that the base is as small as it can be.
+        let own = |(id, entry): (_, VersionEntry)| (id, VersionEntry { seq: entry.seq.min(self.seq(id)), ..entry });
+        self.make_diff(Tier::Version, base.iter().map(own).collect())
+    }
+
+    fn make_diff(&self, tier: Tier, base: VersionVector) -> Diff {
+        let state = &self.state;
+        let mut adds = Vec::new();
+        let mut removes = Vec::new();
+        let mut bunches = BTreeSet::new();
+        for (id, origin) in state.origins.iter() {
+            let after = base.seq(id);
+            for (dot, live) in state.store.range(origin, after + 1..=state.seq(origin)) {
+                bunches.extend(State::position(dot, &live.slot).map(|position| position.bunch));
+                adds.push(LiveEntry { dot: state.origins.dot(dot), hlc: live.hlc, entry: state.export(live) });
+            }
+            if tier == Tier::Version {
+                let pairs = state.removals.beyond(origin, after);
+                let mut pairs: Vec<_> = pairs.map(|(remover, runs)| state.export_pair(remover, runs)).collect();
+                if fault::active(Fault::PairsOnlyForKnownDots) {
+                    pairs.retain(|(_, dots)| dots.runs().all(|(id, _, last)| last <= base.seq(id)));
+                }
+                removes.append(&mut pairs);
+            }
+        }
+        if tier == Tier::Version {
+            let beyond = |cause: LocalDot| !base.covers(state.origins.dot(cause));
+            bunches.extend(state.forest.dead().filter(|(_, cause)| beyond(*cause)).map(|(id, _)| id));
+        }
+        let bunches = sorted(state.chains(bunches));
+        let head = self.version().iter().filter(|(id, entry)| entry.seq > base.seq(*id)).collect();
+        Diff { tier, base, head, heads: self.heads(), adds, removes, bunches }
+    }
+
+    /// Joins what another replica has beyond the diff's base.
+    ///
+    /// Costs O(diff · log n + live dots in the range it speaks of).
+    ///
+    /// # Errors
+    /// When the base is not covered here, or the diff contradicts what is known. The document is unchanged then.
+    pub fn apply_diff(&mut self, diff: &Diff) -> Result<Applied, ApplyError> {
+        if self.in_transaction() {
+            return Err(ApplyError::InTransaction);
+        }
+        for (replica, entry) in diff.base.iter() {
+            if entry.seq > self.seq(replica) && !fault::active(Fault::NoBaseCheck) {
+                return Err(ApplyError::BaseNotCovered { replica, seq: entry.seq });
+            }
+        }
+        for (replica, entry) in diff.head.iter() {
+            if self.state.entry_of(replica).is_some_and(|known| known.seq == entry.seq && known.tag != entry.tag) {
+                return Err(ApplyError::Fork { replica, seq: entry.seq });
+            }
+        }
+        if diff.head.iter().all(|(replica, entry)| entry.seq <= self.seq(replica)) {
+            return Ok(self.applied(Outcome::Known));
+        }
+        let fresh = diff.head.iter().filter(|(id, _)| self.state.origins.get(id).is_none()).count();
+        if self.state.origins.len() + fresh > Origins::LIMIT {
+            return Err(ApplyError::TooManyReplicas { limit: Origins::LIMIT });
+        }
+        let order = self.order_bunches(diff)?;
+        self.join_diff(diff, &order);
+        if diff.tier == Tier::Full && !fault::active(Fault::FullKeepsHorizon) {
+            let version = self.state.seqs();
+            self.state.removals.truncate(&version);
+            self.state.drop_dead_structure();
+        }
+        self.apply_parked();
+        Ok(self.applied(Outcome::Applied))
+    }
+
+    /// The unknown bunches of a diff, parents first; checks that every chain is whole and not too deep.
+    fn order_bunches<'d>(&self, diff: &'d Diff) -> Result<Vec<&'d BunchRecord>, ApplyError> {
+        let forest = &self.state.forest;
+        let known_depth = |bunch: Dot| {
+            let bunch = self.state.origins.local(bunch)?;
+            forest.contains(bunch).then(|| forest.depth(bunch))
+        };
+        let mut coming: BTreeMap<Dot, &BunchRecord> = BTreeMap::new();
+        for record in &diff.bunches {
+            record.check_place()?;
+            let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
+            match known {
+                Some(known) if known != *record => return Err(ApplyError::BunchConflict { bunch: record.id }),
+                Some(_) => {}
+                None => _ = coming.insert(record.id, record),
+            }
+        }
+        let mut depths: BTreeMap<Dot, u32> = BTreeMap::new();
+        let mut order = Vec::with_capacity(coming.len());
+        for start in coming.keys() {
+            // Climb to something known, then come down again. A cycle would climb for ever: it shows as too deep.
+            let mut chain = Vec::new();
+            let mut at = *start;
+            let mut depth = loop {
+                if let Some(depth) = depths.get(&at).copied().or_else(|| known_depth(at)) {
+                    break depth;
+                }
+                let record = *coming.get(&at).ok_or(ApplyError::MissingBunch { bunch: at })?;
+                if chain.len() >= Forest::MAX_DEPTH as usize {
+                    return Err(ApplyError::TooDeep { bunch: *start, limit: Forest::MAX_DEPTH });
+                }
+                chain.push(record);
+                at = record.parent.bunch;
+            };
+            for record in chain.into_iter().rev() {
+                depth += 1;
+                if depth > Forest::MAX_DEPTH {
+                    return Err(ApplyError::TooDeep { bunch: record.id, limit: Forest::MAX_DEPTH });
+                }
+                depths.insert(record.id, depth);
+                order.push(record);
+            }
+        }
+        for add in &diff.adds {
+            if let Slot::Position { bunch, .. } = add.entry.slot {
+                let bunch = Dot::new(add.dot.replica, bunch);
+                if !depths.contains_key(&bunch) && known_depth(bunch).is_none() {
+                    return Err(ApplyError::MissingBunch { bunch });
+                }
+            }
+        }
+        Ok(order)
+    }
+
+    fn join_diff(&mut self, diff: &Diff, order: &[&BunchRecord]) {
+        let Self { state, clock, now, .. } = self;
+        for (replica, _) in diff.head.iter() {
+            state.origins.intern(replica);
+        }
+        let old: Vec<u64> = state.seqs();
+        let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
+        // Deaths told only by absence have no known remover; this one is beyond the base, so what needs it waits long enough.
+        let absent = diff.head.iter().next().and_then(|(id, entry)| state.origins.local(Dot::new(id, entry.seq)));
+
+        let mut bunches = Vec::with_capacity(order.len());
+        for record in order {
+            let id = state.origins.intern_dot(record.id);
+            let parent =
+                LocalPosition { bunch: state.origins.intern_dot(record.parent.bunch), index: record.parent.index };
+            if state.forest.insert(id, parent, record.side, record.rank).is_ok() {
+                bunches.push(id);
+            }
+        }
+
+        // A dot that is live here and that the maker's log names died there, beyond the base.
+        for (remover, runs) in &diff.removes {
+            let remover = state.origins.intern_dot(*remover);
+            for (replica, first, last) in runs.runs() {
+                let removed = state.origins.intern(replica);
+                state.removals.log(remover, (LocalDot::new(removed, first), last - first));
+                let doomed: Vec<_> = state.store.range(removed, first..=last).map(|(dot, _)| dot).collect();
+                for dot in doomed {
+                    state.kill(dot, Some(remover));
+                }
+            }
+        }
+        // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
+        let living: BTreeSet<LocalDot> = diff.adds.iter().filter_map(|add| state.origins.local(add.dot)).collect();
+        for (replica, entry) in diff.head.iter() {
+            let Some(origin) = state.origins.get(&replica) else { continue };
+            let seqs = diff.base.seq(replica) + 1..=entry.seq;
+            let doomed: Vec<_> =
+                state.store.range(origin, seqs).map(|(dot, _)| dot).filter(|dot| !living.contains(dot)).collect();
+            for dot in doomed {
+                state.kill(dot, absent);
+            }
+        }
+        // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
+        let mut coming: BTreeMap<LocalDot, &LiveEntry> = BTreeMap::new();
+        for add in &diff.adds {
+            clock.observe(add.hlc, *now);
+            let dot = state.origins.intern_dot(add.dot);
+            if !old_covers(dot) || fault::active(Fault::DiffResurrects) {
+                coming.insert(dot, add);
+            }
+        }
+        state.insert_parents_first(coming);
+        // Dead structure comes without the removals it is kept for.
+        if let Some(cause) = absent {
+            bunches.retain(|id| !state.forest.is_needed(*id));
+            for id in bunches {
+                state.forest.hold(id, cause);
+            }
+        }
+
+        let head_covers = |dot: Dot| dot.seq <= diff.head.seq(dot.replica).max(diff.base.seq(dot.replica));
+        let theirs: BTreeSet<LocalDot> = diff.heads.iter().filter_map(|head| state.origins.local(*head)).collect();
+        let mut heads: BTreeSet<LocalDot> = state
+            .heads
+            .iter()
+            .copied()
+            .filter(|head| theirs.contains(head) || !head_covers(state.origins.dot(*head)))
+            .collect();
+        heads.extend(theirs.iter().copied().filter(|head| !old_covers(*head) || state.heads.contains(head)));
+        state.heads = heads;
+        for (replica, entry) in diff.head.iter() {
+            let origin = state.origins.intern(replica);
+            if entry.seq > state.seq(origin) {
+                state.advance(origin, entry);
+            }
+        }
+        state.keep_log_short();
+    }
+
+    /// The document at rest, in the bytes of `docs/format.md`. O(live).
+    pub fn snapshot(&self) -> Vec<u8> {
+        let state = &self.state;
+        let mut diff = self.make_diff(Tier::Full, VersionVector::new());
+        diff.bunches.extend(state.chains(state.forest.dead().map(|(id, _)| id)));
+        diff.bunches = sorted(diff.bunches);
+        let pairs = state.origins.iter().flat_map(|(_, origin)| state.removals.beyond(origin, 0));
+        let removals = pairs.map(|(remover, runs)| state.export_pair(remover, runs)).collect();
+        codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
+    }
+
+    /// Reads what [`Document::snapshot`] wrote. The document has no writer.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or their content is not what its beacon says.
+    pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
+        let snapshot = codec::decode_snapshot(bytes)?;
+        let mut document = Self::new();
+        let order = document.order_bunches(&snapshot.diff)?;
+        document.join_diff(&snapshot.diff, &order);
+        let state = &mut document.state;
+        let horizon: Vec<u64> = (0..state.origins.len())
+            .map(|number| snapshot.horizon.seq(state.origins.id(crate::replica_id::Origin(number as u32))))
+            .collect();
+        state.removals.truncate(&horizon);
+        for (remover, runs) in &snapshot.removals {
+            let remover = state.origins.intern_dot(*remover);
+            for (replica, first, last) in runs.runs() {
+                let removed = state.origins.intern(replica);
+                state.removals.log(remover, (LocalDot::new(removed, first), last - first));
+            }
+        }
+        state.view.drop_changes();
+        if document.beacon() != snapshot.beacon {
+            return Err(LoadError::BeaconMismatch);
+        }
+        Ok(document)
+    }
+}
+
+impl State {
+    fn export_pair(&self, remover: LocalDot, runs: &[(LocalDot, u64)]) -> (Dot, DotRuns) {
+        let mut set = DotRuns::new();
+        for (first, more) in runs {
+            let dot = self.origins.dot(*first);
+            set.insert_run(dot.replica, dot.seq, dot.seq + more);
+        }
+        (self.origins.dot(remover), set)
+    }
+
+    fn chains(&self, bunches: impl IntoIterator<Item = LocalDot>) -> Vec<BunchRecord> {
+        self.forest.chains(bunches).into_iter().filter_map(|(id, _)| self.forest.record(&self.origins, id)).collect()
+    }
+
+    /// Inserts entries whose containers may be among them. What is under a container that is not alive is dropped; so is a
+    /// circle of containers, which no honest maker has.
+    fn insert_parents_first(&mut self, mut coming: BTreeMap<LocalDot, &LiveEntry>) {
+        let mut stack: Vec<(LocalDot, &LiveEntry)> = Vec::new();
+        while let Some((dot, add)) = coming.pop_first() {
+            stack.push((dot, add));
+            while let Some((dot, add)) = stack.last().copied() {
+                if let Container::Entity(parent) = &add.entry.container {
+                    let parent = self.origins.local(*parent);
+                    if let Some((parent, above)) = parent.and_then(|parent| coming.remove_entry(&parent)) {
+                        stack.push((parent, above));
+                        continue;
+                    }
+                }
+                stack.pop();
+                let Some(container) = self.localize(&add.entry.container) else { continue };
+                if matches!(container, LocalContainer::Entity(_)) && !self.is_live(container) {
+                    continue;
+                }
+                let live = Live {
+                    container,
+                    slot: add.entry.slot.clone(),
+                    kind: add.entry.kind,
+                    entity: add.entry.entity,
+                    payload: add.entry.payload.clone(),
+                    hlc: add.hlc,
+                };
+                self.insert(dot, live);
+            }
+        }
+    }
+}
+
+fn sorted(mut records: Vec<BunchRecord>) -> Vec<BunchRecord> {
+    records.sort_unstable_by_key(|record| record.id);
+    records.dedup_by_key(|record| record.id);
+    records
+}

@@ -1,0 +1,150 @@
+//! The document: what an application reads and edits, and what replicas join.
+//!
+//! A [`Document`] is state alone. It never waits, never calls out, reads no clock and no randomness: time and ids are
+//! arguments, effects are returned values. Two documents with equal versions have equal contents, whatever the order in
+//! which they learnt them.
+//!
+//! Rules: DOT-1, DOT-2, CAUSAL-1, CAUSAL-2, VALID-1, REM-1..3, DIFF-1..5, DIFF-7, ENT-1, BYTES-1; see `docs/rules.md`.
+//! Not here: bytes (`crate::codec`), peers and durability (`crate::sync`).
+
+mod apply;
+mod change;
+mod join;
+mod path;
+mod state;
+mod transaction;
+mod view;
+
+use alloc::vec::Vec;
+
+pub use apply::{Applied, ApplyError, Outcome, Readiness};
+pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
+pub use path::{Path, PathStep};
+pub(crate) use state::State;
+pub use transaction::{Commit, EditError, Transaction};
+pub(crate) use transaction::{Target, check_key};
+pub(crate) use view::{Content, KeySlot, Link, PlaceId};
+
+use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
+use crate::codec::DecodeError;
+use crate::replica_id::ReplicaId;
+use transaction::Open;
+
+/// A replicated document of registers, flags, counters, sets, maps and lists.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    pub(crate) state: State,
+    writer: Option<ReplicaId>,
+    clock: HlcClock,
+    now: Timestamp,
+    parked: apply::Parked,
+    open: Option<Open>,
+}
+
+/// Why a snapshot could not be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bytes are damaged.
+    #[error("the snapshot cannot be read: {0}")]
+    Decode(#[from] DecodeError),
+    /// The content does not hang together.
+    #[error("the snapshot contradicts itself: {0}")]
+    Apply(#[from] ApplyError),
+    /// The content is not what was saved.
+    #[error("the snapshot's content does not match its beacon")]
+    BeaconMismatch,
+}
+
+impl Document {
+    /// An empty document that nobody writes to yet. It can read and join; [`Document::set_writer`] lets it write.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty document written by `replica`.
+    pub fn with_writer(replica: ReplicaId) -> Self {
+        Self { writer: Some(replica), ..Self::default() }
+    }
+
+    /// Under which id local transactions are written.
+    pub fn writer(&self) -> Option<ReplicaId> {
+        self.writer
+    }
+
+    /// Sets the id for local transactions from now on.
+    ///
+    /// An id must have one writer at a time, and its history must go on where it stopped: two documents writing under one
+    /// id bind one dot to two payloads (DOT-1), which nothing repairs. When in doubt, take a fresh id.
+    ///
+    /// # Errors
+    /// When a transaction is open.
+    pub fn set_writer(&mut self, replica: Option<ReplicaId>) -> Result<(), EditError> {
+        if self.in_transaction() {
+            return Err(EditError::InTransaction);
+        }
+        self.writer = replica;
+        Ok(())
+    }
+
+    /// Tells the document the time, so that [`Document::apply`] can judge whether a stamp is too far ahead.
+    pub fn observe_time(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+    }
+
+    /// How far each replica's history is known, with tags. O(replicas).
+    pub fn version(&self) -> VersionVector {
+        self.state.version()
+    }
+
+    /// 16 bytes that are equal where versions and tags are equal. O(replicas).
+    pub fn version_hash(&self) -> [u8; 16] {
+        self.version().hash()
+    }
+
+    /// 16 bytes over the payloads of all live dots: with equal versions, unequal beacons show that one dot was bound to two
+    /// payloads somewhere. O(1).
+    pub fn beacon(&self) -> [u8; 16] {
+        self.state.store.beacon().to_le_bytes()
+    }
+
+    /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing.
+    pub fn horizon(&self) -> VersionVector {
+        self.state.horizon()
+    }
+
+    /// The names of the deltas that no known delta depends on, ascending.
+    pub fn heads(&self) -> Vec<Dot> {
+        let mut heads: Vec<_> = self.state.heads.iter().map(|head| self.state.origins.dot(*head)).collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// The last dot of `replica` that is covered, 0 if none is.
+    pub fn seq(&self, replica: ReplicaId) -> u64 {
+        self.state.entry_of(replica).map_or(0, |entry| entry.seq)
+    }
+
+    /// Whether `dot` is covered.
+    pub fn covers(&self, dot: Dot) -> bool {
+        self.state.covers_dot(dot)
+    }
+
+    /// How many deltas wait for what they depend on.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// How many dots are live: the size of the state.
+    pub fn live_count(&self) -> usize {
+        self.state.store.len()
+    }
+
+    /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the full
+    /// tier from now on. It happens by itself when the log grows out of proportion.
+    pub fn truncate_removals(&mut self) {
+        let version = self.state.seqs();
+        self.state.removals.truncate(&version);
+        self.state.drop_dead_structure();
+    }
+}

@@ -1,0 +1,56 @@
+//! Paths: how a container is named by the way to it, whatever its incarnations.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::clock::Dot;
+use crate::store::Kind;
+
+/// One step of a [`Path`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathStep {
+    /// A root container; always the first step, and only that.
+    Root {
+        /// Its name.
+        name: Arc<str>,
+        /// Its kind.
+        kind: Kind,
+    },
+    /// The container of this kind under a map key.
+    Key {
+        /// The key.
+        key: Arc<str>,
+        /// The kind.
+        kind: Kind,
+    },
+    /// A list element.
+    Element(Dot),
+}
+
+/// The way from a root to a container.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Path(Arc<[PathStep]>);
+
+impl Path {
+    /// The path of a root.
+    pub fn root(name: &str, kind: Kind) -> Self {
+        Self(Arc::from([PathStep::Root { name: name.into(), kind }]))
+    }
+
+    /// A path of these steps. The first must be a root, the others must not; [`crate::Document::at`] finds nothing
+    /// otherwise.
+    pub fn new(steps: Vec<PathStep>) -> Self {
+        Self(steps.into())
+    }
+
+    /// This path and one more step.
+    #[must_use]
+    pub fn join(&self, step: PathStep) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+
+    /// The steps, root first.
+    pub fn steps(&self) -> &[PathStep] {
+        &self.0
+    }
+}

@@ -1,0 +1,387 @@
+//! The state of a document: version, live store, positions and view, kept in step by two operations, insert and kill.
+//!
+//! Everything that changes what lives, local or remote, delta or diff, goes through [`State::insert`] and [`State::kill`].
+//! Each costs O(log n) a dot; the death of an entity costs its subtree, each dot of which can die only once.
+//!
+//! Rules: ENT-1 the subtree of a removed entity dies with it. VALID-1 what does not fit its container is stored and hidden.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
+use crate::clock::{Dot, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
+use crate::fault::{self, Fault};
+use crate::replica_id::{Origin, Origins, ReplicaId};
+use crate::sequence::{Forest, LocalPosition};
+use crate::store::{Container, Entry, Kind, Live, LocalContainer, Payload, Removals, Slot, Store, beacon_share};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) origins: Origins,
+    /// By replica number: last dot covered and the chain tag there.
+    version: Vec<VersionEntry>,
+    pub(crate) heads: BTreeSet<LocalDot>,
+    pub(crate) store: Store,
+    pub(crate) removals: Removals,
+    pub(crate) forest: Forest,
+    pub(crate) view: View,
+}
+
+impl State {
+    // ---- version ----
+
+    pub(crate) fn seq(&self, origin: Origin) -> u64 {
+        self.version.get(origin.0 as usize).map_or(0, |entry| entry.seq)
+    }
+
+    pub(crate) fn tag(&self, origin: Origin) -> Tag {
+        match self.version.get(origin.0 as usize) {
+            Some(entry) if entry.seq > 0 => entry.tag,
+            _ => Tag::start(self.origins.id(origin)),
+        }
+    }
+
+    pub(crate) fn covers_dot(&self, dot: Dot) -> bool {
+        self.origins.get(&dot.replica).is_some_and(|origin| dot.seq <= self.seq(origin))
+    }
+
+    pub(crate) fn advance(&mut self, origin: Origin, entry: VersionEntry) {
+        let index = origin.0 as usize;
+        if self.version.len() <= index {
+            let from = self.version.len() as u32;
+            let origins = &self.origins;
+            let blank = |number| VersionEntry { seq: 0, tag: Tag::start(origins.id(Origin(number))) };
+            self.version.extend((from..=origin.0).map(blank));
+        }
+        self.version[index] = entry;
+    }
+
+    pub(crate) fn entry_of(&self, replica: ReplicaId) -> Option<VersionEntry> {
+        let origin = self.origins.get(&replica)?;
+        self.version.get(origin.0 as usize).copied().filter(|entry| entry.seq > 0)
+    }
+
+    pub(crate) fn version(&self) -> VersionVector {
+        let entry = |(id, origin): (ReplicaId, Origin)| Some((id, *self.version.get(origin.0 as usize)?));
+        self.origins.iter().filter_map(entry).collect()
+    }
+
+    /// Sequence numbers by replica number.
+    pub(crate) fn seqs(&self) -> Vec<u64> {
+        self.version.iter().map(|entry| entry.seq).collect()
+    }
+
+    pub(crate) fn horizon(&self) -> VersionVector {
+        self.origins
+            .iter()
+            .map(|(id, origin)| {
+                // Tags are known only at the present version; a horizon is compared by sequence numbers alone.
+                (id, VersionEntry { seq: self.removals.horizon(origin), tag: self.tag(origin) })
+            })
+            .collect()
+    }
+
+    /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
+    pub(crate) fn keep_log_short(&mut self) {
+        let version = &self.version;
+        let raised = self.removals.keep_short(self.store.len(), || version.iter().map(|entry| entry.seq).collect());
+        if raised {
+            self.drop_dead_structure();
+        }
+    }
+
+    pub(crate) fn drop_dead_structure(&mut self) {
+        let removals = &self.removals;
+        self.forest.drop_dead(|cause| removals.within_horizon(cause));
+    }
+
+    // ---- translation between replicas' names and this document's numbers ----
+
+    /// Where an entry's container is here, or nothing if it is an entity of an unknown replica.
+    pub(crate) fn localize(&mut self, container: &Container) -> Option<LocalContainer> {
+        match container {
+            Container::Root { name, kind } => Some(LocalContainer::Root(self.view.root_or_new(name, *kind))),
+            Container::Entity(dot) => self.origins.local(*dot).map(LocalContainer::Entity),
+        }
+    }
+
+    pub(crate) fn globalize(&self, container: LocalContainer) -> Container {
+        match container {
+            LocalContainer::Root(number) => {
+                let (name, kind) = self.view.root_name(number);
+                Container::Root { name: name.clone(), kind: *kind }
+            }
+            LocalContainer::Entity(dot) => Container::Entity(self.origins.dot(dot)),
+        }
+    }
+
+    pub(crate) fn export(&self, live: &Live) -> Entry {
+        Entry {
+            container: self.globalize(live.container),
+            slot: live.slot.clone(),
+            kind: live.kind,
+            entity: live.entity,
+            payload: live.payload.clone(),
+        }
+    }
+
+    fn share(&self, dot: LocalDot, live: &Live) -> u128 {
+        let container = self.globalize(live.container);
+        beacon_share(self.origins.dot(dot), live.hlc, &container, &live.slot, live.kind, live.entity, &live.payload)
+    }
+
+    /// The position of an entry that has one.
+    pub(crate) fn position(dot: LocalDot, slot: &Slot) -> Option<LocalPosition> {
+        let Slot::Position { bunch, backward } = slot else { return None };
+        LocalPosition::of(dot, *bunch, *backward)
+    }
+
+    // ---- insert ----
+
+    /// Binds a dot. Returns false, and does nothing, if the container is not alive (VALID-1).
+    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> bool {
+        let Some(place) = self.view.container(live.container) else { return false };
+        if let Some(position) = Self::position(dot, &live.slot) {
+            self.forest.acquire(position.bunch);
+        }
+        self.attach(place, dot, &live);
+        let share = self.share(dot, &live);
+        self.store.insert(dot, live, share);
+        true
+    }
+
+    fn attach(&mut self, place: PlaceId, dot: LocalDot, live: &Live) {
+        let own = self.view.place(place);
+        let (own_kind, depth, element) = (own.kind, own.depth + 1, own.seat.is_some());
+        match (&mut self.view.place_mut(place).content, &live.slot, live.kind, live.entity) {
+            (Content::Map(keys), Slot::Key(key), Kind::REGISTER, false) => {
+                keys.entry(key.clone()).or_default().registers.add(dot);
+                self.view.note(place, Note::Key(key.clone()));
+            }
+            (Content::Map(keys), Slot::Key(key), Kind::FLAG, false) => {
+                keys.entry(key.clone()).or_default().flags.add(dot);
+                self.view.note(place, Note::Key(key.clone()));
+            }
+            (Content::Map(keys), Slot::Key(key), kind, true) => {
+                let child = keys.get(key).and_then(|slot| slot.child(kind));
+                let child = child.unwrap_or_else(|| {
+                    let child = self.view.open(Link::Key(place, key.clone()), kind, depth, None);
+                    if let Content::Map(keys) = &mut self.view.place_mut(place).content {
+                        let slot: &mut KeySlot = keys.entry(key.clone()).or_default();
+                        slot.children.push((kind, child));
+                        slot.children.sort_unstable();
+                    }
+                    child
+                });
+                self.view.incarnate(child, dot, &self.origins);
+                self.view.note(place, Note::Key(key.clone()));
+            }
+            (Content::Set(members), Slot::Member(value), Kind::MEMBER, false) => {
+                members.entry(value.clone()).or_default().add(dot);
+                self.view.note(place, Note::Member(value.clone()));
+            }
+            (Content::Counter(totals), Slot::Owner, Kind::TOTAL, false) => {
+                totals.insert(dot);
+                self.view.note(place, Note::Value);
+            }
+            (Content::Unit(dots), Slot::Unit, kind, false) if kind == own_kind => {
+                dots.add(dot);
+                self.view.note(place, Note::Value);
+            }
+            (Content::List(_), Slot::Position { .. }, kind, true) => self.attach_element(place, dot, live, kind, depth),
+            (_, Slot::Position { .. }, Kind::MOVE, false) if element => {
+                self.seat(place).moves.add(dot);
+                self.reseat(place, Some((dot, live)), None);
+            }
+            (_, _, kind, true) => {
+                let hidden = self.view.open(Link::Hidden, kind, depth, None);
+                self.view.incarnate(hidden, dot, &self.origins);
+            }
+            _ => {}
+        }
+    }
+
+    fn seat(&mut self, place: PlaceId) -> &mut Seat {
+        self.view.place_mut(place).seat.as_mut().expect("the caller saw that the place is an element")
+    }
+
+    fn attach_element(&mut self, list: PlaceId, dot: LocalDot, live: &Live, kind: Kind, depth: u32) {
+        let Some(at) = Self::position(dot, &live.slot) else { return };
+        let seat = Seat { initial: at, moves: Dots::None, current: at };
+        let place = self.view.open(Link::Element(list, dot), kind, depth, Some(seat));
+        self.view.incarnate(place, dot, &self.origins);
+        if let Content::List(sequence) = &mut self.view.place_mut(list).content {
+            sequence.insert(&self.forest, &self.origins, at, dot);
+        }
+        self.view.note(list, Note::Inserted(dot));
+    }
+
+    /// Works out where an element sits: at the winning move, else where it was created. `arriving` is a move that is not
+    /// in the store yet, `leaving` one that still is.
+    fn reseat(&mut self, place: PlaceId, arriving: Option<(LocalDot, &Live)>, leaving: Option<LocalDot>) {
+        let Link::Element(list, element) = self.view.place(place).link else { return };
+        let Some(seat) = &self.view.place(place).seat else { return };
+        let mut best: Option<(Hlc, LocalDot, LocalPosition)> = None;
+        for dot in seat.moves.as_slice() {
+            let entry = match arriving {
+                Some((new, entry)) if new == *dot => Some(entry),
+                _ if leaving == Some(*dot) => None,
+                _ => self.store.get(*dot),
+            };
+            let Some(entry) = entry else { continue };
+            let Some(position) = Self::position(*dot, &entry.slot) else { continue };
+            let wins = best.is_none_or(|(hlc, best, _)| {
+                entry.hlc.cmp(&hlc).then_with(|| self.origins.compare(*dot, best)).is_gt()
+            });
+            if wins {
+                best = Some((entry.hlc, *dot, position));
+            }
+        }
+        let (before, now) = (seat.current, best.map_or(seat.initial, |best| best.2));
+        if before == now {
+            return;
+        }
+        self.seat(place).current = now;
+        if let Content::List(sequence) = &mut self.view.place_mut(list).content {
+            sequence.remove(&self.forest, &self.origins, before);
+            sequence.insert(&self.forest, &self.origins, now, element);
+        }
+        self.view.note(list, Note::Moved(element));
+    }
+
+    // ---- kill ----
+
+    /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
+    /// positions are kept until the horizon covers it. Returns what died, parents before children.
+    pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> Vec<(LocalDot, Live)> {
+        if self.store.get(dot).is_none() {
+            return Vec::new();
+        }
+        let mut doomed = Vec::from([dot]);
+        let mut next = 0;
+        while next < doomed.len() {
+            if !fault::active(Fault::NoCascade) {
+                doomed.extend(self.store.children(doomed[next]));
+            }
+            next += 1;
+        }
+        // Children first, so that a place is empty before it is given up. Only the top tells the application.
+        let mut dead = Vec::with_capacity(doomed.len());
+        for (index, dot) in doomed.into_iter().enumerate().rev() {
+            dead.extend(self.kill_one(dot, cause, index == 0));
+        }
+        dead.reverse();
+        dead
+    }
+
+    fn kill_one(&mut self, dot: LocalDot, cause: Option<LocalDot>, tell: bool) -> Option<(LocalDot, Live)> {
+        let live = self.store.get(dot)?.clone();
+        let place = self.view.container(live.container);
+        if let Some(place) = place {
+            self.detach(place, dot, &live, tell);
+        }
+        let share = self.share(dot, &live);
+        self.store.remove(dot, |_| share);
+        if let Some(position) = Self::position(dot, &live.slot) {
+            self.forest.release(position.bunch, cause);
+        }
+        Some((dot, live))
+    }
+
+    fn detach(&mut self, place: PlaceId, dot: LocalDot, live: &Live, tell: bool) {
+        if live.entity {
+            self.detach_entity(place, dot, live, tell);
+            return;
+        }
+        let element = self.view.place(place).seat.is_some();
+        let note = match (&mut self.view.place_mut(place).content, &live.slot, live.kind) {
+            (Content::Map(keys), Slot::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
+                if let Some(slot) = keys.get_mut(key) {
+                    if kind == Kind::REGISTER {
+                        slot.registers.remove(dot)
+                    } else {
+                        slot.flags.remove(dot)
+                    }
+                    if slot.is_empty() {
+                        keys.remove(key);
+                    }
+                }
+                Some(Note::Key(key.clone()))
+            }
+            (Content::Set(members), Slot::Member(value), Kind::MEMBER) => {
+                if let Some(dots) = members.get_mut(value) {
+                    dots.remove(dot);
+                    if dots.is_empty() {
+                        members.remove(value);
+                    }
+                }
+                Some(Note::Member(value.clone()))
+            }
+            (Content::Counter(totals), Slot::Owner, Kind::TOTAL) => {
+                totals.remove(&dot);
+                Some(Note::Value)
+            }
+            (Content::Unit(dots), Slot::Unit, _) => {
+                dots.remove(dot);
+                Some(Note::Value)
+            }
+            (_, Slot::Position { .. }, Kind::MOVE) if element => {
+                // If the element dies too, its seat goes with it, and the order is left alone until then.
+                if tell {
+                    self.reseat(place, None, Some(dot));
+                }
+                self.seat(place).moves.remove(dot);
+                None
+            }
+            _ => None,
+        };
+        if let (Some(note), true) = (note, tell) {
+            self.view.note(place, note);
+        }
+    }
+
+    fn detach_entity(&mut self, parent: PlaceId, dot: LocalDot, live: &Live, tell: bool) {
+        let Some(own) = self.view.entity(dot) else { return };
+        let link = self.view.place(own).link.clone();
+        if let (Link::Element(list, _), Some(seat)) = (&link, &self.view.place(own).seat) {
+            let at = seat.current;
+            if let Content::List(sequence) = &mut self.view.place_mut(*list).content {
+                sequence.remove(&self.forest, &self.origins, at);
+            }
+            if tell {
+                self.view.note(*list, Note::Removed(dot));
+            }
+        }
+        let last = self.view.disincarnate(dot).is_some_and(|(_, last)| last);
+        if let Link::Key(_, key) = &link {
+            if let (true, Content::Map(keys)) = (last, &mut self.view.place_mut(parent).content) {
+                if let Some(slot) = keys.get_mut(key) {
+                    slot.children.retain(|child| child.0 != live.kind);
+                    if slot.is_empty() {
+                        keys.remove(key);
+                    }
+                }
+            }
+            if tell {
+                self.view.note(parent, Note::Key(key.clone()));
+            }
+        }
+    }
+
+    // ---- reading helpers shared by the types ----
+
+    /// The winner among concurrent writes: the greatest by (stamp, replica id, seq).
+    pub(crate) fn winner(&self, dots: &[LocalDot]) -> Option<LocalDot> {
+        dots.iter().copied().max_by(|a, b| self.by_stamp(*a, *b))
+    }
+
+    pub(crate) fn by_stamp(&self, a: LocalDot, b: LocalDot) -> core::cmp::Ordering {
+        let stamp = |dot| self.store.get(dot).map(|live| live.hlc);
+        stamp(a).cmp(&stamp(b)).then_with(|| self.origins.compare(a, b))
+    }
+
+    pub(crate) fn payload(&self, dot: LocalDot) -> &Payload {
+        self.store.get(dot).map_or(&Payload::Empty, |live| &live.payload)
+    }
+}

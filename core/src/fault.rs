@@ -1,0 +1,72 @@
+//! Faults that the tests turn on, one at a time, to show that they would be noticed. Outside of tests none is ever on.
+
+/// A mistake an implementation could make. Named after what it does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// A delta that only removes takes no dot (against DOT-2).
+    RemovalTakesNoDot,
+    /// A delta is applied before what it depends on (against CAUSAL-2).
+    NoDependencyCheck,
+    /// Two histories under one id are not told apart, so that a copied document may keep its id (against DOT-1).
+    NoChainCheck,
+    /// A full diff leaves the receiver's horizon where it was (against DIFF-4).
+    FullKeepsHorizon,
+    /// The version tier is served to a peer below the horizon (against DIFF-2).
+    VersionTierBelowHorizon,
+    /// Removal pairs are left out where the peer has not seen the removed dot (against DIFF-3).
+    PairsOnlyForKnownDots,
+    /// A diff is applied whatever its base (against DIFF-1).
+    NoBaseCheck,
+    /// The subtree of a removed entity stays (against ENT-1).
+    NoCascade,
+    /// A put writes only into the lowest incarnation.
+    PutIntoLowestOnly,
+    /// A counter's total is overwritten wherever it is, and written into the lowest incarnation.
+    CounterMovesTotals,
+    /// A diff inserts what was known and has died here (resurrection).
+    DiffResurrects,
+    /// A delta's removal is not noted in the log (against REM-2).
+    RemovalNotLogged,
+}
+
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub(crate) const fn active(_: Fault) -> bool {
+    false
+}
+
+#[cfg(feature = "testing")]
+pub(crate) use switch::active;
+#[cfg(feature = "testing")]
+pub use switch::with_fault;
+
+#[cfg(feature = "testing")]
+mod switch {
+    extern crate std;
+
+    use core::cell::Cell;
+
+    use super::Fault;
+
+    std::thread_local! {
+        static ACTIVE: Cell<Option<Fault>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn active(fault: Fault) -> bool {
+        ACTIVE.get() == Some(fault)
+    }
+
+    /// Runs `body` with `fault` on, in this thread.
+    pub fn with_fault<R>(fault: Option<Fault>, body: impl FnOnce() -> R) -> R {
+        struct Off;
+        impl Drop for Off {
+            fn drop(&mut self) {
+                ACTIVE.set(None);
+            }
+        }
+        let _off = Off;
+        ACTIVE.set(fault);
+        body()
+    }
+}

@@ -1,0 +1,100 @@
+//! The removal log: which dots were removed, and by which delta.
+//!
+//! Pairs are kept as runs of removed dots under the delta that removed them, complete beyond the *horizon*; truncating
+//! raises the horizon and asks nobody.
+//!
+//! Rules: REM-2 completeness beyond the horizon. REM-3 truncation only moves old peers to a costlier tier.
+//! Not here: which dots are live; that is [`super::Store`].
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
+use crate::replica_id::Origin;
+
+/// The dots `first ..= first.seq + more` of one replica.
+pub(crate) type LocalRun = (LocalDot, u64);
+
+/// Removed dots by the delta that removed them, beyond a horizon.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Removals {
+    by_remover: BTreeMap<LocalDot, Vec<LocalRun>>,
+    runs: usize,
+    /// Sequence numbers by replica number; what is missing is 0.
+    horizon: Vec<u64>,
+    /// A version some time back, to which the horizon is raised when the log grows too long.
+    checkpoint: Option<Vec<u64>>,
+}
+
+impl Removals {
+    /// The log is never shortened below this many runs.
+    const MIN_RUNS: usize = 512;
+    /// The log may hold one run for so many live dots: about a quarter of their bytes.
+    const LIVE_PER_RUN: usize = 8;
+
+    pub(crate) fn horizon(&self, origin: Origin) -> u64 {
+        self.horizon.get(origin.0 as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether the horizon covers `dot`.
+    pub(crate) fn within_horizon(&self, dot: LocalDot) -> bool {
+        dot.seq() <= self.horizon(dot.origin())
+    }
+
+    /// Notes that `remover` removed a run. Pairs within the horizon are not kept; a pair that is there stays once.
+    pub(crate) fn log(&mut self, remover: LocalDot, run: LocalRun) {
+        if self.within_horizon(remover) || fault::active(Fault::RemovalNotLogged) {
+            return;
+        }
+        let runs = self.by_remover.entry(remover).or_default();
+        if !runs.contains(&run) {
+            runs.push(run);
+            self.runs += 1;
+        }
+    }
+
+    /// Every pair whose remover is a dot of `origin` beyond `after`, ascending by remover.
+    pub(crate) fn beyond(&self, origin: Origin, after: u64) -> impl Iterator<Item = (LocalDot, &[LocalRun])> {
+        let first = LocalDot::new(origin, after.saturating_add(1).min(crate::Dot::MAX_SEQ));
+        let last = LocalDot::new(origin, crate::Dot::MAX_SEQ);
+        self.by_remover.range(first..=last).map(|(remover, runs)| (*remover, runs.as_slice()))
+    }
+
+    /// Raises the horizon to `version` (sequence numbers by replica number) and forgets what it covers. REM-3.
+    pub(crate) fn truncate(&mut self, version: &[u64]) {
+        if self.horizon.len() < version.len() {
+            self.horizon.resize(version.len(), 0);
+        }
+        for (known, raised) in self.horizon.iter_mut().zip(version) {
+            *known = (*known).max(*raised);
+        }
+        let horizon = &self.horizon;
+        self.by_remover
+            .retain(|remover, _| remover.seq() > horizon.get(remover.origin().0 as usize).copied().unwrap_or(0));
+        self.runs = self.by_remover.values().map(Vec::len).sum();
+    }
+
+    /// Keeps the log in proportion to the live dots. Returns whether the horizon was raised. Amortised O(1) a removal.
+    pub(crate) fn keep_short(&mut self, live: usize, version: impl FnOnce() -> Vec<u64>) -> bool {
+        let cap = Self::MIN_RUNS.max(live / Self::LIVE_PER_RUN);
+        if self.runs <= cap / 2 {
+            return false;
+        }
+        match self.checkpoint.take() {
+            None => {
+                self.checkpoint = Some(version());
+                false
+            }
+            Some(checkpoint) if self.runs > cap => {
+                self.truncate(&checkpoint);
+                self.checkpoint = Some(version());
+                true
+            }
+            waiting => {
+                self.checkpoint = waiting;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a client knows about its current connection to the home relay. Dropped with it: nothing is believed on the word of
+//! an older connection (ACK-6).
+
+use alloc::vec::Vec;
+
+use super::message::{Message, Rows};
+use super::record::Row;
+use super::session::{ProtocolError, Session};
+use super::{limits, status};
+use crate::clock::VersionVector;
+
+/// The one channel a replica uses on its connection.
+pub(super) const CHANNEL: u64 = 1;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Open is not sent: what was loaded from the store is not proven durable yet (DUR-3).
+    Proving,
+    /// Open is sent.
+    Opening,
+    /// OpenAck has come.
+    CatchingUp,
+    /// CaughtUp has come.
+    Live,
+    /// Given up: nothing more is read or sent but the Goodbye.
+    Closed,
+}
+
+/// Whether the relay lacks something that cannot be pushed as deltas (ACK-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refill {
+    /// It does not.
+    None,
+    /// A diff is to be sent as soon as every own delta is durable (DIFF-7).
+    Needed,
+    /// It is sent, its Durable has not come.
+    Sent,
+    /// It was refused for good.
+    Refused,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) session: Session,
+    pub(super) stage: Stage,
+    /// What the relay durably has, as far as it told on this connection. Until OpenAck: what Open hashed.
+    pub(super) relay: VersionVector,
+    /// The same with everything pushed since.
+    pub(super) pushed: VersionVector,
+    /// The epoch and the last position of the relay's log that is here.
+    pub(super) epoch: u64,
+    pub(super) position: u64,
+    /// A diff was asked for and has not come.
+    pub(super) wanted: bool,
+    pub(super) refill: Refill,
+    repairs: u32,
+}
+
+impl Connection {
+    pub(super) const fn new(session: Session) -> Self {
+        Self {
+            session,
+            stage: Stage::Proving,
+            relay: VersionVector::new(),
+            pushed: VersionVector::new(),
+            epoch: 0,
+            position: 0,
+            wanted: false,
+            refill: Refill::None,
+            repairs: 0,
+        }
+    }
+
+    pub(super) fn send(&mut self, message: &Message) {
+        self.session.send(CHANNEL, message);
+    }
+
+    pub(super) fn send_rows(&mut self, rows: Vec<Row>) {
+        self.send(&Message::Rows(Rows { from: 0, to: 0, rows }));
+    }
+
+    /// Whether the relay has answered Open, so that deltas may be pushed.
+    pub(super) const fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::CatchingUp | Stage::Live)
+    }
+
+    /// Counts an exchange that should not be needed more than once.
+    pub(super) fn repair(&mut self) -> Result<(), ProtocolError> {
+        self.repairs += 1;
+        if self.repairs > limits::MAX_REPAIRS {
+            return Err(ProtocolError::NoProgress { repairs: limits::MAX_REPAIRS });
+        }
+        Ok(())
+    }
+
+    /// The relay lacks something that no delta in the outbox brings.
+    pub(super) fn need_refill(&mut self) {
+        if self.refill == Refill::None {
+            self.refill = Refill::Needed;
+        }
+    }
+
+    pub(super) const fn link(&self) -> status::Link {
+        match self.stage {
+            Stage::Proving | Stage::Opening => status::Link::Connecting,
+            Stage::CatchingUp => status::Link::CatchingUp,
+            Stage::Live => status::Link::Live,
+            Stage::Closed => status::Link::Offline,
+        }
+    }
+}

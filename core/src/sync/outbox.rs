@@ -1,0 +1,255 @@
+//! The outbox: own deltas that the home relay has not acked, in the chains of the ids that wrote them.
+//!
+//! Usually that is one chain, the current id's. After a crash, a retired id, or with several tabs on one store there are
+//! more; each is *settled* under its own id: same dots, same bytes, pushed as an extension of its chain. Whoever holds a
+//! durable delta may send it; only the holder of an id's slot may make one (ID-7).
+//!
+//! Rules: DUR-1 nothing is pushed before the batch it was written in is durable. ACK-2 an ack removes a delta from here,
+//! never from the document. ID-8 nothing is renumbered.
+//! Not here: what to do when a chain contradicts the relay's; such a chain is kept and counted as stuck.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::message::{Claim, Fact};
+use super::record::{Record, Row, Token};
+use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
+use crate::delta::Delta;
+use crate::replica_id::ReplicaId;
+
+/// One delta that waits for its ack.
+#[derive(Clone, Debug)]
+struct Unacked {
+    first_seq: u64,
+    last_seq: u64,
+    prev_tag: Tag,
+    tag: Tag,
+    deps: Vec<Dot>,
+    row: Row,
+    /// The batch that makes it durable.
+    token: Token,
+}
+
+/// The deltas of one id, ascending.
+#[derive(Clone, Debug, Default)]
+struct Chain {
+    entries: VecDeque<Unacked>,
+    /// How many of them, from the front, were pushed on this connection.
+    pushed: usize,
+    /// From this dot on, the relay refuses them as they are.
+    stuck_from: Option<u64>,
+}
+
+/// What a fact says about a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The relay's chain is a prefix of ours, up to this dot, or ours is one of its.
+    Agrees {
+        /// The last of our dots that it has.
+        through: u64,
+    },
+    /// The two contradict each other (FORK-2).
+    Forked,
+}
+
+/// Every delta that waits for its ack.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbox {
+    chains: BTreeMap<ReplicaId, Chain>,
+}
+
+impl Outbox {
+    /// Takes in a delta that becomes durable with `token`. Deltas of one id come in order.
+    pub(super) fn push(&mut self, delta: &Delta, token: Token) {
+        let parts = delta.parts();
+        let chain = self.chains.entry(delta.replica()).or_default();
+        if chain.entries.back().is_some_and(|last| last.last_seq >= parts.first_seq) {
+            return;
+        }
+        chain.entries.push_back(Unacked {
+            first_seq: parts.first_seq,
+            last_seq: parts.last_seq(),
+            prev_tag: delta.prev_tag(),
+            tag: delta.tag(),
+            deps: parts.deps.clone(),
+            row: Row::of(delta),
+            token,
+        });
+    }
+
+    /// Takes out everything of `replica` up to `through`; says whether there was anything.
+    pub(super) fn acked(&mut self, replica: ReplicaId, through: u64) -> bool {
+        let Some(chain) = self.chains.get_mut(&replica) else { return false };
+        let count = chain.entries.partition_point(|entry| entry.last_seq <= through);
+        chain.entries.drain(..count);
+        chain.pushed = chain.pushed.saturating_sub(count);
+        if chain.entries.is_empty() {
+            self.chains.remove(&replica);
+        }
+        count > 0
+    }
+
+    /// The record that brings an entry back after a crash.
+    pub(super) fn record(delta: &Delta) -> Record {
+        let parts = delta.parts();
+        Record::Outbox {
+            replica: delta.replica(),
+            first_seq: parts.first_seq,
+            last_seq: parts.last_seq(),
+            row: Row::of(delta),
+        }
+    }
+
+    /// How many deltas there are.
+    pub(super) fn len(&self) -> usize {
+        self.chains.values().map(|chain| chain.entries.len()).sum()
+    }
+
+    /// How many of them are not durable yet, when everything up to `stored` is.
+    pub(super) fn unstored(&self, stored: Token) -> usize {
+        let undurable = |chain: &Chain| chain.entries.iter().rev().take_while(|entry| entry.token > stored).count();
+        self.chains.values().map(undurable).sum()
+    }
+
+    /// How many of them the relay refuses.
+    pub(super) fn stuck(&self) -> usize {
+        let stuck = |chain: &Chain| {
+            let from = chain.stuck_from.unwrap_or(u64::MAX);
+            chain.entries.iter().filter(|entry| entry.last_seq >= from).count()
+        };
+        self.chains.values().map(stuck).sum()
+    }
+
+    /// The ids that have deltas here.
+    pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaId> + '_ {
+        self.chains.keys().copied()
+    }
+
+    /// Whether the relay refuses something of `replica`.
+    pub(super) fn is_stuck(&self, replica: ReplicaId) -> bool {
+        self.chains.get(&replica).is_some_and(|chain| chain.stuck_from.is_some())
+    }
+
+    /// The relay refuses the delta with the dot `seq`, and with it all that continue its chain.
+    pub(super) fn stick(&mut self, replica: ReplicaId, seq: u64) {
+        if let Some(chain) = self.chains.get_mut(&replica) {
+            chain.stuck_from = Some(chain.stuck_from.map_or(seq, |from| from.min(seq)));
+        }
+    }
+
+    /// Everything that failed to be written is written again, with `token`.
+    pub(super) fn rewrite(&mut self, stored: Token, token: Token) {
+        for entry in self.chains.values_mut().flat_map(|chain| &mut chain.entries) {
+            if entry.token > stored {
+                entry.token = token;
+            }
+        }
+    }
+
+    /// `version` without what is here: what the relay has to have before the deltas here can be pushed.
+    pub(super) fn settled(&self, mut version: VersionVector) -> VersionVector {
+        for (replica, chain) in &self.chains {
+            cut_before(&mut version, *replica, chain.entries.front());
+        }
+        version
+    }
+
+    /// `version` without what is not durable.
+    pub(super) fn durable(&self, mut version: VersionVector, stored: Token) -> VersionVector {
+        for (replica, chain) in &self.chains {
+            cut_before(&mut version, *replica, chain.entries.iter().find(|entry| entry.token > stored));
+        }
+        version
+    }
+
+    /// A claim for every id with a durable delta here (DUR-2).
+    pub(super) fn claims(&self, stored: Token) -> impl Iterator<Item = Claim> + '_ {
+        self.chains.iter().filter_map(move |(replica, chain)| {
+            let last = chain.entries.iter().rev().find(|entry| entry.token <= stored)?;
+            Some(Claim { replica: *replica, seq: last.last_seq, tag: last.tag })
+        })
+    }
+
+    /// Compares what the relay has of an id with what is here. `None` when nothing of that id is here.
+    pub(super) fn judge(&self, fact: &Fact) -> Option<Verdict> {
+        let entries = &self.chains.get(&fact.replica)?.entries;
+        let (first, last) = (entries.front()?, entries.back()?);
+        if fact.seq > last.last_seq {
+            // Somebody continued our chain, or it was never ours: only the relay can tell, if it still knows the tag.
+            return Some(match fact.agrees {
+                Some(false) => Verdict::Forked,
+                _ => Verdict::Agrees { through: last.last_seq },
+            });
+        }
+        if fact.seq == 0 || fact.seq + 1 < first.first_seq {
+            // The relay has less than it once acked. There is no tag to compare, so nothing contradicts.
+            return Some(Verdict::Agrees { through: fact.seq });
+        }
+        let ours = if fact.seq + 1 == first.first_seq {
+            Some(first.prev_tag)
+        } else {
+            entries.iter().find(|entry| entry.last_seq == fact.seq).map(|entry| entry.tag)
+        };
+        // No boundary of ours there: their delta ends where none of ours does.
+        Some(if ours == Some(fact.tag) { Verdict::Agrees { through: fact.seq } } else { Verdict::Forked })
+    }
+
+    /// A new connection, or the relay turned out to have less than was pushed: `covered` is what it has.
+    pub(super) fn rewind(&mut self, covered: &VersionVector) {
+        for (replica, chain) in &mut self.chains {
+            chain.pushed = chain.entries.partition_point(|entry| entry.last_seq <= covered.seq(*replica));
+        }
+    }
+
+    /// The next rows to push, at most `max_bytes` of them but at least one, in an order in which each is ready where
+    /// `covered` is; `covered` is advanced over them. Empty when nothing is left that can be pushed.
+    pub(super) fn next_rows(&mut self, covered: &mut VersionVector, stored: Token, max_bytes: usize) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        // Each round takes what is ready from every chain. The deltas were made one after the other, so each round takes
+        // at least one as long as the relay has what they build upon.
+        loop {
+            let before = rows.len();
+            for (replica, chain) in &mut self.chains {
+                while let Some(entry) = chain.next(stored) {
+                    let len = entry.row.encoded_len();
+                    if !rows.is_empty() && bytes + len > max_bytes {
+                        return rows;
+                    }
+                    let extends = covered.seq(*replica) + 1 == entry.first_seq;
+                    if !extends || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
+                        break;
+                    }
+                    covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
+                    bytes += len;
+                    rows.push(entry.row.clone());
+                    chain.pushed += 1;
+                }
+            }
+            if rows.len() == before {
+                return rows;
+            }
+        }
+    }
+
+    /// Whether something durable was not pushed and is not refused either.
+    pub(super) fn has_unpushed(&self, stored: Token) -> bool {
+        self.chains.values().any(|chain| chain.next(stored).is_some())
+    }
+}
+
+impl Chain {
+    fn next(&self, stored: Token) -> Option<&Unacked> {
+        let entry = self.entries.get(self.pushed)?;
+        let refused = self.stuck_from.is_some_and(|from| entry.last_seq >= from);
+        (entry.token <= stored && !refused).then_some(entry)
+    }
+}
+
+fn cut_before(version: &mut VersionVector, replica: ReplicaId, entry: Option<&Unacked>) {
+    if let Some(entry) = entry
+        && version.seq(replica) >= entry.first_seq
+    {
+        version.set(replica, VersionEntry { seq: entry.first_seq - 1, tag: entry.prev_tag });
+    }
+}

@@ -1,0 +1,425 @@
+//! What a replica keeps in its store, and the rows that a relay's log holds.
+//!
+//! A [`Record`] is one fact; a store is a set of them, written in atomic [`Persist`] batches. Two kinds of store are
+//! served: an append-only file folds the encoded records in the order written; a keyed database applies [`Record::change`].
+//! Both give the surviving records to [`super::Replica::open`], in any order.
+//!
+//! Rules: DUR-1 an own delta and its slot's high-water mark are one strict batch, with everything the delta depends on
+//! that is still being written (DUR-5). The cursor moves in the batch of the rows it covers.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::wire::{Malformed, Reader, put_varint};
+use crate::clock::Tag;
+use crate::codec::DecodeError;
+use crate::delta::Delta;
+use crate::replica_id::ReplicaId;
+
+/// One row of a log: what one transaction did, or a diff that filled a hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A delta: its canonical bytes, and its writer's chain tag before it.
+    Delta {
+        /// The tag before it.
+        prev_tag: Tag,
+        /// The canonical bytes.
+        bytes: Arc<[u8]>,
+    },
+    /// An encoded diff.
+    Diff {
+        /// The bytes.
+        bytes: Arc<[u8]>,
+    },
+}
+
+/// The bytes of a stored row or record are not what was once written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("malformed {what}")]
+pub struct RecordError {
+    /// What was being read.
+    pub what: &'static str,
+}
+
+impl From<Malformed> for RecordError {
+    fn from(malformed: Malformed) -> Self {
+        Self { what: malformed.what }
+    }
+}
+
+const ROW_DELTA: u8 = 1;
+const ROW_DIFF: u8 = 2;
+
+impl Row {
+    /// The row of a delta. Shares its bytes.
+    pub fn of(delta: &Delta) -> Self {
+        Self::Delta { prev_tag: delta.prev_tag(), bytes: Arc::clone(delta.bytes()) }
+    }
+
+    /// Decodes the delta, if it is one.
+    ///
+    /// # Errors
+    /// When the bytes are not the canonical encoding of a valid delta.
+    pub fn delta(&self) -> Option<Result<Delta, DecodeError>> {
+        match self {
+            Self::Delta { prev_tag, bytes } => Some(Delta::decode(bytes, *prev_tag)),
+            Self::Diff { .. } => None,
+        }
+    }
+
+    /// The bytes in a log and in a Rows message: a kind, the tag if it is a delta, the content to the end.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.encoded_len());
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// How many bytes [`Self::encode`] gives.
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Self::Delta { bytes, .. } => 1 + 8 + bytes.len(),
+            Self::Diff { bytes } => 1 + bytes.len(),
+        }
+    }
+
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Delta { prev_tag, bytes } => {
+                out.push(ROW_DELTA);
+                out.extend_from_slice(prev_tag.as_bytes());
+                out.extend_from_slice(bytes);
+            }
+            Self::Diff { bytes } => {
+                out.push(ROW_DIFF);
+                out.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Reads what [`Self::encode`] gave. The content is not looked at.
+    ///
+    /// # Errors
+    /// When the kind is unknown or the bytes end before the content.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes, "row");
+        match reader.u8()? {
+            ROW_DELTA => {
+                let prev_tag = Tag::from_bytes(reader.array()?);
+                Ok(Self::Delta { prev_tag, bytes: reader.rest().into() })
+            }
+            ROW_DIFF => Ok(Self::Diff { bytes: reader.rest().into() }),
+            _ => Err(reader.error().into()),
+        }
+    }
+}
+
+/// How far one relay's log has been followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// A start of the relay, as it names it.
+    pub epoch: u64,
+    /// The last position that is here.
+    pub position: u64,
+}
+
+impl Cursor {
+    /// Not a place in any log: what is stored when a cursor turned out to be wrong.
+    pub const NONE: Self = Self { epoch: 0, position: 0 };
+}
+
+/// One fact in a replica's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Slot `index` of the pool of writer ids. Replaces what was there.
+    Slot {
+        /// Which slot.
+        index: u32,
+        /// The id held in it; none when it was retired and nothing was written since.
+        replica: Option<ReplicaId>,
+        /// The last own dot that is durable with this record.
+        high_water: u64,
+        /// The chain tag at that dot.
+        tag: Tag,
+    },
+    /// A row, own or from the relay.
+    Row(Row),
+    /// An own delta that the home relay has not acked; keyed by (replica, last_seq).
+    Outbox {
+        /// Who wrote it.
+        replica: ReplicaId,
+        /// Its first dot.
+        first_seq: u64,
+        /// Its last dot.
+        last_seq: u64,
+        /// The delta.
+        row: Row,
+    },
+    /// Outbox entries of `replica` up to `through` are gone.
+    Acked {
+        /// Whose.
+        replica: ReplicaId,
+        /// The last dot acked.
+        through: u64,
+    },
+    /// How far the home relay's log has been followed. Replaces the cursor; [`Cursor::NONE`] is none.
+    Cursor(Cursor),
+    /// The state at rest. Replaces the rows and older snapshots that it covers.
+    Snapshot(Arc<[u8]>),
+}
+
+/// Where a keyed store keeps a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// Slots by index.
+    Slots,
+    /// Rows.
+    Rows,
+    /// Outbox entries by (replica, last_seq).
+    Outbox,
+    /// The cursor.
+    Cursor,
+    /// Snapshots.
+    Snapshots,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 5] = [Self::Slots, Self::Rows, Self::Outbox, Self::Cursor, Self::Snapshots];
+
+    /// The name of the object store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slots => "slots",
+            Self::Rows => "rows",
+            Self::Outbox => "outbox",
+            Self::Cursor => "cursor",
+            Self::Snapshots => "snapshots",
+        }
+    }
+}
+
+/// What a record changes in a keyed store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreChange {
+    /// Writes the encoded record under the key.
+    Put {
+        /// The table.
+        table: Table,
+        /// The key.
+        key: Vec<u8>,
+        /// [`Record::encode`].
+        value: Vec<u8>,
+    },
+    /// Deletes every key from `first` to `last`, both included.
+    Delete {
+        /// The table.
+        table: Table,
+        /// The first key.
+        first: Vec<u8>,
+        /// The last key.
+        last: Vec<u8>,
+    },
+}
+
+const SLOT: u8 = 1;
+const ROW: u8 = 2;
+const OUTBOX: u8 = 3;
+const ACKED: u8 = 4;
+const CURSOR: u8 = 5;
+const SNAPSHOT: u8 = 6;
+
+impl Record {
+    /// The bytes of one record: a kind, then its fields. Whoever stores them adds length and checksum.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::Slot { index, replica, high_water, tag } => {
+                out.push(SLOT);
+                put_varint(&mut out, u64::from(*index));
+                out.push(u8::from(replica.is_some()));
+                out.extend_from_slice(replica.unwrap_or(ReplicaId::NIL).as_bytes());
+                put_varint(&mut out, *high_water);
+                out.extend_from_slice(tag.as_bytes());
+            }
+            Self::Row(row) => {
+                out.push(ROW);
+                row.encode_into(&mut out);
+            }
+            Self::Outbox { replica, first_seq, last_seq, row } => {
+                out.push(OUTBOX);
+                out.extend_from_slice(replica.as_bytes());
+                put_varint(&mut out, *first_seq);
+                put_varint(&mut out, *last_seq);
+                row.encode_into(&mut out);
+            }
+            Self::Acked { replica, through } => {
+                out.push(ACKED);
+                out.extend_from_slice(replica.as_bytes());
+                put_varint(&mut out, *through);
+            }
+            Self::Cursor(Cursor { epoch, position }) => {
+                out.push(CURSOR);
+                put_varint(&mut out, *epoch);
+                put_varint(&mut out, *position);
+            }
+            Self::Snapshot(bytes) => {
+                out.push(SNAPSHOT);
+                out.extend_from_slice(bytes);
+            }
+        }
+        out
+    }
+
+    /// Reads what [`Self::encode`] gave. The content of rows and snapshots is not looked at.
+    ///
+    /// # Errors
+    /// When the bytes are not a record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes, "record");
+        let record = match reader.u8()? {
+            SLOT => {
+                let index = u32::try_from(reader.varint()?).map_err(|_| reader.error())?;
+                let held = reader.u8()? != 0;
+                let id = ReplicaId::from_bytes(reader.array()?);
+                let high_water = reader.varint()?;
+                let tag = Tag::from_bytes(reader.array()?);
+                reader.finish()?;
+                Self::Slot { index, replica: held.then_some(id), high_water, tag }
+            }
+            ROW => Self::Row(Row::decode(reader.rest())?),
+            OUTBOX => {
+                let replica = ReplicaId::from_bytes(reader.array()?);
+                let first_seq = reader.varint()?;
+                let last_seq = reader.varint()?;
+                Self::Outbox { replica, first_seq, last_seq, row: Row::decode(reader.rest())? }
+            }
+            ACKED => {
+                let replica = ReplicaId::from_bytes(reader.array()?);
+                let through = reader.varint()?;
+                reader.finish()?;
+                Self::Acked { replica, through }
+            }
+            CURSOR => {
+                let cursor = Cursor { epoch: reader.varint()?, position: reader.varint()? };
+                reader.finish()?;
+                Self::Cursor(cursor)
+            }
+            SNAPSHOT => Self::Snapshot(reader.rest().into()),
+            _ => return Err(reader.error().into()),
+        };
+        Ok(record)
+    }
+
+    /// What a keyed store does with the record. Rows and snapshots are keyed by their content, so that what two tabs both
+    /// receive is stored once.
+    pub fn change(&self) -> StoreChange {
+        let put = |table, key| StoreChange::Put { table, key, value: self.encode() };
+        match self {
+            Self::Slot { index, .. } => put(Table::Slots, index.to_be_bytes().to_vec()),
+            Self::Row(row) => put(Table::Rows, content_key(&row.encode())),
+            Self::Outbox { replica, last_seq, .. } => put(Table::Outbox, outbox_key(*replica, *last_seq)),
+            Self::Acked { replica, through } => StoreChange::Delete {
+                table: Table::Outbox,
+                first: outbox_key(*replica, 0),
+                last: outbox_key(*replica, *through),
+            },
+            Self::Cursor(_) => put(Table::Cursor, [0].to_vec()),
+            Self::Snapshot(bytes) => put(Table::Snapshots, content_key(bytes)),
+        }
+    }
+}
+
+fn outbox_key(replica: ReplicaId, last_seq: u64) -> Vec<u8> {
+    let mut key = replica.as_bytes().to_vec();
+    key.extend_from_slice(&last_seq.to_be_bytes());
+    key
+}
+
+fn content_key(bytes: &[u8]) -> Vec<u8> {
+    let mut key = (bytes.len() as u32).to_be_bytes().to_vec();
+    key.extend_from_slice(Tag::start(ReplicaId::NIL).extend(bytes).as_bytes());
+    key
+}
+
+/// Names one [`Persist`]. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// How durable a batch must be before [`super::Replica::durable`] is called for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Written, and visible to whoever opens the store next. May be lost with the power.
+    Relaxed,
+    /// On stable storage, together with every batch before it.
+    Strict,
+}
+
+/// One atomic write. Batches are written in the order in which they were given; several may be written as one, which is
+/// then as strict as the strictest of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Persist {
+    /// To be given back once it is done.
+    pub token: Token,
+    /// How durable it must be.
+    pub class: Class,
+    /// What to write.
+    pub records: Vec<Record>,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn examples() -> Vec<Record> {
+        let replica = ReplicaId::from(7);
+        let tag = Tag::start(replica);
+        let delta = Row::Delta { prev_tag: tag, bytes: [1, 2, 3].as_slice().into() };
+        let diff = Row::Diff { bytes: [4, 5].as_slice().into() };
+        vec![
+            Record::Slot { index: 3, replica: Some(replica), high_water: 300, tag },
+            Record::Slot { index: 0, replica: None, high_water: 0, tag },
+            Record::Row(delta.clone()),
+            Record::Row(diff),
+            Record::Outbox { replica, first_seq: 4, last_seq: 200, row: delta },
+            Record::Acked { replica, through: 200 },
+            Record::Cursor(Cursor { epoch: u64::MAX, position: 12 }),
+            Record::Snapshot([9; 9].as_slice().into()),
+        ]
+    }
+
+    #[test]
+    fn records_come_back_as_they_were() {
+        for record in examples() {
+            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn an_ack_deletes_the_keys_of_the_entries_it_covers() {
+        let outbox = Record::Outbox {
+            replica: ReplicaId::from(7),
+            first_seq: 4,
+            last_seq: 200,
+            row: Row::Diff { bytes: [].as_slice().into() },
+        };
+        let StoreChange::Put { key, .. } = outbox.change() else { panic!("an outbox entry is put") };
+        for (through, covered) in [(199, false), (200, true), (1 << 40, true)] {
+            let acked = Record::Acked { replica: ReplicaId::from(7), through };
+            let StoreChange::Delete { first, last, .. } = acked.change() else { panic!("an ack deletes") };
+            assert_eq!(first <= key && key <= last, covered);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_1_any_bytes_are_a_record_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(record) = Record::decode(&bytes) {
+                prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
+            }
+        }
+    }
+}

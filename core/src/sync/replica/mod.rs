@@ -1,0 +1,243 @@
+//! A replica: a document, what of it is not at the relay yet, who it writes as, and the link to its home relay.
+//!
+//! Sans-IO. The driver calls a method for everything that happens (a frame, a completed write, a passed deadline, a local
+//! edit) and then drains [`Replica::poll`]. Outputs come in the order in which they must be acted upon.
+//!
+//! Rules: DUR-1, DUR-2 nothing of an own delta is transmitted before the batch that holds it is durable. ACK-6 the status is
+//! true of the current connection. SES-1 the driver gives frames of the current connection only.
+//! Not here, but beside: [`opening`] folds what a store held, [`writing`] is local edits and their durability, [`receiving`]
+//! is what the relay says, [`pushing`] is what the relay is told.
+
+mod opening;
+mod pushing;
+mod receiving;
+mod writing;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use opening::{OpenError, Opening};
+
+use super::entropy::Entropy;
+use super::link::{Connection, Refill, Stage};
+use super::message::{CloseReason, Message};
+use super::outbox::Outbox;
+use super::record::{Cursor, Persist, Record, Row, Token};
+use super::session::{ProtocolError, Session, SessionConfig};
+use super::slot::Slot;
+use super::status::{Link, Status};
+use crate::clock::{Timestamp, VersionVector};
+use crate::codec;
+use crate::document::{Changes, Document};
+use crate::replica_id::ReplicaId;
+
+/// What the driver must do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this websocket message.
+    Transmit(Vec<u8>),
+    /// Write this, then call [`Replica::durable`].
+    Persist(Persist),
+    /// Tell the application that the relay changed the document. Local edits return their changes instead.
+    Changed(Changes),
+    /// The status is another one.
+    Status(Status),
+    /// Close the connection, after sending what was given before.
+    Disconnect {
+        /// When to connect again; with backoff if it is not said.
+        retry_after_ms: Option<u64>,
+    },
+}
+
+/// A document that one process holds, and its link to the home relay. See the [module](super) for the protocol.
+#[derive(Debug)]
+pub struct Replica {
+    name: String,
+    document: Document,
+    slot: Slot,
+    outbox: Outbox,
+    entropy: Entropy,
+    /// The random number that names this opening to the relay.
+    opening: u64,
+    /// How many connections this opening has made.
+    connections: u64,
+    cursor: Option<Cursor>,
+    dialing: bool,
+    connection: Option<Box<Connection>>,
+    /// Batches given out and not durable yet, ascending.
+    unfinished: VecDeque<Persist>,
+    last_token: Token,
+    /// Everything up to this batch is durable.
+    stored: Token,
+    /// What the last snapshot given by [`Self::compact`] covers.
+    compacted: VersionVector,
+    outputs: VecDeque<Output>,
+    reported: Status,
+}
+
+impl Replica {
+    /// The document's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The document. Reading creates nothing; writing goes through [`Self::transact`].
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The id that local edits are written under, if one was taken yet.
+    pub fn writer(&self) -> Option<ReplicaId> {
+        self.slot.replica()
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        let link = match &self.connection {
+            Some(connection) => connection.link(),
+            None if self.dialing => Link::Connecting,
+            None => Link::Offline,
+        };
+        let refill = self.connection.as_ref().map_or(Refill::None, |connection| connection.refill);
+        let waiting = self.outbox.len();
+        // What the relay lost was counted when it was acked; how many edits that were is not known any more.
+        let unsaved = if refill == Refill::None { waiting } else { waiting.max(1) };
+        let stuck = if refill == Refill::Refused { unsaved } else { self.outbox.stuck() };
+        Status { link, unsaved, unstored: self.outbox.unstored(self.stored), stuck }
+    }
+
+    /// The driver has begun to connect.
+    pub fn dialing(&mut self) {
+        self.dialing = true;
+    }
+
+    /// A connection has come up; it replaces any older one.
+    pub fn connected(&mut self, now: Timestamp) {
+        self.document.observe_time(now);
+        self.dialing = false;
+        self.connections += 1;
+        self.outbox.rewind(&VersionVector::new());
+        self.connection = Some(Box::new(Connection::new(Session::new(SessionConfig::default(), now))));
+        self.prove();
+        self.open_channel();
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn disconnected(&mut self, _now: Timestamp) {
+        self.dialing = false;
+        self.connection = None;
+    }
+
+    /// A websocket message arrived on the current connection.
+    ///
+    /// # Errors
+    /// When the relay said something it must not say: drain [`Self::poll`], close, call [`Self::disconnected`].
+    pub fn frame(&mut self, now: Timestamp, bytes: &[u8]) -> Result<(), ProtocolError> {
+        self.document.observe_time(now);
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.stage == Stage::Closed {
+            return Ok(());
+        }
+        let handled = connection.session.frame(now, bytes).and_then(|message| match message {
+            Some((_, message)) => self.receive(message),
+            None => Ok(()),
+        });
+        self.give_up_on(handled)
+    }
+
+    /// Time has passed. To be called at [`Self::deadline`]; earlier does no harm.
+    ///
+    /// # Errors
+    /// When the relay has been silent for too long: as for [`Self::frame`].
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.stage == Stage::Closed {
+            return Ok(());
+        }
+        let handled = connection.session.tick(now);
+        self.give_up_on(handled)
+    }
+
+    /// When [`Self::tick`] must be called.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let connection = self.connection.as_ref()?;
+        (connection.stage != Stage::Closed).then(|| connection.session.deadline())
+    }
+
+    /// The next thing to do. To be drained after every call of another method.
+    pub fn poll(&mut self, _now: Timestamp) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        if let Some(frame) = self.connection.as_mut().and_then(|connection| connection.session.poll()) {
+            return Some(Output::Transmit(frame));
+        }
+        let status = self.status();
+        (status != self.reported).then(|| {
+            self.reported = status;
+            Output::Status(status)
+        })
+    }
+
+    /// Whether the last snapshot given by [`Self::compact`] makes a stored record superfluous.
+    pub fn covers(&self, record: &Record) -> bool {
+        let covered = |diff: &crate::Diff| self.compacted.dominates(&diff.head);
+        match record {
+            Record::Row(Row::Delta { prev_tag, bytes }) => {
+                crate::Delta::decode(bytes, *prev_tag).is_ok_and(|delta| self.compacted.covers(delta.dot()))
+            }
+            Record::Row(Row::Diff { bytes }) => codec::decode_diff(bytes).is_ok_and(|diff| covered(&diff)),
+            Record::Snapshot(bytes) => codec::decode_snapshot(bytes).is_ok_and(|snapshot| covered(&snapshot.diff)),
+            Record::Slot { .. } | Record::Outbox { .. } | Record::Acked { .. } | Record::Cursor(_) => false,
+        }
+    }
+
+    /// The state at rest, for a store whose log has grown ([`super::compaction_due`]). Write it strictly and delete, in the
+    /// same step, the rows and older snapshots that it [covers](Self::covers). There is none while an own edit is not
+    /// durable, or a transaction is open: the snapshot would show it to others too early (DUR-1).
+    pub fn compact(&mut self) -> Option<Record> {
+        if self.document.in_transaction() || self.outbox.unstored(self.stored) > 0 {
+            return None;
+        }
+        self.compacted = self.document.version();
+        Some(Record::Snapshot(self.document.snapshot().into()))
+    }
+
+    fn give_up_on(&mut self, handled: Result<(), ProtocolError>) -> Result<(), ProtocolError> {
+        if let (Err(error), Some(connection)) = (&handled, &mut self.connection) {
+            connection.session.goodbye(error.reason(), None);
+            connection.stage = Stage::Closed;
+        }
+        handled
+    }
+
+    /// Ends the connection without an error of the protocol.
+    fn hang_up(&mut self, reason: CloseReason, retry_after_ms: Option<u64>) {
+        if let Some(connection) = &mut self.connection {
+            connection.session.goodbye(reason, None);
+            connection.stage = Stage::Closed;
+            while let Some(frame) = connection.session.poll() {
+                self.outputs.push_back(Output::Transmit(frame));
+            }
+        }
+        self.outputs.push_back(Output::Disconnect { retry_after_ms });
+    }
+
+    fn send(&mut self, message: &Message) {
+        if let Some(connection) = &mut self.connection {
+            connection.send(message);
+        }
+    }
+
+    /// Everything here that is durable: what others may be told of.
+    fn durable_version(&self) -> VersionVector {
+        self.outbox.durable(self.document.version(), self.stored)
+    }
+
+    /// What the relay has to have before the outbox can be pushed as deltas.
+    fn settled_version(&self) -> VersionVector {
+        self.outbox.settled(self.document.version())
+    }
+}

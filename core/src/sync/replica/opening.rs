@@ -1,0 +1,209 @@
+//! Opening a replica: folding what its store held, in whatever order the store gives it.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::clock::{Timestamp, VersionVector};
+use crate::codec::{self, DecodeError};
+use crate::delta::Delta;
+use crate::diff::Diff;
+use crate::document::{Document, LoadError, Readiness};
+use crate::replica_id::ReplicaId;
+use crate::sync::entropy::Entropy;
+use crate::sync::limits;
+use crate::sync::outbox::Outbox;
+use crate::sync::record::{Cursor, Record, Row, Token};
+use crate::sync::slot::Slot;
+use crate::sync::status::Status;
+
+/// What an opening is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The slot whose exclusive lock is held until the replica is dropped: the lowest that was free (ID-2). `None` where
+    /// locks cannot be had, or the store cannot write strictly: then no id is ever continued (TAB-4).
+    pub slot: Option<u32>,
+    /// Random bytes, fresh for every opening.
+    pub entropy: [u8; 16],
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Why a store's content could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The document's name is empty or too long.
+    #[error("a document name of {len} bytes; it must have between 1 and {limit}")]
+    Name {
+        /// How long it is.
+        len: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// A snapshot is damaged.
+    #[error(transparent)]
+    Snapshot(#[from] LoadError),
+    /// A row is damaged.
+    #[error("a stored row cannot be read: {0}")]
+    Row(#[from] DecodeError),
+}
+
+/// The records of a store, sorted by kind.
+#[derive(Default)]
+struct Stored {
+    slot: Option<Record>,
+    snapshots: Vec<Document>,
+    deltas: Vec<Delta>,
+    diffs: Vec<Diff>,
+    outbox: Vec<Delta>,
+    acked: BTreeMap<ReplicaId, u64>,
+    cursor: Option<Cursor>,
+}
+
+impl Replica {
+    /// Opens a document from what its store held: every record that survived, in any order. Costs O(stored).
+    ///
+    /// # Errors
+    /// When something stored cannot be read. What is missing is no error: it comes back from the relay, and in any doubt
+    /// about its own id the replica takes a fresh one.
+    pub fn open(
+        document_name: &str,
+        opening: Opening,
+        stored: impl IntoIterator<Item = Record>,
+    ) -> Result<Self, OpenError> {
+        let len = document_name.len();
+        if !(1..=limits::MAX_DOCUMENT_NAME).contains(&len) {
+            return Err(OpenError::Name { len, limit: limits::MAX_DOCUMENT_NAME });
+        }
+        let stored = Stored::sort(opening.slot, stored)?;
+        let (mut document, whole) = fold(stored.snapshots, stored.deltas, stored.diffs);
+        document.observe_time(opening.now);
+
+        let mut outbox = Outbox::default();
+        let mut unacked = stored.outbox;
+        unacked.sort_unstable_by_key(|delta| (delta.replica(), delta.parts().first_seq));
+        for delta in &unacked {
+            if delta.parts().last_seq() > stored.acked.get(&delta.replica()).copied().unwrap_or(0) {
+                // Token 0 is before every batch of this opening. That it may have been written relaxed only is what the
+                // proof is for (DUR-3).
+                outbox.push(delta, Token(0));
+            }
+        }
+
+        let version = document.version();
+        // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
+        let whole = whole && unacked.iter().all(|delta| version.covers(delta.dot()));
+        let slot = Slot::open(opening.slot, stored.slot.as_ref(), &version, whole);
+        document.set_writer(slot.replica()).expect("a document that was just loaded has no open transaction");
+
+        let mut entropy = Entropy::new(opening.entropy);
+        Ok(Self {
+            name: document_name.into(),
+            document,
+            slot,
+            outbox,
+            opening: entropy.next() as u64,
+            entropy,
+            connections: 0,
+            // The cursor promises that everything up to it is here.
+            cursor: stored.cursor.filter(|_| whole),
+            dialing: false,
+            connection: None,
+            unfinished: VecDeque::new(),
+            last_token: Token(0),
+            stored: Token(0),
+            compacted: VersionVector::new(),
+            outputs: VecDeque::new(),
+            reported: Status::default(),
+        })
+    }
+}
+
+impl Stored {
+    fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>) -> Result<Self, OpenError> {
+        let mut stored = Self::default();
+        for record in records {
+            match record {
+                Record::Slot { index, .. } => {
+                    if slot == Some(index) {
+                        stored.slot = Some(record);
+                    }
+                }
+                Record::Row(row) => stored.row(&row)?,
+                Record::Outbox { row, .. } => {
+                    if let Some(delta) = row.delta() {
+                        stored.outbox.push(delta?);
+                    }
+                }
+                Record::Acked { replica, through } => {
+                    let acked = stored.acked.entry(replica).or_default();
+                    *acked = through.max(*acked);
+                }
+                Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
+                Record::Snapshot(bytes) => stored.snapshots.push(Document::load(&bytes)?),
+            }
+        }
+        // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.
+        stored.deltas.extend(stored.outbox.iter().cloned());
+        Ok(stored)
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), OpenError> {
+        match row {
+            Row::Delta { prev_tag, bytes } => self.deltas.push(Delta::decode(bytes, *prev_tag)?),
+            Row::Diff { bytes } => self.diffs.push(codec::decode_diff(bytes)?),
+        }
+        Ok(())
+    }
+}
+
+/// Joins everything; says whether all of it fitted together.
+fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (Document, bool) {
+    let mut snapshots = snapshots.into_iter();
+    let mut document = snapshots.next().unwrap_or_default();
+    let mut whole = true;
+    for other in snapshots {
+        // Two tabs have compacted: neither snapshot need cover the other.
+        whole &= document.apply_diff(&other.diff_since(&document.version())).is_ok();
+    }
+
+    // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
+    let mut waiting: BTreeMap<ReplicaId, VecDeque<Delta>> = BTreeMap::new();
+    for delta in deltas {
+        match document.check(&delta) {
+            Ok(Readiness::Known) => {}
+            Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
+            Ok(Readiness::NotReady) => waiting.entry(delta.replica()).or_default().push_back(delta),
+            Err(_) => whole = false,
+        }
+    }
+    for chain in waiting.values_mut() {
+        chain.make_contiguous().sort_unstable_by_key(|delta| delta.parts().first_seq);
+    }
+    loop {
+        let mut progress = false;
+        diffs.retain(|diff| {
+            let applied = document.apply_diff(diff).is_ok();
+            progress |= applied;
+            !applied
+        });
+        for chain in waiting.values_mut() {
+            while let Some(delta) = chain.front() {
+                match document.check(delta) {
+                    Ok(Readiness::NotReady) => break,
+                    Ok(Readiness::Known) => {}
+                    Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
+                    Err(_) => whole = false,
+                }
+                chain.pop_front();
+                progress = true;
+            }
+        }
+        if !progress {
+            break;
+        }
+    }
+    whole &= diffs.is_empty() && waiting.values().all(VecDeque::is_empty);
+    (document, whole)
+}

@@ -1,0 +1,81 @@
+//! What the relay is told: Open with its claims, the outbox as deltas, or a diff where deltas would not do.
+//!
+//! Rules: DUR-2 claims name durable dots only. ACK-5 what the relay lacks goes up as a diff at the whole durable version
+//! (DIFF-7); the outbox goes as deltas only where the relay has everything else.
+
+use alloc::vec::Vec;
+
+use super::Replica;
+use crate::codec;
+use crate::sync::limits;
+use crate::sync::link::{Refill, Stage};
+use crate::sync::message::{Claim, DiffMessage, Message, Open};
+
+impl Replica {
+    /// Sends Open, once what it claims is proven durable.
+    pub(super) fn open_channel(&mut self) {
+        let waiting = self.connection.as_ref().is_some_and(|connection| connection.stage == Stage::Proving);
+        if !waiting || !self.is_proven() {
+            return;
+        }
+        let settled = self.settled_version();
+        let version = self.durable_version();
+        let short = codec::encode_version(&version).len() < limits::INLINE_VERSION;
+        let open = Open {
+            document: self.name.clone(),
+            opening: self.opening,
+            connection: self.connections,
+            cursor: self.cursor.map(Into::into),
+            version_hash: settled.hash(),
+            beacon: self.document.beacon(),
+            version: short.then_some(version),
+            claims: self.claims(),
+        };
+        self.send(&Message::Open(open));
+        if let Some(connection) = &mut self.connection {
+            connection.stage = Stage::Opening;
+            connection.relay = settled;
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let mut claims: Vec<Claim> = self.outbox.claims(self.stored).take(limits::MAX_CLAIMS - 1).collect();
+        let own = self.slot.replica().filter(|own| claims.iter().all(|claim| claim.replica != *own));
+        if let Some(replica) = own
+            && let Some(entry) = self.durable_version().get(replica)
+        {
+            claims.push(Claim { replica, seq: entry.seq, tag: entry.tag });
+        }
+        claims
+    }
+
+    /// Sends what can be sent of what the relay lacks.
+    pub(super) fn push(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        if !connection.is_answered() {
+            return;
+        }
+        let stored = self.stored;
+        if matches!(connection.refill, Refill::None | Refill::Refused) {
+            loop {
+                let rows = self.outbox.next_rows(&mut connection.pushed, stored, limits::MAX_BATCH);
+                if rows.is_empty() {
+                    break;
+                }
+                connection.send_rows(rows);
+            }
+            // Something builds upon what the relay lacks.
+            if self.outbox.has_unpushed(stored) {
+                connection.need_refill();
+            }
+        }
+        // While a branch is stuck, a diff would carry it and be refused.
+        if connection.refill != Refill::Needed || self.outbox.unstored(stored) > 0 || self.outbox.stuck() > 0 {
+            return;
+        }
+        let diff = self.document.diff_since(&connection.relay);
+        connection.refill = Refill::Sent;
+        let bytes = codec::encode_diff(&diff).into();
+        connection.send(&Message::Diff(DiffMessage { position: 0, bytes }));
+    }
+}

@@ -1,0 +1,358 @@
+//! What the relay says, message by message.
+//!
+//! Rules: SES-1. ACK-1 to ACK-4. CUR-2 the cursor moves by contiguous rows only, CUR-3 catching up ends with a comparison
+//! of version hashes. ID-5, ID-6: the relay tells facts, the judgement is made here, from the state of the moment.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Output, Replica};
+use crate::clock::{VersionEntry, VersionVector};
+use crate::codec;
+use crate::delta::Delta;
+use crate::document::{ApplyError, Outcome};
+use crate::replica_id::ReplicaId;
+use crate::sync::link::{Refill, Stage};
+use crate::sync::message::{
+    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, Resume, Rows, Want,
+};
+use crate::sync::outbox::Verdict;
+use crate::sync::record::{Class, Cursor, Record, Row};
+use crate::sync::session::ProtocolError;
+
+impl Replica {
+    pub(super) fn receive(&mut self, message: Message) -> Result<(), ProtocolError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let unexpected = |what| Err(ProtocolError::Unexpected { what });
+        match message {
+            Message::Close(close) => self.turned_away(close.reason, None),
+            Message::Goodbye(goodbye) => self.turned_away(goodbye.reason, goodbye.retry_after_ms),
+            Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
+            Message::OpenAck(_) => return unexpected("OpenAck"),
+            _ if !connection.is_answered() => return unexpected("message before OpenAck"),
+            Message::Rows(rows) => return self.rows(rows),
+            Message::Diff(diff) => return self.diff(&diff),
+            Message::CaughtUp(reached) => return self.caught_up(reached),
+            Message::Ask => return self.want(self.durable_version()),
+            Message::Ack(ack) => self.acked(&ack),
+            Message::Durable(durable) => self.refilled(durable),
+            Message::Nack(nack) => return self.refused(&nack),
+            Message::Hello(_) | Message::Open(_) | Message::Want(_) | Message::Ping | Message::Pong => {
+                return unexpected("message of a client");
+            }
+        }
+        Ok(())
+    }
+
+    fn turned_away(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+        if let Some(connection) = &mut self.connection {
+            connection.stage = Stage::Closed;
+        }
+        // Whoever was replaced by a newer connection of the same opening has nothing to come back for; the driver decides.
+        let _ = reason;
+        self.outputs.push_back(Output::Disconnect { retry_after_ms: retry_after_ms.map(u64::from) });
+    }
+
+    fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        connection.stage = Stage::CatchingUp;
+        connection.epoch = ack.epoch;
+        if let Some(version) = ack.version {
+            connection.relay = version;
+        }
+        connection.pushed = connection.relay.clone();
+        let relay = connection.relay.clone();
+        match ack.resume {
+            Resume::Tail => {
+                connection.position = self.cursor.map_or(0, |cursor| cursor.position);
+            }
+            Resume::Same => {
+                connection.position = ack.head;
+                self.move_cursor(Vec::new());
+            }
+            Resume::Diff => connection.wanted = true,
+            Resume::Ask => self.want(self.durable_version())?,
+        }
+
+        for fact in &ack.facts {
+            self.judge(fact);
+        }
+        self.outbox.rewind(&relay);
+        // ACK-5: what the relay lacks of any origin, beyond what the outbox will bring, goes up as a diff.
+        let settled = self.settled_version();
+        let lacks = settled.iter().any(|(id, entry)| entry.seq > relay.seq(id) && !self.outbox.is_stuck(id));
+        if lacks {
+            self.need_refill();
+        }
+        self.push();
+        Ok(())
+    }
+
+    /// What a fact means for an id of ours.
+    fn judge(&mut self, fact: &Fact) {
+        let own = self.slot.replica() == Some(fact.replica);
+        let verdict = self.outbox.judge(fact);
+        match verdict {
+            Some(Verdict::Forked) => self.forked(fact.replica, 0),
+            Some(Verdict::Agrees { through }) => self.empty_outbox(fact.replica, through),
+            None => {}
+        }
+        let here = self.document.version().get(fact.replica);
+        let (seq, tag) = here.map_or((0, None), |entry| (entry.seq, Some(entry.tag)));
+        let contradicts = verdict.is_none() && fact.seq == seq && seq > 0 && tag != Some(fact.tag);
+        // Longer than ours *now*: somebody else writes this id, or this store was rolled back (ID-5). Nothing is lost: the
+        // rest of the chain comes down like everything else.
+        if own && (fact.seq > seq || contradicts || fact.agrees == Some(false)) {
+            self.retire_writer();
+        }
+    }
+
+    /// The relay has other deltas than ours under this id, at `seq` or before. Until such branches can be renamed, they are
+    /// kept: shown here, not sent, counted as stuck.
+    fn forked(&mut self, replica: ReplicaId, seq: u64) {
+        self.outbox.stick(replica, seq);
+        if self.slot.replica() == Some(replica) {
+            self.retire_writer();
+        }
+    }
+
+    fn rows(&mut self, rows: Rows) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if rows.from != connection.position + 1 || rows.to < rows.from {
+            return Err(ProtocolError::Unexpected { what: "position of rows" });
+        }
+        connection.position = rows.to;
+        let mut records = Vec::new();
+        for row in rows.rows {
+            let outcome = match row.delta() {
+                Some(delta) => self.apply_delta(&delta.map_err(|_| ProtocolError::Invalid { what: "delta" })?)?,
+                None => self.apply_diff_row(&row)?,
+            };
+            if outcome != Outcome::Known {
+                records.push(Record::Row(row));
+            }
+        }
+        self.move_cursor(records);
+        self.push();
+        Ok(())
+    }
+
+    fn apply_delta(&mut self, delta: &Delta) -> Result<Outcome, ProtocolError> {
+        let last = delta.dot();
+        self.relay_has(&[(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect());
+        // ID-6: a delta of our own id beyond our own chain was made by somebody else.
+        if self.slot.replica() == Some(last.replica) && last.seq > self.document.seq(last.replica) {
+            self.retire_writer();
+        }
+        match self.document.apply(delta) {
+            Ok(applied) => {
+                self.show(applied.changes);
+                Ok(applied.outcome)
+            }
+            Err(ApplyError::Fork { replica, .. }) => {
+                self.forked(replica, delta.parts().first_seq);
+                Ok(Outcome::Known)
+            }
+            // Nothing is lost by dropping it: the comparison at the end of catching up finds that it is missing.
+            Err(ApplyError::TooMuchParked { .. }) => Ok(Outcome::Known),
+            Err(_) => Err(ProtocolError::Invalid { what: "delta" }),
+        }
+    }
+
+    /// A diff in the log: what another client gave back to a relay that had lost it.
+    fn apply_diff_row(&mut self, row: &Row) -> Result<Outcome, ProtocolError> {
+        let Row::Diff { bytes } = row else { return Ok(Outcome::Known) };
+        self.apply_diff_bytes(bytes)
+    }
+
+    fn apply_diff_bytes(&mut self, bytes: &[u8]) -> Result<Outcome, ProtocolError> {
+        let diff = codec::decode_diff(bytes).map_err(|_| ProtocolError::Invalid { what: "diff" })?;
+        self.relay_has(&diff.head);
+        if let Some(own) = self.slot.replica()
+            && diff.head.seq(own) > self.document.seq(own)
+        {
+            self.retire_writer();
+        }
+        match self.document.apply_diff(&diff) {
+            Ok(applied) => {
+                self.show(applied.changes);
+                Ok(applied.outcome)
+            }
+            Err(ApplyError::Fork { replica, seq }) => {
+                self.forked(replica, seq);
+                Ok(Outcome::Known)
+            }
+            Err(ApplyError::BaseNotCovered { .. }) => Ok(Outcome::Known),
+            Err(_) => Err(ProtocolError::Invalid { what: "diff" }),
+        }
+    }
+
+    fn diff(&mut self, message: &DiffMessage) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if !connection.wanted {
+            return Err(ProtocolError::Unexpected { what: "Diff" });
+        }
+        connection.wanted = false;
+        connection.position = message.position;
+        let outcome = self.apply_diff_bytes(&message.bytes)?;
+        let row = Row::Diff { bytes: message.bytes.clone() };
+        self.move_cursor(if outcome == Outcome::Known { Vec::new() } else { vec![Record::Row(row)] });
+        self.push();
+        Ok(())
+    }
+
+    fn caught_up(&mut self, reached: CaughtUp) -> Result<(), ProtocolError> {
+        let settled = self.settled_version();
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.wanted {
+            // Said before our Want arrived; another one follows the diff.
+            return Ok(());
+        }
+        if reached.position != connection.position {
+            return Err(ProtocolError::Unexpected { what: "position of CaughtUp" });
+        }
+        connection.stage = Stage::Live;
+        if self.document.parked() == 0 && settled.hash() == reached.version_hash {
+            return Ok(());
+        }
+        // CUR-3. Three differences are no fault of the cursor: the relay is being refilled, a branch is stuck here, or the
+        // relay has some of our outbox already and its acks are on the way.
+        let lacks = settled.iter().any(|(id, entry)| entry.seq > connection.relay.seq(id));
+        if connection.refill != Refill::None || self.outbox.stuck() > 0 {
+            return Ok(());
+        }
+        if lacks {
+            connection.need_refill();
+            self.push();
+            return Ok(());
+        }
+        connection.stage = Stage::CatchingUp;
+        connection.repair()?;
+        self.cursor = None;
+        self.persist(Class::Relaxed, vec![Record::Cursor(Cursor::NONE)]);
+        self.want(self.durable_version())
+    }
+
+    fn want(&mut self, version: VersionVector) -> Result<(), ProtocolError> {
+        if let Some(connection) = &mut self.connection {
+            connection.wanted = true;
+        }
+        self.send(&Message::Want(Want { version }));
+        Ok(())
+    }
+
+    fn acked(&mut self, ack: &Ack) {
+        self.empty_outbox(ack.replica, ack.through);
+        if let Some(entry) = self.document.version().get(ack.replica)
+            && entry.seq <= ack.through
+        {
+            self.relay_has(&[(ack.replica, entry)].into_iter().collect());
+        }
+        self.sent_up_to(ack.position);
+        self.push();
+    }
+
+    /// An uploaded diff is durable.
+    fn refilled(&mut self, durable: Durable) {
+        for replica in self.outbox.replicas().collect::<Vec<_>>() {
+            if let Some(entry) = durable.version.get(replica) {
+                self.judge(&Fact { replica, seq: entry.seq, tag: entry.tag, agrees: None });
+            }
+        }
+        self.relay_has(&durable.version);
+        if let Some(connection) = &mut self.connection {
+            connection.refill = Refill::None;
+            connection.pushed = connection.relay.clone();
+            let relay = &connection.relay;
+            self.outbox.rewind(relay);
+        }
+        self.sent_up_to(durable.position);
+        self.push();
+    }
+
+    fn refused(&mut self, nack: &Nack) -> Result<(), ProtocolError> {
+        let diff = nack.seq == 0;
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        match nack.reason {
+            NackReason::NotReady | NackReason::Gap => {
+                // What was pushed after it is refused for the same reason: one diff answers all of that.
+                if !diff && connection.refill != Refill::None {
+                    return Ok(());
+                }
+                connection.repair()?;
+                if let Some(version) = &nack.version {
+                    connection.relay = version.clone();
+                }
+                connection.refill = Refill::Needed;
+            }
+            NackReason::Fork => {
+                if diff {
+                    connection.refill = Refill::Refused;
+                }
+                self.forked(nack.replica, nack.seq);
+            }
+            _ if diff => connection.refill = Refill::Refused,
+            _ => self.outbox.stick(nack.replica, nack.seq),
+        }
+        // Rows after the refused one were not looked at.
+        if let Some(connection) = &mut self.connection {
+            connection.pushed = connection.relay.clone();
+            let relay = &connection.relay;
+            self.outbox.rewind(relay);
+        }
+        self.push();
+        Ok(())
+    }
+
+    fn empty_outbox(&mut self, replica: ReplicaId, through: u64) {
+        if self.outbox.acked(replica, through) {
+            // Losing this costs a repeated push, nothing more.
+            self.persist(Class::Relaxed, vec![Record::Acked { replica, through }]);
+        }
+    }
+
+    fn relay_has(&mut self, version: &VersionVector) {
+        if let Some(connection) = &mut self.connection {
+            connection.relay.join(version);
+            connection.pushed.join(version);
+        }
+    }
+
+    /// Every row up to `position` was sent to us, or pushed by us.
+    fn sent_up_to(&mut self, position: u64) {
+        let Some(connection) = &mut self.connection else { return };
+        if !connection.wanted && position > connection.position {
+            connection.position = position;
+            self.move_cursor(Vec::new());
+        }
+    }
+
+    /// Writes what was received, and with it the cursor that promises it.
+    fn move_cursor(&mut self, mut records: Vec<Record>) {
+        if let Some(connection) = &self.connection
+            // What is parked is stored, but whether it will ever be part of the document is not known.
+            && self.document.parked() == 0
+        {
+            let cursor = Cursor { epoch: connection.epoch, position: connection.position };
+            if self.cursor != Some(cursor) {
+                self.cursor = Some(cursor);
+                records.push(Record::Cursor(cursor));
+            }
+        }
+        if !records.is_empty() {
+            self.persist(Class::Relaxed, records);
+        }
+    }
+
+    fn need_refill(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.need_refill();
+        }
+    }
+
+    fn show(&mut self, changes: crate::document::Changes) {
+        if !changes.is_empty() {
+            self.outputs.push_back(Output::Changed(changes));
+        }
+    }
+}

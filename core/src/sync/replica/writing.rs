@@ -1,0 +1,177 @@
+//! Local edits, and what happens to them on the way to the disk.
+//!
+//! Rules: ID-1 the writer id is minted at the first write. DUR-1 an own delta, its outbox entry and its slot's high-water
+//! mark are one strict batch, which also carries what the delta builds upon and is still being written (DUR-5). DUR-3 what
+//! was loaded is proven durable before anything is claimed.
+
+use alloc::vec::Vec;
+
+use super::{Output, Replica};
+use crate::clock::{Timestamp, VersionEntry};
+use crate::delta::Delta;
+use crate::document::{Commit, EditError, Transaction};
+use crate::sync::message::CloseReason;
+use crate::sync::outbox::Outbox;
+use crate::sync::record::{Class, Cursor, Persist, Record, Row, Token};
+
+impl Replica {
+    /// Runs `edit` as one atomic transaction at time `now`. The edit is visible at once, durable and sent later: see
+    /// [`Self::status`].
+    ///
+    /// # Errors
+    /// What `edit` returns; nothing is changed then.
+    pub fn transact<T, E: From<EditError>>(
+        &mut self,
+        now: Timestamp,
+        edit: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Commit<T>, E> {
+        self.take_writer()?;
+        let commit = self.document.transact(now, edit)?;
+        self.written(commit.delta.as_ref());
+        Ok(commit)
+    }
+
+    /// Opens a transaction, for callers that cannot pass a closure.
+    ///
+    /// # Errors
+    /// When one is open already.
+    pub fn begin(&mut self, now: Timestamp) -> Result<(), EditError> {
+        self.take_writer()?;
+        self.document.begin(now)
+    }
+
+    /// The open transaction.
+    ///
+    /// # Errors
+    /// When none is open.
+    pub fn edit(&mut self) -> Result<Transaction<'_>, EditError> {
+        self.document.edit()
+    }
+
+    /// Ends the open transaction.
+    ///
+    /// # Errors
+    /// When none is open, or its delta would be too large; it is rolled back then.
+    pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
+        let commit = self.document.commit()?;
+        self.written(commit.delta.as_ref());
+        Ok(commit)
+    }
+
+    /// Ends the open transaction and undoes it.
+    pub fn rollback(&mut self) {
+        self.document.rollback();
+    }
+
+    /// The lock of the slot was lost, or may be held by a copy of this process (ID-5): no further dot under this id. What
+    /// was written under it is still sent; the next edit takes a fresh id, which no later opening continues.
+    pub fn retire(&mut self) {
+        self.slot.abandon();
+        if !self.document.in_transaction() {
+            self.release_writer();
+        }
+    }
+
+    /// A batch is durable, and with it every batch before.
+    pub fn durable(&mut self, token: Token, _now: Timestamp) {
+        if token <= self.stored {
+            return;
+        }
+        self.stored = token.min(self.last_token);
+        while self.unfinished.front().is_some_and(|persist| persist.token <= self.stored) {
+            self.unfinished.pop_front();
+        }
+        self.open_channel();
+        self.push();
+    }
+
+    /// The store failed: nothing that was not durable is known to be written. All of it is given out again as one strict
+    /// batch; the driver writes it once the store works again. Until then nothing is sent.
+    pub fn store_failed(&mut self, _now: Timestamp) {
+        let records: Vec<Record> = self.unfinished.drain(..).flat_map(|persist| persist.records).collect();
+        self.outputs.retain(|output| !matches!(output, Output::Persist(_)));
+        if !records.is_empty() {
+            let token = self.persist(Class::Strict, records);
+            self.outbox.rewrite(self.stored, token);
+            self.slot.rewrite(self.stored, token);
+        }
+        if self.connection.is_some() {
+            self.hang_up(CloseReason::Storage, None);
+        }
+    }
+
+    /// Makes sure that there is an id to write under, when the next delta may be made.
+    fn take_writer(&mut self) -> Result<(), EditError> {
+        if self.document.in_transaction() {
+            return Err(EditError::InTransaction);
+        }
+        if self.slot.replica().is_none() {
+            self.slot.mint(self.entropy.mint());
+        }
+        self.document.set_writer(self.slot.replica())
+    }
+
+    /// No further dot under the present id; the slot says so in the store as well.
+    pub(super) fn retire_writer(&mut self) {
+        if let Some(record) = self.slot.retire() {
+            self.persist(Class::Strict, [record].into());
+        }
+        self.release_writer();
+    }
+
+    fn release_writer(&mut self) {
+        self.document.set_writer(None).expect("ids are retired between transactions");
+    }
+
+    fn written(&mut self, delta: Option<&Delta>) {
+        let Some(delta) = delta else { return };
+        let last = VersionEntry { seq: delta.parts().last_seq(), tag: delta.tag() };
+        if self.slot.replica() == Some(delta.replica()) {
+            self.slot.advance(last);
+        }
+        let mut records = self.unfinished_basis();
+        records.push(Record::Row(Row::of(delta)));
+        records.push(Outbox::record(delta));
+        records.extend(self.slot.record());
+        let token = self.persist(Class::Strict, records);
+        self.outbox.push(delta, token);
+        if !self.slot.is_proving() {
+            self.slot.prove(token);
+        }
+    }
+
+    /// DUR-5: what was received since the last strict batch and is not written yet. An own delta may build upon it, and
+    /// batches of one store need not become durable in their order, whatever the store promises.
+    fn unfinished_basis(&self) -> Vec<Record> {
+        let relaxed = self.unfinished.iter().rev().take_while(|persist| persist.class == Class::Relaxed);
+        let mut batches: Vec<&Persist> = relaxed.collect();
+        batches.reverse();
+        batches.into_iter().flat_map(|persist| persist.records.iter().cloned()).collect()
+    }
+
+    /// DUR-3: what was loaded may itself have been written relaxed only. Before anything of it is claimed or sent, one
+    /// strict write makes it durable. An opening that never connects and never writes does without.
+    pub(super) fn prove(&mut self) {
+        let claims = self.slot.has_history() || self.outbox.len() > 0;
+        if !claims || self.slot.is_proving() {
+            return;
+        }
+        let record = self.slot.record().unwrap_or(Record::Cursor(self.cursor.unwrap_or(Cursor::NONE)));
+        let token = self.persist(Class::Strict, [record].into());
+        self.slot.prove(token);
+    }
+
+    /// Whether claims and own deltas may be sent.
+    pub(super) fn is_proven(&self) -> bool {
+        let claims = self.slot.has_history() || self.outbox.len() > 0;
+        !claims || self.slot.is_proven(self.stored)
+    }
+
+    pub(super) fn persist(&mut self, class: Class, records: Vec<Record>) -> Token {
+        self.last_token = Token(self.last_token.0 + 1);
+        let persist = Persist { token: self.last_token, class, records };
+        self.unfinished.push_back(persist.clone());
+        self.outputs.push_back(Output::Persist(persist));
+        self.last_token
+    }
+}

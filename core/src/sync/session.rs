@@ -1,0 +1,289 @@
+//! One connection, either end: Hello, fragments, heartbeat.
+//!
+//! Sans-IO. Give it every frame that arrives and the time; write every frame it wants to send; look at the deadline. What
+//! the messages of a channel mean is above: [`super::Replica`] on the client, the room on the relay.
+//!
+//! Rules: BYTES-1 whatever arrives, a session answers or fails; it never panics and holds a bounded amount of it.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::frame::{self, Assembler, CONNECTION, FrameError};
+use super::limits;
+use super::message::{CloseReason, Goodbye, Hello, Message, MessageKind};
+use crate::clock::Timestamp;
+
+/// What one end of a connection takes in and expects.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// Who this is, for the peer's logs.
+    pub agent: String,
+    /// The longest frame taken in.
+    pub max_frame: usize,
+    /// The longest unfinished messages, together.
+    pub max_staged: usize,
+    /// After how long a silence to ask whether the peer is there.
+    pub heartbeat_ms: u64,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            agent: concat!("weftline/", env!("CARGO_PKG_VERSION")).into(),
+            max_frame: limits::MAX_FRAME,
+            max_staged: limits::MAX_STAGED,
+            heartbeat_ms: limits::HEARTBEAT_MS,
+        }
+    }
+}
+
+/// Why a connection must be closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A message where it must not come.
+    #[error("unexpected {what}")]
+    Unexpected {
+        /// Which.
+        what: &'static str,
+    },
+    /// The peer speaks other versions.
+    #[error("the peer speaks versions {min} to {max}, this is version {ours}")]
+    Version {
+        /// The peer's oldest.
+        min: u16,
+        /// The peer's newest.
+        max: u16,
+        /// Ours.
+        ours: u16,
+    },
+    /// A row or a diff that cannot be what the peer says it is.
+    #[error("invalid {what} from the peer")]
+    Invalid {
+        /// What.
+        what: &'static str,
+    },
+    /// Nothing was heard for too long.
+    #[error("nothing heard for {silence_ms} ms")]
+    TimedOut {
+        /// How long.
+        silence_ms: u64,
+    },
+    /// The two sides do not come to agree.
+    #[error("still different after {repairs} repairs")]
+    NoProgress {
+        /// How many exchanges were tried.
+        repairs: u32,
+    },
+}
+
+impl ProtocolError {
+    /// What to tell the peer.
+    pub const fn reason(&self) -> CloseReason {
+        match self {
+            Self::Version { .. } => CloseReason::Version,
+            Self::Frame(FrameError::TooLong { .. } | FrameError::Staged { .. }) => CloseReason::Limit,
+            _ => CloseReason::Protocol,
+        }
+    }
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    assembler: Assembler,
+    peer: Option<Hello>,
+    out: VecDeque<Vec<u8>>,
+    /// When anything was last heard, or the last Ping was sent after that.
+    quiet_since: Timestamp,
+    /// How many heartbeats have passed since anything was heard.
+    missed: u64,
+}
+
+impl Session {
+    /// A connection that has just come up. Both ends say Hello at once.
+    pub fn new(config: SessionConfig, now: Timestamp) -> Self {
+        let assembler = Assembler::new(config.max_frame, config.max_staged);
+        let hello = Hello {
+            min_version: limits::PROTOCOL_VERSION,
+            max_version: limits::PROTOCOL_VERSION,
+            features: 0,
+            agent: config.agent.clone(),
+            max_frame: u32::try_from(config.max_frame).unwrap_or(u32::MAX),
+            heartbeat_ms: u32::try_from(config.heartbeat_ms).unwrap_or(u32::MAX),
+        };
+        let mut session = Self { config, assembler, peer: None, out: VecDeque::new(), quiet_since: now, missed: 0 };
+        session.send(CONNECTION, &Message::Hello(hello));
+        session
+    }
+
+    /// Takes a frame that arrived. Gives the message it completes, if that is one for the layer above: messages of
+    /// channels, and Goodbye on channel 0.
+    ///
+    /// # Errors
+    /// When the connection must be closed.
+    pub fn frame(&mut self, now: Timestamp, bytes: &[u8]) -> Result<Option<(u64, Message)>, ProtocolError> {
+        if self.peer.is_some() {
+            self.quiet_since = now;
+            self.missed = 0;
+        }
+        let Some((channel, message)) = self.assembler.take(bytes)? else { return Ok(None) };
+        match message {
+            Message::Hello(hello) if channel == CONNECTION && self.peer.is_none() => {
+                let ours = limits::PROTOCOL_VERSION;
+                if !(hello.min_version..=hello.max_version).contains(&ours) {
+                    return Err(ProtocolError::Version { min: hello.min_version, max: hello.max_version, ours });
+                }
+                self.peer = Some(hello);
+                self.quiet_since = now;
+                Ok(None)
+            }
+            Message::Hello(_) => Err(ProtocolError::Unexpected { what: "Hello" }),
+            // Before Hello nothing else may come: what the peer means is not known yet.
+            _ if self.peer.is_none() => Err(ProtocolError::Unexpected { what: "message before Hello" }),
+            Message::Ping if channel == CONNECTION => {
+                self.send(CONNECTION, &Message::Pong);
+                Ok(None)
+            }
+            Message::Pong if channel == CONNECTION => Ok(None),
+            Message::Goodbye(_) if channel == CONNECTION => Ok(Some((channel, message))),
+            Message::Ping | Message::Pong | Message::Goodbye(_) => {
+                Err(ProtocolError::Unexpected { what: "connection message on a channel" })
+            }
+            _ if channel == CONNECTION => Err(ProtocolError::Unexpected { what: "document message on channel 0" }),
+            _ => Ok(Some((channel, message))),
+        }
+    }
+
+    /// Queues a message.
+    pub fn send(&mut self, channel: u64, message: &Message) {
+        self.send_body(channel, message.kind(), &message.encode_body());
+    }
+
+    /// Queues a message whose body is encoded already.
+    pub fn send_body(&mut self, channel: u64, kind: MessageKind, body: &[u8]) {
+        // Until the peer's own limit is known, what every peer takes.
+        let theirs = self.peer.as_ref().map_or(limits::MIN_FRAME, |hello| hello.max_frame as usize);
+        // A peer cannot make us send in crumbs, nor in pieces larger than we would take ourselves.
+        let max_frame = theirs.clamp(limits::MIN_FRAME, limits::MAX_FRAME);
+        frame::cut(channel, kind, body, max_frame, |frame| self.out.push_back(frame));
+    }
+
+    /// Queues a Goodbye: the driver closes the connection once it is sent.
+    pub fn goodbye(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+        self.send(CONNECTION, &Message::Goodbye(Goodbye { reason, retry_after_ms }));
+    }
+
+    /// The next frame to send.
+    pub fn poll(&mut self) -> Option<Vec<u8>> {
+        self.out.pop_front()
+    }
+
+    /// Whether the peer has said Hello.
+    pub const fn is_open(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// What the peer said of itself.
+    pub const fn peer(&self) -> Option<&Hello> {
+        self.peer.as_ref()
+    }
+
+    /// When [`Self::tick`] must be called next.
+    pub fn deadline(&self) -> Timestamp {
+        let patience = if self.peer.is_none() { limits::HELLO_WITHIN_MS } else { self.heartbeat_ms() };
+        self.quiet_since.plus_ms(patience)
+    }
+
+    /// Time has passed: asks whether the peer is there, or gives it up.
+    ///
+    /// # Errors
+    /// When nothing was heard for too long.
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        if now < self.deadline() {
+            return Ok(());
+        }
+        if self.peer.is_none() {
+            return Err(ProtocolError::TimedOut { silence_ms: limits::HELLO_WITHIN_MS });
+        }
+        // One at a time, however much time has passed: after a machine slept, the peer gets the same chance to answer.
+        self.quiet_since = now;
+        self.missed += 1;
+        if self.missed >= limits::DEAD_AFTER_HEARTBEATS {
+            return Err(ProtocolError::TimedOut { silence_ms: self.missed.saturating_mul(self.heartbeat_ms()) });
+        }
+        self.send(CONNECTION, &Message::Ping);
+        Ok(())
+    }
+
+    fn heartbeat_ms(&self) -> u64 {
+        self.config.heartbeat_ms.max(limits::MIN_HEARTBEAT_MS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VersionVector;
+    use crate::sync::message::{Close, Want};
+
+    const NOW: Timestamp = Timestamp(1_000);
+
+    fn pair() -> (Session, Session) {
+        let mut a = Session::new(SessionConfig::default(), NOW);
+        let mut b = Session::new(SessionConfig::default(), NOW);
+        deliver(&mut a, &mut b, NOW).unwrap();
+        deliver(&mut b, &mut a, NOW).unwrap();
+        (a, b)
+    }
+
+    fn deliver(from: &mut Session, to: &mut Session, now: Timestamp) -> Result<Vec<(u64, Message)>, ProtocolError> {
+        let mut got = Vec::new();
+        while let Some(frame) = from.poll() {
+            got.extend(to.frame(now, &frame)?);
+        }
+        Ok(got)
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_twice_and_then_given_up() {
+        let (mut a, mut b) = pair();
+        let second = NOW.plus_ms(limits::HEARTBEAT_MS);
+        assert_eq!(a.deadline(), second);
+        a.tick(second).unwrap();
+        // The answer counts as having been heard.
+        deliver(&mut a, &mut b, second).unwrap();
+        deliver(&mut b, &mut a, second).unwrap();
+        assert_eq!(a.deadline(), second.plus_ms(limits::HEARTBEAT_MS));
+
+        a.tick(second.plus_ms(limits::HEARTBEAT_MS)).unwrap();
+        a.tick(second.plus_ms(2 * limits::HEARTBEAT_MS)).unwrap();
+        let dead = a.tick(second.plus_ms(3 * limits::HEARTBEAT_MS));
+        assert!(matches!(dead, Err(ProtocolError::TimedOut { .. })));
+    }
+
+    #[test]
+    fn nothing_comes_before_hello() {
+        let (mut a, _) = pair();
+        a.send(1, &Message::Close(Close { reason: CloseReason::Done }));
+        let mut fresh = Session::new(SessionConfig::default(), NOW);
+        assert!(matches!(deliver(&mut a, &mut fresh, NOW), Err(ProtocolError::Unexpected { .. })));
+        let late = NOW.plus_ms(limits::HELLO_WITHIN_MS);
+        assert!(matches!(fresh.tick(late), Err(ProtocolError::TimedOut { .. })));
+    }
+
+    #[test]
+    fn messages_reach_the_layer_above_with_their_channel() {
+        let (mut a, mut b) = pair();
+        let want = Message::Want(Want { version: VersionVector::new() });
+        a.send(9, &want);
+        assert_eq!(deliver(&mut a, &mut b, NOW).unwrap(), [(9, want)]);
+        a.send(CONNECTION, &Message::Ask);
+        assert!(deliver(&mut a, &mut b, NOW).is_err());
+    }
+}

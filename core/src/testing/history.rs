@@ -1,0 +1,323 @@
+//! Random histories: documents that edit, talk over a bad network, forget their logs, are copied and lost.
+//!
+//! After every step the document that changed is compared with the specification: what lives, what is shown, and its beacon
+//! with every other document of the same version. At the end everything is delivered, and all must be equal.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Random, Spec, dump};
+use crate::{
+    ApplyError, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId, Timestamp,
+    Transaction, Value, VersionVector,
+};
+
+/// What a history may do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many steps.
+    pub steps: usize,
+    /// How many documents at the start.
+    pub replicas: usize,
+    /// Whether documents also exchange diffs.
+    pub diffs: bool,
+    /// Whether logs are truncated at random.
+    pub truncate: bool,
+    /// Whether documents are saved, loaded, copied under a new id, and lost.
+    pub disks: bool,
+    /// Whether copies keep their id, which a real replica never may.
+    pub clones_keep_id: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { steps: 60, replicas: 3, diffs: true, truncate: true, disks: true, clones_keep_id: false }
+    }
+}
+
+/// What went wrong, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The step.
+    pub step: usize,
+    /// What was expected and seen.
+    pub what: String,
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct History {
+    random: Random,
+    options: Options,
+    documents: Vec<Document>,
+    /// Deltas in flight: any document may get any of them, at any time, more than once.
+    deltas: Vec<Delta>,
+    diffs: Vec<Diff>,
+    spec: Spec,
+    next_id: u128,
+    step: usize,
+    beacons: BTreeMap<[u8; 16], [u8; 16]>,
+}
+
+impl History {
+    /// Runs one history to its end.
+    ///
+    /// # Errors
+    /// When a document is not what the specification says.
+    pub fn run(seed: u64, options: &Options) -> Result<(), Failure> {
+        let mut history = Self {
+            random: Random::seeded(seed),
+            options: options.clone(),
+            documents: Vec::new(),
+            deltas: Vec::new(),
+            diffs: Vec::new(),
+            spec: Spec::default(),
+            next_id: 0,
+            step: 0,
+            beacons: BTreeMap::new(),
+        };
+        for _ in 0..options.replicas {
+            let id = history.fresh_id();
+            history.documents.push(Document::with_writer(id));
+        }
+        for step in 0..options.steps {
+            history.step = step;
+            let changed = history.one_step()?;
+            history.check(changed)?;
+        }
+        history.settle()
+    }
+
+    /// Ids are spread by hashing, so that their order is not the order of birth.
+    fn fresh_id(&mut self) -> ReplicaId {
+        self.next_id += 1;
+        let high = u128::from(Random::seeded(self.next_id as u64 ^ self.random.clone().next()).next());
+        ReplicaId::from((high << 64) | self.next_id)
+    }
+
+    fn fail<T>(&self, what: String) -> Result<T, Failure> {
+        Err(Failure { step: self.step, what })
+    }
+
+    /// Does one thing and says which document may have changed.
+    fn one_step(&mut self) -> Result<usize, Failure> {
+        let at = self.random.below(self.documents.len());
+        match self.random.below(20) {
+            0..=7 => self.edit(at)?,
+            8..=13 if !self.deltas.is_empty() => {
+                let delta = self.random.pick(&self.deltas).clone();
+                self.deliver(at, &delta)?;
+            }
+            14 | 15 if self.options.diffs => {
+                // What a peer asked for some time ago, or another peer asked for: the answer may arrive anywhere.
+                let asker = self.random.below(self.documents.len());
+                let base = self.documents[asker].version();
+                self.diffs.push(self.documents[at].diff_since(&base));
+                if self.diffs.len() > 8 {
+                    let drop = self.random.below(self.diffs.len());
+                    self.diffs.swap_remove(drop);
+                }
+            }
+            16 | 17 if !self.diffs.is_empty() => {
+                let diff = self.random.pick(&self.diffs).clone();
+                match self.documents[at].apply_diff(&diff) {
+                    Ok(_) | Err(ApplyError::BaseNotCovered { .. }) => {}
+                    Err(error) => return self.fail(format!("diff refused: {error}")),
+                }
+            }
+            18 if self.options.truncate => self.documents[at].truncate_removals(),
+            19 if self.options.disks => self.disk(at)?,
+            _ => {}
+        }
+        Ok(at.min(self.documents.len() - 1))
+    }
+
+    fn edit(&mut self, at: usize) -> Result<(), Failure> {
+        let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next() % 50);
+        let random = &mut self.random;
+        let edits = 1 + random.below(3);
+        let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
+            for _ in 0..edits {
+                random_edit(tx, random)?;
+            }
+            if random.one_in(12) { Err(EditError::Gone) } else { Ok(()) }
+        });
+        match commit {
+            Ok(commit) => {
+                if let Some(delta) = commit.delta {
+                    self.spec.record(&delta);
+                    self.deltas.push(delta);
+                }
+                Ok(())
+            }
+            Err(EditError::Gone) => Ok(()),
+            Err(error) => self.fail(format!("edit refused: {error}")),
+        }
+    }
+
+    fn deliver(&mut self, at: usize, delta: &Delta) -> Result<(), Failure> {
+        match self.documents[at].apply(delta) {
+            Ok(_) => Ok(()),
+            // A copy that kept its id is found out by its chain; that it is refused is right.
+            Err(ApplyError::Fork { .. }) if self.options.clones_keep_id => Ok(()),
+            Err(error) => self.fail(format!("delta refused: {error}")),
+        }
+    }
+
+    fn disk(&mut self, at: usize) -> Result<(), Failure> {
+        let writer = self.documents[at].writer();
+        match self.random.below(4) {
+            0 | 1 => {
+                let saved = self.documents[at].snapshot();
+                let mut loaded = match Document::load(&saved) {
+                    Ok(loaded) => loaded,
+                    Err(error) => return self.fail(format!("snapshot refused: {error}")),
+                };
+                _ = loaded.set_writer(writer);
+                self.documents[at] = loaded;
+            }
+            2 if self.documents.len() < 6 => {
+                let mut copy = self.documents[at].clone();
+                if !self.options.clones_keep_id {
+                    _ = copy.set_writer(Some(self.fresh_id()));
+                }
+                self.documents.push(copy);
+            }
+            _ => {
+                // A lost disk: what nobody else has is gone, and the id is not used again.
+                let gone = self.documents[at].version();
+                let id = self.fresh_id();
+                self.documents[at] = Document::with_writer(id);
+                drop(gone);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, at: usize) -> Result<(), Failure> {
+        let document = &self.documents[at];
+        let version = document.version();
+        let expected = self.spec.dump(&version);
+        let shown = dump(document);
+        if shown != expected {
+            return self.fail(format!("document {at} shows {shown:#?}\nthe specification says {expected:#?}"));
+        }
+        let live: Vec<Dot> = self.spec.live(&version).into_keys().collect();
+        if live.len() != document.live_count() {
+            let count = document.live_count();
+            return self.fail(format!("document {at} has {count} live dots, the specification {}", live.len()));
+        }
+        let beacon = document.beacon();
+        let known = *self.beacons.entry(version.hash()).or_insert(beacon);
+        if known != beacon {
+            return self.fail(format!("document {at} has another beacon than one of the same version"));
+        }
+        Ok(())
+    }
+
+    /// Delivers everything that anybody has, by deltas in random order and by diffs, until all are equal.
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.step = self.options.steps;
+        let mut deltas: Vec<Delta> = self.deltas.clone();
+        self.random.shuffle(&mut deltas);
+        for at in 0..self.documents.len() {
+            if at % 2 == 0 {
+                for delta in &deltas {
+                    self.deliver(at, delta)?;
+                }
+            }
+        }
+        for _ in 0..2 {
+            for from in 0..self.documents.len() {
+                for to in 0..self.documents.len() {
+                    let base = self.documents[to].version();
+                    let diff = self.documents[from].diff_since(&base);
+                    match self.documents[to].apply_diff(&diff) {
+                        Ok(_) => {}
+                        Err(ApplyError::Fork { .. }) if self.options.clones_keep_id => return Ok(()),
+                        Err(error) => return self.fail(format!("diff refused at the end: {error}")),
+                    }
+                }
+            }
+        }
+        let version: VersionVector = self.documents[0].version();
+        for at in 0..self.documents.len() {
+            self.check(at)?;
+            if self.documents[at].version() != version {
+                return self.fail(format!("document {at} is at another version than document 0"));
+            }
+            if self.documents[at].heads() != self.documents[0].heads() {
+                return self.fail(format!("document {at} has other heads than document 0"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One random edit somewhere in a small document, so that edits meet.
+fn random_edit(tx: &mut Transaction<'_>, random: &mut Random) -> Result<(), EditError> {
+    let mut path = Path::root(
+        "r",
+        *random.pick(&[Kind::MAP, Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
+    );
+    for _ in 0..random.below(3) {
+        let next = match tx.document().at(&path) {
+            Some(crate::NodeRef::Map(_)) => PathStep::Key {
+                key: (*random.pick(&["a", "b"])).into(),
+                kind: *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
+            },
+            Some(crate::NodeRef::List(list)) if !list.is_empty() => {
+                let index = random.below(list.len());
+                let Some(id) = list.id_at(index) else { break };
+                PathStep::Element(id)
+            }
+            _ => break,
+        };
+        path = path.join(next);
+    }
+    let value = Value::Int(random.below(4) as i64);
+    match tx.at(&path)? {
+        NodeMut::Register(mut register) => register.set(value),
+        NodeMut::Flag(mut flag) => {
+            if random.one_in(2) {
+                flag.enable()
+            } else {
+                flag.disable()
+            }
+        }
+        NodeMut::Counter(mut counter) => counter.add(random.below(7) as i64 - 3),
+        NodeMut::Set(mut set) => match random.below(5) {
+            0 | 1 => set.remove(&value).map(drop),
+            2 if random.one_in(4) => set.clear(),
+            _ => set.add(value),
+        },
+        NodeMut::Map(mut map) => {
+            let key = *random.pick(&["a", "b"]);
+            match random.below(9) {
+                0..=2 => map.put(key, value),
+                3 | 4 => map.remove(key).map(drop),
+                5 => map.enable(key),
+                6 if random.one_in(4) => map.clear(),
+                7 => map.map(key).map(drop),
+                _ => map.list(key).map(drop),
+            }
+        }
+        NodeMut::List(mut list) => {
+            let len = list.read().len();
+            let some = (len > 0).then(|| random.below(len.max(1)));
+            let id = some.and_then(|index| list.read().id_at(index));
+            match (random.below(8), id) {
+                (0 | 1, Some(id)) => list.remove(id),
+                (2 | 3, Some(id)) => list.move_to(id, random.below(len)),
+                (4, Some(id)) if list.read().kind(id) == Some(Kind::REGISTER) => list.put(id, value),
+                (5, _) => {
+                    let kind = *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG]);
+                    list.insert_container(random.below(len + 1), kind).map(drop)
+                }
+                _ => list.insert(random.below(len + 1), value).map(drop),
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! For tests, ours and yours (feature `testing`): an executable specification, random histories, and laws over them.
+//!
+//! [`Spec`] computes from the set of deltas alone what a document must show; [`History`] makes documents edit, talk, forget
+//! and fail at random, and compares each with the specification after every step. A seed replays exactly.
+
+mod history;
+mod random;
+mod shape;
+mod spec;
+
+pub use history::{Failure, History, Options};
+pub use random::Random;
+pub use shape::{Shape, dump};
+pub use spec::Spec;
+
+pub use crate::fault::{Fault, with_fault};

@@ -1,0 +1,184 @@
+//! The executable specification: what a set of deltas means, written for reading, not for speed.
+//!
+//! What lives is what was added, not removed, and is not under something dead. What is shown is a function of what lives.
+//! The order of a list is the order of its positions' paths, written out from the root.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Shape;
+use crate::clock::{Dot, Hlc};
+use crate::{BunchRecord, Container, Delta, Entry, Kind, Payload, Side, Slot, Value, VersionVector};
+
+/// Every delta ever made, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    deltas: BTreeMap<Dot, Delta>,
+    bunches: BTreeMap<Dot, BunchRecord>,
+}
+
+type Live = BTreeMap<Dot, (Hlc, Entry)>;
+type Keyed = BTreeMap<(String, Kind), Shape>;
+/// One step of a position's path: which way from the bunch, then which of the bunches there.
+type PathKey = Vec<((i8, i64, u8), Option<(i32, bool, Dot)>)>;
+
+impl Spec {
+    /// Adds a delta that somebody made.
+    pub fn record(&mut self, delta: &Delta) {
+        self.bunches.extend(delta.parts().bunches.iter().map(|bunch| (bunch.id, *bunch)));
+        self.deltas.insert(delta.dot(), delta.clone());
+    }
+
+    /// Every delta recorded.
+    pub fn deltas(&self) -> impl Iterator<Item = &Delta> {
+        self.deltas.values()
+    }
+
+    /// What lives at `version`.
+    pub fn live(&self, version: &VersionVector) -> BTreeMap<Dot, (Hlc, Entry)> {
+        let known: Vec<_> =
+            self.deltas.iter().filter(|(dot, _)| version.covers(**dot)).map(|(_, delta)| delta.parts()).collect();
+        let dot = |seq: &u64, parts: &crate::DeltaParts| Dot::new(parts.replica, *seq);
+        let adds = known
+            .iter()
+            .flat_map(|parts| parts.adds.iter().map(|(seq, entry)| (dot(seq, parts), (parts.hlc, entry.clone()))));
+        let mut live: Live = adds.collect();
+        live.retain(|dot, _| !known.iter().any(|parts| parts.removes.contains(*dot)));
+        loop {
+            let alive: BTreeSet<Dot> =
+                live.iter().filter(|(_, (_, entry))| entry.entity).map(|(dot, _)| *dot).collect();
+            let before = live.len();
+            live.retain(|_, (_, entry)| match &entry.container {
+                Container::Root { .. } => true,
+                Container::Entity(dot) => alive.contains(dot),
+            });
+            if live.len() == before {
+                return live;
+            }
+        }
+    }
+
+    /// What is shown at `version`. Roots that show nothing are left out.
+    pub fn dump(&self, version: &VersionVector) -> BTreeMap<(String, Kind), Shape> {
+        let live = self.live(version);
+        let roots: BTreeSet<_> = live.values().map(|(_, entry)| &entry.container).collect();
+        let root = |container: &&Container| match container {
+            Container::Root { name, kind } => {
+                Some(((name.to_string(), *kind), self.read(&live, *kind, &[(*container).clone()], None)?))
+            }
+            Container::Entity(_) => None,
+        };
+        let all: Keyed = roots.iter().filter_map(root).collect();
+        all.into_iter().filter(|(_, shape)| !is_blank(shape)).collect()
+    }
+
+    /// What the live containers `all` show together.
+    fn read(&self, live: &Live, kind: Kind, all: &[Container], first: Option<Value>) -> Option<Shape> {
+        let inside: Vec<_> = live.iter().filter(|(_, (_, entry))| all.contains(&entry.container)).collect();
+        let in_unit = || inside.iter().filter(|(_, (_, entry))| entry.slot == Slot::Unit && entry.kind == kind);
+        Some(match kind {
+            Kind::REGISTER => {
+                let mut values = values(in_unit().copied());
+                values.extend(first.filter(|_| in_unit().next().is_none()));
+                Shape::Register(values)
+            }
+            Kind::FLAG => Shape::Flag(in_unit().next().is_some()),
+            Kind::COUNTER => Shape::Counter(inside.iter().map(|(_, (_, entry))| total(&entry.payload)).sum()),
+            Kind::SET => {
+                let members: BTreeSet<_> = inside.iter().filter_map(|(_, (_, entry))| member(&entry.slot)).collect();
+                Shape::Set(members.into_iter().cloned().collect())
+            }
+            Kind::MAP => Shape::Map(self.read_map(live, &inside)),
+            Kind::LIST => {
+                let elements = inside.iter().filter(|(_, (_, entry))| entry.entity);
+                let mut order: Vec<_> =
+                    elements.map(|(dot, (_, entry))| (self.place(live, **dot, entry), **dot, entry)).collect();
+                order.sort_by(|a, b| a.0.cmp(&b.0));
+                let shape = |dot: Dot, entry: &Entry| {
+                    self.read(live, entry.kind, &[Container::Entity(dot)], value(&entry.payload))
+                };
+                Shape::List(order.into_iter().filter_map(|(_, dot, entry)| Some((dot, shape(dot, entry)?))).collect())
+            }
+            _ => return None,
+        })
+    }
+
+    fn read_map(&self, live: &Live, inside: &[(&Dot, &(Hlc, Entry))]) -> Keyed {
+        let key =
+            |entry: &Entry| if let Slot::Key(key) = &entry.slot { Some((key.to_string(), entry.kind)) } else { None };
+        let keys: BTreeSet<_> = inside.iter().filter_map(|(_, (_, entry))| key(entry)).collect();
+        let mut all = Keyed::new();
+        for (name, kind) in keys {
+            let at = || inside.iter().filter(|(_, (_, entry))| key(entry) == Some((name.clone(), kind))).copied();
+            let shape = match kind {
+                Kind::REGISTER => Some(Shape::Register(values(at()))),
+                Kind::FLAG => Some(Shape::Flag(true)),
+                _ => self.read(live, kind, &at().map(|(dot, _)| Container::Entity(*dot)).collect::<Vec<_>>(), None),
+            };
+            all.extend(shape.map(|shape| ((name, kind), shape)));
+        }
+        all
+    }
+
+    /// Where an element is: at its winning move, else where it was created.
+    fn place(&self, live: &Live, dot: Dot, entry: &Entry) -> PathKey {
+        let moves =
+            live.iter().filter(|(_, (_, entry))| entry.kind == Kind::MOVE && entry.container == Container::Entity(dot));
+        let winner = moves.max_by_key(|(dot, (hlc, _))| (*hlc, **dot));
+        winner.map_or_else(|| self.path(dot, &entry.slot), |(dot, (_, entry))| self.path(*dot, &entry.slot))
+    }
+
+    fn path(&self, dot: Dot, slot: &Slot) -> PathKey {
+        let Slot::Position { bunch, backward } = slot else { return Vec::new() };
+        let distance = (dot.seq - bunch) as i64;
+        let mut path = PathKey::new();
+        path.push(((0, if *backward { -distance } else { distance }, 1), None));
+        let mut at = Dot::new(dot.replica, *bunch);
+        while at != Dot::ROOT {
+            let BunchRecord { id, parent, side, rank } = self.bunches[&at];
+            let step = match side {
+                Side::Right if parent.index >= 0 => (1, -parent.index, 0),
+                Side::Left if parent.index <= 0 => (-1, -parent.index, 0),
+                Side::Left => (0, parent.index, 0),
+                Side::Right => (0, parent.index, 2),
+            };
+            let foreign = id.replica != parent.bunch.replica;
+            path.push((step, Some((rank, foreign == (side == Side::Right), id))));
+            at = parent.bunch;
+        }
+        path.reverse();
+        path
+    }
+}
+
+fn is_blank(shape: &Shape) -> bool {
+    match shape {
+        Shape::Register(values) | Shape::Set(values) => values.is_empty(),
+        Shape::Flag(on) => !on,
+        Shape::Map(keys) => keys.is_empty(),
+        Shape::List(elements) => elements.is_empty(),
+        Shape::Counter(_) => false,
+    }
+}
+
+fn value(payload: &Payload) -> Option<Value> {
+    if let Payload::Value(value) = payload { Some(value.clone()) } else { None }
+}
+
+fn member(slot: &Slot) -> Option<&Value> {
+    if let Slot::Member(value) = slot { Some(value) } else { None }
+}
+
+fn total(payload: &Payload) -> i128 {
+    if let Payload::Total { plus, minus } = payload { i128::from(*plus) - i128::from(*minus) } else { 0 }
+}
+
+/// The values of concurrent writes, the winner first; what one delta wrote into several incarnations counts once.
+fn values<'a>(entries: impl Iterator<Item = (&'a Dot, &'a (Hlc, Entry))>) -> Vec<Value> {
+    let mut all: Vec<_> = entries.map(|(dot, (hlc, entry))| (*hlc, *dot, value(&entry.payload))).collect();
+    all.sort_by_key(|(hlc, dot, _)| (*hlc, *dot));
+    all.reverse();
+    all.dedup_by_key(|(hlc, dot, _)| (*hlc, dot.replica));
+    all.into_iter().filter_map(|(_, _, value)| value).collect()
+}

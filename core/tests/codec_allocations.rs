@@ -1,0 +1,139 @@
+//! BYTES-1: what a decoder allocates is bounded by the length of its input, whatever the input declares.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use proptest::prelude::*;
+use weftline::codec;
+
+/// Counts what the current thread has allocated and not yet freed.
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(change: isize) {
+    // Threads that are being torn down no longer count.
+    let _ = LIVE.try_with(|live| {
+        live.set(live.get() + change);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+    });
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came; counting touches no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: the pointer came from `System.alloc` with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most memory that was in use at once during `body`, beyond what was in use before.
+fn peak_of<T>(body: impl FnOnce() -> T) -> usize {
+    let before = LIVE.get();
+    PEAK.set(before);
+    let result = body();
+    let peak = PEAK.get() - before;
+    drop(result);
+    peak.try_into().unwrap()
+}
+
+/// An entry takes about 350 bytes while it is read and at least one byte of input.
+const FACTOR: usize = 512;
+const CONSTANT: usize = 4096;
+
+fn assert_bounded(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let limit = FACTOR * bytes.len() + CONSTANT;
+    let peaks = [
+        peak_of(|| codec::decode_delta(bytes)),
+        peak_of(|| codec::decode_diff(bytes)),
+        peak_of(|| codec::decode_snapshot(bytes)),
+        peak_of(|| codec::decode_version(bytes)),
+    ];
+    prop_assert!(peaks.iter().all(|peak| *peak <= limit), "{:?} of {} for {} bytes", peaks, limit, bytes.len());
+    Ok(())
+}
+
+fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// Bytes that get past the header of a delta or a diff, then numbers of every size.
+fn plausible() -> impl Strategy<Value = Vec<u8>> {
+    let start = prop_oneof![
+        // Format version, no further replicas, writer 1…, flags, first dot, dots, stamp.
+        (any::<u8>(), 1..3u64, prop_oneof![0..9u64, Just(999_999)]).prop_map(|(flags, first, dots)| {
+            let mut bytes = vec![1, 0];
+            bytes.extend([1; 16]);
+            bytes.push(flags & 0x3f);
+            bytes.extend(varint(first));
+            bytes.extend(varint(dots));
+            bytes.extend([0; 8]);
+            bytes
+        }),
+        // Format version, tier, one replica, covered to a million, tag.
+        any::<bool>().prop_map(|full| {
+            let mut bytes = vec![1, full.into(), 1];
+            bytes.extend([1; 16]);
+            bytes.extend(if full { vec![] } else { vec![0] });
+            bytes.extend(varint(1_000_000));
+            bytes.extend([0; 8]);
+            bytes
+        }),
+    ];
+    let number = prop_oneof![4 => 0..4u64, 2 => 0..300u64, 1 => (0..64u32).prop_map(|bit| 1 << bit)];
+    (start, prop::collection::vec(number, 0..300)).prop_map(|(mut bytes, numbers)| {
+        bytes.extend(numbers.into_iter().flat_map(varint));
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn bytes_1_decoding_allocates_in_proportion(bytes in plausible()) {
+        assert_bounded(&bytes)?;
+    }
+}
+
+/// The cheapest entries there are: a million enabled flags in one container, a byte each.
+#[test]
+fn bytes_1_the_cheapest_entries_are_paid_for() {
+    let count = 1 << 18;
+    let mut bytes = vec![1, 0];
+    bytes.extend([1; 16]);
+    // Adds, every dot.
+    bytes.push(0b1_1000);
+    bytes.push(1);
+    bytes.extend(varint(count - 1));
+    bytes.extend([0; 8]);
+    // All in the root "", a map.
+    bytes.extend([1, 0, 5]);
+    bytes.extend(varint(count - 2));
+    // Kind 2, slot 0.
+    bytes.extend(vec![64; count as usize]);
+    assert_eq!(codec::decode_delta(&bytes).map(|parts| parts.adds.len() as u64), Ok(count));
+    assert_bounded(&bytes).unwrap();
+    bytes.truncate(40);
+    assert!(codec::decode_delta(&bytes).is_err());
+    assert_bounded(&bytes).unwrap();
+}
