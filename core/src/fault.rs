@@ -1,4 +1,5 @@
 //! Faults that the tests turn on, one at a time, to show that they would be noticed. Outside of tests none is ever on.
+#![cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "public with the feature `testing`"))]
 
 /// A mistake an implementation could make. Named after what it does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

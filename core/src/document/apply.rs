@@ -201,6 +201,24 @@ impl Document {
         self.check_structure(parts)
     }
 
+    /// How deep the deepest container is that `delta` would create here. Only the relay asks: what is refused must be
+    /// refused before anybody has it (VALID-1), and a replica refuses at creation.
+    pub fn depth_after(&self, delta: &Delta) -> usize {
+        let mut born: BTreeMap<u64, usize> = BTreeMap::new();
+        for (seq, entry) in delta.parts().adds.iter().filter(|(_, entry)| entry.entity) {
+            let above = match &entry.container {
+                Container::Root { .. } => 1,
+                Container::Entity(dot) if dot.replica == delta.replica() && born.contains_key(&dot.seq) => born[&dot.seq],
+                Container::Entity(dot) => {
+                    let place = self.state.origins.local(*dot).and_then(|dot| self.state.view.entity(dot));
+                    place.map_or(0, |place| self.state.view.place(place).depth as usize)
+                }
+            };
+            born.insert(*seq, above + 1);
+        }
+        born.into_values().max().unwrap_or(0)
+    }
+
     /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta.
     fn refers_to_known(&self, parts: &DeltaParts) -> bool {
         let covered = |dot: Dot| self.state.covers_dot(dot);

@@ -143,6 +143,10 @@ impl State {
     pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> bool {
         let Some(place) = self.view.container(live.container) else { return false };
         if let Some(position) = Self::position(dot, &live.slot) {
+            // SEQ-5 was checked before anything was changed; a caller that did not check loses the entry, not the process.
+            if !self.forest.contains(position.bunch) {
+                return false;
+            }
             self.forest.acquire(position.bunch);
         }
         self.attach(place, dot, &live);
@@ -355,12 +359,12 @@ impl State {
         }
         let last = self.view.disincarnate(dot).is_some_and(|(_, last)| last);
         if let Link::Key(_, key) = &link {
-            if let (true, Content::Map(keys)) = (last, &mut self.view.place_mut(parent).content) {
-                if let Some(slot) = keys.get_mut(key) {
-                    slot.children.retain(|child| child.0 != live.kind);
-                    if slot.is_empty() {
-                        keys.remove(key);
-                    }
+            if let Content::Map(keys) = &mut self.view.place_mut(parent).content
+                && let Some(slot) = keys.get_mut(key).filter(|_| last)
+            {
+                slot.children.retain(|child| child.0 != live.kind);
+                if slot.is_empty() {
+                    keys.remove(key);
                 }
             }
             if tell {

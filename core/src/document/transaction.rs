@@ -334,6 +334,11 @@ impl Transaction<'_> {
         let hlc = self.open().hlc;
         let Target { container, slot } = target;
         if !self.document.state.insert(dot, Live { container, slot, kind, entity, payload, hlc }) {
+            // The dot will be given to something else, so a bunch of that name must not stay.
+            let bunches = &mut self.open().bunches;
+            if bunches.pop_if(|bunch| *bunch == dot).is_some() {
+                self.document.state.forest.forget(dot);
+            }
             return Err(EditError::Gone);
         }
         let open = self.open();

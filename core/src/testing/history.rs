@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::{Random, Spec, dump};
 use crate::{
     ApplyError, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId, Timestamp,
-    Transaction, Value, VersionVector,
+    Transaction, Value, VersionVector, codec,
 };
 
 /// What a history may do.
@@ -67,6 +67,14 @@ impl History {
     /// # Errors
     /// When a document is not what the specification says.
     pub fn run(seed: u64, options: &Options) -> Result<(), Failure> {
+        Self::grow(seed, options)?.settle()
+    }
+
+    /// Runs one history, but leaves its documents as they are: apart, at different versions.
+    ///
+    /// # Errors
+    /// When a document is not what the specification says.
+    pub fn grow(seed: u64, options: &Options) -> Result<Self, Failure> {
         let mut history = Self {
             random: Random::seeded(seed),
             options: options.clone(),
@@ -87,13 +95,23 @@ impl History {
             let changed = history.one_step()?;
             history.check(changed)?;
         }
-        history.settle()
+        Ok(history)
+    }
+
+    /// The documents.
+    pub fn documents(&self) -> &[Document] {
+        &self.documents
+    }
+
+    /// The specification, which knows every delta made.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     /// Ids are spread by hashing, so that their order is not the order of birth.
     fn fresh_id(&mut self) -> ReplicaId {
         self.next_id += 1;
-        let high = u128::from(Random::seeded(self.next_id as u64 ^ self.random.clone().next()).next());
+        let high = u128::from(Random::seeded(self.next_id as u64 ^ self.random.clone().next_u64()).next_u64());
         ReplicaId::from((high << 64) | self.next_id)
     }
 
@@ -122,6 +140,14 @@ impl History {
             }
             16 | 17 if !self.diffs.is_empty() => {
                 let diff = self.random.pick(&self.diffs).clone();
+                match codec::decode_diff(&codec::encode_diff(&diff)) {
+                    // The tags of a base are not looked at, and do not travel.
+                    Ok(decoded)
+                        if decoded.adds == diff.adds
+                            && decoded.removes == diff.removes
+                            && decoded.head == diff.head => {}
+                    decoded => return self.fail(format!("{diff:#?}\nwas read as {decoded:#?}")),
+                }
                 match self.documents[at].apply_diff(&diff) {
                     Ok(_) | Err(ApplyError::BaseNotCovered { .. }) => {}
                     Err(error) => return self.fail(format!("diff refused: {error}")),
@@ -135,7 +161,7 @@ impl History {
     }
 
     fn edit(&mut self, at: usize) -> Result<(), Failure> {
-        let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next() % 50);
+        let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next_u64() % 50);
         let random = &mut self.random;
         let edits = 1 + random.below(3);
         let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
@@ -157,7 +183,12 @@ impl History {
         }
     }
 
+    /// Everything travels as bytes, and what was read is what was written.
     fn deliver(&mut self, at: usize, delta: &Delta) -> Result<(), Failure> {
+        match Delta::decode(delta.bytes(), delta.prev_tag()) {
+            Ok(decoded) if decoded == *delta => {}
+            decoded => return self.fail(format!("{delta:#?}\nwas read as {decoded:#?}")),
+        }
         match self.documents[at].apply(delta) {
             Ok(_) => Ok(()),
             // A copy that kept its id is found out by its chain; that it is refused is right.
@@ -186,11 +217,9 @@ impl History {
                 self.documents.push(copy);
             }
             _ => {
-                // A lost disk: what nobody else has is gone, and the id is not used again.
-                let gone = self.documents[at].version();
+                // A lost disk: the id is not used again.
                 let id = self.fresh_id();
                 self.documents[at] = Document::with_writer(id);
-                drop(gone);
             }
         }
         Ok(())

@@ -1,8 +1,6 @@
 //! A small seeded generator for tests: SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
 //! 2014, figure 15).
 
-use alloc::vec::Vec;
-
 /// Numbers that look random and follow from a seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -14,7 +12,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +22,7 @@ impl Random {
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.next_u64() % end as u64) as usize
     }
 
     /// True once in `times`.
@@ -38,7 +36,7 @@ impl Random {
     }
 
     /// These in another order.
-    pub fn shuffle<T>(&mut self, items: &mut Vec<T>) {
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             let other = self.below(end + 1);
             items.swap(end, other);

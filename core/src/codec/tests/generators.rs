@@ -37,7 +37,7 @@ pub(super) fn id(number: u8) -> ReplicaId {
 const REPLICAS: u64 = 5;
 
 fn tape() -> impl Strategy<Value = Tape> {
-    prop::collection::vec(any::<u32>(), 0..400).prop_map(|numbers| Tape { numbers, next: 0 })
+    prop::collection::vec(any::<u32>(), 0..1000).prop_map(|numbers| Tape { numbers, next: 0 })
 }
 
 #[derive(Debug)]
@@ -144,10 +144,10 @@ impl Tape {
         BunchRecord { id, parent, side, rank }
     }
 
-    fn runs(&mut self, usable: impl Fn(Dot) -> bool) -> DotRuns {
+    fn runs(&mut self, most: u64, usable: impl Fn(Dot) -> bool) -> DotRuns {
         let mut set = DotRuns::new();
         for _ in 0..self.below(6) {
-            let (replica, first, len) = (self.replica(), 1 + self.below(300), self.below(3));
+            let (replica, first, len) = (self.replica(), 1 + self.below(most), self.below(3));
             for dot in (first..=first + len).map(|seq| Dot::new(replica, seq)).filter(|dot| usable(*dot)) {
                 set.insert(dot);
             }
@@ -173,7 +173,7 @@ impl Tape {
             let dot = Dot::new(self.replica(), 1 + self.below(1000));
             deps.extend(is_foreign(dot).then_some(dot));
         }
-        let removes = self.runs(is_foreign);
+        let removes = self.runs(300, is_foreign);
 
         let range = first_seq..first_seq + dots;
         let mut parents = Vec::from([Dot::new(id(1), 4), Dot::new(id(2), 900), Dot::new(id(5), 1)]);
@@ -280,7 +280,7 @@ impl Tape {
             for remover in (1..=entry.seq).map(|seq| Dot::new(replica, seq)).filter(|dot| is_remover(*dot)) {
                 let is_live = |dot: Dot| adds.binary_search_by_key(&dot, |add| add.dot).is_ok();
                 let is_older = |dot: Dot| dot.replica != remover.replica || dot.seq < remover.seq;
-                let removed = self.runs(|dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
+                let removed = self.runs(30, |dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
                 if !removed.is_empty() {
                     removals.push((remover, removed));
                 }

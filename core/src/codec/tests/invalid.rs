@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::generators::id;
 use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
+use crate::codec::envelope::{EnvelopeKind, EnvelopeWriter};
 use crate::codec::limits::{MAX_BUNCH_DEPTH, MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_KEY_BYTES, MAX_SEQ};
 use crate::codec::{self, DecodeError};
 use crate::delta::DeltaParts;
@@ -352,4 +353,53 @@ fn rem_2_horizon_and_removals_of_a_snapshot() {
     assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("within"), "DIFF-3");
     let removals = [(dot(1, 8), DotRuns::from_iter([dot(1, 6)]))].into();
     assert_says(&read(&Snapshot { removals, ..snapshot }).expect_err("live"), "both live and removed");
+}
+
+/// Writes sections into an envelope of a snapshot.
+fn sealed(sections: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut envelope = EnvelopeWriter::new(EnvelopeKind::Snapshot);
+    for (id, bytes) in sections {
+        envelope.section(*id, bytes);
+    }
+    envelope.finish()
+}
+
+#[test]
+fn sections_odd_ones_are_passed_over_even_ones_are_not() {
+    // An empty document: no replicas; no heads, bunches, entries; no horizon; no removers; a beacon.
+    let empty: [(u64, &[u8]); 5] = [(2, &[0]), (4, &[0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])];
+    let read = codec::decode_snapshot(&sealed(&empty)).unwrap();
+    assert_eq!(codec::encode_snapshot(&read), sealed(&empty));
+    let with = |at: usize, section: (u64, &'static [u8])| {
+        let mut sections = empty.to_vec();
+        sections.insert(at, section);
+        codec::decode_snapshot(&sealed(&sections))
+    };
+    assert_eq!(with(5, (11, b"later")).as_ref(), Ok(&read));
+    assert_eq!(with(1, (3, b"")).as_ref(), Ok(&read));
+    assert_says(&with(5, (12, b"later")).expect_err("even"), "unknown section 12");
+    assert_says(&with(5, (3, b"")).expect_err("not ascending"), "ascending");
+    for (gone, (id, _)) in empty.iter().enumerate() {
+        let mut sections = empty.to_vec();
+        sections.remove(gone);
+        assert_eq!(codec::decode_snapshot(&sealed(&sections)), Err(DecodeError::MissingSection { id: *id }));
+    }
+}
+
+#[test]
+fn the_header_of_an_envelope_says_what_it_is() {
+    let bytes = sealed(&[(2, &[0]), (4, &[0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])]);
+    let error = |at: usize, byte: u8| {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        codec::decode_snapshot(&bytes).expect_err("refused")
+    };
+    assert_says(&error(0, b'X'), "not a file of this library");
+    assert_says(&error(4, 2), "unknown format version 2");
+    assert_says(&error(5, 9), "unknown kind of envelope 9");
+    assert_says(&error(6, 1), "unknown flags 1");
+    assert!(matches!(error(8, 200), DecodeError::Truncated { .. }));
+    assert!(matches!(error(8, 1), DecodeError::TrailingBytes { .. }));
+    assert!(matches!(error(16, bytes[16] ^ 1), DecodeError::Checksum { .. }));
+    assert!(matches!(error(bytes.len() - 1, 1), DecodeError::Checksum { .. }));
 }

@@ -1,6 +1,6 @@
 //! What is written comes back, and what comes back was written so.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
@@ -58,15 +58,11 @@ proptest! {
 fn generators_reach_every_column() {
     use crate::store::{Container, Slot};
     use proptest::strategy::ValueTree;
-    use proptest::test_runner::{Config, TestRunner};
+    use proptest::test_runner::TestRunner;
 
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
-    let mut note = |condition, what| {
-        if condition {
-            seen.insert(what);
-        }
-    };
+    let mut runner = TestRunner::deterministic();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut note = |condition, what| *seen.entry(what).or_default() += usize::from(condition);
     for _ in 0..200 {
         let parts = generators::delta().new_tree(&mut runner).unwrap().current();
         note(parts.deps.len() > 1, "deps");
@@ -89,5 +85,5 @@ fn generators_reach_every_column() {
         note(!snapshot.removals.is_empty(), "snapshot removals");
         note(!snapshot.horizon.is_empty(), "horizon");
     }
-    assert_eq!(seen.len(), 15, "{seen:?}");
+    assert!(seen.values().all(|times| *times >= 5), "{seen:?}");
 }
