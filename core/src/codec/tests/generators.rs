@@ -190,10 +190,10 @@ impl Tape {
             places.push(first_seq - 3);
         }
         let mut containers = Vec::from([Dot::new(id(3), 12), Dot::new(id(4), 1)]);
+        containers.retain(|dot| !removes.contains(*dot));
         let dense = self.one_in(2);
         let (mut adds, mut totals_before) = (Vec::new(), Vec::new());
         for seq in range {
-            containers.retain(|dot| is_foreign(*dot) && !removes.contains(*dot) || dot.replica == replica);
             if dense || self.one_in(2) {
                 let entry = self.entry(own(seq), &containers, &places);
                 if let Payload::Total { plus, minus } = entry.payload
@@ -202,7 +202,6 @@ impl Tape {
                     totals_before.push((seq, plus / 2, minus - minus.min(3)));
                 }
                 adds.push((seq, entry));
-                containers.retain(|dot| is_foreign(*dot));
                 containers.push(own(seq));
             }
         }
