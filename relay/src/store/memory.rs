@@ -75,6 +75,10 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn is_durable(&self) -> bool {
+        false
+    }
+
     fn recover(&self, document: &str) -> Pending<Recovered> {
         self.with(|shared| {
             let Some(stored) = shared.documents.get_mut(document) else {

@@ -105,7 +105,9 @@ pub enum StoreError {
         found: Position,
     },
     /// A snapshot can only cover rows that are in the log.
-    #[error("document {document:?}: a snapshot upto {upto} is outside of the log, which reaches from {floor} to {head}")]
+    #[error(
+        "document {document:?}: a snapshot upto {upto} is outside of the log, which reaches from {floor} to {head}"
+    )]
     SnapshotOutside {
         /// The document.
         document: Arc<str>,
@@ -170,6 +172,9 @@ pub type Pending<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// An engine that keeps documents. See the [module](self) for what all of them promise.
 pub trait Store: Send + Sync + 'static {
+    /// Whether what was appended is there after the process has died, which is what an ack claims.
+    fn is_durable(&self) -> bool;
+
     /// Everything that is stored of a document, after everything called for before.
     fn recover(&self, document: &str) -> Pending<Recovered>;
 

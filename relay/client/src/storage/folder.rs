@@ -1,0 +1,283 @@
+//! A document's folder: its slots, who holds which, and what each takes over from the others.
+//!
+//! ```text
+//! STORE/todo%2Fgroceries/slot-0/{lock, log-3, snapshot-3}
+//!                        slot-1/{lock, log-0}
+//! ```
+//! Every running program that opens the document holds one slot, by an exclusive lock on a file that is never deleted
+//! (ID-2): lowest free slot first, so that a profile has as many replica ids as programs ever ran at once. A slot is
+//! complete in itself. At opening it takes over what the other slots hold and it does not, outboxes included, so that
+//! no edit waits for the program that made it to be started again: anyone may send a durable delta, only the holder of
+//! the lock may create one (ID-7). The others are read without their locks, running or not: what was read is synced
+//! before it is used, which is all that DUR-1 asks.
+//!
+//! Not here: files of a slot; that is [`super::slot`].
+
+use super::error::StoreError;
+use super::item::Item;
+use super::slot::{self, Slot};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use weftline::sync::Record;
+
+/// How many programs may have one document of one store open at once. A limit, because a mistake that leaves programs
+/// behind should show, and because every slot that ever wrote costs an entry in the version vector.
+pub(crate) const MAX_SLOTS: u32 = 64;
+
+/// A slot that was taken, with everything it holds.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Which slot.
+    pub(crate) index: u32,
+    /// Its records and those taken over from other slots, already durable here.
+    pub(crate) records: Vec<Record>,
+    /// The store to write to.
+    pub(crate) store: FolderStore,
+}
+
+/// A slot together with its lock.
+#[derive(Debug)]
+pub(crate) struct FolderStore {
+    /// The slot's files.
+    pub(crate) slot: Slot,
+    folder: PathBuf,
+    /// Held until the store is dropped; declared last, so that it is released after the files are closed.
+    _lock: File,
+}
+
+impl FolderStore {
+    /// Starts again after an error, with what the files hold. All of it is written into new files: what an operating
+    /// system failed to write it may have dropped and still show (DUR-6).
+    pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        let (slot, state) = Slot::open(&self.folder)?;
+        self.slot = slot;
+        self.slot.compact(state)
+    }
+}
+
+/// Takes the lowest free slot of the document in the store folder `root`, and brings it up to date with the others.
+pub(crate) fn open(root: &Path, document: &str) -> Result<Opened, StoreError> {
+    let folder = root.join(folder_name(document));
+    create_folder(&folder)?;
+    for index in 0..MAX_SLOTS {
+        let slot_folder = slot_path(&folder, index);
+        create_folder(&slot_folder)?;
+        if let Some(lock) = try_lock(&slot_folder.join("lock"))? {
+            let (mut slot, mut records) = Slot::open(&slot_folder)?;
+            records.extend(adopt(&folder, index, &mut slot)?);
+            records.extend(slot.held());
+            return Ok(Opened { index, records, store: FolderStore { slot, folder: slot_folder, _lock: lock } });
+        }
+    }
+    Err(StoreError::AllSlotsInUse { folder, slots: MAX_SLOTS })
+}
+
+/// The name of a document's folder: readable, one to one, and the same on file systems that ignore case or limit names.
+pub(crate) fn folder_name(document: &str) -> String {
+    /// What is left of a long name; file systems allow 255 bytes.
+    const MAX_LEN: usize = 160;
+    let last = document.len().saturating_sub(1);
+    let mut name = String::new();
+    for (at, byte) in document.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
+            b'.' if at != 0 && at != last => name.push('.'),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if name.is_empty() || name.len() > MAX_LEN || document.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.truncate(MAX_LEN);
+        // No name contains "~" otherwise.
+        name.push_str(&format!("~{:08x}", crc32fast::hash(document.as_bytes())));
+    }
+    name
+}
+
+/// Reads what the other slots hold beyond what this one knows, and stores it here. Gives back the state among it.
+fn adopt(folder: &Path, own: u32, slot: &mut Slot) -> Result<Vec<Record>, StoreError> {
+    let mut items = Vec::new();
+    for index in (0..MAX_SLOTS).filter(|&index| index != own) {
+        let path = slot_path(folder, index);
+        if !path.is_dir() {
+            continue;
+        }
+        match slot::read_shared(&path, slot.adopted(index)) {
+            Ok(None) => {}
+            Ok(Some((records, mark))) => {
+                let records = records.into_iter().filter(|record| may_adopt(record, slot.has_cursor()));
+                items.extend(records.map(Item::Record));
+                items.push(Item::Adopted { index, mark });
+            }
+            // This slot is whole without it; whoever opens the damaged one gets the error.
+            Err(error) => tracing::warn!(slot = index, %error, "another slot of this document is not readable"),
+        }
+    }
+    if !items.is_empty() {
+        slot.append(std::slice::from_ref(&items), true)?;
+    }
+    Ok(items.into_iter().filter_map(Item::into_state).collect())
+}
+
+/// Whether a record of another slot may stand in ours. What that slot is to its own replica stays there. Its cursor is
+/// as good as one of ours, because all that it covers comes along, but ours is not moved back for it.
+fn may_adopt(record: &Record, has_cursor: bool) -> bool {
+    match record {
+        Record::Slot { .. } => false,
+        Record::Cursor(_) => !has_cursor,
+        Record::Row(_) | Record::Outbox { .. } | Record::Acked { .. } | Record::Snapshot(_) => true,
+    }
+}
+
+fn slot_path(folder: &Path, index: u32) -> PathBuf {
+    folder.join(format!("slot-{index}"))
+}
+
+/// Creates a folder and its parents, and makes their names durable.
+fn create_folder(folder: &Path) -> Result<(), StoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(StoreError::io("create", folder)(error));
+        }
+        _ => {}
+    }
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => slot::sync_folder(parent),
+        _ => Ok(()),
+    }
+}
+
+/// The lock, or `None` if another program holds it.
+fn try_lock(path: &Path) -> Result<Option<File>, StoreError> {
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    let file = open.map_err(StoreError::io("open", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(StoreError::NoLocks { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use weftline::sync::{Cursor, Row};
+    use weftline::{ReplicaId, Tag};
+
+    fn row(text: &str) -> Record {
+        Record::Row(Row::Diff { bytes: text.as_bytes().into() })
+    }
+
+    fn outbox(replica: u128, seq: u64) -> Record {
+        let row = Row::Diff { bytes: seq.to_le_bytes().as_slice().into() };
+        Record::Outbox { replica: ReplicaId::from(replica), first_seq: seq, last_seq: seq, row }
+    }
+
+    fn slot_record(index: u32) -> Record {
+        let replica = ReplicaId::from(u128::from(index) + 1);
+        Record::Slot { index, replica: Some(replica), high_water: 1, tag: Tag::start(replica) }
+    }
+
+    fn cursor(position: u64) -> Record {
+        Record::Cursor(Cursor { epoch: 1, position })
+    }
+
+    fn append(opened: &mut Opened, records: &[Record]) {
+        let group = records.iter().cloned().map(Item::Record).collect();
+        opened.store.slot.append(&[group], true).unwrap();
+    }
+
+    #[test]
+    fn id_2_every_opening_holds_a_slot_of_its_own_lowest_free_first() {
+        let root = tempfile::tempdir().unwrap();
+        let first = open(root.path(), "todo/a").unwrap();
+        let second = open(root.path(), "todo/a").unwrap();
+        let third = open(root.path(), "todo/a").unwrap();
+        let other = open(root.path(), "todo/b").unwrap();
+        assert_eq!([first.index, second.index, third.index, other.index], [0, 1, 2, 0]);
+        drop(second);
+        assert_eq!(open(root.path(), "todo/a").unwrap().index, 1);
+        drop(first);
+        assert_eq!(open(root.path(), "todo/a").unwrap().index, 0);
+        drop(third);
+    }
+
+    #[test]
+    fn more_openings_than_slots_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let all: Vec<_> = (0..MAX_SLOTS).map(|_| open(root.path(), "a").unwrap()).collect();
+        assert!(matches!(open(root.path(), "a"), Err(StoreError::AllSlotsInUse { slots: MAX_SLOTS, .. })));
+        drop(all);
+    }
+
+    #[test]
+    fn id_7_what_another_slot_holds_is_taken_over_once_its_outbox_too() {
+        let root = tempfile::tempdir().unwrap();
+        let mut first = open(root.path(), "a").unwrap();
+        let mut second = open(root.path(), "a").unwrap();
+        append(&mut first, &[row("from 0"), slot_record(0)]);
+        append(&mut second, &[row("from 1"), outbox(2, 1), slot_record(1), cursor(9)]);
+        drop(first);
+        drop(second);
+
+        let first = open(root.path(), "a").unwrap();
+        assert_eq!(first.index, 0);
+        assert_eq!(first.records, [row("from 0"), row("from 1"), slot_record(0), cursor(9), outbox(2, 1)]);
+        drop(first);
+        // It is in this slot now, and not read again from the other one.
+        let len = fs::metadata(root.path().join("a/slot-0/log-0")).unwrap().len();
+        let first = open(root.path(), "a").unwrap();
+        assert_eq!(first.records, [row("from 0"), row("from 1"), slot_record(0), cursor(9), outbox(2, 1)]);
+        assert_eq!(fs::metadata(root.path().join("a/slot-0/log-0")).unwrap().len(), len);
+    }
+
+    #[test]
+    fn the_slot_of_a_running_program_is_read_too() {
+        let root = tempfile::tempdir().unwrap();
+        let mut first = open(root.path(), "a").unwrap();
+        append(&mut first, &[row("from 0"), outbox(1, 1), slot_record(0)]);
+        let second = open(root.path(), "a").unwrap();
+        assert_eq!((second.index, second.records.as_slice()), (1, &[row("from 0"), outbox(1, 1)][..]));
+        drop(second);
+        append(&mut first, &[row("more"), Record::Acked { replica: ReplicaId::from(1), through: 1 }]);
+        let second = open(root.path(), "a").unwrap();
+        assert_eq!(second.records, [row("from 0"), row("more")], "what was acked there is acked here");
+    }
+
+    #[test]
+    fn a_damaged_slot_does_not_keep_the_others_from_opening() {
+        let root = tempfile::tempdir().unwrap();
+        let mut first = open(root.path(), "a").unwrap();
+        let second = open(root.path(), "a").unwrap();
+        append(&mut first, &[row("x")]);
+        fs::write(root.path().join("a/slot-1/log-0"), "not a log at all").unwrap();
+        drop((first, second));
+        assert_eq!(open(root.path(), "a").unwrap().records, [row("x")]);
+    }
+
+    #[test]
+    fn folder_names_are_readable_and_one_to_one() {
+        assert_eq!(folder_name("todo/groceries"), "todo%2Fgroceries");
+        assert_eq!(folder_name("v1.2_x-y"), "v1.2_x-y");
+        assert_eq!(folder_name(".."), "%2E%2E");
+        assert!(folder_name("Home").starts_with("Home~"));
+        let long = "x".repeat(512);
+        let names =
+            ["", "a", "A", "a/b", "a%2Fb", "a~b", ".", "..", "a.", long.as_str(), &long[1..], "ä", "a\\b", "con:"];
+        let folders: BTreeSet<String> = names.iter().map(|name| folder_name(name).to_lowercase()).collect();
+        assert_eq!(folders.len(), names.len());
+        for folder in &folders {
+            assert!(
+                folder.len() < 200 && folder.chars().all(|c| c.is_ascii_alphanumeric() || "%._-~".contains(c)),
+                "{folder}"
+            );
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! The task that drives one room.
+//!
+//! It recovers the document, gives the pure [`Room`] what arrives from sessions and from the store, and does what the room asks for. It
+//! never waits for a session: a member whose inbox is full is closed. Nor does it wait for the store; appends, snapshots and reads are
+//! under way while messages are handled, up to a bound on what waits for a commit.
+//!
+//! A room that fails (a commit that did not come through, a document that cannot be read, a bug) is forgotten by the registry, tells its
+//! members, and ends. After a failed commit its memory is ahead of the disk, so going on would show what is not stored (FAN-1); whoever
+//! comes back gets a room that was read from the store anew.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error, warn};
+use weftline::Timestamp;
+use weftline::sync::{CloseReason, Level, Message, Open};
+
+use super::registry::RoomLease;
+use super::{Effect, Input, MemberId, Outgoing, RecoverError, Room, RoomConfig};
+use crate::store::{Pending, Position, StoreError, Tail};
+
+/// How many messages are handled before what the room asks for is done: their rows share one append.
+const AT_ONCE: usize = 64;
+
+/// No more messages are taken from members while so many bytes of rows wait for a commit: a disk that is slower than the writers must slow
+/// them down, not fill the memory.
+const MAX_WAITING: usize = 32 << 20;
+
+/// What sessions say to a room.
+pub(crate) enum ToRoom {
+    /// A connection opens the document.
+    Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },
+    /// The client said something on its channel.
+    Message { member: MemberId, message: Message },
+    /// The last bulk message went out on the socket.
+    Drained { member: MemberId },
+    /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
+    Finish { member: MemberId },
+    /// The connection or the channel is closed.
+    Leave { member: MemberId },
+}
+
+impl ToRoom {
+    /// Whom it is about.
+    pub(crate) fn member(&self) -> MemberId {
+        match self {
+            ToRoom::Join { member, .. }
+            | ToRoom::Message { member, .. }
+            | ToRoom::Drained { member }
+            | ToRoom::Finish { member }
+            | ToRoom::Leave { member } => *member,
+        }
+    }
+}
+
+/// What a room says to one member.
+pub(crate) struct FromRoom {
+    pub(crate) member: MemberId,
+    pub(crate) channel: u64,
+    pub(crate) said: Said,
+}
+
+pub(crate) enum Said {
+    /// To be sent to the client.
+    Message(Outgoing),
+    /// The channel is closed, and the room has forgotten the member.
+    Closed(CloseReason),
+    /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
+    Finished,
+}
+
+/// Runs a room until it is idle or fails.
+pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
+    let mut driver = Driver { lease, mailbox, members: BTreeMap::new() };
+    // A bug that one document brings out must not take the process down with all others.
+    let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
+        Ok(Ok(())) => return,
+        Ok(Err(failure)) => failure,
+        Err(panic) => Failure::Panic(panic_text(&*panic)),
+    };
+    error!(document = %driver.lease.name(), %failure, "the room is closed");
+    driver.give_up(CloseReason::Storage);
+}
+
+/// Why a room ends before it is idle.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("what is stored is not a document: {0}")]
+    Recover(#[from] RecoverError),
+    #[error("a bug: {0}")]
+    Panic(String),
+}
+
+struct Driver {
+    lease: RoomLease,
+    mailbox: mpsc::Receiver<ToRoom>,
+    members: BTreeMap<MemberId, Inbox>,
+}
+
+/// The way to a member.
+struct Inbox {
+    channel: u64,
+    sender: mpsc::Sender<FromRoom>,
+    finishing: bool,
+}
+
+/// What the store is doing for the room. Appends and snapshots are one at a time each, by the room's own rule.
+#[derive(Default)]
+struct UnderWay {
+    append: Option<(Position, Pending<()>)>,
+    snapshot: Option<(Position, Pending<()>)>,
+    reads: FuturesUnordered<futures_util::future::BoxFuture<'static, (MemberId, Result<Tail, StoreError>)>>,
+}
+
+impl Driver {
+    async fn drive(&mut self) -> Result<(), Failure> {
+        let store = self.lease.store().clone();
+        let level = if store.is_durable() { Level::Stored } else { Level::Memory };
+        let recovered = store.recover(self.lease.name()).await?;
+        let rows = recovered.rows.len();
+        debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
+        let config = RoomConfig { level, ..RoomConfig::default() };
+        // Reading a large document takes long enough to hold up everything else on this thread.
+        let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
+        let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {
+            Ok(panic) => Failure::Panic(panic_text(&*panic)),
+            Err(cancelled) => Failure::Panic(cancelled.to_string()),
+        })??;
+
+        let mut stop = self.lease.stop();
+        let mut stopping = false;
+        let mut under_way = UnderWay::default();
+        let mut idle_since = Instant::now();
+        let mut messages = Vec::with_capacity(AT_ONCE);
+        loop {
+            while let Some(effect) = room.poll() {
+                self.perform(&mut room, &mut under_way, effect);
+            }
+            if under_way.append.is_none() {
+                self.finish();
+            }
+            let idle = room.is_idle() && self.members.is_empty();
+            // Nothing is gained by keeping what costs nothing to make.
+            let linger = if stopping || room.committed() == 0 { Duration::ZERO } else { self.lease.settings().idle };
+            tokio::select! {
+                taken = self.mailbox.recv_many(&mut messages, AT_ONCE), if room.waiting_bytes() < MAX_WAITING => {
+                    for message in messages.drain(..) {
+                        self.take(&mut room, message);
+                    }
+                    // The registry holds a sender until the room is forgotten.
+                    debug_assert_ne!(taken, 0, "a room outlives its mailbox");
+                }
+                (upto, committed) = waited(&mut under_way.append) => match committed {
+                    Ok(()) => room.handle(now(), Input::Committed { upto }),
+                    Err(error) => {
+                        room.handle(now(), Input::CommitFailed);
+                        return Err(error.into());
+                    }
+                },
+                (upto, stored) = waited(&mut under_way.snapshot) => match stored {
+                    Ok(()) => room.handle(now(), Input::SnapshotStored { upto }),
+                    Err(error) => {
+                        warn!(document = %self.lease.name(), %error, "no snapshot");
+                        room.handle(now(), Input::SnapshotFailed);
+                    }
+                },
+                Some((member, read)) = under_way.reads.next() => match read {
+                    Ok(tail) => room.handle(now(), Input::LogRead { member, tail }),
+                    Err(error) => {
+                        warn!(document = %self.lease.name(), %error, "the log cannot be read");
+                        room.handle(now(), Input::LogReadFailed { member });
+                    }
+                },
+                () = sleep_until(idle_since + linger), if idle => {
+                    if self.lease.forget_if_unused() {
+                        debug!(document = %self.lease.name(), "idle");
+                        return Ok(());
+                    }
+                    // Somebody is on the way in.
+                    idle_since = Instant::now();
+                }
+                // An error means that the relay was dropped, which stops it too.
+                _ = stop.wait_for(|stop| *stop), if !stopping => stopping = true,
+            }
+            if !idle {
+                idle_since = Instant::now();
+            }
+        }
+    }
+
+    fn take(&mut self, room: &mut Room, message: ToRoom) {
+        match message {
+            ToRoom::Join { member, channel, inbox, open } => {
+                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
+                room.handle(now(), Input::Join { member, open, may_write: true });
+            }
+            ToRoom::Message { member, message } => {
+                room.handle(now(), Input::Message { member, message });
+            }
+            ToRoom::Drained { member } => room.handle(now(), Input::Drained { member }),
+            ToRoom::Finish { member } => {
+                if let Some(inbox) = self.members.get_mut(&member) {
+                    inbox.finishing = true;
+                }
+            }
+            ToRoom::Leave { member } => {
+                self.members.remove(&member);
+                room.handle(now(), Input::Leave { member });
+            }
+        }
+    }
+
+    fn perform(&mut self, room: &mut Room, under_way: &mut UnderWay, effect: Effect) {
+        let store = self.lease.store();
+        let name = self.lease.name();
+        match effect {
+            Effect::Append { first_position, rows } => {
+                let upto = first_position + rows.len() as u64 - 1;
+                under_way.append = Some((upto, store.append(name, first_position, rows)));
+            }
+            Effect::Snapshot { upto, bytes } => {
+                under_way.snapshot = Some((upto, store.snapshot(name, upto, bytes)));
+            }
+            Effect::ReadLog { member, after, max_bytes } => {
+                let read = store.read(name, after, max_bytes);
+                under_way.reads.push(read.map(move |read| (member, read)).boxed());
+            }
+            Effect::Send { member, message } => self.say(room, member, Said::Message(message)),
+            Effect::Close { member, reason } => {
+                self.say(room, member, Said::Closed(reason));
+                self.members.remove(&member);
+            }
+        }
+    }
+
+    fn say(&mut self, room: &mut Room, member: MemberId, said: Said) {
+        let Some(inbox) = self.members.get(&member) else { return };
+        let said = FromRoom { member, channel: inbox.channel, said };
+        match inbox.sender.try_send(said) {
+            Ok(()) => return,
+            // The connection has ended, and its Leave is on the way.
+            Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(_)) => {
+                warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
+                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(CloseReason::Limit) };
+                let sender = inbox.sender.clone();
+                tokio::spawn(async move { sender.send(closed).await });
+            }
+        }
+        self.members.remove(&member);
+        room.handle(now(), Input::Leave { member });
+    }
+
+    /// Tells those who asked that everything is settled. Nothing is being appended now.
+    fn finish(&mut self) {
+        for (member, inbox) in &mut self.members {
+            if std::mem::take(&mut inbox.finishing) {
+                let finished = FromRoom { member: *member, channel: inbox.channel, said: Said::Finished };
+                // A full inbox belongs to a connection that is cut off at the end of the drain timeout.
+                let _ = inbox.sender.try_send(finished);
+            }
+        }
+    }
+
+    /// Makes way for a new room, then sends everybody away, also those who were just coming in.
+    fn give_up(&mut self, reason: CloseReason) {
+        self.lease.forget();
+        self.mailbox.close();
+        while let Ok(message) = self.mailbox.try_recv() {
+            if let ToRoom::Join { member, channel, inbox, .. } = message {
+                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
+            }
+        }
+        for (member, inbox) in std::mem::take(&mut self.members) {
+            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(reason) });
+        }
+    }
+}
+
+/// Waits for what is under way, and makes place for the next; never resolves while nothing is.
+async fn waited(slot: &mut Option<(Position, Pending<()>)>) -> (Position, Result<(), StoreError>) {
+    let Some((position, pending)) = slot else { return std::future::pending().await };
+    let result = pending.await;
+    let position = *position;
+    *slot = None;
+    (position, result)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::watch;
+    use weftline::sync::{MessageKind, Row, Rows, Want};
+    use weftline::{Document, ReplicaId, VersionVector};
+
+    use super::*;
+    use crate::config::{Config, StoreChoice};
+    use crate::room::registry::{Registry, RoomHandle};
+    use crate::store::MemoryStore;
+
+    /// A member without a connection.
+    struct Puppet {
+        member: MemberId,
+        room: RoomHandle,
+        inbox: mpsc::Receiver<FromRoom>,
+    }
+
+    impl Puppet {
+        async fn join(registry: &Registry, inbox: usize) -> Self {
+            let room = registry.enter("d");
+            let member = MemberId(registry.next_number());
+            let (sender, inbox) = mpsc::channel(inbox);
+            let empty = Document::new();
+            let open = Open {
+                document: "d".into(),
+                opening: member.0,
+                connection: 1,
+                cursor: None,
+                version_hash: empty.version_hash(),
+                beacon: empty.beacon(),
+                version: Some(VersionVector::new()),
+                claims: Vec::new(),
+            };
+            let puppet = Puppet { member, room, inbox };
+            puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;
+            puppet
+        }
+
+        async fn tell(&self, message: ToRoom) {
+            assert!(self.room.mailbox().send(message).await.is_ok(), "the room is there");
+        }
+
+        async fn push(&self, document: &mut Document, key: usize, length: usize) {
+            let put = document.transact(now(), |edit| edit.map("m")?.put(&key.to_string(), "x".repeat(length)));
+            let rows = vec![Row::of(&put.unwrap().delta.unwrap())];
+            let message = Message::Rows(Rows { from: 0, to: 0, rows });
+            self.tell(ToRoom::Message { member: self.member, message }).await;
+        }
+
+        async fn next(&mut self) -> Said {
+            self.inbox.recv().await.expect("the room says something").said
+        }
+
+        async fn until(&mut self, kind: MessageKind) -> Outgoing {
+            loop {
+                if let Said::Message(message) = self.next().await
+                    && message.kind == kind
+                {
+                    return message;
+                }
+            }
+        }
+    }
+
+    fn registry() -> (Registry, watch::Sender<bool>) {
+        let mut config = Config::new(StoreChoice::Memory);
+        config.room_idle = Duration::ZERO;
+        let (stop, stopping) = watch::channel(false);
+        (Registry::new(Arc::new(MemoryStore::new(1)), &config, stopping), stop)
+    }
+
+    #[tokio::test]
+    async fn a_member_that_takes_nothing_has_one_batch_on_its_way_and_then_gets_all_the_rest() {
+        const PUSHED: usize = 60;
+        let (registry, _stop) = registry();
+        let mut slow = Puppet::join(&registry, INBOX).await;
+        let mut writer = Puppet::join(&registry, INBOX).await;
+        slow.until(MessageKind::CaughtUp).await;
+        writer.until(MessageKind::CaughtUp).await;
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        for key in 0..PUSHED {
+            writer.push(&mut document, key, 100_000).await;
+            writer.until(MessageKind::Ack).await;
+        }
+        let mut on_its_way = 0;
+        while let Ok(said) = slow.inbox.try_recv() {
+            let Said::Message(message) = said.said else { panic!("the room closed it") };
+            on_its_way += usize::from(message.bulk);
+        }
+        assert_eq!(on_its_way, 1, "a slow client is a cursor, not a queue");
+
+        // It comes back: batch after batch, and a diff where the log has been replaced by a snapshot.
+        let mut seen = Document::new();
+        while seen.version() != document.version() {
+            slow.tell(ToRoom::Drained { member: slow.member }).await;
+            let Said::Message(message) = slow.next().await else { panic!("the room closed it") };
+            match Message::decode(message.kind, &message.body).unwrap() {
+                Message::Rows(rows) => {
+                    for row in rows.rows {
+                        seen.apply(&row.delta().unwrap().unwrap()).unwrap();
+                    }
+                }
+                Message::Diff(diff) => {
+                    seen.apply_diff(&weftline::codec::decode_diff(&diff.bytes).unwrap()).unwrap();
+                }
+                Message::Ask => {
+                    let message = Message::Want(Want { version: seen.version() });
+                    slow.tell(ToRoom::Message { member: slow.member, message }).await;
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(seen.map("m").len(), PUSHED);
+    }
+
+    #[tokio::test]
+    async fn a_member_whose_inbox_is_full_is_told_that_it_is_closed_when_it_looks() {
+        let (registry, _stop) = registry();
+        let mut stuck = Puppet::join(&registry, 1).await;
+        // The room has more to say to it (it is open, it is up to date) than its inbox takes.
+        let mut other = Puppet::join(&registry, INBOX).await;
+        other.until(MessageKind::CaughtUp).await;
+        let Said::Message(message) = stuck.next().await else { panic!("first the answer") };
+        assert_eq!(message.kind, MessageKind::OpenAck);
+        assert!(matches!(stuck.next().await, Said::Closed(CloseReason::Limit)));
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        other.push(&mut document, 1, 10).await;
+        other.until(MessageKind::Ack).await;
+    }
+
+    #[tokio::test]
+    async fn a_room_is_let_go_when_nobody_holds_it_and_not_before() {
+        let (registry, _stop) = registry();
+        let mut only = Puppet::join(&registry, INBOX).await;
+        only.until(MessageKind::CaughtUp).await;
+        only.tell(ToRoom::Leave { member: only.member }).await;
+        // Somebody is on the way in: the room stays for them.
+        let coming = registry.enter("d");
+        drop(only);
+        tokio::task::yield_now().await;
+        assert_eq!(registry.open_rooms(), 1);
+        assert!(!coming.mailbox().is_closed());
+        drop(coming);
+        registry.drained().await;
+        assert_eq!(registry.open_rooms(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_pushed_before_finish_is_acknowledged_before_finished() {
+        let (registry, _stop) = registry();
+        let mut writer = Puppet::join(&registry, INBOX).await;
+        writer.until(MessageKind::CaughtUp).await;
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        for key in 0..10 {
+            writer.push(&mut document, key, 10).await;
+        }
+        writer.tell(ToRoom::Finish { member: writer.member }).await;
+        let mut acknowledged = 0;
+        loop {
+            match writer.next().await {
+                Said::Message(message) => {
+                    if let Message::Ack(ack) = Message::decode(message.kind, &message.body).unwrap() {
+                        acknowledged = ack.through;
+                    }
+                }
+                Said::Finished => break,
+                Said::Closed(reason) => panic!("{reason:?}"),
+            }
+        }
+        assert_eq!(acknowledged, document.seq(ReplicaId::from(1)));
+    }
+
+    /// As large as a connection's.
+    const INBOX: usize = 4 << 10;
+}

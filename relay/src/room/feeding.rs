@@ -1,0 +1,148 @@
+//! Sending rows down: each member is a cursor into the log.
+//!
+//! A member that takes its batches is fed from memory. One that does not take them costs nothing: its cursor stays, and when it comes
+//! back, the rows are read from the log, or a diff replaces them if they are gone.
+//!
+//! Rules: FAN-1 only committed rows. CUR-2 every row after the cursor is either sent, in order, or the member's own.
+
+use bytes::Bytes;
+use weftline::sync::{CaughtUp, CloseReason, Message, MessageKind, Rows};
+
+use super::{Effect, MemberId, Room};
+use crate::store::{Position, Tail};
+
+/// The last batch cut: those who are at the same place share its bytes.
+#[derive(Default)]
+struct Shared {
+    range: (Position, Position),
+    body: Bytes,
+}
+
+impl Room {
+    /// Gives every member that can take something the next thing.
+    pub(super) fn feed(&mut self) {
+        let mut shared = Shared::default();
+        let ids: Vec<MemberId> = self.members.keys().copied().collect();
+        for id in ids {
+            self.skip_own(id);
+            self.feed_one(id, &mut shared);
+        }
+    }
+
+    fn feed_one(&mut self, id: MemberId, shared: &mut Shared) {
+        let committed = self.committed;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if !member.feeding || member.outstanding || member.reading {
+            return;
+        }
+        if member.cursor >= committed {
+            if !member.caught_up {
+                member.caught_up = true;
+                let (told, position) = (member.told, member.cursor);
+                member.told = position;
+                if told < position {
+                    // Own rows at the end: only the position moves.
+                    self.send(id, &Message::Rows(Rows { from: told + 1, to: position, rows: Vec::new() }));
+                }
+                let version_hash = self.version.hash();
+                self.send(id, &Message::CaughtUp(CaughtUp { position, version_hash }));
+            }
+            return;
+        }
+        if self.recent.reaches(member.cursor) {
+            self.send_recent(id, shared);
+        } else if member.cursor < self.floor {
+            member.feeding = false;
+            self.send(id, &Message::Ask);
+        } else {
+            member.reading = true;
+            let (after, max_bytes) = (member.cursor, self.config.max_batch);
+            self.effects.push_back(Effect::ReadLog { member: id, after, max_bytes });
+        }
+    }
+
+    fn send_recent(&mut self, id: MemberId, shared: &mut Shared) {
+        let max_batch = self.config.max_batch;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let mut bytes = 0;
+        let mut to = member.cursor;
+        let mut own = false;
+        let mut rows = Vec::new();
+        for row in self.recent.after(member.cursor) {
+            if row.pusher == Some(id) {
+                own = true;
+            } else {
+                bytes += row.bytes.len();
+                if !rows.is_empty() && bytes > max_batch {
+                    break;
+                }
+                rows.push(&row.bytes[..]);
+            }
+            to = row.position;
+        }
+        let range = (member.told + 1, to);
+        let body = if !own && range == shared.range {
+            shared.body.clone()
+        } else {
+            Bytes::from(Rows::encode_shared(range.0, range.1, rows))
+        };
+        if !own {
+            *shared = Shared { range, body: body.clone() };
+        }
+        member.cursor = to;
+        member.told = to;
+        member.outstanding = true;
+        self.send_bulk(id, MessageKind::Rows, body);
+    }
+
+    /// Rows that were too old to be in memory.
+    pub(super) fn log_read(&mut self, id: MemberId, tail: Tail) {
+        let committed = self.committed;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.reading = false;
+        if !member.feeding {
+            // A diff has taken over meanwhile.
+            return;
+        }
+        let rows = match tail {
+            Tail::Rows(rows) => rows,
+            Tail::Trimmed { .. } => {
+                member.feeding = false;
+                return self.send(id, &Message::Ask);
+            }
+        };
+        // The store may have committed rows whose commit has not been heard of here; their turn comes.
+        let rows = rows.iter().filter(|(position, _)| (member.cursor + 1..=committed).contains(position));
+        let (positions, rows): (Vec<Position>, Vec<&[u8]>) =
+            rows.map(|(position, bytes)| (*position, &bytes[..])).unzip();
+        let (Some(first), Some(last)) = (positions.first(), positions.last()) else {
+            // Rows that the room knows to be committed are not there.
+            return self.close(id, CloseReason::Storage);
+        };
+        if *first != member.cursor + 1 || last - first + 1 != positions.len() as u64 {
+            return self.close(id, CloseReason::Storage);
+        }
+        let body = Bytes::from(Rows::encode_shared(member.told + 1, *last, rows));
+        member.cursor = *last;
+        member.told = *last;
+        member.outstanding = true;
+        self.send_bulk(id, MessageKind::Rows, body);
+    }
+
+    /// Where a member's cursor is, which it is about to be told.
+    pub(super) fn told(&mut self, id: MemberId) -> Option<Position> {
+        self.skip_own(id);
+        let member = self.members.get_mut(&id)?;
+        member.told = member.cursor;
+        Some(member.cursor)
+    }
+
+    /// Moves a member's cursor over rows that it pushed itself.
+    fn skip_own(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if member.feeding && self.recent.reaches(member.cursor) {
+            let own = self.recent.after(member.cursor).take_while(|row| row.pusher == Some(id)).last();
+            member.cursor = own.map_or(member.cursor, |row| row.position);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What members push: checked, applied, appended.
+//!
+//! A delta is accepted if it extends its origin's chain and is ready, whoever sends it; the room parks nothing. What is refused is
+//! refused by a Nack that says why, and the rest of that message is not looked at: it most likely builds upon what was refused.
+//!
+//! Rules: CAUSAL-2 readiness is checked, not trusted. DIFF-1 an uploaded diff must start from what is here. FORK-2 a delta at a dot that
+//! is taken is the same one, or a fork. BYTES-1 nothing here panics, and every count and length has a limit.
+
+use std::sync::Arc;
+
+use weftline::codec::{self, decode_diff};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, Row, Rows, limits};
+use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, Tag, VersionEntry, VersionVector};
+
+use super::recent::LogRow;
+use super::{Held, MemberId, Room};
+
+/// Why a delta was not taken.
+struct Refusal {
+    reason: NackReason,
+    /// Whether the member is told what is here.
+    with_version: bool,
+}
+
+impl From<NackReason> for Refusal {
+    fn from(reason: NackReason) -> Self {
+        Self { reason, with_version: matches!(reason, NackReason::NotReady | NackReason::Gap) }
+    }
+}
+
+impl Room {
+    pub(super) fn message(&mut self, id: MemberId, message: Message) {
+        // Whoever is not known was closed; what it said meanwhile does not count (SES-3).
+        let Some(member) = self.members.get(&id) else { return };
+        if !member.opened {
+            return self.close(id, CloseReason::Protocol);
+        }
+        match message {
+            Message::Rows(rows) => self.pushed(id, rows),
+            Message::Diff(diff) => self.uploaded(id, &diff.bytes),
+            Message::Want(want) => self.want(id, &want.version),
+            _ => self.close(id, CloseReason::Protocol),
+        }
+    }
+
+    fn pushed(&mut self, id: MemberId, rows: Rows) {
+        let bytes: usize = rows.rows.iter().map(Row::encoded_len).sum();
+        if rows.rows.len() > 1 && bytes > limits::MAX_BATCH {
+            return self.close(id, CloseReason::Limit);
+        }
+        for row in &rows.rows {
+            // A diff has a message of its own, and what is not a delta has no name by which it could be refused.
+            let Some(Ok(delta)) = row.delta() else { return self.close(id, CloseReason::Protocol) };
+            if let Err(refusal) = self.take_delta(id, &delta, row) {
+                let version = refusal.with_version.then(|| self.document.version());
+                let dot = delta.dot();
+                let nack = Nack { replica: dot.replica, seq: dot.seq, reason: refusal.reason, version };
+                return self.hold(Held::Nack { member: id, nack });
+            }
+        }
+    }
+
+    fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
+        let Some(member) = self.members.get_mut(&id) else { return Ok(()) };
+        let dot = delta.dot();
+        if !member.may_write {
+            return Err(NackReason::ReadOnly.into());
+        }
+        if delta.bytes().len() > limits::MAX_DELTA {
+            return Err(NackReason::TooLarge.into());
+        }
+        match self.document.check(delta).map_err(|error| refusal_of(&error))? {
+            Readiness::Known => {
+                // Only the newest delta of an origin is compared by the document; the tags of the log reach further back.
+                if self.tag(dot.replica, dot.seq).is_some_and(|tag| tag != delta.tag()) {
+                    return Err(NackReason::Fork.into());
+                }
+                self.hold_ack(id, dot.replica, dot.seq);
+                return Ok(());
+            }
+            Readiness::NotReady => {
+                let gap = delta.parts().first_seq > self.document.seq(dot.replica) + 1;
+                return Err(if gap { NackReason::Gap } else { NackReason::NotReady }.into());
+            }
+            Readiness::Ready => {}
+        }
+        if self.document.depth_after(delta) > codec::limits::MAX_CONTAINER_DEPTH {
+            return Err(NackReason::Invalid.into());
+        }
+        if self.document.seq(dot.replica) == 0 {
+            if member.new_replicas >= self.config.max_new_replicas || self.replica_count() >= self.config.max_replicas {
+                return Err(NackReason::TooManyReplicas.into());
+            }
+            self.members.get_mut(&id).expect("the member was just found").new_replicas += 1;
+        }
+        self.document.apply(delta).map_err(|error| refusal_of(&error))?;
+        self.tags.insert((dot.replica, dot.seq), (delta.tag(), self.head + 1));
+        let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
+        self.append_row(id, row, moves);
+        self.hold_ack(id, dot.replica, dot.seq);
+        Ok(())
+    }
+
+    /// A client gives back what the relay lost.
+    fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
+        let Some(member) = self.members.get(&id) else { return };
+        let may_write = member.may_write;
+        let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
+        let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
+        let refused = if !may_write {
+            Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
+        } else if self.replica_count() + fresh > self.config.max_replicas {
+            Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else {
+            match self.document.apply_diff(&diff) {
+                Ok(applied) => {
+                    if applied.outcome == Outcome::Applied {
+                        let row = Row::Diff { bytes: Arc::clone(bytes) };
+                        self.append_row(id, &row, diff.head);
+                    }
+                    let version = self.document.version();
+                    return self.hold(Held::Durable { member: id, version });
+                }
+                Err(error) => {
+                    let origin = if let ApplyError::Fork { replica, .. } = error { replica } else { ReplicaId::NIL };
+                    Some((origin, refusal_of(&error)))
+                }
+            }
+        };
+        let Some((replica, Refusal { reason, with_version })) = refused else { return };
+        let version = with_version.then(|| self.document.version());
+        self.hold(Held::Nack { member: id, nack: Nack { replica, seq: 0, reason, version } });
+    }
+
+    fn append_row(&mut self, pusher: MemberId, row: &Row, moves: VersionVector) {
+        self.head += 1;
+        self.appending.push_back(LogRow {
+            position: self.head,
+            bytes: row.encode().into(),
+            moves,
+            pusher: Some(pusher),
+        });
+    }
+
+    /// One ack for all that is committed together.
+    fn hold_ack(&mut self, id: MemberId, origin: ReplicaId, seq: u64) {
+        let in_flight = self.in_flight.unwrap_or(self.committed);
+        if let Some((position, Held::Ack { member, replica, through })) = self.held.back_mut()
+            && (*position > in_flight || *position == self.head)
+            && (*member, *replica) == (id, origin)
+        {
+            *position = self.head;
+            *through = seq.max(*through);
+            return;
+        }
+        self.hold(Held::Ack { member: id, replica: origin, through: seq });
+    }
+
+    /// The tag of `replica` after its dot `seq`, where it is still known.
+    pub(super) fn tag(&self, replica: ReplicaId, seq: u64) -> Option<Tag> {
+        self.tags.get(&(replica, seq)).map(|(tag, _)| *tag)
+    }
+
+    fn replica_count(&self) -> usize {
+        // What is being appended may add a few that are counted at the commit.
+        self.version.len() + self.appending.len().min(self.config.max_new_replicas)
+    }
+}
+
+fn refusal_of(error: &ApplyError) -> Refusal {
+    match error {
+        ApplyError::Fork { .. } => NackReason::Fork,
+        ApplyError::BaseNotCovered { .. } => NackReason::NotReady,
+        ApplyError::TooManyReplicas { .. } => NackReason::TooManyReplicas,
+        _ => NackReason::Invalid,
+    }
+    .into()
+}

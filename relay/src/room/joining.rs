@@ -1,0 +1,111 @@
+//! Entering a room, and diffs for those whose cursor does not lead to where the log is.
+//!
+//! Rules: CUR-1, SES-2. The relay states facts about claimed ids; the client judges.
+
+use bytes::Bytes;
+use weftline::sync::{Claim, CloseReason, CursorWire, Fact, Message, MessageKind, Open, OpenAck, Resume, limits};
+use weftline::{Tag, VersionVector};
+
+use super::member::Member;
+use super::{Held, MemberId, Room, diff_body};
+use crate::store::Position;
+
+impl Room {
+    pub(super) fn join(&mut self, id: MemberId, open: &Open, may_write: bool) {
+        if open.claims.len() > limits::MAX_CLAIMS {
+            return self.turn_away(id, CloseReason::Limit);
+        }
+        // SES-2: of the connections of one opening, the newest counts, in whatever order their Opens arrive.
+        let same = self.members.iter().find(|(_, member)| member.opening == open.opening);
+        if let Some((older, member)) = same.map(|(older, member)| (*older, member.connection)) {
+            if member >= open.connection {
+                return self.turn_away(id, CloseReason::Superseded);
+            }
+            self.close(older, CloseReason::Superseded);
+        }
+        let mut member = Member::new(open.opening, open.connection, may_write);
+
+        let version = self.document.version();
+        let version_hash = version.hash();
+        let mut diff = None;
+        let resume = if version_hash == open.version_hash {
+            member.start_at(self.head);
+            Resume::Same
+        } else if let Some(position) = self.follow(open.cursor) {
+            member.start_at(position);
+            Resume::Tail
+        } else if let Some(base) = &open.version {
+            diff = Some(diff_body(self.head, &self.document.diff_since(base)));
+            member.awaits_diff = true;
+            Resume::Diff
+        } else {
+            Resume::Ask
+        };
+        // Nothing is sent before OpenAck, which waits for the commit of all that it names.
+        member.feeding = false;
+        let ack = OpenAck {
+            epoch: self.epochs.last().map_or(0, |epoch| epoch.id),
+            head: self.head,
+            version_hash,
+            beacon: self.document.beacon(),
+            facts: open.claims.iter().map(|claim| self.fact(&version, claim)).collect(),
+            version: (version_hash != open.version_hash).then_some(version),
+            resume,
+        };
+        self.members.insert(id, member);
+        self.hold(Held::Opened { member: id, ack: Box::new(ack), diff });
+    }
+
+    pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Bytes>) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.opened = true;
+        member.feeding = matches!(ack.resume, Resume::Same | Resume::Tail);
+        let head = ack.head;
+        self.send(id, &Message::OpenAck(ack));
+        if let Some(body) = diff {
+            self.tell_diff(id, head, body);
+        }
+    }
+
+    /// A member asks for everything beyond its version.
+    pub(super) fn want(&mut self, id: MemberId, version: &VersionVector) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        // One answer serves every question that came before it.
+        if std::mem::replace(&mut member.awaits_diff, true) {
+            return;
+        }
+        member.feeding = false;
+        let body = diff_body(self.head, &self.document.diff_since(version));
+        self.hold(Held::Diff { member: id, body });
+    }
+
+    pub(super) fn tell_diff(&mut self, id: MemberId, position: Position, body: Bytes) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.awaits_diff = false;
+        member.outstanding = true;
+        member.start_at(position);
+        self.send_bulk(id, MessageKind::Diff, body);
+    }
+
+    /// CUR-1: whether a cursor leads to a place in this log from where the rows are still there. A restored log lacks the later epochs,
+    /// or ends earlier in the one it has.
+    fn follow(&self, cursor: Option<CursorWire>) -> Option<Position> {
+        let CursorWire { epoch, position } = cursor?;
+        let index = self.epochs.iter().position(|known| known.id == epoch)?;
+        let end = self.epochs.get(index + 1).map_or(self.committed, |next| next.first_position - 1);
+        let readable = position >= self.floor || self.recent.reaches(position);
+        (position <= end && readable).then_some(position)
+    }
+
+    fn fact(&self, version: &VersionVector, claim: &Claim) -> Fact {
+        let replica = claim.replica;
+        let (seq, tag) = version.get(replica).map_or((0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
+        let known = if seq == claim.seq { Some(tag) } else { self.tag(replica, claim.seq) };
+        let agrees = if seq < claim.seq { None } else { known.map(|tag| tag == claim.tag) };
+        Fact { replica, seq, tag, agrees }
+    }
+
+    fn turn_away(&mut self, member: MemberId, reason: CloseReason) {
+        self.effects.push_back(super::Effect::Close { member, reason });
+    }
+}

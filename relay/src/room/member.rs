@@ -1,0 +1,57 @@
+//! What a room remembers of a member.
+
+use crate::store::Position;
+
+/// One member: a cursor into the log, and what is on its way.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// The client's opening, and which of its connections this is (SES-2).
+    pub(super) opening: u64,
+    pub(super) connection: u64,
+    pub(super) may_write: bool,
+    /// OpenAck has been sent: it may talk.
+    pub(super) opened: bool,
+    /// It is sent rows. Not while a diff is being prepared for it, or it has been told to ask for one.
+    pub(super) feeding: bool,
+    /// A diff is held for it.
+    pub(super) awaits_diff: bool,
+    /// Every row up to here was sent to it, or is its own.
+    pub(super) cursor: Position,
+    /// Up to where it knows that.
+    pub(super) told: Position,
+    /// A batch is on its way.
+    pub(super) outstanding: bool,
+    /// Rows are being read for it.
+    pub(super) reading: bool,
+    /// It has been told that it is up to date.
+    pub(super) caught_up: bool,
+    /// How many replicas it has introduced.
+    pub(super) new_replicas: usize,
+}
+
+impl Member {
+    pub(super) fn new(opening: u64, connection: u64, may_write: bool) -> Self {
+        Self {
+            opening,
+            connection,
+            may_write,
+            opened: false,
+            feeding: false,
+            awaits_diff: false,
+            cursor: 0,
+            told: 0,
+            outstanding: false,
+            reading: false,
+            caught_up: false,
+            new_replicas: 0,
+        }
+    }
+
+    /// It is at `position` now, and may be fed from there.
+    pub(super) fn start_at(&mut self, position: Position) {
+        self.cursor = position;
+        self.told = position;
+        self.feeding = true;
+        self.caught_up = false;
+    }
+}

@@ -1,0 +1,532 @@
+//! A room: one document at the relay, as a pure machine. Inputs are what members say and what the store has done; effects are what the
+//! driver is to do. No clock, no I/O, no tasks: the task in `actor` drives it in production, the simulator in tests.
+//!
+//! The room's document runs ahead of the disk by the rows that are being appended. So everything that is told to anybody is computed
+//! from the document at some position and *held* until that position is committed: acks, answers, diffs. What goes to other members is
+//! read from the rows that are committed. If a commit fails, the document has shown nothing of it to anyone; the room is dropped and
+//! opened again from the store.
+//!
+//! A member is a cursor into the log, not a queue: at most one batch is on its way to it, and the next is cut when it has been taken
+//! (`feeding`). Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
+//!
+//! Rules: FAN-1 nothing is shown before it is stored. ACK-1 an ack follows the commit. CUR-1 a cursor means something only in an epoch
+//! that the log has. CUR-3 catching up ends with the hash of the version at the position reached. SES-2 an older connection never
+//! replaces a newer one. BYTES-1 whatever a member says, it is answered or closed, and nobody else notices (`ingest`).
+//! Not here: connections and frames (`session`), who may enter, when an idle room is let go.
+
+pub(crate) mod actor;
+mod feeding;
+mod ingest;
+mod joining;
+mod member;
+mod recent;
+pub(crate) mod registry;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use weftline::codec::DecodeError;
+use weftline::sync::{
+    Ack, CloseReason, DiffMessage, Durable, Level, Message, MessageKind, Nack, Open, OpenAck, RecordError, Row, limits,
+};
+use weftline::{ApplyError, Document, LoadError, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
+
+use crate::store::{Epoch, Position, Recovered, Tail};
+use member::Member;
+use recent::{LogRow, Recent};
+
+/// A member of a room: one channel of one connection. The driver numbers them and never uses a number twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(pub u64);
+
+/// What a room allows, and what its store promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomConfig {
+    /// What an ack may claim.
+    pub level: Level,
+    /// The most replicas that may ever write to the document. Each costs every member some 26 bytes, for ever.
+    pub max_replicas: usize,
+    /// The most replicas that one member may introduce by pushing deltas. A store pushes for each of its slots, and for each id that it
+    /// had to give up with deltas unsent.
+    pub max_new_replicas: usize,
+    /// How many bytes of recent rows to keep in memory, for members that are a little behind.
+    pub recent_bytes: usize,
+    /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
+    pub max_batch: usize,
+    /// Below so many bytes a log is not worth a snapshot. Above, it is replaced by one as soon as it is longer than the last snapshot, so
+    /// that storage stays below a constant factor of the state, whatever the history.
+    pub compact_from: usize,
+}
+
+impl Default for RoomConfig {
+    fn default() -> Self {
+        Self {
+            level: Level::Stored,
+            max_replicas: 1 << 16,
+            max_new_replicas: 256,
+            recent_bytes: 1 << 20,
+            max_batch: limits::MAX_BATCH,
+            compact_from: limits::COMPACT_FROM,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody opened the document.
+    Join {
+        /// Who.
+        member: MemberId,
+        /// With which words.
+        open: Box<Open>,
+        /// Whether it may push.
+        may_write: bool,
+    },
+    /// A member is gone.
+    Leave {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member said something. Open and Close are not for here.
+    Message {
+        /// Who.
+        member: MemberId,
+        /// What.
+        message: Message,
+    },
+    /// The append in flight is on stable storage.
+    Committed {
+        /// Its last position.
+        upto: Position,
+    },
+    /// The append in flight failed. The room closes all members and is of no more use.
+    CommitFailed,
+    /// Every bulk message sent to a member has been taken by its connection.
+    Drained {
+        /// Whose.
+        member: MemberId,
+    },
+    /// What was read for a member.
+    LogRead {
+        /// For whom.
+        member: MemberId,
+        /// The rows.
+        tail: Tail,
+    },
+    /// Reading for a member failed.
+    LogReadFailed {
+        /// For whom.
+        member: MemberId,
+    },
+    /// The snapshot in flight is stored; the rows that it covers are gone.
+    SnapshotStored {
+        /// What it covers.
+        upto: Position,
+    },
+    /// The snapshot in flight failed. The log is as it was.
+    SnapshotFailed,
+}
+
+/// A message to a member: its kind, and its body, which may be shared with other receivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The kind.
+    pub kind: MessageKind,
+    /// The body.
+    pub body: Bytes,
+    /// Whether [`Input::Drained`] is awaited.
+    pub bulk: bool,
+}
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Append rows to the log. At most one append is in flight; what comes meanwhile waits for the next, and they are committed together.
+    Append {
+        /// The position of the first.
+        first_position: Position,
+        /// The rows.
+        rows: Vec<Bytes>,
+    },
+    /// Send to a member.
+    Send {
+        /// Whom.
+        member: MemberId,
+        /// What.
+        message: Outgoing,
+    },
+    /// Read the log for a member.
+    ReadLog {
+        /// For whom.
+        member: MemberId,
+        /// The rows after this position.
+        after: Position,
+        /// At most this many bytes of them, but at least one.
+        max_bytes: usize,
+    },
+    /// Store a snapshot. At most one is in flight.
+    Snapshot {
+        /// What it covers.
+        upto: Position,
+        /// Opaque to the store.
+        bytes: Bytes,
+    },
+    /// Tell a member that its channel is closed, and forget it. The room has.
+    Close {
+        /// Whom.
+        member: MemberId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why what a store gave is not a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The snapshot.
+    #[error("snapshot: {0}")]
+    Snapshot(#[from] LoadError),
+    /// A row that is none.
+    #[error("row {position}: {error}")]
+    Row {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        error: RecordError,
+    },
+    /// A row that cannot be decoded.
+    #[error("row {position}: {error}")]
+    Decode {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
+    /// A row that contradicts those before it.
+    #[error("row {position}: {error}")]
+    Apply {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        error: ApplyError,
+    },
+    /// A row that builds upon something that is not there.
+    #[error("row {position} is not ready: something before it is missing")]
+    NotReady {
+        /// Where.
+        position: Position,
+    },
+}
+
+/// Something that may be told once a position is committed.
+#[derive(Debug)]
+enum Held {
+    Opened { member: MemberId, ack: Box<OpenAck>, diff: Option<Bytes> },
+    Diff { member: MemberId, body: Bytes },
+    Ack { member: MemberId, replica: ReplicaId, through: u64 },
+    Durable { member: MemberId, version: VersionVector },
+    Nack { member: MemberId, nack: Nack },
+    Snapshot { bytes: Bytes },
+}
+
+/// One document at the relay. See the [module](self).
+#[derive(Debug)]
+pub struct Room {
+    config: RoomConfig,
+    document: Document,
+    epochs: Vec<Epoch>,
+    /// Rows up to here are stored only as part of the snapshot.
+    floor: Position,
+    /// Rows up to here are on stable storage.
+    committed: Position,
+    /// Rows up to here are part of the document.
+    head: Position,
+    /// What the committed rows add up to.
+    version: VersionVector,
+    /// The tag after each delta in the log above the floor, to tell a repetition from a fork.
+    tags: BTreeMap<(ReplicaId, u64), (Tag, Position)>,
+    recent: Recent,
+    /// Rows that are not committed.
+    appending: VecDeque<LogRow>,
+    /// The last position of the append in flight.
+    in_flight: Option<Position>,
+    held: VecDeque<(Position, Held)>,
+    members: BTreeMap<MemberId, Member>,
+    /// Bytes of committed rows above the floor.
+    tail_bytes: usize,
+    snapshot_bytes: usize,
+    /// The snapshot that is being made.
+    snapshot: Option<PendingSnapshot>,
+    /// No snapshot before the tail is this long: the last one failed.
+    no_snapshot_below: usize,
+    failed: bool,
+    effects: VecDeque<Effect>,
+}
+
+#[derive(Debug)]
+struct PendingSnapshot {
+    upto: Position,
+    bytes: usize,
+    /// How many bytes of rows came after it.
+    tail_bytes: usize,
+}
+
+impl Room {
+    /// Opens the document that a store holds. Costs O(stored).
+    ///
+    /// # Errors
+    /// When what is stored is not a document.
+    pub fn recover(config: RoomConfig, recovered: Recovered, now: Timestamp) -> Result<Self, RecoverError> {
+        let Recovered { snapshot, rows, head, epochs } = recovered;
+        let floor = snapshot.as_ref().map_or(0, |snapshot| snapshot.upto);
+        let snapshot_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
+        let mut document = match snapshot {
+            Some(snapshot) => Document::load(&snapshot.bytes)?,
+            None => Document::new(),
+        };
+        document.observe_time(now);
+        let mut room = Self {
+            config,
+            version: document.version(),
+            document,
+            epochs,
+            floor,
+            committed: floor,
+            head: floor,
+            tags: BTreeMap::new(),
+            recent: Recent::new(floor, config.recent_bytes),
+            appending: VecDeque::new(),
+            in_flight: None,
+            held: VecDeque::new(),
+            members: BTreeMap::new(),
+            tail_bytes: 0,
+            snapshot_bytes,
+            snapshot: None,
+            no_snapshot_below: 0,
+            failed: false,
+            effects: VecDeque::new(),
+        };
+        for (position, bytes) in rows {
+            room.replay(position, bytes)?;
+        }
+        debug_assert_eq!(room.committed, head, "the store gave every row up to its head");
+        room.committed = head;
+        room.head = head;
+        Ok(room)
+    }
+
+    /// Something happened. Drain [`Self::poll`] afterwards.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        if self.failed {
+            return;
+        }
+        self.document.observe_time(now);
+        match input {
+            Input::Join { member, open, may_write } => self.join(member, &open, may_write),
+            Input::Leave { member } => _ = self.members.remove(&member),
+            Input::Message { member, message } => self.message(member, message),
+            Input::Committed { upto } => self.commit(upto),
+            Input::CommitFailed => self.fail(),
+            Input::Drained { member } => {
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.outstanding = false;
+                }
+            }
+            Input::LogRead { member, tail } => self.log_read(member, tail),
+            Input::LogReadFailed { member } => self.close(member, CloseReason::Storage),
+            Input::SnapshotStored { upto } => self.snapshot_stored(upto),
+            Input::SnapshotFailed => {
+                self.snapshot = None;
+                self.no_snapshot_below = self.tail_bytes.saturating_mul(2);
+            }
+        }
+        self.append();
+        self.release();
+        self.feed();
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether nobody is here and nothing is on its way: the room may be let go, and costs nothing until it is opened again.
+    pub fn is_idle(&self) -> bool {
+        self.failed
+            || (self.members.is_empty()
+                && self.appending.is_empty()
+                && self.snapshot.is_none()
+                && self.effects.is_empty())
+    }
+
+    /// Whether an append failed: the room must be dropped, and opened again from the store.
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// How many bytes of rows wait for a commit. A driver stops taking messages from members while these are too many.
+    pub fn waiting_bytes(&self) -> usize {
+        self.appending.iter().map(|row| row.bytes.len()).sum()
+    }
+
+    /// The document, ahead of the disk by what is being appended.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The last position that is on stable storage.
+    pub fn committed(&self) -> Position {
+        self.committed
+    }
+
+    /// The version at that position.
+    pub fn committed_version(&self) -> &VersionVector {
+        &self.version
+    }
+
+    fn replay(&mut self, position: Position, bytes: Bytes) -> Result<(), RecoverError> {
+        let row = Row::decode(&bytes).map_err(|error| RecoverError::Row { position, error })?;
+        let decode = |error| RecoverError::Decode { position, error };
+        let (moves, applied) = match &row {
+            Row::Delta { prev_tag, bytes } => {
+                let delta = weftline::Delta::decode(bytes, *prev_tag).map_err(decode)?;
+                let last = delta.dot();
+                self.tags.insert((last.replica, last.seq), (delta.tag(), position));
+                let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
+                (moves, self.document.apply(&delta))
+            }
+            Row::Diff { bytes } => {
+                let diff = weftline::codec::decode_diff(bytes).map_err(decode)?;
+                let applied = self.document.apply_diff(&diff);
+                (diff.head, applied)
+            }
+        };
+        let applied = applied.map_err(|error| RecoverError::Apply { position, error })?;
+        if applied.outcome == Outcome::Parked {
+            return Err(RecoverError::NotReady { position });
+        }
+        self.committed = position;
+        self.head = position;
+        self.store_row(LogRow { position, bytes, moves, pusher: None });
+        Ok(())
+    }
+
+    /// A row is on stable storage.
+    fn store_row(&mut self, row: LogRow) {
+        self.tail_bytes += row.bytes.len();
+        if let Some(snapshot) = &mut self.snapshot
+            && row.position > snapshot.upto
+        {
+            snapshot.tail_bytes += row.bytes.len();
+        }
+        self.version.join(&row.moves);
+        self.recent.push(row);
+    }
+
+    fn append(&mut self) {
+        let (None, Some(first), Some(last)) = (self.in_flight, self.appending.front(), self.appending.back()) else {
+            return;
+        };
+        self.in_flight = Some(last.position);
+        let rows = self.appending.iter().map(|row| row.bytes.clone()).collect();
+        self.effects.push_back(Effect::Append { first_position: first.position, rows });
+    }
+
+    fn commit(&mut self, upto: Position) {
+        if self.in_flight != Some(upto) {
+            return;
+        }
+        self.in_flight = None;
+        while self.appending.front().is_some_and(|row| row.position <= upto) {
+            let row = self.appending.pop_front().expect("the front was just looked at");
+            self.store_row(row);
+        }
+        self.committed = upto;
+        self.consider_snapshot();
+    }
+
+    fn fail(&mut self) {
+        self.failed = true;
+        for member in std::mem::take(&mut self.members).into_keys() {
+            self.effects.push_back(Effect::Close { member, reason: CloseReason::Storage });
+        }
+    }
+
+    fn consider_snapshot(&mut self) {
+        let least = self.config.compact_from.max(self.snapshot_bytes).max(self.no_snapshot_below);
+        if self.tail_bytes <= least || self.snapshot.is_some() {
+            return;
+        }
+        // The document is ahead of the disk; so is its snapshot, until what it covers is committed.
+        let bytes = Bytes::from(self.document.snapshot());
+        self.snapshot = Some(PendingSnapshot { upto: self.head, bytes: bytes.len(), tail_bytes: 0 });
+        self.hold(Held::Snapshot { bytes });
+    }
+
+    fn snapshot_stored(&mut self, upto: Position) {
+        let Some(snapshot) = self.snapshot.take_if(|snapshot| snapshot.upto == upto) else { return };
+        self.floor = upto;
+        self.tail_bytes = snapshot.tail_bytes;
+        self.snapshot_bytes = snapshot.bytes;
+        self.no_snapshot_below = 0;
+        self.tags.retain(|_, (_, position)| *position > upto);
+    }
+
+    /// Tells something as soon as all that is part of the document now is committed.
+    fn hold(&mut self, what: Held) {
+        self.held.push_back((self.head, what));
+    }
+
+    /// Tells what was held for the rows that are committed now.
+    fn release(&mut self) {
+        while self.held.front().is_some_and(|(position, _)| *position <= self.committed) {
+            let (position, held) = self.held.pop_front().expect("the front was just looked at");
+            self.tell(position, held);
+        }
+    }
+
+    fn tell(&mut self, position: Position, held: Held) {
+        let level = self.config.level;
+        match held {
+            Held::Opened { member, ack, diff } => self.tell_opened(member, *ack, diff),
+            Held::Diff { member, body } => self.tell_diff(member, position, body),
+            Held::Ack { member, replica, through } => {
+                let Some(told) = self.told(member) else { return };
+                self.send(member, &Message::Ack(Ack { replica, through, level, position: told }));
+            }
+            Held::Durable { member, version } => {
+                let Some(told) = self.told(member) else { return };
+                self.send(member, &Message::Durable(Durable { version, level, position: told }));
+            }
+            Held::Nack { member, nack } => {
+                if self.members.contains_key(&member) {
+                    self.send(member, &Message::Nack(nack));
+                }
+            }
+            Held::Snapshot { bytes } => self.effects.push_back(Effect::Snapshot { upto: position, bytes }),
+        }
+    }
+
+    fn send(&mut self, member: MemberId, message: &Message) {
+        let message = Outgoing { kind: message.kind(), body: message.encode_body().into(), bulk: false };
+        self.effects.push_back(Effect::Send { member, message });
+    }
+
+    fn send_bulk(&mut self, member: MemberId, kind: MessageKind, body: Bytes) {
+        self.effects.push_back(Effect::Send { member, message: Outgoing { kind, body, bulk: true } });
+    }
+
+    fn close(&mut self, member: MemberId, reason: CloseReason) {
+        if self.members.remove(&member).is_some() {
+            self.effects.push_back(Effect::Close { member, reason });
+        }
+    }
+}
+
+/// The body of a Diff message.
+fn diff_body(position: Position, diff: &weftline::Diff) -> Bytes {
+    let bytes = weftline::codec::encode_diff(diff).into();
+    Message::Diff(DiffMessage { position, bytes }).encode_body().into()
+}

@@ -1,0 +1,196 @@
+//! The rooms that are open: made when somebody comes, gone when nobody is there.
+//!
+//! Whoever talks to a room holds a [`RoomHandle`], and handles are counted under the same lock under which a room is looked up or
+//! forgotten. So a room that ends because nobody uses it cannot be entered at that moment, and no message to it is lost. A room that fails
+//! forgets itself first and then tells its members, who find a new one when they come back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::actor::{self, ToRoom};
+use crate::config::Config;
+use crate::store::Store;
+
+/// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
+const MAILBOX: usize = 256;
+
+/// The open rooms of a relay. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    settings: RoomSettings,
+    stop: watch::Receiver<bool>,
+    rooms: Mutex<BTreeMap<Arc<str>, Entry>>,
+    /// How many room tasks run. It falls after a room is forgotten, when the last of its work is done.
+    running: watch::Sender<usize>,
+    next_number: AtomicU64,
+}
+
+/// What every room is told at its start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoomSettings {
+    pub(super) idle: Duration,
+}
+
+struct Entry {
+    number: u64,
+    mailbox: mpsc::Sender<ToRoom>,
+    users: usize,
+}
+
+impl Registry {
+    pub(crate) fn new(store: Arc<dyn Store>, config: &Config, stop: watch::Receiver<bool>) -> Self {
+        let settings = RoomSettings { idle: config.room_idle };
+        let shared = Shared {
+            store,
+            settings,
+            stop,
+            rooms: Mutex::default(),
+            running: watch::Sender::new(0),
+            next_number: AtomicU64::new(1),
+        };
+        Registry { shared: Arc::new(shared) }
+    }
+
+    /// How many documents are open.
+    #[must_use]
+    pub fn open_rooms(&self) -> usize {
+        self.rooms().len()
+    }
+
+    /// Waits until a document is no longer open.
+    pub async fn closed(&self, document: &str) {
+        let mut running = self.shared.running.subscribe();
+        // The sender lives as long as we do, so waiting cannot fail.
+        let _ = running.wait_for(|_| !self.rooms().contains_key(document)).await;
+    }
+
+    /// Waits until no room is open.
+    pub(crate) async fn drained(&self) {
+        let _ = self.shared.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
+    /// A number that no other room or session of this process has.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.shared.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The room of a document, opened if need be.
+    pub(crate) fn enter(&self, document: &str) -> RoomHandle {
+        let mut rooms = self.rooms();
+        if let Some((name, entry)) = rooms.get_key_value(document).map(|(name, entry)| (Arc::clone(name), entry)) {
+            let (number, mailbox) = (entry.number, entry.mailbox.clone());
+            rooms.get_mut(&name).expect("it was just found").users += 1;
+            return RoomHandle { registry: self.clone(), name, number, mailbox };
+        }
+        let name: Arc<str> = document.into();
+        let number = self.next_number();
+        let (mailbox, messages) = mpsc::channel(MAILBOX);
+        rooms.insert(Arc::clone(&name), Entry { number, mailbox: mailbox.clone(), users: 1 });
+        self.shared.running.send_modify(|running| *running += 1);
+        let lease = RoomLease { registry: self.clone(), name: Arc::clone(&name), number };
+        tokio::spawn(actor::run(lease, messages));
+        RoomHandle { registry: self.clone(), name, number, mailbox }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
+        // Nothing that can panic runs while the map is half changed.
+        self.shared.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Registry").field("rooms", &self.open_rooms()).finish_non_exhaustive()
+    }
+}
+
+/// Somebody's way to a room. The room stays open at least as long.
+pub(crate) struct RoomHandle {
+    registry: Registry,
+    name: Arc<str>,
+    number: u64,
+    mailbox: mpsc::Sender<ToRoom>,
+}
+
+impl RoomHandle {
+    pub(crate) fn mailbox(&self) -> &mpsc::Sender<ToRoom> {
+        &self.mailbox
+    }
+}
+
+impl Drop for RoomHandle {
+    fn drop(&mut self) {
+        if let Some(entry) = self.registry.rooms().get_mut(&self.name)
+            && entry.number == self.number
+        {
+            entry.users -= 1;
+        }
+    }
+}
+
+/// A room's own place in the registry, given up when the room's task ends, however it ends.
+pub(super) struct RoomLease {
+    registry: Registry,
+    name: Arc<str>,
+    number: u64,
+}
+
+impl RoomLease {
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.registry.shared.store
+    }
+
+    pub(super) fn settings(&self) -> RoomSettings {
+        self.registry.shared.settings
+    }
+
+    pub(super) fn stop(&self) -> watch::Receiver<bool> {
+        self.registry.shared.stop.clone()
+    }
+
+    /// Forgets the room if nobody has a handle to it; says whether it did.
+    pub(super) fn forget_if_unused(&self) -> bool {
+        let mut rooms = self.registry.rooms();
+        let unused = rooms.get(&self.name).is_none_or(|entry| entry.number != self.number || entry.users == 0);
+        if unused {
+            self.remove(&mut rooms);
+        }
+        unused
+    }
+
+    /// Forgets the room whoever has a handle to it: whoever comes next gets a new one.
+    pub(super) fn forget(&self) {
+        self.remove(&mut self.registry.rooms());
+    }
+
+    fn remove(&self, rooms: &mut BTreeMap<Arc<str>, Entry>) {
+        if rooms.get(&self.name).is_some_and(|entry| entry.number == self.number) {
+            rooms.remove(&self.name);
+        }
+    }
+}
+
+impl Drop for RoomLease {
+    fn drop(&mut self) {
+        self.forget();
+        self.registry.shared.running.send_modify(|running| *running -= 1);
+    }
+}

@@ -1,0 +1,399 @@
+//! One task per connection: frames in, messages to rooms; messages from rooms, frames out.
+//!
+//! The connection itself (hello, fragments, heartbeat) is the machine [`weftline::sync::Session`]; this task gives it frames and time. A
+//! client opens documents on channels of its choice; each channel is a *member* of one room.
+//!
+//! Nothing here queues without bound. Downward, a room hands a member one batch at a time and the next after [`ToRoom::Drained`], which is
+//! said when the socket has taken everything: a slow client is a cursor into the log, not a queue. Upward, a message is read only when the
+//! one before it is in the room's mailbox, and while a client does not take what it is sent, only a few more of its frames are read.
+//!
+//! Rules: SES-3 what comes on a channel that is not open is dropped.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tracing::{debug, error};
+use weftline::Timestamp;
+use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Session, SessionConfig, limits};
+
+use crate::config::Config;
+use crate::room::MemberId;
+use crate::room::actor::{FromRoom, Said, ToRoom};
+use crate::room::registry::{Registry, RoomHandle};
+use crate::transport::{CloseCode, Transport, TransportError};
+
+/// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
+/// much in one go; a connection that lets it fill is closed by the room.
+const INBOX: usize = 4 << 10;
+
+/// How many frames are read from a client that does not take what it is sent. Two peers that both insist on writing before they read would
+/// wait for each other; after so many, this one insists.
+const READ_AHEAD: usize = 64;
+
+/// How long a closing connection may take for its last words.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Clients that are sent away by a stopping relay come back within this time, each at its own moment.
+const RETURN_WITHIN_MS: u32 = 3_000;
+
+/// Serves a connection to its end.
+pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config: &Config, stop: watch::Receiver<bool>) {
+    let started = Instant::now();
+    let link = SessionConfig {
+        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
+        max_frame: config.max_frame,
+        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
+        ..SessionConfig::default()
+    };
+    let (to_us, inbox) = mpsc::channel(INBOX);
+    let mut connection = Connection {
+        transport,
+        link: Session::new(link, Timestamp(0)),
+        started,
+        registry,
+        max_documents: config.max_documents,
+        hello_within: config.handshake_timeout,
+        channels: BTreeMap::new(),
+        to_us,
+        inbox,
+        forward: Forward::default(),
+        pending: None,
+        unflushed: false,
+        read_ahead: 0,
+    };
+    // A bug that some bytes bring out ends this connection in good order: its rooms must hear that it is gone.
+    let served = AssertUnwindSafe(connection.serve(stop)).catch_unwind().await;
+    let ending = served.unwrap_or_else(|_| {
+        error!("a connection ends because of a bug");
+        Ending::Bug
+    });
+    debug!(?ending, "ending");
+    connection.leave().await;
+    connection.close(&ending).await;
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum Ending {
+    /// The client closed it, or it broke.
+    Gone,
+    /// The client has not said hello.
+    Silent,
+    /// The client said something that cannot be.
+    Protocol(ProtocolError),
+    /// The client broke the rules of the transport.
+    Transport(TransportError),
+    /// The relay stops.
+    Stop,
+    /// Serving it panicked.
+    Bug,
+}
+
+struct Connection<'a, T> {
+    transport: T,
+    link: Session,
+    started: Instant,
+    registry: &'a Registry,
+    max_documents: usize,
+    hello_within: Duration,
+    channels: BTreeMap<u64, Channel>,
+    to_us: mpsc::Sender<FromRoom>,
+    inbox: mpsc::Receiver<FromRoom>,
+    forward: Forward,
+    /// The next frame to send.
+    pending: Option<Bytes>,
+    /// Whether the transport still holds something that was handed over.
+    unflushed: bool,
+    /// Frames read since the client last took something.
+    read_ahead: usize,
+}
+
+struct Channel {
+    member: MemberId,
+    room: RoomHandle,
+    /// The room waits to hear that its batch went out.
+    owes_drained: bool,
+}
+
+/// What waits to enter mailboxes: at most one message of the client, and one notice per channel.
+#[derive(Default)]
+struct Forward(VecDeque<(mpsc::Sender<ToRoom>, ToRoom)>);
+
+impl Forward {
+    fn push(&mut self, room: &RoomHandle, message: ToRoom) {
+        self.0.push_back((room.mailbox().clone(), message));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Gets the front into its mailbox, and gives it back if the room is gone; never resolves when there is nothing. Can be dropped and
+    /// begun again.
+    async fn advance(&mut self) -> Option<ToRoom> {
+        let Some((mailbox, _)) = self.0.front() else { return std::future::pending().await };
+        let permit = mailbox.clone().reserve_owned().await;
+        let (_, message) = self.0.pop_front().expect("the front was just looked at");
+        match permit {
+            Ok(permit) => {
+                permit.send(message);
+                None
+            }
+            Err(_) => Some(message),
+        }
+    }
+}
+
+/// What the transport did.
+enum Event {
+    Handed,
+    Flushed,
+    Frame(Bytes),
+    Gone,
+    Failed(TransportError),
+}
+
+/// Advances both directions of a transport by one event. Nothing is lost when the future is dropped.
+async fn drive(transport: &mut impl Transport, pending: &mut Option<Bytes>, unflushed: bool, read: bool) -> Event {
+    poll_fn(|context| {
+        if pending.is_some() {
+            match transport.poll_ready(context) {
+                Poll::Ready(Ok(())) => {
+                    let frame = pending.take().expect("it was just there");
+                    return Poll::Ready(transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+                Poll::Pending => {}
+            }
+        } else if unflushed {
+            match transport.poll_flush(context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Event::Flushed),
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+                Poll::Pending => {}
+            }
+        }
+        if !read {
+            return Poll::Pending;
+        }
+        transport.poll_receive(context).map(|received| match received {
+            Ok(Some(frame)) => Event::Frame(frame),
+            Ok(None) => Event::Gone,
+            Err(error) => Event::Failed(error),
+        })
+    })
+    .await
+}
+
+impl<T: Transport> Connection<'_, T> {
+    /// Runs until there is a reason to end. On a stop, first waits until the rooms have settled all that was read.
+    async fn serve(&mut self, mut stop: watch::Receiver<bool>) -> Ending {
+        let mut stopping = false;
+        loop {
+            if self.pending.is_none() {
+                self.pending = self.link.poll().map(Bytes::from);
+            }
+            if stopping && self.channels.is_empty() && self.forward.is_empty() {
+                return Ending::Stop;
+            }
+            let blocked = self.pending.is_some() || self.unflushed;
+            let read = !stopping && self.forward.is_empty() && (!blocked || self.read_ahead < READ_AHEAD);
+            let deadline = self.deadline();
+            tokio::select! {
+                event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
+                    Event::Handed => {
+                        self.unflushed = true;
+                        self.read_ahead = 0;
+                    }
+                    Event::Flushed => {
+                        self.unflushed = false;
+                        self.read_ahead = 0;
+                        self.drained();
+                    }
+                    Event::Frame(frame) => {
+                        self.read_ahead += 1;
+                        if let Err(error) = self.frame(&frame) {
+                            return Ending::Protocol(error);
+                        }
+                    }
+                    Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
+                    Event::Failed(error) => return Ending::Transport(error),
+                },
+                Some(said) = self.inbox.recv() => self.said(said),
+                undelivered = self.forward.advance(), if !self.forward.is_empty() => {
+                    if let Some(message) = undelivered {
+                        self.room_is_gone(message.member());
+                    }
+                }
+                () = sleep_until(deadline) => {
+                    let now = self.now();
+                    if let Err(error) = self.link.tick(now) {
+                        return Ending::Protocol(error);
+                    }
+                    if !self.link.is_open() && self.started.elapsed() >= self.hello_within {
+                        return Ending::Silent;
+                    }
+                }
+                // An error means that the relay was dropped, which stops it too.
+                _ = stop.wait_for(|stop| *stop), if !stopping => {
+                    stopping = true;
+                    for channel in self.channels.values() {
+                        self.forward.push(&channel.room, ToRoom::Finish { member: channel.member });
+                    }
+                }
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let machine = self.started + Duration::from_millis(self.link.deadline().0);
+        if self.link.is_open() { machine } else { machine.min(self.started + self.hello_within) }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn frame(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
+        let now = self.now();
+        match self.link.frame(now, frame)? {
+            // After a Goodbye the client closes the connection, which is all there is to know.
+            None | Some((_, Message::Goodbye(_))) => {}
+            Some((channel, Message::Open(open))) => self.open(channel, open)?,
+            Some((channel, Message::Close(_))) => {
+                if let Some(left) = self.channels.remove(&channel) {
+                    self.forward.push(&left.room, ToRoom::Leave { member: left.member });
+                }
+            }
+            Some((channel, message)) => {
+                // SES-3. The room may have closed the channel before the client could know.
+                if let Some(open) = self.channels.get(&channel) {
+                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, channel: u64, open: Open) -> Result<(), ProtocolError> {
+        if self.channels.contains_key(&channel) {
+            return Err(ProtocolError::Unexpected { what: "Open on an open channel" });
+        }
+        let name = open.document.len();
+        if name == 0 || name > limits::MAX_DOCUMENT_NAME || self.channels.len() >= self.max_documents {
+            debug!(name, open = self.channels.len(), "refused to open a document: over a limit");
+            self.link.send(channel, &Message::Close(Close { reason: CloseReason::Limit }));
+            return Ok(());
+        }
+        let member = MemberId(self.registry.next_number());
+        let room = self.registry.enter(&open.document);
+        self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
+        self.channels.insert(channel, Channel { member, room, owes_drained: false });
+        Ok(())
+    }
+
+    fn said(&mut self, FromRoom { member, channel, said }: FromRoom) {
+        // Left meanwhile, or the channel is another member's now.
+        let Some(open) = self.channels.get_mut(&channel).filter(|open| open.member == member) else { return };
+        match said {
+            Said::Message(message) => {
+                self.link.send_body(channel, message.kind, &message.body);
+                open.owes_drained |= message.bulk;
+            }
+            Said::Closed(reason) => {
+                self.link.send(channel, &Message::Close(Close { reason }));
+                self.channels.remove(&channel);
+            }
+            Said::Finished => {
+                if let Some(left) = self.channels.remove(&channel) {
+                    self.forward.push(&left.room, ToRoom::Leave { member });
+                }
+            }
+        }
+    }
+
+    /// A message found its room gone. Members have been told, but who was just coming in was none.
+    fn room_is_gone(&mut self, member: MemberId) {
+        let found = self.channels.iter().find(|(_, channel)| channel.member == member).map(|(channel, _)| *channel);
+        if let Some(channel) = found {
+            self.said(FromRoom { member, channel, said: Said::Closed(CloseReason::Restart) });
+        }
+    }
+
+    fn drained(&mut self) {
+        // A flush is only tried when the link has nothing more to send, so every batch that a room has handed over is out.
+        for channel in self.channels.values_mut() {
+            if std::mem::take(&mut channel.owes_drained) {
+                self.forward.push(&channel.room, ToRoom::Drained { member: channel.member });
+            }
+        }
+    }
+
+    /// Tells every room.
+    async fn leave(&mut self) {
+        for (_, left) in std::mem::take(&mut self.channels) {
+            self.forward.push(&left.room, ToRoom::Leave { member: left.member });
+        }
+        // Rooms always get on, also when they only wait for a commit; what they say to us now has nowhere to go.
+        self.inbox.close();
+        while !self.forward.is_empty() {
+            self.forward.advance().await;
+        }
+    }
+
+    /// The last words, and a moment for them to arrive: a socket that is closed with unread input resets, and what was sent last is lost.
+    async fn close(mut self, ending: &Ending) {
+        let (code, reason, retry_after_ms) = match ending {
+            Ending::Gone | Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => return,
+            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Protocol(error) => {
+                debug!(%error, "the client broke the protocol");
+                let code = match error.reason() {
+                    CloseReason::Limit => CloseCode::TooBig,
+                    _ => CloseCode::Protocol,
+                };
+                (code, error.reason(), None)
+            }
+            Ending::Transport(error) => {
+                debug!(%error, "the client broke the protocol");
+                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, None)
+            }
+            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+        };
+        self.link.goodbye(reason, retry_after_ms);
+        let last_words = async {
+            loop {
+                if self.pending.is_none() {
+                    self.pending = self.link.poll().map(Bytes::from);
+                }
+                if self.pending.is_none() {
+                    break;
+                }
+                if let Event::Failed(error) = drive(&mut self.transport, &mut self.pending, false, false).await {
+                    return Err(error);
+                }
+            }
+            poll_fn(|context| self.transport.poll_ready(context)).await?;
+            self.transport.start_close(code, "")?;
+            poll_fn(|context| self.transport.poll_flush(context)).await?;
+            while poll_fn(|context| self.transport.poll_receive(context)).await?.is_some() {}
+            Ok(())
+        };
+        match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "no last words"),
+            Err(_) => debug!("the client did not take the last words"),
+        }
+    }
+}
+
+/// A number from 0 to `most`. Without randomness everybody comes back at once, which is worse than nothing but no reason to fail.
+fn jitter(most: u32) -> u32 {
+    getrandom::u32().map_or(0, |random| random % (most + 1))
+}

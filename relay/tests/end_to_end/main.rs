@@ -1,0 +1,9 @@
+//! A relay with real sockets, real files and real processes.
+
+mod client;
+mod convergence;
+mod failures;
+mod hostile;
+mod http;
+mod processes;
+mod slow_reader;

@@ -1,0 +1,248 @@
+//! The relay as a process: killed, asked to stop, started wrongly.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::tempdir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use weftline_relay::store::{SqliteStore, StoreError};
+
+use super::client::{Client, PATIENCE};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weftline-relay"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEFTLINE_RELAY_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A running relay.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// What it writes to stderr, read all the time: a full pipe would stop it.
+    log: JoinHandle<String>,
+}
+
+impl Process {
+    pub(crate) async fn start(store: &Path) -> Self {
+        let mut child = command()
+            .args(["--listen", "127.0.0.1:0", "--room-idle", "0s", "--handshake-timeout", "2s", "--store"])
+            .arg(store)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        timeout(PATIENCE, stdout.read_line(&mut line)).await.unwrap().unwrap();
+        let address = line.trim().strip_prefix("listening on ws://").unwrap_or_else(|| panic!("said {line:?}"));
+        let mut stderr = child.stderr.take().unwrap();
+        let log = tokio::spawn(async move {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).await.unwrap();
+            log
+        });
+        Process { address: address.parse().unwrap(), child, log }
+    }
+
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
+    }
+
+    /// Waits for the end; gives whether it was in order, and the log.
+    async fn ended(mut self) -> (bool, String) {
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        (status.success(), self.log.await.unwrap())
+    }
+
+    /// Asks it to stop; gives the log.
+    pub(crate) async fn stop(self) -> String {
+        self.signal("-TERM").await;
+        let (in_order, log) = self.ended().await;
+        assert!(in_order, "{log}");
+        log
+    }
+}
+
+/// Writes without pause to its own keys, wherever the relay is, until told to stop.
+async fn write_under_load(
+    name: &'static str,
+    mut relay: watch::Receiver<Option<SocketAddr>>,
+    acknowledged: Arc<AtomicUsize>,
+) -> Client {
+    let mut client = Client::new("shared");
+    let mut written = 0u32;
+    loop {
+        let Some(address) = *relay.borrow_and_update() else { return client };
+        client.connect(address).await;
+        while client.is_connected() {
+            for _ in 0..5 {
+                client.put(&format!("{name}/{written}"), written);
+                written += 1;
+            }
+            let target = client.acknowledged() + 1;
+            client
+                .until("one more acknowledged", |client| !client.is_connected() || client.acknowledged() >= target)
+                .await;
+            acknowledged.store(client.acknowledged(), Ordering::SeqCst);
+            if relay.has_changed().unwrap() {
+                client.cut();
+            }
+        }
+        // The relay was killed; it comes back at another address.
+        relay.changed().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ack_1_a_killed_relay_has_every_acknowledged_edit() {
+    let directory = tempdir().unwrap();
+    let store = directory.path().join("relay.db");
+    let mut process = Process::start(&store).await;
+    let (tell, relay) = watch::channel(Some(process.address));
+    let names = ["a", "b", "c"];
+    let counts: Vec<_> = names.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
+    let writers: Vec<_> = names
+        .iter()
+        .zip(&counts)
+        .map(|(name, count)| tokio::spawn(write_under_load(name, relay.clone(), Arc::clone(count))))
+        .collect();
+
+    for round in 1..=4 {
+        // Killed in the middle of the work, when everybody has got on.
+        let goal: Vec<_> = counts.iter().map(|count| count.load(Ordering::SeqCst) + 60).collect();
+        let reached = async {
+            while counts.iter().zip(&goal).any(|(count, goal)| count.load(Ordering::SeqCst) < *goal) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("no progress in round {round}"));
+        let acknowledged: Vec<_> = counts.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+        process.kill().await;
+
+        // Somebody who has nothing, and comes before anybody who could give something back.
+        process = Process::start(&store).await;
+        let mut witness = Client::new("shared");
+        witness.connect(process.address).await;
+        witness.until_live().await;
+        for (name, acknowledged) in names.iter().zip(acknowledged) {
+            for number in 0..acknowledged {
+                assert!(witness.get(&format!("{name}/{number}")).is_some(), "round {round}: {name}/{number} is lost");
+            }
+        }
+        witness.cut();
+        tell.send(Some(process.address)).unwrap();
+    }
+
+    tell.send(None).unwrap();
+    let mut total = 0;
+    for writer in writers {
+        let mut writer = timeout(PATIENCE, writer).await.unwrap().unwrap();
+        writer.connect(process.address).await;
+        writer.until_synced().await;
+        total += writer.acknowledged();
+    }
+    let mut last = Client::new("shared");
+    last.connect(process.address).await;
+    last.until_live().await;
+    assert_eq!(last.keys(), total);
+    let log = process.stop().await;
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[tokio::test]
+async fn sigterm_commits_and_acknowledges_what_was_received_and_says_when_to_come_back() {
+    let directory = tempdir().unwrap();
+    let store = directory.path().join("relay.db");
+    let process = Process::start(&store).await;
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        let mut client = Client::new(["d", "e"][number % 2]);
+        client.connect(process.address).await;
+        client.until_live().await;
+        client.put(&number.to_string(), "x".repeat(10_000));
+        // Sent, and not waited for.
+        client.transmit().await;
+        clients.push(client);
+    }
+    let log = {
+        let stopping = process.stop();
+        let told = async {
+            for client in &mut clients {
+                client.until("sent away", |client| !client.is_connected()).await;
+                assert!(client.sent_away.is_some_and(|wait| wait.is_some()), "{:?}", client.sent_away);
+            }
+        };
+        tokio::join!(stopping, told).0
+    };
+    assert!(!log.contains("panicked"), "{log}");
+    // Who was told that an edit is safe finds it again; the rest is sent again.
+    let acknowledged: usize = clients.iter().map(Client::acknowledged).sum();
+    let process = Process::start(&store).await;
+    let mut found = 0;
+    for name in ["d", "e"] {
+        let mut witness = Client::new(name);
+        witness.connect(process.address).await;
+        witness.until_live().await;
+        found += witness.keys();
+    }
+    assert!(found >= acknowledged, "{found} of {acknowledged}");
+    for client in &mut clients {
+        client.connect(process.address).await;
+        client.until_synced().await;
+    }
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_has_one_relay_at_a_time() {
+    let directory = tempdir().unwrap();
+    let store = directory.path().join("relay.db");
+    let process = Process::start(&store).await;
+    let Output { status, stderr, .. } =
+        command().args(["--listen", "127.0.0.1:0", "--store"]).arg(&store).output().await.unwrap();
+    let said = String::from_utf8_lossy(&stderr).into_owned();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("relay.db: in use by another relay"), "{said}");
+    assert!(matches!(SqliteStore::open(&store, 1), Err(StoreError::Locked { .. })));
+    // A lock that outlived its holder would keep the relay down after a crash.
+    process.kill().await;
+    Process::start(&store).await.stop().await;
+}
+
+#[tokio::test]
+async fn nonsense_on_the_command_line_is_explained() {
+    let mut wrong = String::new();
+    for (arguments, expected) in [
+        (&["--listen", "0.0.0.0:0", "--store", "memory"] as &[_], "--allow-anyone-on-network"),
+        (&["--max-frame", "1", "--store", "memory"], "out of range"),
+        (&["--log", "a=b=c", "--store", "memory"], "--log"),
+        (&["--colour"], "unexpected argument"),
+    ] {
+        let Output { status, stderr, .. } = command().args(arguments).output().await.unwrap();
+        let said = String::from_utf8_lossy(&stderr);
+        if status.code() != Some(2) || !said.contains(expected) {
+            writeln!(wrong, "{arguments:?}: {status} {said}").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+
+    let Output { status, stdout, .. } =
+        command().env("WEFTLINE_RELAY_MAX_FRAME", "2MiB").arg("--help").output().await.unwrap();
+    let help = String::from_utf8_lossy(&stdout).into_owned();
+    assert!(status.success() && help.contains("[env: WEFTLINE_RELAY_MAX_FRAME=2MiB]"), "{help}");
+}

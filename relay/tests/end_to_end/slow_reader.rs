@@ -1,0 +1,87 @@
+//! A client that stops reading, and comes back.
+
+use futures_util::{SinkExt, StreamExt};
+use tempfile::tempdir;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message as WsMessage;
+use weftline::sync::{CONNECTION, Message, Open, Session, SessionConfig};
+use weftline::{Document, VersionVector};
+use weftline_relay::{Relay, StoreChoice};
+
+use super::client::{Client, PATIENCE, now, websocket};
+use super::convergence::config;
+
+/// More than the socket buffers of both sides hold.
+const VALUES: usize = 400;
+const VALUE: usize = 60_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
+    let directory = tempdir().unwrap();
+    let relay = Relay::bind(config(StoreChoice::Sqlite(directory.path().join("relay.db")))).await.unwrap();
+
+    // By hand, so that reading can stop: hello, open.
+    let mut socket = websocket(relay.local_addr()).await;
+    let mut link = Session::new(SessionConfig::default(), now());
+    let empty = Document::new();
+    let open = Open {
+        document: "d".into(),
+        opening: 1,
+        connection: 1,
+        cursor: None,
+        version_hash: empty.version_hash(),
+        beacon: empty.beacon(),
+        version: Some(VersionVector::new()),
+        claims: Vec::new(),
+    };
+    link.send(1, &Message::Open(open));
+    while let Some(frame) = link.poll() {
+        socket.send(WsMessage::Binary(frame.into())).await.unwrap();
+    }
+    let mut caught_up = false;
+    while !caught_up {
+        let frame = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap().into_data();
+        caught_up = matches!(link.frame(now(), &frame).unwrap(), Some((1, Message::CaughtUp(_))));
+    }
+
+    // It reads no more. The others do not notice.
+    let (mut writer, mut reader) = (Client::new("d"), Client::new("d"));
+    writer.connect(relay.local_addr()).await;
+    reader.connect(relay.local_addr()).await;
+    for number in 0..VALUES {
+        writer.put(&number.to_string(), "v".repeat(VALUE));
+        writer.until_synced().await;
+    }
+    reader.until("the others have everything", |reader| reader.keys() == VALUES).await;
+
+    // It reads again, and gets every row or a diff that stands for them, in order, as any other.
+    let mut document = Document::new();
+    let mut position = None;
+    while document.version() != writer.replica.document().version() {
+        let frame = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap().into_data();
+        match link.frame(now(), &frame).unwrap() {
+            Some((1, Message::Rows(rows))) => {
+                assert_eq!(rows.from, position.map_or(1, |position| position + 1), "no row is left out");
+                position = Some(rows.to);
+                for row in &rows.rows {
+                    document.apply(&row.delta().expect("only deltas were pushed").unwrap()).unwrap();
+                }
+            }
+            Some((1, Message::Ask)) => {
+                // Its place in the log has been replaced by a snapshot meanwhile.
+                link.send(1, &Message::Want(weftline::sync::Want { version: document.version() }));
+            }
+            Some((1, Message::Diff(diff))) => {
+                document.apply_diff(&weftline::codec::decode_diff(&diff.bytes).unwrap()).unwrap();
+                position = Some(diff.position);
+            }
+            Some((CONNECTION, other)) => panic!("{other:?}"),
+            _ => {}
+        }
+        while let Some(frame) = link.poll() {
+            socket.send(WsMessage::Binary(frame.into())).await.unwrap();
+        }
+    }
+    assert_eq!(document.map("map").len(), VALUES);
+    relay.shutdown().await.unwrap();
+}

@@ -1,0 +1,108 @@
+//! The rules that are checked while a simulation runs.
+
+use std::collections::BTreeMap;
+
+use weftline::sync::{Message, Row};
+use weftline::{Delta, Dot, ReplicaId, Tag, VersionVector, codec};
+
+use crate::disk::Disk;
+
+/// A local edit and what became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Edit {
+    /// Its number: what it left in the document.
+    pub(crate) number: u64,
+    /// Who made it, in which process.
+    pub(crate) peer: usize,
+    pub(crate) process: u64,
+    /// The last dot of its delta.
+    pub(crate) dot: Dot,
+    /// It died with its process before it was durable. Nobody may ever see it.
+    pub(crate) lost: bool,
+}
+
+/// DOT-1: one payload per dot, over the whole simulation.
+#[derive(Debug, Default)]
+pub(crate) struct Payloads(BTreeMap<(ReplicaId, u64), Tag>);
+
+impl Payloads {
+    /// Takes note of a delta; says so if its dot was seen with another payload.
+    pub(crate) fn note(&mut self, delta: &Delta) -> Result<(), String> {
+        let dot = delta.dot();
+        let known = *self.0.entry((dot.replica, dot.seq)).or_insert_with(|| delta.tag());
+        if known == delta.tag() { Ok(()) } else { Err(format!("DOT-1: {dot} has two payloads")) }
+    }
+}
+
+/// DUR-1, DUR-2: what a client is about to send tells of no own delta that it could still lose.
+pub(crate) fn may_leave(
+    message: &Message,
+    disk: &Disk,
+    own: &[ReplicaId],
+    payloads: &mut Payloads,
+) -> Result<(), String> {
+    let safe = |what: &str, replica: ReplicaId, seq: u64| {
+        let exposed = own.contains(&replica) && !disk.is_safe(replica, seq);
+        if exposed { Err(format!("DUR-1: {what} shows {replica}:{seq}, which is not durable")) } else { Ok(()) }
+    };
+    let version_is_safe = |what: &str, version: &VersionVector| {
+        version.iter().try_for_each(|(replica, entry)| safe(what, replica, entry.seq))
+    };
+    match message {
+        Message::Open(open) => {
+            for claim in &open.claims {
+                safe("a claim", claim.replica, claim.seq)?;
+            }
+            open.version.iter().try_for_each(|version| version_is_safe("Open", version))
+        }
+        Message::Want(want) => version_is_safe("Want", &want.version),
+        Message::Diff(diff) => {
+            let diff =
+                codec::decode_diff(&diff.bytes).map_err(|error| format!("an undecodable diff was sent: {error}"))?;
+            version_is_safe("a diff", &diff.head)
+        }
+        Message::Rows(rows) => {
+            for row in &rows.rows {
+                let Some(Ok(delta)) = row.delta() else { return Err("a row that is no delta was pushed".to_owned()) };
+                payloads.note(&delta)?;
+                safe("a push", delta.replica(), delta.dot().seq)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// FAN-1, ACK-1: what the relay is about to send tells of nothing that it has not stored.
+pub(crate) fn may_be_shown(message: &Message, stored: &VersionVector, payloads: &mut Payloads) -> Result<(), String> {
+    let shown = |what: &str, replica: ReplicaId, seq: u64| {
+        let early = seq > stored.seq(replica);
+        if early { Err(format!("FAN-1: {what} shows {replica}:{seq}, which is not stored")) } else { Ok(()) }
+    };
+    let version_is_stored = |what: &str, version: &VersionVector| {
+        version.iter().try_for_each(|(replica, entry)| shown(what, replica, entry.seq))
+    };
+    let diff_is_stored = |bytes: &[u8]| {
+        let diff = codec::decode_diff(bytes).map_err(|error| format!("an undecodable diff was sent: {error}"))?;
+        version_is_stored("a diff", &diff.head)
+    };
+    match message {
+        Message::OpenAck(ack) => {
+            ack.version.iter().try_for_each(|version| version_is_stored("OpenAck", version))?;
+            ack.facts.iter().try_for_each(|fact| shown("a fact", fact.replica, fact.seq))
+        }
+        Message::Rows(rows) => rows.rows.iter().try_for_each(|row| match row {
+            Row::Diff { bytes } => diff_is_stored(bytes),
+            Row::Delta { prev_tag, bytes } => {
+                let delta = Delta::decode(bytes, *prev_tag).map_err(|error| format!("an undecodable row: {error}"))?;
+                payloads.note(&delta)?;
+                shown("a row", delta.replica(), delta.dot().seq)
+            }
+        }),
+        Message::Diff(diff) => diff_is_stored(&diff.bytes),
+        Message::Ack(ack) => shown("an ack", ack.replica, ack.through).map_err(|text| text.replace("FAN-1", "ACK-1")),
+        Message::Durable(durable) => version_is_stored("Durable", &durable.version),
+        Message::Nack(nack) => nack.version.iter().try_for_each(|version| version_is_stored("Nack", version)),
+        _ => Ok(()),
+    }
+}
