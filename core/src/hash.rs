@@ -20,6 +20,8 @@ pub(crate) enum Domain {
     Beacon = 4,
     /// Replica ids minted from an opening's entropy.
     Mint = 5,
+    /// The checksum of what is kept at rest.
+    Checksum = 6,
 }
 
 /// Feeds bytes, gives 128 bits.

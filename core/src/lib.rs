@@ -54,6 +54,7 @@ mod diff;
 mod document;
 mod fault;
 mod hash;
+mod ordered;
 mod replica_id;
 mod sequence;
 mod store;

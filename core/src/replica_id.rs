@@ -3,13 +3,13 @@
 //! A [`ReplicaId`] also breaks ties, so comparisons that every replica must agree on use the full id, never the interned
 //! number, which depends on the order in which a replica met the others.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
 use crate::clock::{Dot, LocalDot};
+use crate::ordered::Map;
 
 /// The identity of one writer: a UUID (version 4 when minted, any 128 bits when derived).
 ///
@@ -76,7 +76,7 @@ pub(crate) struct Origin(pub(crate) u32);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     ids: Vec<ReplicaId>,
-    numbers: BTreeMap<ReplicaId, Origin>,
+    numbers: Map<ReplicaId, Origin>,
 }
 
 impl Origins {
@@ -87,7 +87,7 @@ impl Origins {
     /// outside.
     pub(crate) fn intern(&mut self, id: ReplicaId) -> Origin {
         let next = Origin(self.ids.len() as u32);
-        *self.numbers.entry(id).or_insert_with(|| {
+        *self.numbers.get_or_insert_with(id, || {
             self.ids.push(id);
             next
         })

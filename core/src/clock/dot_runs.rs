@@ -1,9 +1,9 @@
 //! Sets of dots as runs of consecutive sequence numbers.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Dot;
+use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
 
 /// A set of dots, held per replica as sorted, disjoint, non-adjacent runs.
@@ -11,13 +11,13 @@ use crate::replica_id::ReplicaId;
 /// Membership is O(log runs), insertion O(runs of that replica) at worst and O(1) when appending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DotRuns {
-    runs: BTreeMap<ReplicaId, Vec<(u64, u64)>>,
+    runs: Map<ReplicaId, Vec<(u64, u64)>>,
 }
 
 impl DotRuns {
     /// The empty set.
     pub const fn new() -> Self {
-        Self { runs: BTreeMap::new() }
+        Self { runs: Map::new() }
     }
 
     /// Whether no dot is in the set.
@@ -33,7 +33,7 @@ impl DotRuns {
     /// Adds the dots `first..=last` of `replica`.
     pub fn insert_run(&mut self, replica: ReplicaId, first: u64, last: u64) {
         debug_assert!(first <= last, "a run is not empty");
-        let runs = self.runs.entry(replica).or_default();
+        let runs = self.runs.get_or_insert_with(replica, Default::default);
         // All runs that touch or overlap [first, last] melt into one.
         let start = runs.partition_point(|run| run.1 < first.saturating_sub(1));
         let end = runs.partition_point(|run| run.0 <= last.saturating_add(1));

@@ -3,10 +3,10 @@
 //! A version vector of this crate has no gaps: `seq` covers every dot of the replica from 1. With CAUSAL-1 (the applied set
 //! is closed under dependencies) that makes equal vectors mean equal states.
 
-use alloc::collections::BTreeMap;
 
 use super::{Dot, Tag};
 use crate::hash::{Domain, Hasher};
+use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
 
 /// How far one replica's history is known.
@@ -21,13 +21,13 @@ pub struct VersionEntry {
 /// For each replica, the last dot covered and the chain tag there. Replicas that never wrote are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionVector {
-    entries: BTreeMap<ReplicaId, VersionEntry>,
+    entries: Map<ReplicaId, VersionEntry>,
 }
 
 impl VersionVector {
     /// The version of an empty document.
     pub const fn new() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self { entries: Map::new() }
     }
 
     /// The last dot of `replica` that is covered, 0 if none is.

@@ -6,7 +6,6 @@
 //! Rules: SEQ-2 a bunch belongs to the replica of its id. SEQ-5 as far as one message can tell: what a bunch hangs on is
 //! older than the bunch where both are of one replica, nothing hangs on itself, and no chain is longer than the limit.
 
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -15,6 +14,7 @@ use super::limits::{MAX_BUNCH_DEPTH, MAX_SEQ};
 use super::reader::Reader;
 use super::{DecodeError, varint};
 use crate::clock::Dot;
+use crate::ordered::Map;
 use crate::sequence::{BunchRecord, Position, Side};
 
 const LEFT: u64 = 1;
@@ -27,7 +27,7 @@ const REFERENCE_SHIFT: u32 = 4;
 
 /// Appends what the bunches hang on.
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, bunches: &[BunchRecord]) {
-    let places: BTreeMap<Dot, i64> = bunches.iter().map(|bunch| bunch.id).zip(0..).collect();
+    let places: Map<Dot, i64> = bunches.iter().map(|bunch| bunch.id).zip(0..).collect();
     for (bunch, place) in bunches.iter().zip(0i64..) {
         let parent = bunch.parent;
         let mut head = if bunch.side == Side::Left { LEFT } else { 0 };

@@ -5,7 +5,6 @@
 //!
 //! Writers here accept anything and never panic: contents that break the rules give bytes that readers refuse.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -13,23 +12,24 @@ use super::limits::{MAX_REPLICAS, MAX_SEQ};
 use super::reader::Reader;
 use super::{DecodeError, varint};
 use crate::clock::{DotRuns, Hlc};
+use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::ReplicaId;
 
 /// The replicas that one message names, with their numbers in it.
 pub(crate) struct TableWriter {
     ids: Vec<ReplicaId>,
-    numbers: BTreeMap<ReplicaId, u64>,
+    numbers: Map<ReplicaId, u64>,
     leads: usize,
 }
 
 impl TableWriter {
     /// A table in the order of ids.
-    pub(crate) fn sorted(ids: BTreeSet<ReplicaId>) -> Self {
+    pub(crate) fn sorted(ids: Set<ReplicaId>) -> Self {
         Self::numbered(ids.into_iter().collect(), 0)
     }
 
     /// A table that begins with `writer`; the others follow in the order of ids.
-    pub(crate) fn led_by(writer: ReplicaId, mut others: BTreeSet<ReplicaId>) -> Self {
+    pub(crate) fn led_by(writer: ReplicaId, mut others: Set<ReplicaId>) -> Self {
         others.remove(&writer);
         Self::numbered(core::iter::once(writer).chain(others).collect(), 1)
     }
@@ -219,7 +219,7 @@ pub(crate) fn read_dots(reader: &mut Reader<'_>, count: usize) -> Result<Vec<(u6
 /// Appends a set of dots: the number of runs, and the runs in the order of the table.
 pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
     let mut runs: Vec<_> = set.runs().map(|(replica, first, last)| (table.number(replica), first, last)).collect();
-    runs.sort_unstable();
+    sort_by(&mut runs, Ord::cmp);
     varint::write_len(out, runs.len());
     let mut writer = RunWriter::default();
     for (number, first, last) in runs {

@@ -6,7 +6,6 @@
 //!
 //! Rule: CAUSAL-2 an entry is in a container that is older than itself.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -16,6 +15,7 @@ use super::limits::MAX_KEY_BYTES;
 use super::reader::Reader;
 use super::{DecodeError, varint};
 use crate::clock::Dot;
+use crate::ordered::{Map, Set};
 use crate::store::{Container, Kind};
 
 const ROOT: u64 = 0;
@@ -25,12 +25,12 @@ const ENTITY_OF_OTHER_REPLICA: u64 = 2;
 /// Appends the containers of the entries.
 pub(crate) fn write<'a>(out: &mut Vec<u8>, table: &TableWriter, rows: impl Iterator<Item = Row<'a>>) {
     let mut rows = rows.peekable();
-    let mut known: BTreeMap<&Container, u64> = BTreeMap::new();
+    let mut known: Map<&Container, u64> = Map::new();
     while let Some(row) = rows.next() {
         let container = &row.entry.container;
         let len = 1 + count_while(&mut rows, |next| next.entry.container == *container);
         let next_number = known.len() as u64;
-        let number = *known.entry(container).or_insert(next_number);
+        let number = *known.get_or_insert_with(container, || next_number);
         varint::write(out, number << 1 | u64::from(len > 1));
         if number == next_number {
             write_container(out, table, row.dot, container);
@@ -66,7 +66,7 @@ pub(crate) fn read(
 ) -> Result<Vec<Container>, DecodeError> {
     let mut containers: Vec<Container> = Vec::with_capacity(dots.len());
     let mut known: Vec<Container> = Vec::new();
-    let mut distinct: BTreeSet<Container> = BTreeSet::new();
+    let mut distinct: Set<Container> = Set::new();
     let mut before = None;
     while let Some(dot) = dots.get(containers.len()) {
         let head = reader.varint()?;

@@ -7,7 +7,6 @@
 //! Rules: BYTES-2; DOT-2; CAUSAL-2 as far as the delta itself tells: it removes no dot of its own, adds nothing below itself
 //! or below what it removes, and depends on nothing of its own.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::columns::{TableReader, TableWriter, check_seq, read_dots, read_set, write_dots, write_set};
@@ -17,6 +16,7 @@ use super::reader::Reader;
 use super::{DecodeError, FORMAT_VERSION, bunches, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
+use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::{Container, Entry, Kind, Slot};
@@ -120,7 +120,7 @@ fn follows(parts: &DeltaParts) -> bool {
 }
 
 fn table_of(parts: &DeltaParts) -> TableWriter {
-    let mut replicas: BTreeSet<ReplicaId> = parts.deps.iter().map(|dep| dep.replica).collect();
+    let mut replicas: Set<ReplicaId> = parts.deps.iter().map(|dep| dep.replica).collect();
     replicas.extend(parts.removes.runs().map(|(replica, _, _)| replica));
     replicas.extend(parts.bunches.iter().map(|bunch| bunch.parent.bunch.replica));
     let containers = parts.adds.iter().filter_map(|(_, entry)| match &entry.container {

@@ -7,7 +7,6 @@
 //! every dot that is named is covered by the head or the base. That chains of bunches are whole, and that containers do not
 //! contain each other, is for whoever applies the diff to find.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::columns::{TableReader, TableWriter, read_dots, read_stamps, write_dots, write_stamps};
@@ -17,6 +16,7 @@ use super::reader::Reader;
 use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
 use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
 use crate::diff::{Diff, LiveEntry, Tier};
+use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::Container;
@@ -58,8 +58,8 @@ pub fn decode_diff(bytes: &[u8]) -> Result<Diff, DecodeError> {
 }
 
 /// Every replica that the diff names.
-pub(super) fn replicas_of(diff: &Diff) -> BTreeSet<ReplicaId> {
-    let mut replicas: BTreeSet<ReplicaId> = diff.base.iter().chain(diff.head.iter()).map(|(id, _)| id).collect();
+pub(super) fn replicas_of(diff: &Diff) -> Set<ReplicaId> {
+    let mut replicas: Set<ReplicaId> = diff.base.iter().chain(diff.head.iter()).map(|(id, _)| id).collect();
     replicas.extend(diff.heads.iter().map(|dot| dot.replica));
     for add in &diff.adds {
         replicas.insert(add.dot.replica);

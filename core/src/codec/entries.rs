@@ -6,7 +6,6 @@
 //!
 //! Keys are written where they first occur and by number after that.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -15,6 +14,7 @@ use super::limits::MAX_KEY_BYTES;
 use super::reader::Reader;
 use super::{DecodeError, containers, value, varint};
 use crate::clock::Dot;
+use crate::ordered::{Map, Set};
 use crate::store::{Entry, Kind, Payload, Slot};
 
 /// One entry to write.
@@ -236,12 +236,12 @@ fn read_positions(reader: &mut Reader<'_>, dots: &[Dot], shapes: &[Shape]) -> Re
 // Slots: keys, by number after their first occurrence, and members.
 
 fn write_slots<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = Row<'a>>) {
-    let mut known: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut known: Map<&str, u64> = Map::new();
     for row in rows {
         match &row.entry.slot {
             Slot::Key(key) => {
                 let next_number = known.len() as u64;
-                let number = *known.entry(key).or_insert(next_number);
+                let number = *known.get_or_insert_with(key, || next_number);
                 if number == next_number {
                     varint::write(out, (key.len() as u64) << 1 | 1);
                     out.extend_from_slice(key.as_bytes());
@@ -259,7 +259,7 @@ fn read_slots(reader: &mut Reader<'_>, shapes: &[Shape], positions: Vec<Slot>) -
     let mut slots = Vec::with_capacity(shapes.len());
     let mut positions = positions.into_iter();
     let mut keys: Vec<Arc<str>> = Vec::new();
-    let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut known: Set<Arc<str>> = Set::new();
     for shape in shapes {
         slots.push(match shape.slot {
             SlotClass::Unit => Slot::Unit,

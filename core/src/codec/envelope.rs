@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::reader::Reader;
 use super::{DecodeError, FORMAT_VERSION, varint};
+use crate::hash::{Domain, Hasher};
 
 const MAGIC: [u8; 4] = *b"WFTL";
 
@@ -90,9 +91,10 @@ pub(crate) fn open(bytes: &[u8], kind: EnvelopeKind) -> Result<Vec<(u64, Reader<
     Ok(all)
 }
 
-fn checksum(header: &[u8], sections: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(header);
-    hasher.update(sections);
-    hasher.finalize()
+/// Four bytes of the crate's hash: a checksum of its own would bring a table that does not compress.
+pub(super) fn checksum(header: &[u8], sections: &[u8]) -> u32 {
+    let mut hasher = Hasher::new(Domain::Checksum);
+    hasher.write(header);
+    hasher.write(sections);
+    hasher.finish() as u32
 }

@@ -5,7 +5,6 @@
 //!
 //! Rules: CAUSAL-1, CAUSAL-2, VALID-1, ENT-1, REM-1, REM-2, SEQ-5 an unknown parent is "not ready", never a provisional place.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::state::State;
@@ -14,6 +13,7 @@ use crate::clock::{Dot, LocalDot, VersionEntry};
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
+use crate::ordered::Map;
 use crate::replica_id::{Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, LocalPosition, Position, Side};
 use crate::store::{Container, Live, LocalContainer, Slot};
@@ -117,7 +117,7 @@ pub enum ApplyError {
 /// Deltas that wait for what they depend on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parked {
-    deltas: BTreeMap<(ReplicaId, u64), Delta>,
+    deltas: Map<(ReplicaId, u64), Delta>,
     bytes: usize,
 }
 
@@ -204,19 +204,22 @@ impl Document {
     /// How deep the deepest container is that `delta` would create here. Only the relay asks: what is refused must be
     /// refused before anybody has it (VALID-1), and a replica refuses at creation.
     pub fn depth_after(&self, delta: &Delta) -> usize {
-        let mut born: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut born: Map<u64, usize> = Map::new();
+        let known = |dot: Dot| {
+            let place = self.state.origins.local(dot).and_then(|dot| self.state.view.entity(dot));
+            place.map_or(0, |place| self.state.view.place(place).depth as usize)
+        };
         for (seq, entry) in delta.parts().adds.iter().filter(|(_, entry)| entry.entity) {
             let above = match &entry.container {
                 Container::Root { .. } => 1,
-                Container::Entity(dot) if dot.replica == delta.replica() && born.contains_key(&dot.seq) => born[&dot.seq],
                 Container::Entity(dot) => {
-                    let place = self.state.origins.local(*dot).and_then(|dot| self.state.view.entity(dot));
-                    place.map_or(0, |place| self.state.view.place(place).depth as usize)
+                    let own = born.get(&dot.seq).copied().filter(|_| dot.replica == delta.replica());
+                    own.unwrap_or_else(|| known(*dot))
                 }
             };
             born.insert(*seq, above + 1);
         }
-        born.into_values().max().unwrap_or(0)
+        born.values().copied().max().unwrap_or(0)
     }
 
     /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta.
@@ -238,7 +241,7 @@ impl Document {
     /// SEQ-5: every bunch that a surviving entry needs is known or comes with the delta, and none lies too deep.
     fn check_structure(&self, parts: &DeltaParts) -> Result<Readiness, ApplyError> {
         let forest = &self.state.forest;
-        let mut coming: BTreeMap<Dot, u32> = BTreeMap::new();
+        let mut coming: Map<Dot, u32> = Map::new();
         for record in &parts.bunches {
             record.check_place()?;
             let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));

@@ -5,7 +5,6 @@
 //! result equals the join of the states. The proof is by cases over a dot's presence in version, base and adds, as in the
 //! comments of [`Document::apply_diff`].
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::apply::{Applied, ApplyError, Outcome};
@@ -15,6 +14,7 @@ use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::codec;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
+use crate::ordered::{Map, Set, sort_by_key};
 use crate::replica_id::Origins;
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{Container, Live, LocalContainer, Slot};
@@ -40,7 +40,7 @@ impl Document {
         let state = &self.state;
         let mut adds = Vec::new();
         let mut removes = Vec::new();
-        let mut bunches = BTreeSet::new();
+        let mut bunches = Set::new();
         for (id, origin) in state.origins.iter() {
             let after = base.seq(id);
             for (dot, live) in state.store.range(origin, after + 1..=state.seq(origin)) {
@@ -110,7 +110,7 @@ impl Document {
             let bunch = self.state.origins.local(bunch)?;
             forest.contains(bunch).then(|| forest.depth(bunch))
         };
-        let mut coming: BTreeMap<Dot, &BunchRecord> = BTreeMap::new();
+        let mut coming: Map<Dot, &BunchRecord> = Map::new();
         for record in &diff.bunches {
             record.check_place()?;
             let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
@@ -120,7 +120,7 @@ impl Document {
                 None => _ = coming.insert(record.id, record),
             }
         }
-        let mut depths: BTreeMap<Dot, u32> = BTreeMap::new();
+        let mut depths: Map<Dot, u32> = Map::new();
         let mut order = Vec::with_capacity(coming.len());
         for start in coming.keys() {
             // Climb to something known, then come down again. A cycle would climb for ever: it shows as too deep.
@@ -190,7 +190,7 @@ impl Document {
             }
         }
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
-        let living: BTreeSet<LocalDot> = diff.adds.iter().filter_map(|add| state.origins.local(add.dot)).collect();
+        let living: Set<LocalDot> = diff.adds.iter().filter_map(|add| state.origins.local(add.dot)).collect();
         for (replica, entry) in diff.head.iter() {
             let Some(origin) = state.origins.get(&replica) else { continue };
             let seqs = diff.base.seq(replica) + 1..=entry.seq;
@@ -201,7 +201,7 @@ impl Document {
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
-        let mut coming: BTreeMap<LocalDot, &LiveEntry> = BTreeMap::new();
+        let mut coming: Map<LocalDot, &LiveEntry> = Map::new();
         for add in &diff.adds {
             clock.observe(add.hlc, *now);
             let dot = state.origins.intern_dot(add.dot);
@@ -219,8 +219,8 @@ impl Document {
         }
 
         let head_covers = |dot: Dot| dot.seq <= diff.head.seq(dot.replica).max(diff.base.seq(dot.replica));
-        let theirs: BTreeSet<LocalDot> = diff.heads.iter().filter_map(|head| state.origins.local(*head)).collect();
-        let mut heads: BTreeSet<LocalDot> = state
+        let theirs: Set<LocalDot> = diff.heads.iter().filter_map(|head| state.origins.local(*head)).collect();
+        let mut heads: Set<LocalDot> = state
             .heads
             .iter()
             .copied()
@@ -293,9 +293,9 @@ impl State {
 
     /// Inserts entries whose containers may be among them. What is under a container that is not alive is dropped; so is a
     /// circle of containers, which no honest maker has.
-    fn insert_parents_first(&mut self, mut coming: BTreeMap<LocalDot, &LiveEntry>) {
+    fn insert_parents_first(&mut self, mut coming: Map<LocalDot, &LiveEntry>) {
         let mut stack: Vec<(LocalDot, &LiveEntry)> = Vec::new();
-        while let Some((dot, add)) = coming.pop_first() {
+        while let Some((dot, add)) = coming.pop_last() {
             stack.push((dot, add));
             while let Some((dot, add)) = stack.last().copied() {
                 if let Container::Entity(parent) = &add.entry.container {
@@ -325,7 +325,7 @@ impl State {
 }
 
 fn sorted(mut records: Vec<BunchRecord>) -> Vec<BunchRecord> {
-    records.sort_unstable_by_key(|record| record.id);
+    sort_by_key(&mut records, |record| record.id);
     records.dedup_by_key(|record| record.id);
     records
 }

@@ -27,6 +27,7 @@ pub(crate) use view::{Content, KeySlot, Link, PlaceId};
 
 use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
 use crate::codec::DecodeError;
+use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::Open;
 
@@ -116,7 +117,7 @@ impl Document {
     /// The names of the deltas that no known delta depends on, ascending.
     pub fn heads(&self) -> Vec<Dot> {
         let mut heads: Vec<_> = self.state.heads.iter().map(|head| self.state.origins.dot(*head)).collect();
-        heads.sort_unstable();
+        sort_by(&mut heads, Ord::cmp);
         heads
     }
 

@@ -5,12 +5,12 @@
 //!
 //! Rules: ENT-1 the subtree of a removed entity dies with it. VALID-1 what does not fit its container is stored and hidden.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
 use crate::clock::{Dot, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
+use crate::ordered::{Set, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{Forest, LocalPosition};
 use crate::store::{Container, Entry, Kind, Live, LocalContainer, Payload, Removals, Slot, Store, beacon_share};
@@ -21,7 +21,7 @@ pub(crate) struct State {
     pub(crate) origins: Origins,
     /// By replica number: last dot covered and the chain tag there.
     version: Vec<VersionEntry>,
-    pub(crate) heads: BTreeSet<LocalDot>,
+    pub(crate) heads: Set<LocalDot>,
     pub(crate) store: Store,
     pub(crate) removals: Removals,
     pub(crate) forest: Forest,
@@ -160,11 +160,11 @@ impl State {
         let (own_kind, depth, element) = (own.kind, own.depth + 1, own.seat.is_some());
         match (&mut self.view.place_mut(place).content, &live.slot, live.kind, live.entity) {
             (Content::Map(keys), Slot::Key(key), Kind::REGISTER, false) => {
-                keys.entry(key.clone()).or_default().registers.add(dot);
+                keys.get_or_insert_with(key.clone(), Default::default).registers.add(dot);
                 self.view.note(place, Note::Key(key.clone()));
             }
             (Content::Map(keys), Slot::Key(key), Kind::FLAG, false) => {
-                keys.entry(key.clone()).or_default().flags.add(dot);
+                keys.get_or_insert_with(key.clone(), Default::default).flags.add(dot);
                 self.view.note(place, Note::Key(key.clone()));
             }
             (Content::Map(keys), Slot::Key(key), kind, true) => {
@@ -172,9 +172,9 @@ impl State {
                 let child = child.unwrap_or_else(|| {
                     let child = self.view.open(Link::Key(place, key.clone()), kind, depth, None);
                     if let Content::Map(keys) = &mut self.view.place_mut(place).content {
-                        let slot: &mut KeySlot = keys.entry(key.clone()).or_default();
+                        let slot: &mut KeySlot = keys.get_or_insert_with(key.clone(), Default::default);
                         slot.children.push((kind, child));
-                        slot.children.sort_unstable();
+                        sort_by(&mut slot.children, Ord::cmp);
                     }
                     child
                 });
@@ -182,7 +182,7 @@ impl State {
                 self.view.note(place, Note::Key(key.clone()));
             }
             (Content::Set(members), Slot::Member(value), Kind::MEMBER, false) => {
-                members.entry(value.clone()).or_default().add(dot);
+                members.get_or_insert_with(value.clone(), Default::default).add(dot);
                 self.view.note(place, Note::Member(value.clone()));
             }
             (Content::Counter(totals), Slot::Owner, Kind::TOTAL, false) => {

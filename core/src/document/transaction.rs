@@ -6,7 +6,6 @@
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::view::PlaceId;
@@ -15,6 +14,7 @@ use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Timestamp, VersionEntry};
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
+use crate::ordered::{Map, sort_by_key};
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{Kind, Live, LocalContainer, Payload, Slot};
@@ -116,7 +116,7 @@ pub(crate) struct Open {
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
     /// What each running total overwrote when the transaction began.
-    totals_before: BTreeMap<LocalDot, (u64, u64)>,
+    totals_before: Map<LocalDot, (u64, u64)>,
     journal: Vec<Step>,
 }
 
@@ -175,7 +175,7 @@ impl Document {
             hlc: self.clock.tick(now),
             removed: Vec::new(),
             bunches: Vec::new(),
-            totals_before: BTreeMap::new(),
+            totals_before: Map::new(),
             journal: Vec::new(),
         });
         Ok(())
@@ -253,7 +253,7 @@ impl Document {
         // A bunch whose values are all gone again is left out unless another one hangs on it.
         let bunches = open.bunches.iter().filter(|id| state.forest.is_needed(**id));
         let mut bunches: Vec<_> = bunches.filter_map(|id| state.forest.record(&state.origins, *id)).collect();
-        bunches.sort_unstable_by_key(|record| record.id);
+        sort_by_key(&mut bunches, |record| record.id);
         let (replica, first_seq, hlc) = (id, open.first_seq, open.hlc);
         DeltaParts { replica, first_seq, dots, deps: self.heads(), hlc, bunches, adds, totals_before, removes }
     }

@@ -6,13 +6,13 @@
 //!
 //! Not here: which dots live (the store), where list elements sit in the order (the sequence).
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ChangeKind;
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
+use crate::ordered::{Map, Set};
 use crate::replica_id::Origins;
 use crate::sequence::{LocalPosition, Sequence};
 use crate::store::{Kind, LocalContainer};
@@ -91,10 +91,10 @@ impl KeySlot {
 /// What a place holds, by its kind.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    Map(BTreeMap<Arc<str>, KeySlot>),
-    Set(BTreeMap<Value, Dots>),
+    Map(Map<Arc<str>, KeySlot>),
+    Set(Map<Value, Dots>),
     /// Every live running total.
-    Counter(BTreeSet<LocalDot>),
+    Counter(Set<LocalDot>),
     /// Register or flag.
     Unit(Dots),
     List(Sequence<LocalDot>),
@@ -105,9 +105,9 @@ pub(crate) enum Content {
 impl Content {
     fn of(kind: Kind) -> Self {
         match kind {
-            Kind::MAP => Self::Map(BTreeMap::new()),
-            Kind::SET => Self::Set(BTreeMap::new()),
-            Kind::COUNTER => Self::Counter(BTreeSet::new()),
+            Kind::MAP => Self::Map(Map::new()),
+            Kind::SET => Self::Set(Map::new()),
+            Kind::COUNTER => Self::Counter(Set::new()),
             Kind::REGISTER | Kind::FLAG => Self::Unit(Dots::None),
             Kind::LIST => Self::List(Sequence::new()),
             _ => Self::Unknown,
@@ -158,10 +158,10 @@ pub(crate) struct View {
     /// Places given up during the current batch; they are reused only after it, so that change notes stay unambiguous.
     freed: Vec<PlaceId>,
     roots: Vec<(Arc<str>, Kind)>,
-    root_numbers: BTreeMap<(Arc<str>, Kind), u32>,
+    root_numbers: Map<(Arc<str>, Kind), u32>,
     root_places: Vec<PlaceId>,
-    entities: BTreeMap<LocalDot, PlaceId>,
-    notes: BTreeSet<(PlaceId, Note)>,
+    entities: Map<LocalDot, PlaceId>,
+    notes: Set<(PlaceId, Note)>,
 }
 
 /// A change, before its path is worked out.

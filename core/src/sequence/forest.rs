@@ -9,12 +9,12 @@
 //! provisional place. SEQ-6 nothing drops what a live value or a removal beyond the horizon still needs.
 //! Not here: the order, in [`super::order`]; where a new value goes, in [`super::place`].
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::fault::{self, Fault};
 use super::position::{LocalPosition, Side};
 use crate::clock::LocalDot;
+use crate::ordered::{Map, Set};
 use crate::replica_id::Origin;
 
 /// What a bunch is, for ever. Its name is the key it is held under.
@@ -44,12 +44,12 @@ pub(crate) enum ForestError {
 /// The bunches of one document, all below one root.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forest {
-    bunches: BTreeMap<LocalDot, Node>,
+    bunches: Map<LocalDot, Node>,
     /// The bunches with no value and no known child: where dropping begins.
-    unused: BTreeSet<LocalDot>,
+    unused: Set<LocalDot>,
     /// (bunch, removing dot): what keeps a bunch without live values. Of one remover only the last dot, since whoever
     /// covers that covers the earlier ones.
-    holds: BTreeSet<(LocalDot, LocalDot)>,
+    holds: Set<(LocalDot, LocalDot)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -225,7 +225,7 @@ impl Forest {
 
     /// These bunches and all their ancestors, each once, parents before children: what a diff carries.
     pub(crate) fn chains(&self, bunches: impl IntoIterator<Item = LocalDot>) -> Vec<(LocalDot, LocalBunch)> {
-        let mut seen = BTreeSet::new();
+        let mut seen = Set::new();
         let mut all = Vec::new();
         let mut chain = Vec::new();
         for bunch in bunches {

@@ -11,7 +11,6 @@ mod entry;
 mod hash;
 mod removals;
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::RangeInclusive;
 
 pub use container::Container;
@@ -21,6 +20,7 @@ pub(crate) use hash::beacon_share;
 pub(crate) use removals::Removals;
 
 use crate::clock::{Dot, Hlc, LocalDot};
+use crate::ordered::{Map, Set};
 use crate::replica_id::Origin;
 
 /// A live entry inside one document.
@@ -37,8 +37,8 @@ pub(crate) struct Live {
 /// Every live dot with what it is bound to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
-    live: BTreeMap<LocalDot, Live>,
-    children: BTreeSet<(LocalDot, LocalDot)>,
+    live: Map<LocalDot, Live>,
+    children: Set<(LocalDot, LocalDot)>,
     beacon: u128,
 }
 

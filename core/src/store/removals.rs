@@ -6,11 +6,11 @@
 //! Rules: REM-2 completeness beyond the horizon. REM-3 truncation only moves old peers to a costlier tier.
 //! Not here: which dots are live; that is [`super::Store`].
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
+use crate::ordered::Map;
 use crate::replica_id::Origin;
 
 /// The dots `first ..= first.seq + more` of one replica.
@@ -19,7 +19,7 @@ pub(crate) type LocalRun = (LocalDot, u64);
 /// Removed dots by the delta that removed them, beyond a horizon.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
-    by_remover: BTreeMap<LocalDot, Vec<LocalRun>>,
+    by_remover: Map<LocalDot, Vec<LocalRun>>,
     runs: usize,
     /// Sequence numbers by replica number; what is missing is 0.
     horizon: Vec<u64>,
@@ -47,7 +47,7 @@ impl Removals {
         if self.within_horizon(remover) || fault::active(Fault::RemovalNotLogged) {
             return;
         }
-        let runs = self.by_remover.entry(remover).or_default();
+        let runs = self.by_remover.get_or_insert_with(remover, Default::default);
         if !runs.contains(&run) {
             runs.push(run);
             self.runs += 1;

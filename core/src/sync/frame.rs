@@ -7,11 +7,12 @@
 //!
 //! Not here: what the messages mean ([`super::message`]).
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::message::{Message, MessageError, MessageKind};
+use super::encoding::{MessageError, MessageKind};
+use super::message::Message;
 use super::wire::{Reader, put_varint};
+use crate::ordered::Map;
 
 /// The channel of the messages about the connection itself.
 pub const CONNECTION: u64 = 0;
@@ -81,13 +82,13 @@ pub(super) fn cut(channel: u64, kind: MessageKind, body: &[u8], max_frame: usize
 pub(super) struct Assembler {
     max_frame: usize,
     max_staged: usize,
-    staged: BTreeMap<u64, (MessageKind, Vec<u8>)>,
+    staged: Map<u64, (MessageKind, Vec<u8>)>,
     staged_bytes: usize,
 }
 
 impl Assembler {
     pub(super) const fn new(max_frame: usize, max_staged: usize) -> Self {
-        Self { max_frame, max_staged, staged: BTreeMap::new(), staged_bytes: 0 }
+        Self { max_frame, max_staged, staged: Map::new(), staged_bytes: 0 }
     }
 
     /// Takes one frame; gives the message that it completes.
@@ -118,7 +119,7 @@ impl Assembler {
         if len > self.max_staged {
             return Err(FrameError::Staged { len, limit: self.max_staged });
         }
-        let (begun, body) = self.staged.entry(channel).or_insert_with(|| (kind, Vec::new()));
+        let (begun, body) = self.staged.get_or_insert_with(channel, || (kind, Vec::new()));
         if *begun != kind {
             return Err(FrameError::OutOfOrder { channel });
         }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::message::{Message, Rows};
-use super::record::Row;
+use super::row::Row;
 use super::session::{ProtocolError, Session};
 use super::{limits, status};
 use crate::clock::VersionVector;
@@ -93,6 +93,11 @@ impl Connection {
             return Err(ProtocolError::NoProgress { repairs: limits::MAX_REPAIRS });
         }
         Ok(())
+    }
+
+    /// The two sides agree: what was repaired before is no sign of a fault that stays.
+    pub(super) const fn repaired(&mut self) {
+        self.repairs = 0;
     }
 
     /// The relay lacks something that no delta in the outbox brings.

@@ -1,7 +1,115 @@
-//! How replicas and their relay come to agree: the protocol, as machines without I/O.
+//! How replicas and a relay come to agree: the protocol, as machines without input or output of their own.
 //!
-//! PROSE
+//! [`Replica`] is a document, what of it the relay does not have yet, who it is written as, and the link to its home relay.
+//! [`Session`] is one end of one connection. Both take what happened as method calls (a frame came, a write is durable, time
+//! passed) and give what is to be done through `poll`. The same code runs in the native client, in browsers, in the relay
+//! and in the simulator. The relay's other half, the room that holds a document's log, is in the relay's crate.
+//!
+//! # The idea
+//!
+//! The relay keeps, for each document, a *log*: rows at positions 1, 2, 3, …, each the delta of one transaction or a diff that
+//! fills a hole. A client follows the log by a *cursor* and pushes its own deltas, which become rows. Everything else is
+//! about what happens when something was interrupted:
+//!
+//! - Whatever happened, a *version vector* with chain tags says exactly what a replica has, and a *diff* from one version
+//!   to another exists. So every connection begins by comparing 16-byte version hashes, and ends up there in any doubt.
+//! - Nothing is shown to others before it is durable: neither by a client (DUR-1) nor by the relay (FAN-1). So a crash never
+//!   takes back what somebody has seen, and a client can keep its writer id through crashes and power cuts.
+//! - The relay states facts, the client judges. Only the client knows what it has *now*.
+//! - Clients are replicas. What a relay lost, they give back.
+//!
+//! # One connection
+//!
+//! ```text
+//!   client                                              relay
+//!     │  Hello{versions, max frame, heartbeat}            │  both at once, without waiting
+//!     │ ─────────────────────────────────────────────►    │
+//!     │    ◄───────────────────────────────────────────── │
+//!     │  Open{document, opening, connection, cursor?,     │
+//!     │       version hash, beacon, version?, claims}     │  after the proof (DUR-3)
+//!     │ ─────────────────────────────────────────────►    │
+//!     │    OpenAck{epoch, head, version hash, beacon,     │
+//!     │            version?, facts, resume}               │  once all it names is committed
+//!     │    ◄───────────────────────────────────────────── │
+//!     │                                                   │
+//!     │    resume = Same: nothing is missing here         │
+//!     │    resume = Tail: rows after the cursor follow    │
+//!     │    resume = Diff: a diff from `version` follows   │
+//!     │    resume = Ask:                                  │
+//!     │  Want{version}                                    │
+//!     │ ─────────────────────────────────────────────►    │
+//!     │    Diff{position, bytes}                          │
+//!     │    ◄───────────────────────────────────────────── │
+//!     │    Rows{from, to, rows}                           │  one batch at a time
+//!     │    ◄───────────────────────────────────────────── │
+//!     │    CaughtUp{position, version hash}               │  compared (CUR-3): unequal → Want, or refill
+//!     │    ◄───────────────────────────────────────────── │
+//!     ┆                                                   ┆
+//!     │  Rows{deltas of the outbox}                       │  each after its own batch is durable here (DUR-1)
+//!     │ ─────────────────────────────────────────────►    │  checked, applied, appended, committed
+//!     │    Ack{replica, through, level, position}         │  after the commit (ACK-1)
+//!     │    ◄───────────────────────────────────────────── │
+//!     │    Rows{from, to, rows} to everybody else         │  after the commit (FAN-1)
+//!     │    ◄───────────────────────────────────────────── │
+//!     ┆                                                   ┆
+//!     │  Diff{bytes}                                      │  when the relay lacks more than the outbox brings
+//!     │ ─────────────────────────────────────────────►    │  appended as one row
+//!     │    Durable{version, level, position}              │  an ack for everything it covers
+//!     │    ◄───────────────────────────────────────────── │
+//! ```
+//!
+//! *Nack{replica, seq, reason, version?}* refuses something pushed; *Ask* tells a client that the rows after its cursor are
+//! gone, and it sends Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
+//! The bytes are in `docs/format.md`, section 10.
+//!
+//! # Downward: the log
+//!
+//! A cursor is (epoch, position). The relay draws a random *epoch* at each start and keeps the list of them; a cursor means
+//! something only if its epoch is in the list and its position was reached in it (CUR-1), so a relay that was put back to
+//! an older state is found out. The client moves its cursor by contiguous rows only, in the same stored batch as the rows
+//! (CUR-2). A client's own rows are not sent back to it: they count as sent, and `position` in Ack says how far.
+//!
+//! CaughtUp carries the hash of the relay's version at the position reached. The client compares it with its own *settled*
+//! version, which is everything here minus the outbox. If they differ although nothing has to be given back, the cursor is
+//! dropped and a diff repairs whatever it was (CUR-3). The same happens when a row stays unready: the log is in causal order,
+//! so what is missing then will not come by itself.
+//!
+//! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
+//!
+//! # Upward: the outbox
+//!
+//! An own delta is durable here before it is pushed, stays in the outbox until the home relay acks it, and stays in the
+//! document for ever (ACK-2). Deltas are pushed in the order of their chains, and so that each finds at the relay what it
+//! builds upon; then the relay needs no room for unready deltas and refuses them.
+//!
+//! That works only if the relay has everything else the client has. If it does not (it was restored, or it refused a delta
+//! as unready), the client sends one diff from the relay's version to its own *whole* durable version, of all origins
+//! (ACK-5, DIFF-7), and waits for Durable. A part of a version would not do: what an unsent delta removed cannot be rebuilt.
+//!
+//! # Identity
+//!
+//! [`slot`] says who may write as whom. At connect the client claims every id it has deltas of, with the chain tag; the
+//! relay answers with what it has, and the client judges, from its state at that moment:
+//!
+//! | the relay's chain of an own id | then |
+//! |---|---|
+//! | is a prefix of ours | that much is acked, the rest is pushed |
+//! | is longer than ours *now* | this store was put back to an older state, or copied: the id is retired (ID-5), the rest of the chain comes down like everything else |
+//! | ends before something it had acked | the relay lost data: a diff gives it back |
+//! | contradicts ours at some dot | a fork: the id is retired, and the branch here is *stuck* |
+//!
+//! # What this version does not do
+//!
+//! *Fork repair.* A branch that contradicts the log stays where it is: visible here, not sent, counted in
+//! [`Status::stuck`]; deltas that build upon it are held back with it, and this store and the others then show different
+//! things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
+//! online again. Nor are there leases, which would find a copy before it writes: a copied store is found when its chain
+//! and the log's part ways. *Digest tier*: whoever is beyond the relay's horizon gets the whole state. *Presence.*
+//! *Stampedes*: after a relay was restored, every client that comes back sends it a diff, not just the first.
+//! Numbers in `features` and layout versions in every message leave room for all of these.
+
 mod backoff;
+mod encoding;
 mod entropy;
 mod frame;
 pub mod limits;
@@ -10,19 +118,22 @@ mod message;
 mod outbox;
 mod record;
 mod replica;
+mod row;
 mod session;
 mod slot;
 mod status;
 mod wire;
 
 pub use backoff::Backoff;
+pub use encoding::{MessageError, MessageKind};
 pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, CursorWire, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message,
-    MessageError, MessageKind, Nack, NackReason, Open, OpenAck, Resume, Rows, Want,
+    Nack, NackReason, Open, OpenAck, Resume, Rows, Want,
 };
-pub use record::{Class, Cursor, Persist, Record, RecordError, Row, StoreChange, Table, Token};
+pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
 pub use replica::{OpenError, Opening, Output, Replica};
+pub use row::{RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
 pub use status::{Link, Status};

@@ -8,13 +8,15 @@
 //! never from the document. ID-8 nothing is renumbered.
 //! Not here: what to do when a chain contradicts the relay's; such a chain is kept and counted as stuck.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::message::{Claim, Fact};
-use super::record::{Record, Row, Token};
+use super::record::{Record, Token};
+use super::row::Row;
 use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
 use crate::delta::Delta;
+use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
 
 /// One delta that waits for its ack.
@@ -55,14 +57,14 @@ pub(super) enum Verdict {
 /// Every delta that waits for its ack.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
-    chains: BTreeMap<ReplicaId, Chain>,
+    chains: Map<ReplicaId, Chain>,
 }
 
 impl Outbox {
     /// Takes in a delta that becomes durable with `token`. Deltas of one id come in order.
     pub(super) fn push(&mut self, delta: &Delta, token: Token) {
         let parts = delta.parts();
-        let chain = self.chains.entry(delta.replica()).or_default();
+        let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);
         if chain.entries.back().is_some_and(|last| last.last_seq >= parts.first_seq) {
             return;
         }
@@ -139,7 +141,7 @@ impl Outbox {
 
     /// Everything that failed to be written is written again, with `token`.
     pub(super) fn rewrite(&mut self, stored: Token, token: Token) {
-        for entry in self.chains.values_mut().flat_map(|chain| &mut chain.entries) {
+        for entry in self.chains.iter_mut().flat_map(|(_, chain)| &mut chain.entries) {
             if entry.token > stored {
                 entry.token = token;
             }
@@ -196,7 +198,7 @@ impl Outbox {
 
     /// A new connection, or the relay turned out to have less than was pushed: `covered` is what it has.
     pub(super) fn rewind(&mut self, covered: &VersionVector) {
-        for (replica, chain) in &mut self.chains {
+        for (replica, chain) in self.chains.iter_mut() {
             chain.pushed = chain.entries.partition_point(|entry| entry.last_seq <= covered.seq(*replica));
         }
     }
@@ -210,7 +212,7 @@ impl Outbox {
         // at least one as long as the relay has what they build upon.
         loop {
             let before = rows.len();
-            for (replica, chain) in &mut self.chains {
+            for (replica, chain) in self.chains.iter_mut() {
                 while let Some(entry) = chain.next(stored) {
                     let len = entry.row.encoded_len();
                     if !rows.is_empty() && bytes + len > max_bytes {

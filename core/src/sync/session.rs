@@ -9,9 +9,10 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::encoding::MessageKind;
 use super::frame::{self, Assembler, CONNECTION, FrameError};
 use super::limits;
-use super::message::{CloseReason, Goodbye, Hello, Message, MessageKind};
+use super::message::{CloseReason, Goodbye, Hello, Message};
 use crate::clock::Timestamp;
 
 /// What one end of a connection takes in and expects.

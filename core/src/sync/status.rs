@@ -22,7 +22,7 @@ pub struct Status {
     /// How many local edits are not known to be durable at the relay. While the relay is being given back something that
     /// it lost, this is at least one.
     pub unsaved: usize,
-    /// How many local edits are not yet durable in the local store.
+    /// How many edits of this opening are not yet durable in the local store.
     pub unstored: usize,
     /// How many local edits (among `unsaved`) the relay will not take as they are: their branch contradicts its log, or
     /// they break one of its limits. They stay in the outbox and are not sent again by this opening.

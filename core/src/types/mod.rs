@@ -38,6 +38,7 @@ use crate::document::{
     Content, Document, EditError, KeySlot, Link, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
 };
 use crate::fault::{self, Fault};
+use crate::ordered::sort_by;
 use crate::store::{Kind, LocalContainer, Payload, Slot};
 use crate::value::Value;
 
@@ -158,7 +159,7 @@ impl State {
     /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
     fn values(&self, dots: &[LocalDot]) -> Vec<Value> {
         let mut dots = dots.to_vec();
-        dots.sort_by(|a, b| self.by_stamp(*b, *a));
+        sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
         let delta = |dot: &LocalDot| (dot.origin(), self.store.get(*dot).map(|live| live.hlc));
         dots.dedup_by(|a, b| delta(a) == delta(b));
         dots.into_iter().filter_map(|dot| self.value(dot)).collect()

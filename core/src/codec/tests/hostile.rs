@@ -32,10 +32,8 @@ fn reseal(bytes: &mut [u8]) {
     }
     let len = bytes.len() as u64 - 20;
     bytes[8..16].copy_from_slice(&len.to_le_bytes());
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&bytes[..16]);
-    hasher.update(&bytes[20..]);
-    bytes[16..20].copy_from_slice(&hasher.finalize().to_le_bytes());
+    let checksum = codec::envelope::checksum(&bytes[..16], &bytes[20..]);
+    bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Something valid of any kind, as bytes.

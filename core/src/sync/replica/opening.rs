@@ -1,6 +1,6 @@
 //! Opening a replica: folding what its store held, in whatever order the store gives it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::Replica;
@@ -9,11 +9,13 @@ use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
 use crate::document::{Document, LoadError, Readiness};
+use crate::ordered::{Map, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
 use crate::sync::limits;
 use crate::sync::outbox::Outbox;
-use crate::sync::record::{Cursor, Record, Row, Token};
+use crate::sync::record::{Cursor, Record, Token};
+use crate::sync::row::Row;
 use crate::sync::slot::Slot;
 use crate::sync::status::Status;
 
@@ -57,7 +59,7 @@ struct Stored {
     deltas: Vec<Delta>,
     diffs: Vec<Diff>,
     outbox: Vec<Delta>,
-    acked: BTreeMap<ReplicaId, u64>,
+    acked: Map<ReplicaId, u64>,
     cursor: Option<Cursor>,
 }
 
@@ -82,7 +84,7 @@ impl Replica {
 
         let mut outbox = Outbox::default();
         let mut unacked = stored.outbox;
-        unacked.sort_unstable_by_key(|delta| (delta.replica(), delta.parts().first_seq));
+        sort_by_key(&mut unacked, |delta| (delta.replica(), delta.parts().first_seq));
         for delta in &unacked {
             if delta.parts().last_seq() > stored.acked.get(&delta.replica()).copied().unwrap_or(0) {
                 // Token 0 is before every batch of this opening. That it may have been written relaxed only is what the
@@ -137,7 +139,7 @@ impl Stored {
                     }
                 }
                 Record::Acked { replica, through } => {
-                    let acked = stored.acked.entry(replica).or_default();
+                    let acked = stored.acked.get_or_insert_with(replica, Default::default);
                     *acked = through.max(*acked);
                 }
                 Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
@@ -169,17 +171,17 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
     }
 
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
-    let mut waiting: BTreeMap<ReplicaId, VecDeque<Delta>> = BTreeMap::new();
+    let mut waiting: Map<ReplicaId, VecDeque<Delta>> = Map::new();
     for delta in deltas {
         match document.check(&delta) {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
-            Ok(Readiness::NotReady) => waiting.entry(delta.replica()).or_default().push_back(delta),
+            Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push_back(delta),
             Err(_) => whole = false,
         }
     }
-    for chain in waiting.values_mut() {
-        chain.make_contiguous().sort_unstable_by_key(|delta| delta.parts().first_seq);
+    for (_, chain) in waiting.iter_mut() {
+        sort_by_key(chain.make_contiguous(), |delta| delta.parts().first_seq);
     }
     loop {
         let mut progress = false;
@@ -188,7 +190,7 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
             progress |= applied;
             !applied
         });
-        for chain in waiting.values_mut() {
+        for (_, chain) in waiting.iter_mut() {
             while let Some(delta) = chain.front() {
                 match document.check(delta) {
                     Ok(Readiness::NotReady) => break,

@@ -17,7 +17,8 @@ use crate::sync::message::{
     Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
-use crate::sync::record::{Class, Cursor, Record, Row};
+use crate::sync::record::{Class, Cursor, Record};
+use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 
 impl Replica {
@@ -77,6 +78,8 @@ impl Replica {
         for fact in &ack.facts {
             self.judge(fact);
         }
+        // Edits made since Open was sent have no fact; another tab may have pushed them meanwhile.
+        self.judge_by(&relay);
         self.outbox.rewind(&relay);
         // ACK-5: what the relay lacks of any origin, beyond what the outbox will bring, goes up as a diff.
         let settled = self.settled_version();
@@ -107,6 +110,18 @@ impl Replica {
         }
     }
 
+    /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
+    fn judge_by(&mut self, version: &VersionVector) {
+        for replica in self.outbox.replicas().collect::<Vec<_>>() {
+            // A chain that goes on beyond ours is not judged by its end.
+            if let Some(VersionEntry { seq, tag }) = version.get(replica)
+                && seq <= self.document.seq(replica)
+            {
+                self.judge(&Fact { replica, seq, tag, agrees: None });
+            }
+        }
+    }
+
     /// The relay has other deltas than ours under this id, at `seq` or before. Until such branches can be renamed, they are
     /// kept: shown here, not sent, counted as stuck.
     fn forked(&mut self, replica: ReplicaId, seq: u64) {
@@ -134,12 +149,19 @@ impl Replica {
         }
         self.move_cursor(records);
         self.push();
-        Ok(())
+        // The log is in causal order, so what is not ready now builds upon something that is missing here for good: most
+        // likely structure of the dead that a full diff had no reason to bring. A diff brings what the living hang on.
+        let waiting = self.document.parked() > 0;
+        let asked = self.connection.as_ref().is_none_or(|connection| connection.wanted);
+        if waiting && !asked { self.repair() } else { Ok(()) }
     }
 
     fn apply_delta(&mut self, delta: &Delta) -> Result<Outcome, ProtocolError> {
         let last = delta.dot();
-        self.relay_has(&[(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect());
+        let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
+        self.relay_has(&moves);
+        // A row of the log that another tab pushed for us is as good as an ack (FAN-1).
+        self.judge_by(&moves);
         // ID-6: a delta of our own id beyond our own chain was made by somebody else.
         if self.slot.replica() == Some(last.replica) && last.seq > self.document.seq(last.replica) {
             self.retire_writer();
@@ -168,6 +190,7 @@ impl Replica {
     fn apply_diff_bytes(&mut self, bytes: &[u8]) -> Result<Outcome, ProtocolError> {
         let diff = codec::decode_diff(bytes).map_err(|_| ProtocolError::Invalid { what: "diff" })?;
         self.relay_has(&diff.head);
+        self.judge_by(&diff.head);
         if let Some(own) = self.slot.replica()
             && diff.head.seq(own) > self.document.seq(own)
         {
@@ -213,10 +236,10 @@ impl Replica {
         }
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
+            connection.repaired();
             return Ok(());
         }
-        // CUR-3. Three differences are no fault of the cursor: the relay is being refilled, a branch is stuck here, or the
-        // relay has some of our outbox already and its acks are on the way.
+        // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.
         let lacks = settled.iter().any(|(id, entry)| entry.seq > connection.relay.seq(id));
         if connection.refill != Refill::None || self.outbox.stuck() > 0 {
             return Ok(());
@@ -226,8 +249,14 @@ impl Replica {
             self.push();
             return Ok(());
         }
-        connection.stage = Stage::CatchingUp;
+        self.repair()
+    }
+
+    /// The rows received do not add up to what the relay has: a diff takes their place.
+    fn repair(&mut self) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
         connection.repair()?;
+        connection.stage = Stage::CatchingUp;
         self.cursor = None;
         self.persist(Class::Relaxed, vec![Record::Cursor(Cursor::NONE)]);
         self.want(self.durable_version())
@@ -254,11 +283,7 @@ impl Replica {
 
     /// An uploaded diff is durable.
     fn refilled(&mut self, durable: Durable) {
-        for replica in self.outbox.replicas().collect::<Vec<_>>() {
-            if let Some(entry) = durable.version.get(replica) {
-                self.judge(&Fact { replica, seq: entry.seq, tag: entry.tag, agrees: None });
-            }
-        }
+        self.judge_by(&durable.version);
         self.relay_has(&durable.version);
         if let Some(connection) = &mut self.connection {
             connection.refill = Refill::None;
@@ -321,7 +346,7 @@ impl Replica {
     /// Every row up to `position` was sent to us, or pushed by us.
     fn sent_up_to(&mut self, position: u64) {
         let Some(connection) = &mut self.connection else { return };
-        if !connection.wanted && position > connection.position {
+        if position > connection.position {
             connection.position = position;
             self.move_cursor(Vec::new());
         }
@@ -329,8 +354,10 @@ impl Replica {
 
     /// Writes what was received, and with it the cursor that promises it.
     fn move_cursor(&mut self, mut records: Vec<Record>) {
+        // What is parked is stored, but whether it will ever be part of the document is not known; and while a diff is
+        // awaited, something before the position may be missing.
         if let Some(connection) = &self.connection
-            // What is parked is stored, but whether it will ever be part of the document is not known.
+            && !connection.wanted
             && self.document.parked() == 0
         {
             let cursor = Cursor { epoch: connection.epoch, position: connection.position };

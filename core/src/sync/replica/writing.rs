@@ -12,7 +12,8 @@ use crate::delta::Delta;
 use crate::document::{Commit, EditError, Transaction};
 use crate::sync::message::CloseReason;
 use crate::sync::outbox::Outbox;
-use crate::sync::record::{Class, Cursor, Persist, Record, Row, Token};
+use crate::sync::record::{Class, Cursor, Persist, Record, Token};
+use crate::sync::row::Row;
 
 impl Replica {
     /// Runs `edit` as one atomic transaction at time `now`. The edit is visible at once, durable and sent later: see

@@ -1,0 +1,513 @@
+//! Ordered maps and sets, and a sort, that cost little code.
+//!
+//! Every kind of `BTreeMap` costs a web page about 8 kB of wasm and every kind of `sort` about 7 kB: together they were half
+//! of the module. These do the same with a list of sorted chunks. Finding is two binary searches; inserting and removing
+//! move at most one chunk's entries and, once in many times, the list of chunks. Iteration is ascending, so what is
+//! iterated or encoded is the same everywhere. Nothing here hashes, so nobody can flood it.
+
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
+use core::fmt;
+use core::ops::{Bound, RangeBounds};
+
+/// Entries in a chunk: few enough to move cheaply, many enough that the list of chunks stays short.
+const CHUNK: usize = 64;
+
+/// A map in the order of its keys.
+#[derive(Clone)]
+pub(crate) struct Map<K, V> {
+    /// None is empty, none is longer than [`CHUNK`].
+    chunks: Vec<Vec<(K, V)>>,
+    len: usize,
+}
+
+/// A place in a map: which chunk, and where in it. The end is `(number of chunks, 0)`.
+type Place = (usize, usize);
+
+impl<K, V> Default for Map<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> Map<K, V> {
+    pub(crate) const fn new() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    pub(crate) fn iter(&self) -> Iter<'_, K, V> {
+        Iter { chunks: &self.chunks, front: (0, 0), back: (self.chunks.len(), 0) }
+    }
+
+    pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
+        self.iter().map(|(key, _)| key)
+    }
+
+    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &V> + Clone {
+        self.iter().map(|(_, value)| value)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.iter_mut().map(|(_, value)| value)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.chunks.iter_mut().flatten().map(|(key, value)| (&*key, value))
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.len = 0;
+        for chunk in &mut self.chunks {
+            chunk.retain_mut(|(key, value)| keep(key, value));
+            self.len += chunk.len();
+        }
+        self.chunks.retain(|chunk| !chunk.is_empty());
+    }
+
+    fn take(&mut self, (chunk, at): Place) -> (K, V) {
+        let entry = self.chunks[chunk].remove(at);
+        self.len -= 1;
+        let left = self.chunks[chunk].len();
+        if left == 0 {
+            self.chunks.remove(chunk);
+        } else if left < CHUNK / 4 && chunk > 0 && self.chunks[chunk - 1].len() + left <= CHUNK / 2 {
+            // Few are left here: they join their neighbours, so that a map that shrank is not a list of small chunks.
+            let mut rest = self.chunks.remove(chunk);
+            self.chunks[chunk - 1].append(&mut rest);
+        }
+        entry
+    }
+}
+
+impl<K: Ord, V> Map<K, V> {
+    fn locate<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Place, Place>
+    where
+        K: Borrow<Q>,
+    {
+        let chunk = match search(self.chunks.len(), &mut |chunk| self.chunks[chunk][0].0.borrow().cmp(key)) {
+            Ok(chunk) => return Ok((chunk, 0)),
+            Err(0) => return Err((0, 0)),
+            Err(after) => after - 1,
+        };
+        let entries = &self.chunks[chunk];
+        match search(entries.len(), &mut |at| entries[at].0.borrow().cmp(key)) {
+            Ok(at) => Ok((chunk, at)),
+            Err(at) => Err((chunk, at)),
+        }
+    }
+
+    pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.locate(key).is_ok()
+    }
+
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let (chunk, at) = self.locate(key).ok()?;
+        Some(&self.chunks[chunk][at].1)
+    }
+
+    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let (chunk, at) = self.locate(key).ok()?;
+        Some(&mut self.chunks[chunk][at].1)
+    }
+
+    /// Sets the value of `key` and returns the one it had.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.locate(&key) {
+            Ok((chunk, at)) => Some(core::mem::replace(&mut self.chunks[chunk][at].1, value)),
+            Err(place) => {
+                self.put(place, (key, value));
+                None
+            }
+        }
+    }
+
+    /// The value of `key`, made now if there is none.
+    pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let (chunk, at) = match self.locate(&key) {
+            Ok(place) => place,
+            Err(place) => self.put(place, (key, make())),
+        };
+        &mut self.chunks[chunk][at].1
+    }
+
+    fn put(&mut self, (mut chunk, mut at): Place, entry: (K, V)) -> Place {
+        self.len += 1;
+        if self.chunks.is_empty() {
+            self.chunks.push(Vec::new());
+        }
+        if self.chunks[chunk].len() == CHUNK {
+            // Whoever appends goes on appending: then the full chunk stays full.
+            let rest = if at == CHUNK { Vec::new() } else { self.chunks[chunk].split_off(CHUNK / 2) };
+            self.chunks.insert(chunk + 1, rest);
+            if at == CHUNK || at > CHUNK / 2 {
+                at -= self.chunks[chunk].len();
+                chunk += 1;
+            }
+        }
+        self.chunks[chunk].insert(at, entry);
+        (chunk, at)
+    }
+
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.locate(key).ok().map(|place| self.take(place).1)
+    }
+
+    pub(crate) fn remove_entry<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<(K, V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.locate(key).ok().map(|place| self.take(place))
+    }
+
+    pub(crate) fn pop_last(&mut self) -> Option<(K, V)> {
+        let chunk = self.chunks.len().checked_sub(1)?;
+        Some(self.take((chunk, self.chunks[chunk].len() - 1)))
+    }
+
+    /// The entries whose keys are in `range`. An empty or inverted range has none.
+    pub(crate) fn range(&self, range: impl RangeBounds<K>) -> Iter<'_, K, V> {
+        let place = |key: &K, after: bool| match self.locate(key) {
+            Ok((chunk, at)) => self.normal((chunk, at + usize::from(after))),
+            Err(place) => self.normal(place),
+        };
+        let front = match range.start_bound() {
+            Bound::Included(key) => place(key, false),
+            Bound::Excluded(key) => place(key, true),
+            Bound::Unbounded => (0, 0),
+        };
+        let back = match range.end_bound() {
+            Bound::Included(key) => place(key, true),
+            Bound::Excluded(key) => place(key, false),
+            Bound::Unbounded => (self.chunks.len(), 0),
+        };
+        Iter { chunks: &self.chunks, front, back: back.max(front) }
+    }
+
+    /// The end of a chunk is the start of the next.
+    fn normal(&self, (chunk, at): Place) -> Place {
+        match self.chunks.get(chunk) {
+            Some(entries) if at >= entries.len() => (chunk + 1, 0),
+            _ => (chunk, at),
+        }
+    }
+}
+
+/// Binary search among `len` items; `compare` compares an item with what is looked for. One copy serves every type.
+#[inline(never)]
+fn search(len: usize, compare: &mut dyn FnMut(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut start, mut end) = (0, len);
+    while start < end {
+        let middle = start.midpoint(end);
+        match compare(middle) {
+            Ordering::Less => start = middle + 1,
+            Ordering::Equal => return Ok(middle),
+            Ordering::Greater => end = middle,
+        }
+    }
+    Err(start)
+}
+
+/// Entries in order.
+pub(crate) struct Iter<'m, K, V> {
+    chunks: &'m [Vec<(K, V)>],
+    front: Place,
+    back: Place,
+}
+
+impl<K, V> Clone for Iter<'_, K, V> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+impl<'m, K, V> Iterator for Iter<'m, K, V> {
+    type Item = (&'m K, &'m V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.front == self.back {
+            return None;
+        }
+        let chunk = &self.chunks[self.front.0];
+        let (key, value) = &chunk[self.front.1];
+        self.front.1 += 1;
+        if self.front.1 == chunk.len() {
+            self.front = (self.front.0 + 1, 0);
+        }
+        Some((key, value))
+    }
+}
+
+impl<K, V> DoubleEndedIterator for Iter<'_, K, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.front == self.back {
+            return None;
+        }
+        if self.back.1 == 0 {
+            self.back = (self.back.0 - 1, self.chunks[self.back.0 - 1].len());
+        }
+        self.back.1 -= 1;
+        let (key, value) = &self.chunks[self.back.0][self.back.1];
+        Some((key, value))
+    }
+}
+
+impl<'m, K, V> IntoIterator for &'m Map<K, V> {
+    type Item = (&'m K, &'m V);
+    type IntoIter = Iter<'m, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K, V> IntoIterator for Map<K, V> {
+    type Item = (K, V);
+    type IntoIter = core::iter::Flatten<alloc::vec::IntoIter<Vec<(K, V)>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.chunks.into_iter().flatten()
+    }
+}
+
+impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        map.extend(entries);
+        map
+    }
+}
+
+impl<K: PartialEq, V: PartialEq> PartialEq for Map<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Eq, V: Eq> Eq for Map<K, V> {}
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A set in order.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Set<K>(Map<K, ()>);
+
+impl<K> Default for Set<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K> Set<K> {
+    pub(crate) const fn new() -> Self {
+        Self(Map::new())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
+        self.0.keys()
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        self.0.retain(|key, ()| keep(key));
+    }
+}
+
+impl<K: Ord> Set<K> {
+    pub(crate) fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.0.contains_key(key)
+    }
+
+    /// Whether it is new.
+    pub(crate) fn insert(&mut self, key: K) -> bool {
+        self.0.insert(key, ()).is_none()
+    }
+
+    /// Whether it was there.
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.0.remove(key).is_some()
+    }
+
+    pub(crate) fn range(&self, range: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = &K> {
+        self.0.range(range).map(|(key, ())| key)
+    }
+}
+
+impl<K> IntoIterator for Set<K> {
+    type Item = K;
+    type IntoIter = core::iter::Map<<Map<K, ()> as IntoIterator>::IntoIter, fn((K, ())) -> K>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().map(|(key, ())| key)
+    }
+}
+
+impl<K: Ord> Extend<K> for Set<K> {
+    fn extend<I: IntoIterator<Item = K>>(&mut self, keys: I) {
+        for key in keys {
+            self.insert(key);
+        }
+    }
+}
+
+impl<K: Ord> FromIterator<K> for Set<K> {
+    fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
+        let mut set = Self::new();
+        set.extend(keys);
+        set
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for Set<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// Sorts in place: a heap sort, O(n log n) whatever the order. Equal items may change places.
+pub(crate) fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
+    let mut heap = items.len() / 2;
+    let mut end = items.len();
+    loop {
+        // First every item finds its place in the heap, from the middle up; then the greatest is put behind, one by one.
+        let mut at = if heap > 0 {
+            heap -= 1;
+            heap
+        } else if end > 1 {
+            end -= 1;
+            items.swap(0, end);
+            0
+        } else {
+            return;
+        };
+        loop {
+            let mut child = 2 * at + 1;
+            if child >= end {
+                break;
+            }
+            if child + 1 < end && compare(&items[child], &items[child + 1]).is_lt() {
+                child += 1;
+            }
+            if compare(&items[at], &items[child]).is_ge() {
+                break;
+            }
+            items.swap(at, child);
+            at = child;
+        }
+    }
+}
+
+/// Sorts in place by a key; see [`sort_by`].
+pub(crate) fn sort_by_key<T, K: Ord>(items: &mut [T], mut key: impl FnMut(&T) -> K) {
+    sort_by(items, |a, b| key(a).cmp(&key(b)));
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_map_does_what_a_btree_map_does(steps in prop::collection::vec((0u8..10, 0u16..400, any::<u8>()), 0..1500)) {
+            let mut map = Map::new();
+            let mut model = BTreeMap::new();
+            for (what, key, value) in steps {
+                match what {
+                    0..=4 => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
+                    5 | 6 => prop_assert_eq!(map.remove(&key), model.remove(&key)),
+                    7 => *map.get_or_insert_with(key, || value) = *model.entry(key).or_insert(value),
+                    9 if value < 4 => prop_assert_eq!(map.pop_last(), model.pop_last()),
+                    8 if value == 4 => {
+                        map.retain(|key, _| key % 3 != 0);
+                        model.retain(|key, _| key % 3 != 0);
+                    }
+                    _ => {
+                        let end = key.saturating_add(u16::from(value));
+                        prop_assert!(map.range(key..=end).eq(model.range(key..=end)));
+                        prop_assert!(map.range(key..).rev().eq(model.range(key..).rev()));
+                        prop_assert!(map.range(..key).eq(model.range(..key)));
+                    }
+                }
+                prop_assert_eq!(map.len(), model.len());
+                prop_assert_eq!(map.get(&key), model.get(&key));
+                prop_assert!(map.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
+            }
+            prop_assert!(map.iter().eq(model.iter()));
+            prop_assert!(map.iter().rev().eq(model.iter().rev()));
+            prop_assert!(map.into_iter().eq(model));
+        }
+
+        #[test]
+        fn sorting_sorts(mut items in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut model = items.clone();
+            model.sort_unstable();
+            sort_by(&mut items, Ord::cmp);
+            prop_assert_eq!(items, model);
+        }
+    }
+
+    #[test]
+    fn appending_fills_chunks() {
+        let map: Map<u32, ()> = (0..10_000).map(|key| (key, ())).collect();
+        assert_eq!(map.chunks.len(), 10_000_usize.div_ceil(CHUNK));
+    }
+}

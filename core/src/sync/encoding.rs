@@ -1,0 +1,263 @@
+//! The bytes of messages.
+//!
+//! A message is a kind (one byte) and a body. The body of a control message is the postcard encoding of its struct inside
+//! an enum of versions; [`Rows`] and [`DiffMessage`] are hand-laid, because they are long, are encoded once for many
+//! receivers, and their rows are passed on as they are. The channel is in the frame's header ([`super::frame`]), never in
+//! the body, so that a body can be shared.
+//!
+//! Rules: BYTES-1 any bytes are a message or refused.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits;
+use super::message::{DiffMessage, Message, Rows};
+use super::row::Row;
+use super::wire::{Reader, put_bytes, put_varint};
+
+/// Why a message was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// Not a kind of message.
+    #[error("message kind {kind} is unknown")]
+    UnknownKind {
+        /// The kind.
+        kind: u8,
+    },
+    /// Its body is not what its kind says.
+    #[error("malformed {what} message")]
+    Malformed {
+        /// Which message.
+        what: &'static str,
+    },
+    /// Too long for its kind.
+    #[error("{what} message of {len} bytes, the limit is {limit}")]
+    TooLong {
+        /// Which message.
+        what: &'static str,
+        /// How long it is.
+        len: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+}
+
+/// The byte that says which message follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MessageKind {
+    /// [`Message::Hello`]
+    Hello = 1,
+    /// [`Message::Open`]
+    Open = 2,
+    /// [`Message::OpenAck`]
+    OpenAck = 3,
+    /// [`Rows`]
+    Rows = 4,
+    /// [`Message::CaughtUp`]
+    CaughtUp = 5,
+    /// [`Message::Ack`]
+    Ack = 6,
+    /// [`Message::Want`]
+    Want = 7,
+    /// [`DiffMessage`]
+    Diff = 8,
+    /// [`Message::Durable`]
+    Durable = 9,
+    /// [`Message::Nack`]
+    Nack = 10,
+    /// [`Message::Close`]
+    Close = 11,
+    /// [`Message::Goodbye`]
+    Goodbye = 12,
+    /// [`Message::Ping`]
+    Ping = 13,
+    /// [`Message::Pong`]
+    Pong = 14,
+    /// [`Message::Ask`]
+    Ask = 15,
+}
+
+impl MessageKind {
+    const ALL: [Self; 15] = [
+        Self::Hello,
+        Self::Open,
+        Self::OpenAck,
+        Self::Rows,
+        Self::CaughtUp,
+        Self::Ack,
+        Self::Want,
+        Self::Diff,
+        Self::Durable,
+        Self::Nack,
+        Self::Close,
+        Self::Goodbye,
+        Self::Ping,
+        Self::Pong,
+        Self::Ask,
+    ];
+
+    /// The kind with this number.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn from_byte(kind: u8) -> Result<Self, MessageError> {
+        Self::ALL.into_iter().find(|known| *known as u8 == kind).ok_or(MessageError::UnknownKind { kind })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hello => "Hello",
+            Self::Open => "Open",
+            Self::OpenAck => "OpenAck",
+            Self::Rows => "Rows",
+            Self::CaughtUp => "CaughtUp",
+            Self::Ack => "Ack",
+            Self::Want => "Want",
+            Self::Diff => "Diff",
+            Self::Durable => "Durable",
+            Self::Nack => "Nack",
+            Self::Close => "Close",
+            Self::Goodbye => "Goodbye",
+            Self::Ping => "Ping",
+            Self::Pong => "Pong",
+            Self::Ask => "Ask",
+        }
+    }
+}
+
+/// Every control body starts with the version of its layout. A later layout is a further variant.
+#[derive(Serialize, Deserialize)]
+enum Versioned<T> {
+    V1(T),
+}
+
+impl Message {
+    /// Which message it is.
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::Hello(_) => MessageKind::Hello,
+            Self::Open(_) => MessageKind::Open,
+            Self::OpenAck(_) => MessageKind::OpenAck,
+            Self::Rows(_) => MessageKind::Rows,
+            Self::CaughtUp(_) => MessageKind::CaughtUp,
+            Self::Ack(_) => MessageKind::Ack,
+            Self::Want(_) => MessageKind::Want,
+            Self::Diff(_) => MessageKind::Diff,
+            Self::Durable(_) => MessageKind::Durable,
+            Self::Ask => MessageKind::Ask,
+            Self::Nack(_) => MessageKind::Nack,
+            Self::Close(_) => MessageKind::Close,
+            Self::Goodbye(_) => MessageKind::Goodbye,
+            Self::Ping => MessageKind::Ping,
+            Self::Pong => MessageKind::Pong,
+        }
+    }
+
+    /// The bytes after the kind.
+    pub fn encode_body(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(body) => control(body),
+            Self::Open(body) => control(body),
+            Self::OpenAck(body) => control(body),
+            Self::Rows(body) => body.encode(),
+            Self::CaughtUp(body) => control(body),
+            Self::Ack(body) => control(body),
+            Self::Want(body) => control(body),
+            Self::Diff(body) => body.encode(),
+            Self::Durable(body) => control(body),
+            Self::Nack(body) => control(body),
+            Self::Close(body) => control(body),
+            Self::Goodbye(body) => control(body),
+            Self::Ask | Self::Ping | Self::Pong => Vec::new(),
+        }
+    }
+
+    /// Reads what [`Self::encode_body`] gave. Rows and diffs are cut apart, not decoded.
+    ///
+    /// # Errors
+    /// When the body is not what its kind says. Never panics, whatever the bytes (BYTES-1).
+    pub fn decode(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
+        Ok(match kind {
+            MessageKind::Hello => Self::Hello(read_control(kind, body)?),
+            MessageKind::Open => Self::Open(read_control(kind, body)?),
+            MessageKind::OpenAck => Self::OpenAck(read_control(kind, body)?),
+            MessageKind::Rows => Self::Rows(Rows::decode(body)?),
+            MessageKind::CaughtUp => Self::CaughtUp(read_control(kind, body)?),
+            MessageKind::Ack => Self::Ack(read_control(kind, body)?),
+            MessageKind::Want => Self::Want(read_control(kind, body)?),
+            MessageKind::Diff => Self::Diff(DiffMessage::decode(body)?),
+            MessageKind::Durable => Self::Durable(read_control(kind, body)?),
+            MessageKind::Nack => Self::Nack(read_control(kind, body)?),
+            MessageKind::Close => Self::Close(read_control(kind, body)?),
+            MessageKind::Goodbye => Self::Goodbye(read_control(kind, body)?),
+            // What a later version adds to these is ignored.
+            MessageKind::Ask => Self::Ask,
+            MessageKind::Ping => Self::Ping,
+            MessageKind::Pong => Self::Pong,
+        })
+    }
+}
+
+fn control<T: Serialize + Clone>(body: &T) -> Vec<u8> {
+    // A vector grows as needed and none of the types refuses to be serialised.
+    postcard::to_allocvec(&Versioned::V1(body.clone())).expect("serialising a control message into memory succeeds")
+}
+
+fn read_control<'a, T: Deserialize<'a>>(kind: MessageKind, body: &'a [u8]) -> Result<T, MessageError> {
+    if body.len() > limits::MAX_CONTROL {
+        return Err(MessageError::TooLong { what: kind.name(), len: body.len(), limit: limits::MAX_CONTROL });
+    }
+    match postcard::from_bytes(body) {
+        Ok(Versioned::V1(message)) => Ok(message),
+        Err(_) => Err(MessageError::Malformed { what: kind.name() }),
+    }
+}
+
+impl Rows {
+    /// The body of a Rows message, from rows that are already encoded: what fan-out shares.
+    pub fn encode_shared<'a>(from: u64, to: u64, rows: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, from);
+        put_varint(&mut out, to);
+        for row in rows {
+            put_bytes(&mut out, row);
+        }
+        out
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let rows: Vec<Vec<u8>> = self.rows.iter().map(Row::encode).collect();
+        Self::encode_shared(self.from, self.to, rows.iter().map(Vec::as_slice))
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, MessageError> {
+        let malformed = || MessageError::Malformed { what: "Rows" };
+        let mut reader = Reader::new(body, "Rows");
+        let from = reader.varint().map_err(|_| malformed())?;
+        let to = reader.varint().map_err(|_| malformed())?;
+        let mut rows = Vec::new();
+        while !reader.is_empty() {
+            let row = reader.bytes().map_err(|_| malformed())?;
+            rows.push(Row::decode(row).map_err(|_| malformed())?);
+        }
+        Ok(Self { from, to, rows })
+    }
+}
+
+impl DiffMessage {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(10 + self.bytes.len());
+        put_varint(&mut out, self.position);
+        out.extend_from_slice(&self.bytes);
+        out
+    }
+
+    fn decode(body: &[u8]) -> Result<Self, MessageError> {
+        let mut reader = Reader::new(body, "Diff");
+        let position = reader.varint().map_err(|_| MessageError::Malformed { what: "Diff" })?;
+        Ok(Self { position, bytes: reader.rest().into() })
+    }
+}
