@@ -97,16 +97,7 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        let chunk = match search(self.chunks.len(), &mut |chunk| self.chunks[chunk][0].0.borrow().cmp(key)) {
-            Ok(chunk) => return Ok((chunk, 0)),
-            Err(0) => return Err((0, 0)),
-            Err(after) => after - 1,
-        };
-        let entries = &self.chunks[chunk];
-        match search(entries.len(), &mut |at| entries[at].0.borrow().cmp(key)) {
-            Ok(at) => Ok((chunk, at)),
-            Err(at) => Err((chunk, at)),
-        }
+        search(self.chunks.len(), &|chunk| self.chunks[chunk].len(), &mut |(chunk, at)| self.chunks[chunk][at].0.borrow().cmp(key))
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
@@ -217,19 +208,34 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
-/// Binary search among `len` items; `compare` compares an item with what is looked for. One copy serves every type.
-#[inline(never)]
-fn search(len: usize, compare: &mut dyn FnMut(usize) -> Ordering) -> Result<usize, usize> {
-    let (mut start, mut end) = (0, len);
-    while start < end {
-        let middle = start.midpoint(end);
-        match compare(middle) {
-            Ordering::Less => start = middle + 1,
-            Ordering::Equal => return Ok(middle),
-            Ordering::Greater => end = middle,
+/// Finds a place among chunks: first which chunk, by their first entries, then where in it. `compare` compares the entry at
+/// a place with what is looked for. One copy of this serves every type.
+fn search(
+    chunks: usize,
+    len: &dyn Fn(usize) -> usize,
+    compare: &mut dyn FnMut(Place) -> Ordering,
+) -> Result<Place, Place> {
+    let (mut start, mut end) = (0, chunks);
+    let mut chunk = None;
+    loop {
+        while start < end {
+            let middle = start.midpoint(end);
+            let place = chunk.map_or((middle, 0), |chunk| (chunk, middle));
+            match compare(place) {
+                Ordering::Less => start = middle + 1,
+                Ordering::Equal => return Ok(place),
+                Ordering::Greater => end = middle,
+            }
+        }
+        match chunk {
+            Some(chunk) => return Err((chunk, start)),
+            None if start == 0 => return Err((0, 0)),
+            None => {
+                chunk = Some(start - 1);
+                (start, end) = (1, len(start - 1));
+            }
         }
     }
-    Err(start)
 }
 
 /// Entries in order.
@@ -419,6 +425,10 @@ impl<K: fmt::Debug> fmt::Debug for Set<K> {
 
 /// Sorts in place: a heap sort, O(n log n) whatever the order. Equal items may change places.
 pub(crate) fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
+    heap_sort(items, &mut compare);
+}
+
+fn heap_sort<T>(items: &mut [T], compare: &mut dyn FnMut(&T, &T) -> Ordering) {
     let mut heap = items.len() / 2;
     let mut end = items.len();
     loop {

@@ -1,1 +1,183 @@
-//! Weftline.
+//! The engine of the npm package `weftline`: one replica, as JavaScript drives it.
+//!
+//! Thin on purpose: each call converts, calls [`weftline::sync::Replica`], and converts back. Everything crosses as bytes,
+//! many values in one call ([`wire`]); the other half is `js/codec.ts` and `js/engine.ts`.
+//!
+//! Three rules keep JavaScript out of trouble. Calls take `&self` and the state is borrowed only while they run; nothing
+//! here calls JavaScript, so no call can come back into a borrowed engine. Errors are returned as codes and numbers, and
+//! nothing is thrown, so whatever is thrown is a trap, after which the caller uses the module no more. Time and randomness
+//! are arguments.
+//!
+//! On wasm the crate does without `std`, which would bring text formatting along for messages that nobody sees: a panic is
+//! a trap, by `trap` and not by a hook.
+//!
+//! Not here: sockets, storage, timers, snapshots, the texts of errors: `js/`.
+
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
+
+mod edit;
+mod error;
+mod output;
+mod read;
+mod wire;
+
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+use weftline::Timestamp;
+use weftline::sync::{Backoff, Link, Opening, Record, Replica, Status, Token, compaction_due};
+
+use error::Fault;
+use wire::{Reader, Writer};
+
+// What can be asked of an engine; `js/ops.ts` has the same numbers.
+const OPEN: u8 = 0;
+const BEGIN: u8 = 1;
+const EDIT: u8 = 2;
+const COMMIT: u8 = 3;
+const ROLLBACK: u8 = 4;
+const READ: u8 = 5;
+const DIALING: u8 = 6;
+const CONNECTED: u8 = 7;
+const DISCONNECTED: u8 = 8;
+const FRAME: u8 = 9;
+const TICK: u8 = 10;
+const DURABLE: u8 = 11;
+const RETIRE: u8 = 12;
+const DEADLINE: u8 = 13;
+const POLL: u8 = 14;
+const STATUS: u8 = 15;
+const NEXT_DELAY: u8 = 16;
+const RESET_DELAY: u8 = 17;
+const IS_COMPACTION_DUE: u8 = 18;
+const COMPACT: u8 = 19;
+const COVERS: u8 = 20;
+
+/// A replica and what its driver needs beside it.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Engine {
+    state: RefCell<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// There from `OPEN` on.
+    replica: Option<Replica>,
+    entropy: [u8; 16],
+    backoff: Backoff,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// An engine without a replica. It takes 32 random bytes, fresh ones for each engine.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(entropy: &[u8]) -> Self {
+        let mut halves = [[0; 16]; 2];
+        for (to, from) in halves.as_flattened_mut().iter_mut().zip(entropy) {
+            *to = *from;
+        }
+        let [entropy, jitter] = halves;
+        Self { state: RefCell::new(State { replica: None, entropy, backoff: Backoff::new(jitter) }) }
+    }
+
+    /// Everything else: one door, because each costs a page some hundred bytes on both sides. Answers with 0 and what was
+    /// asked for, or with a fault.
+    pub fn call(&self, command: u8, now: f64, args: &[u8]) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.byte(0);
+        match self.state.borrow_mut().run(command, Timestamp(now as u64), &mut Reader::new(args), &mut out) {
+            Ok(()) => out.into_bytes(),
+            Err(fault) => fault.reply(),
+        }
+    }
+}
+
+impl State {
+    fn run(&mut self, command: u8, now: Timestamp, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+        match command {
+            OPEN => return self.open(now, args),
+            NEXT_DELAY => {
+                out.uint(self.backoff.next_delay_ms());
+                return Ok(());
+            }
+            RESET_DELAY => {
+                self.backoff.reset();
+                return Ok(());
+            }
+            _ => {}
+        }
+        let replica = self.replica.as_mut().ok_or(Fault::Argument)?;
+        match command {
+            BEGIN => replica.begin(now)?,
+            EDIT => edit::run(&mut replica.edit()?, args.byte()?, args, out)?,
+            COMMIT => output::put_changes(out, &replica.commit()?.changes),
+            ROLLBACK => replica.rollback(),
+            READ => read::run(replica.document(), args.byte()?, args, out)?,
+            DIALING => replica.dialing(),
+            CONNECTED => replica.connected(now),
+            DISCONNECTED => replica.disconnected(now),
+            // After an error the connection is to be closed.
+            FRAME => replica.frame(now, args.rest()).map_err(|_| Fault::Protocol(0))?,
+            TICK => replica.tick(now).map_err(|_| Fault::Protocol(1))?,
+            DURABLE => replica.durable(Token(args.uint()?), now),
+            RETIRE => replica.retire(),
+            DEADLINE => replica.deadline().iter().for_each(|deadline| out.uint(deadline.0)),
+            POLL => {
+                while let Some(output) = replica.poll(now) {
+                    if output::put(out, &output) {
+                        break;
+                    }
+                }
+            }
+            STATUS => put_status(out, replica.status()),
+            IS_COMPACTION_DUE => out.byte(u8::from(compaction_due(args.count()?, args.count()?))),
+            COMPACT => replica.compact().iter().for_each(|record| output::put_change(out, &record.change())),
+            // Whether a stored record is superfluous beside what the last compaction gave.
+            COVERS => {
+                out.byte(u8::from(Record::decode(args.rest()).is_ok_and(|record| replica.covers(&record))));
+            }
+            _ => return Err(Fault::Argument),
+        }
+        Ok(())
+    }
+
+    /// Opens the replica: its name, the slot plus one or 0 for none, then what was stored, each record behind its length.
+    fn open(&mut self, now: Timestamp, args: &mut Reader<'_>) -> Result<(), Fault> {
+        let name = args.text()?;
+        let slot = u32::try_from(args.uint()?).map_err(|_| Fault::Argument)?.checked_sub(1);
+        let mut records = Vec::new();
+        while !args.is_empty() {
+            records.push(Record::decode(args.bytes()?).map_err(|_| Fault::StoredData(0))?);
+        }
+        self.replica = Some(Replica::open(name, Opening { slot, entropy: self.entropy, now }, records)?);
+        Ok(())
+    }
+}
+
+fn put_status(out: &mut Writer, status: Status) {
+    out.byte(match status.link {
+        Link::Offline => 0,
+        Link::Connecting => 1,
+        Link::CatchingUp => 2,
+        Link::Live => 3,
+    });
+    out.count(status.unsaved);
+    out.count(status.unstored);
+    out.count(status.stuck);
+}
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
+/// One of our own invariants broke. JavaScript sees the trap and uses the module no more.
+#[cfg(target_arch = "wasm32")]
+#[panic_handler]
+fn trap(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

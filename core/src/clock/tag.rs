@@ -17,7 +17,7 @@ impl Tag {
     /// The tag before the first delta of `replica`.
     pub fn start(replica: ReplicaId) -> Self {
         let mut hasher = Hasher::new(Domain::ChainStart);
-        hasher.write(replica.as_bytes());
+        hasher.write(&replica.to_bytes());
         Self::cut(hasher.finish())
     }
 

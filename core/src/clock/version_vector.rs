@@ -87,7 +87,7 @@ impl VersionVector {
     pub fn hash(&self) -> [u8; 16] {
         let mut hasher = Hasher::new(Domain::Version);
         for (replica, entry) in &self.entries {
-            hasher.write(replica.as_bytes());
+            hasher.write(&replica.to_bytes());
             hasher.write(&entry.seq.to_le_bytes());
             hasher.write(entry.tag.as_bytes());
         }

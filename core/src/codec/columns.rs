@@ -47,7 +47,7 @@ impl TableWriter {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         varint::write_len(out, self.ids.len() - self.leads);
         for id in &self.ids {
-            out.extend_from_slice(id.as_bytes());
+            out.extend_from_slice(&id.to_bytes());
         }
     }
 

@@ -14,7 +14,7 @@ use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::codec;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, Set, sort_by_key};
+use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::Origins;
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{Container, Live, LocalContainer, Slot};
@@ -60,7 +60,7 @@ impl Document {
             let beyond = |cause: LocalDot| !base.covers(state.origins.dot(cause));
             bunches.extend(state.forest.dead().filter(|(_, cause)| beyond(*cause)).map(|(id, _)| id));
         }
-        let bunches = sorted(state.chains(bunches));
+        let bunches = state.chains(&bunches);
         let head = self.version().iter().filter(|(id, entry)| entry.seq > base.seq(*id)).collect();
         Diff { tier, base, head, heads: self.heads(), adds, removes, bunches }
     }
@@ -241,8 +241,9 @@ impl Document {
     pub fn snapshot(&self) -> Vec<u8> {
         let state = &self.state;
         let mut diff = self.make_diff(Tier::Full, VersionVector::new());
-        diff.bunches.extend(state.chains(state.forest.dead().map(|(id, _)| id)));
-        diff.bunches = sorted(diff.bunches);
+        let mut bunches: Set<LocalDot> = state.forest.dead().map(|(id, _)| id).collect();
+        bunches.extend(diff.bunches.iter().filter_map(|bunch| state.origins.local(bunch.id)));
+        diff.bunches = state.chains(&bunches);
         let pairs = state.origins.iter().flat_map(|(_, origin)| state.removals.beyond(origin, 0));
         let removals = pairs.map(|(remover, runs)| state.export_pair(remover, runs)).collect();
         codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
@@ -287,8 +288,11 @@ impl State {
         (self.origins.dot(remover), set)
     }
 
-    fn chains(&self, bunches: impl IntoIterator<Item = LocalDot>) -> Vec<BunchRecord> {
-        self.forest.chains(bunches).into_iter().filter_map(|(id, _)| self.forest.record(&self.origins, id)).collect()
+    /// These bunches with their ancestors, ascending by id.
+    fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
+        let mut ids: Vec<LocalDot> = self.forest.chains(bunches.iter().copied()).into_iter().map(|(id, _)| id).collect();
+        sort_by(&mut ids, |a, b| self.origins.compare(*a, *b));
+        ids.into_iter().filter_map(|id| self.forest.record(&self.origins, id)).collect()
     }
 
     /// Inserts entries whose containers may be among them. What is under a container that is not alive is dropped; so is a
@@ -324,8 +328,3 @@ impl State {
     }
 }
 
-fn sorted(mut records: Vec<BunchRecord>) -> Vec<BunchRecord> {
-    sort_by_key(&mut records, |record| record.id);
-    records.dedup_by_key(|record| record.id);
-    records
-}

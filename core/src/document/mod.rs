@@ -116,9 +116,10 @@ impl Document {
 
     /// The names of the deltas that no known delta depends on, ascending.
     pub fn heads(&self) -> Vec<Dot> {
-        let mut heads: Vec<_> = self.state.heads.iter().map(|head| self.state.origins.dot(*head)).collect();
-        sort_by(&mut heads, Ord::cmp);
-        heads
+        let origins = &self.state.origins;
+        let mut heads: Vec<_> = self.state.heads.iter().copied().collect();
+        sort_by(&mut heads, |a, b| origins.compare(*a, *b));
+        heads.into_iter().map(|head| origins.dot(head)).collect()
     }
 
     /// The last dot of `replica` that is covered, 0 if none is.

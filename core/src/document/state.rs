@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
 use crate::clock::{Dot, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
-use crate::ordered::{Set, sort_by};
+use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{Forest, LocalPosition};
 use crate::store::{Container, Entry, Kind, Live, LocalContainer, Payload, Removals, Slot, Store, beacon_share};
@@ -173,8 +173,8 @@ impl State {
                     let child = self.view.open(Link::Key(place, key.clone()), kind, depth, None);
                     if let Content::Map(keys) = &mut self.view.place_mut(place).content {
                         let slot: &mut KeySlot = keys.get_or_insert_with(key.clone(), Default::default);
-                        slot.children.push((kind, child));
-                        sort_by(&mut slot.children, Ord::cmp);
+                        let at = slot.children.iter().position(|other| other.0 > kind).unwrap_or(slot.children.len());
+                        slot.children.insert(at, (kind, child));
                     }
                     child
                 });
@@ -196,7 +196,7 @@ impl State {
             (Content::List(_), Slot::Position { .. }, kind, true) => self.attach_element(place, dot, live, kind, depth),
             (_, Slot::Position { .. }, Kind::MOVE, false) if element => {
                 self.seat(place).moves.add(dot);
-                self.reseat(place, Some((dot, live)), None);
+                self.reseat(place, Some((dot, live)));
             }
             (_, _, kind, true) => {
                 let hidden = self.view.open(Link::Hidden, kind, depth, None);
@@ -222,15 +222,14 @@ impl State {
     }
 
     /// Works out where an element sits: at the winning move, else where it was created. `arriving` is a move that is not
-    /// in the store yet, `leaving` one that still is.
-    fn reseat(&mut self, place: PlaceId, arriving: Option<(LocalDot, &Live)>, leaving: Option<LocalDot>) {
+    /// in the store yet.
+    fn reseat(&mut self, place: PlaceId, arriving: Option<(LocalDot, &Live)>) {
         let Link::Element(list, element) = self.view.place(place).link else { return };
         let Some(seat) = &self.view.place(place).seat else { return };
         let mut best: Option<(Hlc, LocalDot, LocalPosition)> = None;
         for dot in seat.moves.as_slice() {
             let entry = match arriving {
                 Some((new, entry)) if new == *dot => Some(entry),
-                _ if leaving == Some(*dot) => None,
                 _ => self.store.get(*dot),
             };
             let Some(entry) = entry else { continue };
@@ -280,13 +279,11 @@ impl State {
     }
 
     fn kill_one(&mut self, dot: LocalDot, cause: Option<LocalDot>, tell: bool) -> Option<(LocalDot, Live)> {
-        let live = self.store.get(dot)?.clone();
-        let place = self.view.container(live.container);
-        if let Some(place) = place {
+        let live = self.store.remove(dot)?;
+        self.store.subtract(self.share(dot, &live));
+        if let Some(place) = self.view.container(live.container) {
             self.detach(place, dot, &live, tell);
         }
-        let share = self.share(dot, &live);
-        self.store.remove(dot, |_| share);
         if let Some(position) = Self::position(dot, &live.slot) {
             self.forest.release(position.bunch, cause);
         }
@@ -332,10 +329,10 @@ impl State {
             }
             (_, Slot::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
-                if tell {
-                    self.reseat(place, None, Some(dot));
-                }
                 self.seat(place).moves.remove(dot);
+                if tell {
+                    self.reseat(place, None);
+                }
                 None
             }
             _ => None,

@@ -14,7 +14,7 @@ use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Timestamp, VersionEntry};
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, sort_by_key};
+use crate::ordered::Map;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{Kind, Live, LocalContainer, Payload, Slot};
@@ -251,9 +251,9 @@ impl Document {
             .collect();
         let removes: DotRuns = open.removed.iter().map(|dot| state.origins.dot(*dot)).collect();
         // A bunch whose values are all gone again is left out unless another one hangs on it.
+        // Their ids ascend as they were made.
         let bunches = open.bunches.iter().filter(|id| state.forest.is_needed(**id));
-        let mut bunches: Vec<_> = bunches.filter_map(|id| state.forest.record(&state.origins, *id)).collect();
-        sort_by_key(&mut bunches, |record| record.id);
+        let bunches: Vec<_> = bunches.filter_map(|id| state.forest.record(&state.origins, *id)).collect();
         let (replica, first_seq, hlc) = (id, open.first_seq, open.hlc);
         DeltaParts { replica, first_seq, dots, deps: self.heads(), hlc, bunches, adds, totals_before, removes }
     }

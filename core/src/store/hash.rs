@@ -69,7 +69,7 @@ pub(crate) fn beacon_share(
 }
 
 fn write_dot(hasher: &mut Hasher, dot: Dot) {
-    hasher.write(dot.replica.as_bytes());
+    hasher.write(&dot.replica.to_bytes());
     hasher.write(&dot.seq.to_le_bytes());
 }
 

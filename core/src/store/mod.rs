@@ -65,14 +65,17 @@ impl Store {
         self.beacon = self.beacon.wrapping_add(share);
     }
 
-    /// Removes a dot; `share` gives its share of the beacon.
-    pub(crate) fn remove(&mut self, dot: LocalDot, share: impl FnOnce(&Live) -> u128) -> Option<Live> {
+    /// Removes a dot; its share of the beacon is subtracted separately.
+    pub(crate) fn remove(&mut self, dot: LocalDot) -> Option<Live> {
         let entry = self.live.remove(&dot)?;
         if let LocalContainer::Entity(parent) = entry.container {
             self.children.remove(&(parent, dot));
         }
-        self.beacon = self.beacon.wrapping_sub(share(&entry));
         Some(entry)
+    }
+
+    pub(crate) fn subtract(&mut self, share: u128) {
+        self.beacon = self.beacon.wrapping_sub(share);
     }
 
     /// The live dots of `origin` in a range of sequence numbers, ascending. O(log n + found).

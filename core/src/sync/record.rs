@@ -139,7 +139,7 @@ impl Record {
                 out.push(SLOT);
                 put_varint(&mut out, u64::from(*index));
                 out.push(u8::from(replica.is_some()));
-                out.extend_from_slice(replica.unwrap_or(ReplicaId::NIL).as_bytes());
+                out.extend_from_slice(&replica.unwrap_or(ReplicaId::NIL).to_bytes());
                 put_varint(&mut out, *high_water);
                 out.extend_from_slice(tag.as_bytes());
             }
@@ -149,14 +149,14 @@ impl Record {
             }
             Self::Outbox { replica, first_seq, last_seq, row } => {
                 out.push(OUTBOX);
-                out.extend_from_slice(replica.as_bytes());
+                out.extend_from_slice(&replica.to_bytes());
                 put_varint(&mut out, *first_seq);
                 put_varint(&mut out, *last_seq);
                 row.encode_into(&mut out);
             }
             Self::Acked { replica, through } => {
                 out.push(ACKED);
-                out.extend_from_slice(replica.as_bytes());
+                out.extend_from_slice(&replica.to_bytes());
                 put_varint(&mut out, *through);
             }
             Self::Cursor(Cursor { epoch, position }) => {
@@ -232,7 +232,7 @@ impl Record {
 }
 
 fn outbox_key(replica: ReplicaId, last_seq: u64) -> Vec<u8> {
-    let mut key = replica.as_bytes().to_vec();
+    let mut key = replica.to_bytes().to_vec();
     key.extend_from_slice(&last_seq.to_be_bytes());
     key
 }

@@ -98,7 +98,7 @@ pub(super) mod replica {
     use crate::replica_id::ReplicaId;
 
     pub(in crate::sync) fn serialize<S: Serializer>(id: &ReplicaId, serializer: S) -> Result<S::Ok, S::Error> {
-        id.as_bytes().serialize(serializer)
+        id.to_bytes().serialize(serializer)
     }
 
     pub(in crate::sync) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ReplicaId, D::Error> {

@@ -53,7 +53,11 @@ export class TodoList {
   /** Marks todos as completed or active, in one transaction. Todos that are so already are left alone. */
   complete(ids: readonly ElementId[], completed: boolean): void {
     this.#replica.transact(() => {
-      for (const id of ids) if (this.#has(id)) this.#list.map(id).flag('completed').set(completed);
+      for (const id of ids) {
+        if (!this.#has(id)) continue;
+        const flag = this.#list.map(id).flag('completed');
+        if (flag.value !== completed) flag.set(completed);
+      }
     });
   }
 

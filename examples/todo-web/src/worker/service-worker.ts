@@ -15,7 +15,8 @@ const CACHE = PREFIX + precache.version;
 /** A network that is there but does not answer must not keep the page from opening. */
 const NAVIGATION_TIMEOUT_MS = 3000;
 
-const address = (file: string): string => new URL(file, self.registration.scope).href;
+/** The page goes by the address of its folder: some servers redirect from `index.html`, and a redirect cannot be kept. */
+const address = (file: string): string => new URL(file === 'index.html' ? './' : file, self.registration.scope).href;
 const PAGE = address('index.html');
 const assets = new Set(precache.files.map(address));
 

@@ -1,0 +1,260 @@
+// The WebAssembly engine behind one replica, and the guard around it.
+//
+// A call that traps leaves the module in an unknown state. From then on every call, of every replica of this module, throws
+// `PoisonedError`: memory is shared, so none of them can be trusted. Nothing else the module does throws; its errors are
+// returned, as a code and numbers, and become exceptions here.
+
+import { Reader, Writer, badArgument, elementIdOf } from './codec.js';
+import { ClosedError, PoisonedError, WeftlineError } from './errors.js';
+import { Command, Fault } from './ops.js';
+import type { Persist } from './storage/flusher.js';
+import type { StoreChange } from './storage/types.js';
+import type { Change, ChangeEvent, ElementId, Link, Scalar } from './types.js';
+import { Engine as RawEngine } from './weftline_wasm.js';
+
+export interface Opening {
+  readonly name: string;
+  /** The slot whose exclusive lock is held; `null` where no lock is to be had. */
+  readonly slot: number | null;
+  readonly stored: readonly Uint8Array[];
+}
+
+/** How many random bytes an engine takes: for the id of the replica and for the backoff. */
+const ENTROPY_BYTES = 32;
+
+const LINKS: readonly Link[] = ['offline', 'connecting', 'catching-up', 'live'];
+
+let poison: PoisonedError | undefined;
+
+function guarded<T>(call: () => T): T {
+  if (poison !== undefined) throw poison;
+  try {
+    return call();
+  } catch (cause) {
+    poison = new PoisonedError(cause);
+    throw poison;
+  }
+}
+
+const writer = new Writer();
+
+/** Starts the arguments of a call. */
+export function args(): Writer {
+  return writer.reset();
+}
+
+const NOTHING = new Uint8Array();
+
+export class Engine {
+  readonly #raw: RawEngine;
+  #isFreed = false;
+
+  /** The module must be loaded. */
+  constructor(opening: Opening) {
+    const entropy = crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES));
+    this.#raw = guarded(() => new RawEngine(entropy));
+    const request = args()
+      .string(opening.name)
+      .uint(opening.slot === null ? 0 : opening.slot + 1);
+    for (const record of opening.stored) request.bytes(record);
+    try {
+      this.#call(Command.Open, request.done());
+    } catch (error) {
+      this.free();
+      throw error;
+    }
+  }
+
+  // ---- the document ----
+
+  begin(): void {
+    this.#call(Command.Begin);
+  }
+
+  /** Gives what the transaction changed. */
+  commit(): ChangeEvent {
+    return readChanges(this.#call(Command.Commit));
+  }
+
+  rollback(): void {
+    this.#call(Command.Rollback);
+  }
+
+  /** The arguments begin with what edit it is, and where. */
+  edit(args: Writer): Reader {
+    return this.#call(Command.Edit, args.done());
+  }
+
+  /** The arguments begin with what is asked, and of what. */
+  read(args: Writer): Reader {
+    return this.#call(Command.Read, args.done());
+  }
+
+  // ---- what drives it ----
+
+  dialing(): void {
+    this.#call(Command.Dialing);
+  }
+
+  connected(): void {
+    this.#call(Command.Connected);
+  }
+
+  disconnected(): void {
+    this.#call(Command.Disconnected);
+  }
+
+  /** An error means that the connection must be closed. */
+  frame(bytes: Uint8Array): void {
+    this.#call(Command.Frame, bytes);
+  }
+
+  /** An error means that the connection must be closed. */
+  tick(): void {
+    this.#call(Command.Tick);
+  }
+
+  durable(token: number): void {
+    this.#call(Command.Durable, args().uint(token).done());
+  }
+
+  retire(): void {
+    this.#call(Command.Retire);
+  }
+
+  /** When to call `tick`, in milliseconds since the epoch; undefined: no need to. */
+  deadline(): number | undefined {
+    const reader = this.#call(Command.Deadline);
+    return reader.done ? undefined : reader.uint();
+  }
+
+  /** The next thing to do, or undefined. */
+  poll(): Reader | undefined {
+    const reader = this.#call(Command.Poll);
+    return reader.done ? undefined : reader;
+  }
+
+  status(): { link: Link; unsaved: number; unstored: number; stuck: number } {
+    const reader = this.#call(Command.Status);
+    return { link: LINKS[reader.byte()]!, unsaved: reader.uint(), unstored: reader.uint(), stuck: reader.uint() };
+  }
+
+  /** How long to wait before the next attempt to connect, in milliseconds. */
+  nextDelay(): number {
+    return this.#call(Command.NextDelay).uint();
+  }
+
+  resetDelay(): void {
+    this.#call(Command.ResetDelay);
+  }
+
+  isCompactionDue(rowBytes: number, snapshotBytes: number): boolean {
+    return this.#call(Command.IsCompactionDue, args().uint(rowBytes).uint(snapshotBytes).done()).byte() !== 0;
+  }
+
+  /** The whole document as one record for storage; undefined while something in it is not stored yet (DUR-1). */
+  compact(): { key: string; record: Uint8Array } | undefined {
+    const reader = this.#call(Command.Compact);
+    if (reader.done) return undefined;
+    reader.byte();
+    return { key: reader.string(), record: reader.bytes() };
+  }
+
+  /** Whether a stored record is superfluous beside what `compact` gave last. */
+  covers(record: Uint8Array): boolean {
+    return this.#call(Command.Covers, record).byte() !== 0;
+  }
+
+  free(): void {
+    if (this.#isFreed) return;
+    this.#isFreed = true;
+    if (poison === undefined) guarded(() => this.#raw.free());
+  }
+
+  #call(command: Command, bytes: Uint8Array = NOTHING): Reader {
+    if (this.#isFreed) throw new ClosedError();
+    const reader = new Reader(guarded(() => this.#raw.call(command, Date.now(), bytes)));
+    const fault = reader.byte() as Fault | 0;
+    if (fault !== 0) throw errorOf(fault, reader);
+    return reader;
+  }
+}
+
+/** What a `Changed` output says. */
+export function readChanges(reader: Reader): ChangeEvent {
+  const origin = reader.byte() === 0 ? 'local' : 'remote';
+  const changes: Change[] = [];
+  while (!reader.done) {
+    const path = Object.freeze(reader.path().map((step) => Object.freeze(step)));
+    changes.push(Object.freeze(readChange(path, reader)));
+  }
+  return { origin, changes };
+}
+
+function readChange(path: Change['path'], reader: Reader): Change {
+  switch (reader.byte()) {
+    case 0:
+      return { path, type: 'key', key: reader.string() };
+    case 1:
+      return { path, type: 'member', member: reader.scalar() };
+    case 2:
+      return { path, type: 'value' };
+    case 3:
+      return { path, type: 'inserted', element: reader.element() };
+    case 4:
+      return { path, type: 'removed', element: reader.element() };
+    default:
+      return { path, type: 'moved', element: reader.element() };
+  }
+}
+
+/** What a `Persist` output says. */
+export function readPersist(reader: Reader): Persist {
+  const token = reader.uint();
+  const isStrict = reader.byte() === 1;
+  const changes: StoreChange[] = [];
+  while (!reader.done) changes.push(readStoreChange(reader));
+  return { token, isStrict, changes };
+}
+
+function readStoreChange(reader: Reader): StoreChange {
+  return reader.byte() === 0
+    ? { key: reader.string(), record: reader.bytes() }
+    : { first: reader.string(), last: reader.string() };
+}
+
+/** A list of elements: the replicas that made them, then the elements, each naming its replica by its place in that list. */
+export function readIds<T>(reader: Reader, each: (id: ElementId, at: number) => T): T[] {
+  const replicas = Array.from({ length: reader.uint() }, () => reader.replica());
+  return Array.from({ length: reader.uint() }, (_, at) => each(elementIdOf(replicas[reader.uint()]!, reader.uint()), at));
+}
+
+export function readScalars(reader: Reader): Scalar[] {
+  return Array.from({ length: reader.uint() }, () => reader.scalar());
+}
+
+function errorOf(fault: Fault, reader: Reader): WeftlineError {
+  switch (fault) {
+    case Fault.NoSuchElement:
+      return new WeftlineError('no-such-element', 'there is no such element in the list');
+    case Fault.IndexOutOfRange:
+      return new WeftlineError('index-out-of-range', `index ${reader.uint()} in a list of ${reader.uint()}`);
+    case Fault.WrongKind:
+      return new WeftlineError('wrong-kind', `a ${reader.kind()} was expected, there is a ${reader.kind()}`);
+    case Fault.Limit:
+      return new WeftlineError('limit', `${LIMITS[reader.byte()]} is ${reader.uint()}, the limit is ${reader.uint()}`);
+    case Fault.CounterOverflow:
+      return new WeftlineError('counter-overflow', 'the counter would leave its range');
+    case Fault.Transaction:
+      return new WeftlineError('transaction', 'not possible at this point of a transaction');
+    case Fault.Protocol:
+      return new WeftlineError('protocol', `the relay broke the protocol (${reader.uint()})`);
+    case Fault.StoredData:
+      return new WeftlineError('stored-data', `what is stored cannot be read (${reader.uint()})`);
+    default:
+      return badArgument('the engine did not understand');
+  }
+}
+
+/** What limits are on, by number. */
+const LIMITS = ['a limit', 'the length of a key', 'the depth of containers', 'the size of a transaction', 'the length of a name'];

@@ -1,0 +1,394 @@
+// Handles: typed access to the containers of a document, by path.
+//
+// A handle holds nothing but its path, so it costs little, never goes stale, and may be made before there is anything at its
+// place: reading creates nothing, and the first write creates what is missing on the way, except elements of lists.
+
+import { badArgument, type Reader, type Writer } from './codec.js';
+import { Edit, Read } from './ops.js';
+import { args, readIds, readScalars } from './engine.js';
+import type { ElementId, Kind, MapSnapshot, PathStep, Scalar, Snapshot } from './types.js';
+import type { View } from './view.js';
+
+/** What handles need of their replica. */
+export interface Host {
+  /** Runs the edit in the open transaction, or in one of its own. */
+  edit(args: () => Writer): Reader;
+  read(args: Writer): Reader;
+  /** Committed states only. */
+  view(): View;
+  isInTransaction(): boolean;
+  subscribeTo(path: readonly PathStep[], listener: () => void): () => void;
+}
+
+/** What all handles can do. */
+export abstract class Handle<S> {
+  /** The way from the document to this container. */
+  readonly path: readonly PathStep[];
+  /** @internal */
+  protected readonly host: Host;
+
+  /** @internal */
+  constructor(host: Host, path: readonly PathStep[]) {
+    this.host = host;
+    this.path = path;
+  }
+
+  /** The id, if this is an element of a list. */
+  get id(): ElementId | undefined {
+    const step = this.path[this.path.length - 1]!;
+    return 'element' in step ? step.element : undefined;
+  }
+
+  /** What is here as of the last transaction. Frozen; the same object as long as nothing changes. */
+  abstract snapshot(): S;
+
+  /** Calls the listener when this container, or anything in it, changed. Returns how to end that. */
+  subscribe(listener: () => void): () => void {
+    return this.host.subscribeTo(this.path, listener);
+  }
+
+  /** @internal */
+  protected read(op: Read, fill: (args: Writer) => Writer = same): Reader {
+    return this.host.read(fill(args().byte(op).path(this.path)));
+  }
+
+  /** @internal */
+  protected edit(op: Edit, fill: (args: Writer) => Writer = same): Reader {
+    return this.host.edit(() => fill(args().byte(op).path(this.path)));
+  }
+}
+
+/** Keys with values and nested containers. */
+export class MapHandle extends Handle<MapSnapshot> {
+  /** The value at a key; of concurrent ones the last written. Flags and nested containers have their own accessors. */
+  get(key: string): Scalar | undefined {
+    return optional(this.read(Read.MapGet, (args) => args.string(text(key))));
+  }
+
+  /** All values at a key: more than one after concurrent writes, until the next one. */
+  values(key: string): Scalar[] {
+    return readScalars(this.read(Read.MapValues, (args) => args.string(text(key))));
+  }
+
+  /** Whether there is anything at a key. */
+  has(key: string): boolean {
+    return this.read(Read.MapHas, (args) => args.string(text(key))).byte() !== 0;
+  }
+
+  /** The keys at which there is anything, in their order. */
+  keys(): string[] {
+    const reader = this.read(Read.MapKeys);
+    return Array.from({ length: reader.uint() }, () => reader.string());
+  }
+
+  /** Puts a value at a key, in place of everything that is there. */
+  put(key: string, value: Scalar): void {
+    this.edit(Edit.MapPut, (args) => args.string(text(key)).scalar(value));
+  }
+
+  /** Removes everything at a key. */
+  remove(key: string): void {
+    this.edit(Edit.MapRemove, (args) => args.string(text(key)));
+  }
+
+  /** Removes everything. */
+  clear(): void {
+    this.edit(Edit.MapClear);
+  }
+
+  /** The map at a key. Maps created there independently merge, as do all nested containers. */
+  map(key: string): MapHandle {
+    return new MapHandle(this.host, this.#below(key, 'map'));
+  }
+
+  /** The list at a key. */
+  list(key: string): ListHandle {
+    return new ListHandle(this.host, this.#below(key, 'list'));
+  }
+
+  /** The set at a key. */
+  set(key: string): SetHandle {
+    return new SetHandle(this.host, this.#below(key, 'set'));
+  }
+
+  /** The counter at a key. */
+  counter(key: string): CounterHandle {
+    return new CounterHandle(this.host, this.#below(key, 'counter'));
+  }
+
+  /** The flag at a key. */
+  flag(key: string): FlagHandle {
+    return new FlagHandle(this.host, this.#below(key, 'flag'));
+  }
+
+  snapshot(): MapSnapshot {
+    return this.host.view().map(this.path);
+  }
+
+  #below(key: string, kind: Kind): readonly PathStep[] {
+    return below(this.path, { key: text(key), kind });
+  }
+}
+
+/** Elements in an order that all replicas agree on. Each has an id that stays when it moves. */
+export class ListHandle extends Handle<readonly Snapshot[]> {
+  get length(): number {
+    return this.read(Read.ListLength).uint();
+  }
+
+  /** The value of an element; `undefined` if there is none, or if it is a container. */
+  get(at: number | ElementId): Scalar | undefined {
+    return optional(this.read(Read.ListGet, (args) => target(args, at)));
+  }
+
+  /** What an element is; `undefined` if there is none. */
+  kind(at: number | ElementId): Kind | undefined {
+    const reader = this.read(Read.ListKind, (args) => target(args, at));
+    return reader.byte() === 0 ? undefined : reader.kind();
+  }
+
+  /** The ids of all elements, in their order: parallel to the snapshot. */
+  ids(): readonly ElementId[] {
+    return this.host.isInTransaction() ? readIds(this.read(Read.ListIds), (id) => id) : this.host.view().ids(this.path);
+  }
+
+  /** Where an element is at present; −1 if it is not in the list any more. */
+  indexOf(id: ElementId): number {
+    return this.read(Read.ListIndexOf, (args) => args.element(id)).uint() - 1;
+  }
+
+  /** Inserts a value before the element that is at `index`, or at the end if `index` is the length. */
+  insert(index: number, value: Scalar): ElementId {
+    return this.edit(Edit.ListInsert, (args) => args.uint(position(index)).scalar(value)).element();
+  }
+
+  /** Appends a value. */
+  push(value: Scalar): ElementId {
+    return this.insert(this.length, value);
+  }
+
+  insertMap(index: number): MapHandle {
+    return this.map(this.#insert(index, 'map'));
+  }
+
+  insertList(index: number): ListHandle {
+    return this.list(this.#insert(index, 'list'));
+  }
+
+  insertSet(index: number): SetHandle {
+    return this.setAt(this.#insert(index, 'set'));
+  }
+
+  insertCounter(index: number): CounterHandle {
+    return this.counter(this.#insert(index, 'counter'));
+  }
+
+  insertFlag(index: number): FlagHandle {
+    return this.flag(this.#insert(index, 'flag'));
+  }
+
+  pushMap(): MapHandle {
+    return this.insertMap(this.length);
+  }
+
+  pushList(): ListHandle {
+    return this.insertList(this.length);
+  }
+
+  pushSet(): SetHandle {
+    return this.insertSet(this.length);
+  }
+
+  pushCounter(): CounterHandle {
+    return this.insertCounter(this.length);
+  }
+
+  pushFlag(): FlagHandle {
+    return this.insertFlag(this.length);
+  }
+
+  /** Removes an element with all that is in it. */
+  remove(at: number | ElementId): void {
+    this.edit(Edit.ListRemove, (args) => target(args, at));
+  }
+
+  /** Moves an element to where its index will be `toIndex`. */
+  move(at: number | ElementId, toIndex: number): void {
+    this.edit(Edit.ListMove, (args) => target(args, at).uint(position(toIndex)));
+  }
+
+  /** Overwrites the value of an element. */
+  set(at: number | ElementId, value: Scalar): void {
+    this.edit(Edit.ListSet, (args) => target(args, at).scalar(value));
+  }
+
+  map(id: ElementId): MapHandle {
+    return new MapHandle(this.host, this.#below(id));
+  }
+
+  list(id: ElementId): ListHandle {
+    return new ListHandle(this.host, this.#below(id));
+  }
+
+  /** The set that is this element. (`set` overwrites a value.) */
+  setAt(id: ElementId): SetHandle {
+    return new SetHandle(this.host, this.#below(id));
+  }
+
+  counter(id: ElementId): CounterHandle {
+    return new CounterHandle(this.host, this.#below(id));
+  }
+
+  flag(id: ElementId): FlagHandle {
+    return new FlagHandle(this.host, this.#below(id));
+  }
+
+  register(id: ElementId): RegisterHandle {
+    return new RegisterHandle(this.host, this.#below(id));
+  }
+
+  snapshot(): readonly Snapshot[] {
+    return this.host.view().list(this.path);
+  }
+
+  #insert(index: number, kind: Kind): ElementId {
+    return this.edit(Edit.ListInsertContainer, (args) => args.uint(position(index)).kind(kind)).element();
+  }
+
+  #below(id: ElementId): readonly PathStep[] {
+    if (typeof id !== 'string') throw badArgument('the id of an element is a string');
+    return below(this.path, { element: id });
+  }
+}
+
+/** Values without order, each once. Adding wins over a concurrent removal. */
+export class SetHandle extends Handle<readonly Scalar[]> {
+  get size(): number {
+    return this.read(Read.SetSize).uint();
+  }
+
+  has(value: Scalar): boolean {
+    return this.read(Read.SetHas, (args) => args.scalar(value)).byte() !== 0;
+  }
+
+  /** The members, in the same order on all replicas. */
+  values(): Scalar[] {
+    const reader = this.read(Read.Content);
+    return reader.byte() === 0 || reader.kind() !== 'set' ? [] : readScalars(reader);
+  }
+
+  add(value: Scalar): void {
+    this.edit(Edit.SetAdd, (args) => args.scalar(value));
+  }
+
+  /** Removes a member. Returns whether it was one. */
+  delete(value: Scalar): boolean {
+    const isMember = this.has(value);
+    if (isMember) this.edit(Edit.SetRemove, (args) => args.scalar(value));
+    return isMember;
+  }
+
+  clear(): void {
+    this.edit(Edit.SetClear);
+  }
+
+  snapshot(): readonly Scalar[] {
+    return this.host.view().set(this.path);
+  }
+}
+
+/** A number that replicas add to; all additions count. */
+export class CounterHandle extends Handle<number | bigint> {
+  /** The sum: a `bigint` only beyond ±(2^53 − 1). */
+  get value(): number | bigint {
+    return (leaf(this.read(Read.Content), 'counter') as number | bigint | undefined) ?? 0;
+  }
+
+  /** Adds an integer, which may be negative. */
+  add(amount: number | bigint): void {
+    if (typeof amount !== 'bigint' && !Number.isSafeInteger(amount)) throw badArgument('counters count in integers');
+    // Negative zero counts as zero.
+    this.edit(Edit.CounterAdd, (args) => args.scalar(amount === 0 ? 0 : amount));
+  }
+
+  snapshot(): number | bigint {
+    return (this.host.view().value(this.path, 'counter') as number | bigint | undefined) ?? 0;
+  }
+}
+
+/** On or off. Enabling wins over a concurrent disabling. */
+export class FlagHandle extends Handle<boolean> {
+  get value(): boolean {
+    return leaf(this.read(Read.Content), 'flag') === true;
+  }
+
+  enable(): void {
+    this.set(true);
+  }
+
+  disable(): void {
+    this.set(false);
+  }
+
+  set(isOn: boolean): void {
+    this.edit(Edit.FlagSet, (args) => args.byte(isOn ? 1 : 0));
+  }
+
+  snapshot(): boolean {
+    return this.host.view().value(this.path, 'flag') === true;
+  }
+}
+
+/** A value that is overwritten as a whole. */
+export class RegisterHandle extends Handle<Scalar | undefined> {
+  /** The value; of concurrent ones the last written. */
+  get(): Scalar | undefined {
+    return leaf(this.read(Read.Content), 'register');
+  }
+
+  /** All values: more than one after concurrent writes, until the next one. */
+  values(): Scalar[] {
+    return readScalars(this.read(Read.RegisterValues));
+  }
+
+  set(value: Scalar): void {
+    this.edit(Edit.RegisterSet, (args) => args.scalar(value));
+  }
+
+  snapshot(): Scalar | undefined {
+    return this.host.view().value(this.path, 'register');
+  }
+}
+
+function same(args: Writer): Writer {
+  return args;
+}
+
+function below(path: readonly PathStep[], step: PathStep): readonly PathStep[] {
+  return Object.freeze([...path, Object.freeze(step)]);
+}
+
+function text(key: string): string {
+  if (typeof key !== 'string') throw badArgument('a key is a string');
+  return key;
+}
+
+function position(index: number): number {
+  if (!Number.isSafeInteger(index) || index < 0) throw badArgument('an index is an integer from 0');
+  return index;
+}
+
+/** An element by its place or by its id. */
+function target(args: Writer, at: number | ElementId): Writer {
+  return typeof at === 'number' ? args.byte(0).uint(position(at)) : args.byte(1).element(at);
+}
+
+function optional(reader: Reader): Scalar | undefined {
+  return reader.byte() === 0 ? undefined : reader.scalar();
+}
+
+/** The content of a register, a flag or a counter, if it is one. */
+function leaf(reader: Reader, kind: Kind): Scalar | undefined {
+  if (reader.byte() === 0 || reader.kind() !== kind) return undefined;
+  return kind === 'register' ? optional(reader) : reader.scalar();
+}

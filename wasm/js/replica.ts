@@ -1,0 +1,499 @@
+// A replica of one document: it joins the engine, local storage, the link to the relay, and those who listen.
+//
+// Everything that happens is passed to the engine, and then all it wants done is done (`#drain`). The engine never calls
+// back: listeners run after it has returned, so they may use everything here. No call leaves the engine in the middle of
+// something, except a transaction, whose body runs while it is open.
+//
+// Rules: DUR-1 nothing is sent before it is stored: the engine holds back what it was not told is durable. TAB-1 each tab
+// is a replica with its own slot. ACK-6 the status is the engine's, read anew after each thing that happens.
+
+import { badArgument, type Reader, type Writer } from './codec.js';
+import { Engine, readChanges, readPersist } from './engine.js';
+import { ClosedError, PoisonedError, WeftlineError, type StorageError } from './errors.js';
+import { Events, shielded } from './events.js';
+import { CounterHandle, FlagHandle, ListHandle, MapHandle, RegisterHandle, SetHandle, type Host } from './handles.js';
+import { Output } from './ops.js';
+import { Flusher } from './storage/flusher.js';
+import { IndexedDbStorage } from './storage/indexeddb.js';
+import { MemoryStorage } from './storage/memory.js';
+import type { SlotLock, Storage, Store } from './storage/types.js';
+import { Link } from './transport/link.js';
+import type { WebSocketClass } from './transport/websocket.js';
+import type { ChangeEvent, Kind, MapSnapshot, PathStep, Status } from './types.js';
+import { View } from './view.js';
+
+export interface OpenOptions {
+  /** The relay's address, `ws:` or `wss:`. Without one the document stays on this device. */
+  readonly relay?: string | URL | null | undefined;
+  /** Where the document is kept. By default `'indexeddb'` where that exists, else `'memory'`. */
+  readonly storage?: 'indexeddb' | 'memory' | Storage | undefined;
+  /** Whether to connect at once. By default yes, where there is a relay. */
+  readonly connect?: boolean | undefined;
+  /** The websocket class, where there is no global one: that of the package `ws`, say. */
+  readonly webSocket?: WebSocketClass | undefined;
+}
+
+const REPLICA = Symbol.for('weftline.replica');
+/** The table of the store that grows: the log. */
+const ROWS = 'rows/';
+
+/** What a replica is made of. @internal */
+export interface Parts {
+  readonly name: string;
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly slot: SlotLock | null;
+  readonly stored: readonly Uint8Array[];
+  readonly webSocket: WebSocketClass | undefined;
+  readonly relay: string | undefined;
+}
+
+/** Everything a replica does; the entries of the package add how it is opened. */
+export class ReplicaBase {
+  readonly name: string;
+  /** @internal */
+  readonly [REPLICA] = true;
+  readonly #engine: Engine;
+  readonly #store: Store;
+  readonly #slot: SlotLock | null;
+  readonly #flusher: Flusher;
+  readonly #link: Link | undefined;
+  readonly #view: View;
+  readonly #events = new Events();
+  readonly #statusListeners = new Set<(status: Status) => void>();
+  /** Those who wait for a certain status. */
+  readonly #waiting = new Set<() => void>();
+  readonly #host: Host;
+  #told: ChangeEvent[] = [];
+  #status: Status = Object.freeze({ link: 'offline', unsaved: 0, unstored: 0 });
+  #statusTold: Status = this.#status;
+  #storageError: StorageError | undefined;
+  #linkError: WeftlineError | undefined;
+  #poison: PoisonedError | undefined;
+  #isDraining = false;
+  #isTelling = false;
+  /** While a transaction is open: what made it impossible to commit, if anything did. */
+  #transaction: { failure?: { readonly error: unknown } } | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closing: Promise<void> | undefined;
+  /** The engine is gone. */
+  #isOver = false;
+  /** How long the log in the store is, and its snapshot, as far as is known. */
+  #rowBytes: number;
+  #snapshotBytes: number;
+
+  /** @internal */
+  constructor(parts: Parts) {
+    this.name = parts.name;
+    this.#engine = parts.engine;
+    this.#store = parts.store;
+    this.#slot = parts.slot;
+    // If there is a snapshot, and it is not the longest record, compacting once too often does no harm.
+    this.#snapshotBytes = parts.stored.reduce((longest, record) => Math.max(longest, record.length), 0);
+    this.#rowBytes = parts.stored.reduce((sum, record) => sum + record.length, -this.#snapshotBytes);
+    this.#view = new View(parts.engine);
+    this.#flusher = new Flusher(parts.store, {
+      durable: (tokens) => this.#happens(() => tokens.forEach((token) => this.#engine.durable(token))),
+      trouble: (error) =>
+        this.#happens(() => {
+          this.#storageError = error;
+        }),
+    });
+    if (parts.relay !== undefined && parts.webSocket !== undefined) {
+      this.#link = new Link(parts.webSocket, parts.relay, {
+        dialing: () => this.#happens(() => this.#engine.dialing()),
+        opened: () => this.#happens(() => this.#engine.connected()),
+        ended: () => this.#happens(() => this.#engine.disconnected()),
+        received: (bytes) =>
+          this.#happens(() =>
+            this.#dropOnError(() => {
+              this.#engine.frame(bytes);
+              this.#linkError = undefined;
+            }),
+          ),
+        nextDelay: () => this.#engine.nextDelay(),
+      });
+    }
+    this.#host = {
+      edit: (args) => this.#edit(args),
+      read: (args) => this.#running().read(args),
+      view: () => this.#currentView(),
+      isInTransaction: () => this.#transaction !== undefined,
+      subscribeTo: (path, listener) => this.#events.subscribeTo(path, listener),
+    };
+    void parts.slot?.lost.then(() => this.#happens(() => this.#engine.retire()));
+    globalThis.addEventListener?.('pagehide', this.#hurry);
+    globalThis.document?.addEventListener('visibilitychange', this.#hurry);
+    this.#happens(() => undefined);
+  }
+
+  // ---- the document ----
+
+  /** A root map. Roots always exist; a handle costs nothing. */
+  map(root: string): MapHandle {
+    return new MapHandle(this.#host, rootPath(root, 'map'));
+  }
+
+  list(root: string): ListHandle {
+    return new ListHandle(this.#host, rootPath(root, 'list'));
+  }
+
+  set(root: string): SetHandle {
+    return new SetHandle(this.#host, rootPath(root, 'set'));
+  }
+
+  counter(root: string): CounterHandle {
+    return new CounterHandle(this.#host, rootPath(root, 'counter'));
+  }
+
+  flag(root: string): FlagHandle {
+    return new FlagHandle(this.#host, rootPath(root, 'flag'));
+  }
+
+  register(root: string): RegisterHandle {
+    return new RegisterHandle(this.#host, rootPath(root, 'register'));
+  }
+
+  /**
+   * Runs the body, whose edits become one atomic transaction: no replica ever shows half of it. If the body throws,
+   * everything is undone. The body must not wait for anything. A transaction inside another one is part of it; if the inner
+   * body throws, the outer transaction is undone too, whatever its body makes of the error.
+   */
+  transact<T>(body: () => T): T {
+    const engine = this.#running();
+    const outer = this.#transaction;
+    if (outer !== undefined) {
+      try {
+        return this.#bodyOf(body);
+      } catch (error) {
+        outer.failure ??= { error };
+        throw error;
+      }
+    }
+    const transaction: { failure?: { readonly error: unknown } } = {};
+    try {
+      engine.begin();
+      this.#transaction = transaction;
+      const result = this.#bodyOf(body);
+      if (transaction.failure !== undefined) throw transaction.failure.error;
+      this.#transaction = undefined;
+      this.#noteChanges(engine.commit());
+      return result;
+    } catch (error) {
+      this.#transaction = undefined;
+      if (!(error instanceof PoisonedError)) engine.rollback();
+      throw error;
+    } finally {
+      this.#happens(() => undefined);
+    }
+  }
+
+  /** The whole document by root name. Frozen; what does not change stays the same object. */
+  snapshot(): MapSnapshot {
+    return this.#currentView().document();
+  }
+
+  /** Calls the listener after each transaction here and each arrival from the relay. Returns how to end that. */
+  subscribe(listener: (event: ChangeEvent) => void): () => void {
+    return this.#events.subscribe(listener);
+  }
+
+  // ---- storage and relay ----
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Calls the listener when the status changed, always with what `status` says at that moment. */
+  onStatus(listener: (status: Status) => void): () => void {
+    const own = (status: Status): void => listener(status);
+    this.#statusListeners.add(own);
+    return () => void this.#statusListeners.delete(own);
+  }
+
+  /** Connects to the relay, now and whenever the connection is lost, until `disconnect`. */
+  connect(): void {
+    this.#running();
+    if (this.#link === undefined) throw badArgument('the replica was opened without a relay');
+    this.#link.connect();
+  }
+
+  /** Closes the connection and stays offline until `connect`. */
+  disconnect(): void {
+    this.#running();
+    this.#link?.disconnect();
+  }
+
+  /** Resolves when every edit made so far is durable in local storage. */
+  async flushed(): Promise<void> {
+    this.#running();
+    this.#flusher.hurry();
+    await this.#flusher.written();
+    if (this.#status.unstored > 0 || this.#poison !== undefined) this.#running();
+  }
+
+  /** Resolves when the replica is live and every edit is durable at the relay. */
+  async synced(): Promise<void> {
+    this.#running();
+    this.#flusher.hurry();
+    await new Promise<void>((resolve, reject) => {
+      const check = (): void => {
+        const { link, unsaved } = this.#status;
+        if (this.#poison !== undefined) reject(this.#poison);
+        else if (this.#isOver) reject(new ClosedError());
+        else if (link === 'live' && unsaved === 0) resolve();
+        else return;
+        this.#waiting.delete(check);
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  /**
+   * Ends everything: what is not stored yet is stored first. Rejects if that failed. The replica cannot be used afterwards;
+   * calling it again is harmless.
+   */
+  close(): Promise<void> {
+    if (this.#transaction !== undefined) throw new WeftlineError('transaction', 'a replica is not closed in the middle of a transaction');
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // ---- inside ----
+
+  async #close(): Promise<void> {
+    this.#link?.disconnect();
+    try {
+      await this.#flusher.finish();
+    } finally {
+      this.#flusher.stop();
+      clearTimeout(this.#timer);
+      globalThis.removeEventListener?.('pagehide', this.#hurry);
+      globalThis.document?.removeEventListener('visibilitychange', this.#hurry);
+      this.#isOver = true;
+      this.#engine.free();
+      this.#events.clear();
+      this.#statusListeners.clear();
+      for (const check of [...this.#waiting]) check();
+      await this.#store.close();
+      // Last, so that whoever takes the slot next finds everything written.
+      await this.#slot?.release();
+    }
+  }
+
+  #running(): Engine {
+    if (this.#poison !== undefined) throw this.#poison;
+    if (this.#closing !== undefined) throw new ClosedError();
+    return this.#engine;
+  }
+
+  #currentView(): View {
+    const engine = this.#running();
+    // What a transaction sees is nobody else's business and may be undone, so it is not kept.
+    return this.#transaction === undefined ? this.#view : new View(engine);
+  }
+
+  #edit(args: () => Writer): Reader {
+    if (this.#transaction !== undefined) return this.#running().edit(args());
+    return this.transact(() => this.#engine.edit(args()));
+  }
+
+  #bodyOf<T>(body: () => T): T {
+    const result = body();
+    if (typeof (result as { then?: unknown } | null | undefined)?.then === 'function') {
+      throw badArgument('the body of a transaction must not be asynchronous');
+    }
+    return result;
+  }
+
+  /** Tells the engine something, then does what it wants done. Nothing that happens from outside throws. */
+  #happens(what: () => void): void {
+    if (this.#isOver || this.#poison !== undefined) return;
+    try {
+      what();
+      this.#drain();
+    } catch (error) {
+      if (!(error instanceof PoisonedError)) throw error;
+      this.#poison = error;
+      clearTimeout(this.#timer);
+      this.#link?.disconnect();
+      this.#setStatus({ link: 'offline', unsaved: this.#status.unsaved, unstored: this.#status.unstored, error: error.message });
+    }
+    if (!this.#isDraining) this.#tell();
+  }
+
+  #drain(): void {
+    // What is done here may make further things happen: the loop below finds what they lead to.
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    try {
+      for (let output = this.#engine.poll(); output !== undefined; output = this.#engine.poll()) this.#do(output);
+    } finally {
+      this.#isDraining = false;
+    }
+    this.#readStatus();
+    this.#setTimer();
+    this.#compactInTime();
+  }
+
+  #do(output: Reader): void {
+    switch (output.byte() as Output) {
+      case Output.Transmit:
+        this.#link?.send(output.rest());
+        break;
+      case Output.Persist: {
+        const persist = readPersist(output);
+        for (const change of persist.changes) if ('key' in change && change.key.startsWith(ROWS)) this.#rowBytes += change.record.length;
+        this.#flusher.push(persist);
+        break;
+      }
+      case Output.Changed:
+        this.#noteChanges(readChanges(output));
+        break;
+      case Output.Disconnect:
+        this.#link?.drop(output.byte() === 0 ? undefined : output.float());
+        break;
+    }
+  }
+
+  #noteChanges(event: ChangeEvent): void {
+    if (event.changes.length === 0) return;
+    for (const change of event.changes) this.#view.mark(change);
+    const last = this.#told[this.#told.length - 1];
+    // What arrives together is told together.
+    if (last?.origin === 'remote' && event.origin === 'remote') this.#told.splice(-1, 1, { origin: 'remote', changes: [...last.changes, ...event.changes] });
+    else this.#told.push(event);
+  }
+
+  /** A connection on which the engine finds an error is of no use any more. */
+  #dropOnError(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      if (!(error instanceof WeftlineError) || error instanceof PoisonedError) throw error;
+      this.#linkError = error;
+      // What the engine says last comes before the end.
+      this.#drain();
+      this.#link?.drop();
+    }
+  }
+
+  #readStatus(): void {
+    const { link, unsaved, unstored, stuck } = this.#engine.status();
+    if (link === 'live' && this.#status.link !== 'live') this.#engine.resetDelay();
+    const error = this.#storageError?.message ?? (stuck > 0 ? `the relay refuses ${stuck} of the edits` : this.#linkError?.message);
+    this.#setStatus({ link, unsaved, unstored, ...(error === undefined ? {} : { error }) });
+  }
+
+  #setStatus(status: Status): void {
+    const old = this.#status;
+    if (old.link === status.link && old.unsaved === status.unsaved && old.unstored === status.unstored && old.error === status.error) return;
+    this.#status = Object.freeze(status);
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    const deadline = this.#engine.deadline();
+    if (deadline === undefined) return;
+    // Longer waits than a timer can hold are cut; waking early is harmless.
+    const wait = Math.min(Math.max(deadline - Date.now(), 0), 0x7fff_ffff);
+    this.#timer = setTimeout(() => this.#happens(() => this.#dropOnError(() => this.#engine.tick())), wait);
+  }
+
+  #compactInTime(): void {
+    if (this.#status.unstored > 0 || !this.#engine.isCompactionDue(this.#rowBytes, this.#snapshotBytes)) return;
+    this.#rowBytes = 0;
+    this.#flusher.compact(() => {
+      const snapshot = this.#isOver || this.#poison !== undefined ? undefined : this.#engine.compact();
+      if (snapshot === undefined) return null;
+      this.#snapshotBytes = snapshot.record.length;
+      return { ...snapshot, isCovered: (stored) => this.#engine.covers(stored) };
+    });
+  }
+
+  /** Tells the listeners what happened, in order; what they make happen is told in turn. After `close` nobody is told. */
+  #tell(): void {
+    if (this.#isTelling || this.#transaction !== undefined || this.#closing !== undefined) return;
+    this.#isTelling = true;
+    try {
+      for (;;) {
+        const event = this.#told.shift();
+        if (event !== undefined) this.#events.tell(event);
+        else if (this.#status !== this.#statusTold) this.#tellStatus((this.#statusTold = this.#status));
+        else return;
+      }
+    } finally {
+      this.#isTelling = false;
+    }
+  }
+
+  #tellStatus(status: Status): void {
+    for (const check of [...this.#waiting]) check();
+    for (const listener of [...this.#statusListeners]) {
+      // A listener changed it: the round that follows tells everybody what is true now.
+      if (this.#status !== status) return;
+      if (this.#statusListeners.has(listener)) shielded(() => listener(status));
+    }
+  }
+
+  /** The page may be gone in a moment, or has come back: neither is a time to wait before writing. */
+  readonly #hurry = (): void => this.#flusher.hurry();
+}
+
+/** Opens a replica, once the engine is loaded. @internal */
+export async function openReplica<R extends ReplicaBase>(
+  make: new (parts: Parts) => R,
+  load: () => Promise<unknown>,
+  name: string,
+  options: OpenOptions,
+): Promise<R> {
+  if (typeof name !== 'string' || name === '') throw badArgument('a document has a name');
+  const relay = options.relay === undefined || options.relay === null ? undefined : relayUrl(options.relay);
+  const webSocket = options.webSocket ?? (globalThis.WebSocket as WebSocketClass | undefined);
+  if (relay !== undefined && webSocket === undefined) throw badArgument('there is no WebSocket here: give one as the option webSocket');
+  const store = await storageOf(options.storage).open(name);
+  let slot: SlotLock | null = null;
+  let engine: Engine | undefined;
+  try {
+    await load();
+    // The slot first: whoever held it before has written its last when the lock is free.
+    slot = await store.acquireSlot();
+    const stored = await store.load();
+    engine = new Engine({ name, slot: slot?.index ?? null, stored });
+    const replica = new make({ name, engine, store, slot, stored, relay, webSocket });
+    if (relay !== undefined && options.connect !== false) replica.connect();
+    return replica;
+  } catch (error) {
+    engine?.free();
+    await slot?.release();
+    await store.close();
+    throw error;
+  }
+}
+
+/** Whether a value is a replica, of whatever copy of this package. */
+export function isReplica(value: unknown): value is ReplicaBase {
+  return typeof value === 'object' && value !== null && REPLICA in value;
+}
+
+function storageOf(option: OpenOptions['storage']): Storage {
+  const storage = option ?? (globalThis.indexedDB === undefined ? 'memory' : 'indexeddb');
+  if (storage === 'memory') return new MemoryStorage();
+  if (storage === 'indexeddb') return new IndexedDbStorage();
+  return storage;
+}
+
+function relayUrl(relay: string | URL): string {
+  const url = URL.canParse(relay) ? new URL(relay) : undefined;
+  if (url?.protocol !== 'ws:' && url?.protocol !== 'wss:') throw badArgument('the address of a relay begins with ws:// or wss://');
+  return url.href;
+}
+
+function rootPath(root: string, kind: Kind): readonly PathStep[] {
+  if (typeof root !== 'string') throw badArgument('the name of a root is a string');
+  return Object.freeze([Object.freeze({ root, kind })]);
+}

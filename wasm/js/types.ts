@@ -1,0 +1,53 @@
+// The vocabulary of the package: values, kinds, paths, snapshots, changes, status.
+
+/** A plain value. Integers within ±(2^53 − 1) come back as `number`, larger ones as `bigint`. */
+export type Scalar = null | boolean | number | bigint | string | Uint8Array;
+
+/** A frozen object without a prototype: any string is a usable key, also `constructor`. */
+export interface MapSnapshot {
+  readonly [key: string]: Snapshot;
+}
+
+/** What a document or a part of it holds at one moment. Never changes; what is equal in two of them is the same object. */
+export type Snapshot = Scalar | MapSnapshot | readonly Snapshot[];
+
+/** What a container is. Containers of one name or key and different kinds are different containers. */
+export type Kind = 'register' | 'flag' | 'counter' | 'set' | 'map' | 'list';
+
+declare const elementIdBrand: unique symbol;
+
+/** Names an element of a list for ever, wherever it moves. Opaque; equal ids are equal strings, on every replica. */
+export type ElementId = string & { readonly [elementIdBrand]: true };
+
+/** One step on the way from the document to a container. */
+export type PathStep =
+  | { readonly root: string; readonly kind: Kind }
+  | { readonly key: string; readonly kind: Kind }
+  | { readonly element: ElementId };
+
+/** What changed in the container at `path`. */
+export type Change =
+  | { readonly path: readonly PathStep[]; readonly type: 'key'; readonly key: string }
+  | { readonly path: readonly PathStep[]; readonly type: 'member'; readonly member: Scalar }
+  | { readonly path: readonly PathStep[]; readonly type: 'value' }
+  | { readonly path: readonly PathStep[]; readonly type: 'inserted' | 'removed' | 'moved'; readonly element: ElementId };
+
+/** What one transaction, or one arrival from the relay, did to the document. */
+export interface ChangeEvent {
+  readonly origin: 'local' | 'remote';
+  readonly changes: readonly Change[];
+}
+
+/** How the connection to the relay stands. */
+export type Link = 'offline' | 'connecting' | 'catching-up' | 'live';
+
+/** Where this replica stands. An immutable object: a new one for each change. */
+export interface Status {
+  readonly link: Link;
+  /** Edits that are not yet durable at the relay. */
+  readonly unsaved: number;
+  /** Edits that are not yet durable in local storage. */
+  readonly unstored: number;
+  /** What is wrong at present, for people. Absent when nothing is. */
+  readonly error?: string;
+}

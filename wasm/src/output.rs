@@ -1,0 +1,103 @@
+//! What the engine wants done, as bytes: the kind of output, then what it is about. Read by `js/replica.ts`.
+
+use weftline::sync::{Class, Output, Persist, StoreChange, Table};
+use weftline::{ChangeKind, ChangeOrigin, Changes};
+
+use crate::wire::Writer;
+
+const TRANSMIT: u8 = 1;
+const PERSIST: u8 = 2;
+const CHANGED: u8 = 3;
+const DISCONNECT: u8 = 4;
+
+/// Writes one output. False if there is nothing for JavaScript to do about it.
+pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
+    match output {
+        Output::Transmit(bytes) => {
+            out.byte(TRANSMIT);
+            out.raw(bytes);
+        }
+        Output::Persist(persist) => put_persist(out, persist),
+        Output::Changed(changes) => {
+            out.byte(CHANGED);
+            put_changes(out, changes);
+        }
+        Output::Disconnect { retry_after_ms } => {
+            out.byte(DISCONNECT);
+            out.byte(u8::from(retry_after_ms.is_some()));
+            retry_after_ms.iter().for_each(|ms| out.float(*ms as f64));
+        }
+        // The status is asked for after each call.
+        _ => return false,
+    }
+    true
+}
+
+fn put_persist(out: &mut Writer, persist: &Persist) {
+    out.byte(PERSIST);
+    out.uint(persist.token.0);
+    out.byte(u8::from(persist.class == Class::Strict));
+    for record in &persist.records {
+        put_change(out, &record.change());
+    }
+}
+
+/// Writes a change of the store, with text keys.
+pub(crate) fn put_change(out: &mut Writer, change: &StoreChange) {
+    match change {
+        StoreChange::Put { table, key, value } => {
+            out.byte(0);
+            put_key(out, *table, key);
+            out.bytes(value);
+        }
+        StoreChange::Delete { table, first, last } => {
+            out.byte(1);
+            put_key(out, *table, first);
+            put_key(out, *table, last);
+        }
+    }
+}
+
+/// The name of the table and the key in hexadecimal, which sorts as the key does.
+fn put_key(out: &mut Writer, table: Table, key: &[u8]) {
+    let name = table.name().as_bytes();
+    out.count(name.len() + 1 + 2 * key.len());
+    out.raw(name);
+    out.byte(b'/');
+    for byte in key {
+        for digit in [byte >> 4, byte & 15] {
+            out.byte(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
+        }
+    }
+}
+
+/// Writes what changed in the document.
+pub(crate) fn put_changes(out: &mut Writer, changes: &Changes) {
+    out.byte(u8::from(changes.origin == ChangeOrigin::Remote));
+    for change in &changes.list {
+        out.path(&change.path);
+        match &change.kind {
+            ChangeKind::Key(key) => {
+                out.byte(0);
+                out.text(key);
+            }
+            ChangeKind::Member(value) => {
+                out.byte(1);
+                out.value(value);
+            }
+            ChangeKind::Value => out.byte(2),
+            ChangeKind::Inserted(dot) => {
+                out.byte(3);
+                out.element(*dot);
+            }
+            ChangeKind::Removed(dot) => {
+                out.byte(4);
+                out.element(*dot);
+            }
+            ChangeKind::Moved(dot) => {
+                out.byte(5);
+                out.element(*dot);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Questions, by number and path. Reading creates nothing: what is not there reads as empty.
+//!
+//! A container is read *shallowly*: its values, flags and counters, and of maps, lists and sets in it only that they are
+//! there. So one call reads one container, and what did not change below it is not touched.
+
+use alloc::vec::Vec;
+
+use weftline::{CounterRef, Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, RegisterRef, ReplicaId};
+
+use crate::error::Fault;
+use crate::wire::{Reader, Writer};
+
+/// The questions; `js/ops.ts` has the same numbers.
+const CONTENT: u8 = 0;
+const CELLS: u8 = 1;
+const MAP_GET: u8 = 2;
+const MAP_VALUES: u8 = 3;
+const MAP_HAS: u8 = 4;
+const MAP_KEYS: u8 = 5;
+const LIST_LENGTH: u8 = 6;
+const LIST_GET: u8 = 7;
+const LIST_IDS: u8 = 8;
+const LIST_INDEX_OF: u8 = 9;
+const LIST_KIND: u8 = 10;
+const SET_HAS: u8 = 11;
+const SET_SIZE: u8 = 12;
+const REGISTER_VALUES: u8 = 13;
+
+/// Answers one question.
+pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+    let path = args.path()?;
+    let node = document.at(&path);
+    match op {
+        CONTENT if path.steps().is_empty() => document_content(document, out),
+        CONTENT => content(node, out),
+        CELLS if path.steps().is_empty() => {
+            for _ in 0..args.count()? {
+                root_cell(document, args.text()?, out);
+            }
+        }
+        CELLS => cells(node, args, out)?,
+        MAP_GET..=MAP_KEYS => read_map(as_map(node), op, args, out)?,
+        LIST_LENGTH..=LIST_KIND => read_list(as_list(node), op, args, out)?,
+        SET_HAS => {
+            let value = args.value()?;
+            out.byte(u8::from(matches!(node, Some(NodeRef::Set(set)) if set.contains(&value))));
+        }
+        SET_SIZE => out.count(if let Some(NodeRef::Set(set)) = node { set.len() } else { 0 }),
+        REGISTER_VALUES => match node {
+            Some(NodeRef::Register(register)) => out.values(&register.values()),
+            _ => out.count(0),
+        },
+        _ => return Err(Fault::Argument),
+    }
+    Ok(())
+}
+
+fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+    match op {
+        MAP_KEYS => match map {
+            Some(map) => {
+                out.count(map.len());
+                map.keys().for_each(|key| out.text(key));
+            }
+            None => out.count(0),
+        },
+        MAP_VALUES => {
+            let key = args.text()?;
+            out.values(&map.map(|map| map.values(key)).unwrap_or_default());
+        }
+        MAP_HAS => {
+            let key = args.text()?;
+            out.byte(u8::from(map.is_some_and(|map| map.contains(key))));
+        }
+        MAP_GET => {
+            let key = args.text()?;
+            out.optional(map.and_then(|map| map.get(key)).as_ref());
+        }
+        _ => return Err(Fault::Argument),
+    }
+    Ok(())
+}
+
+fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+    let target = |args: &mut Reader<'_>| -> Result<Option<Dot>, Fault> {
+        if args.byte()? != 0 {
+            return args.element().map(Some);
+        }
+        let index = args.index()?;
+        Ok(list.and_then(|list| list.id_at(index)))
+    };
+    match op {
+        LIST_LENGTH => out.count(list.map_or(0, |list| list.len())),
+        LIST_IDS => ids(list, out, |_, _| ()),
+        LIST_INDEX_OF => {
+            let id = args.element()?;
+            out.count(list.and_then(|list| list.index_of(id)).map_or(0, |index| index + 1));
+        }
+        LIST_KIND => {
+            let kind = target(args)?.and_then(|id| list?.kind(id));
+            out.byte(u8::from(kind.is_some()));
+            kind.into_iter().for_each(|kind| out.kind(kind));
+        }
+        LIST_GET => {
+            let value = target(args)?.and_then(|id| list?.value(id));
+            out.optional(value.as_ref());
+        }
+        _ => return Err(Fault::Argument),
+    }
+    Ok(())
+}
+
+/// All that is directly in a container: its kind first, or that there is none.
+fn content(node: Option<NodeRef<'_>>, out: &mut Writer) {
+    let Some(node) = node else { return out.byte(0) };
+    out.byte(1);
+    out.kind(node.kind());
+    match node {
+        NodeRef::Register(register) => out.optional(register.get().as_ref()),
+        NodeRef::Flag(flag) => out.value(&flag.is_enabled().into()),
+        NodeRef::Counter(counter) => out.integer(counter.value()),
+        NodeRef::Set(set) => {
+            out.count(set.len());
+            set.iter().for_each(|member| out.value(member));
+        }
+        NodeRef::Map(map) => {
+            out.count(map.len());
+            for key in map.keys() {
+                out.text(key);
+                map_cell(map, key, out);
+            }
+        }
+        NodeRef::List(list) => ids(Some(list), out, |id, out| list_cell(list, id, out)),
+        _ => {}
+    }
+}
+
+/// The roots, as if the document were a map of them. Of several kinds under one name the last is shown: lists before
+/// maps, and those before sets and plain things.
+fn document_content(document: &Document, out: &mut Writer) {
+    let mut roots: Vec<&str> = document.roots().map(|(name, _)| name).collect();
+    roots.dedup();
+    out.byte(1);
+    out.kind(Kind::MAP);
+    out.count(roots.len());
+    for name in roots {
+        out.text(name);
+        root_cell(document, name, out);
+    }
+}
+
+fn root_cell(document: &Document, name: &str, out: &mut Writer) {
+    let shown = document.roots().filter(|root| root.0 == name && root.1.is_container()).last();
+    let Some((_, kind)) = shown else { return out.byte(0) };
+    cell_head(kind, out);
+    match document.at(&Path::root(name, kind)) {
+        Some(NodeRef::Register(register)) => register_cell(register, out),
+        Some(NodeRef::Flag(flag)) => out.value(&flag.is_enabled().into()),
+        Some(NodeRef::Counter(counter)) => counter_cell(counter, out),
+        _ => {}
+    }
+}
+
+/// What is at some keys or in some elements.
+fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+    let count = args.count()?;
+    match node {
+        Some(NodeRef::Map(map)) => {
+            for _ in 0..count {
+                map_cell(map, args.text()?, out);
+            }
+        }
+        Some(NodeRef::List(list)) => {
+            for _ in 0..count {
+                let id = args.element()?;
+                match list.index_of(id) {
+                    Some(index) => {
+                        out.count(index + 1);
+                        list_cell(list, id, out);
+                    }
+                    None => out.count(0),
+                }
+            }
+        }
+        _ => (0..count).for_each(|_| out.byte(0)),
+    }
+    Ok(())
+}
+
+fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
+    let Some(kind) = map.kinds(key).into_iter().find(|kind| kind.is_container()) else { return out.byte(0) };
+    cell_head(kind, out);
+    match kind {
+        Kind::REGISTER => register_cell(map.register(key), out),
+        Kind::FLAG => out.value(&map.flag(key).is_enabled().into()),
+        Kind::COUNTER => counter_cell(map.counter(key), out),
+        _ => {}
+    }
+}
+
+fn list_cell(list: ListRef<'_>, id: Dot, out: &mut Writer) {
+    let Some(kind) = list.kind(id).filter(|kind| kind.is_container()) else { return out.byte(0) };
+    cell_head(kind, out);
+    match kind {
+        Kind::REGISTER => register_cell(list.register(id), out),
+        Kind::FLAG => out.value(&list.flag(id).is_enabled().into()),
+        Kind::COUNTER => counter_cell(list.counter(id), out),
+        _ => {}
+    }
+}
+
+fn cell_head(kind: Kind, out: &mut Writer) {
+    out.byte(1);
+    out.kind(kind);
+}
+
+fn register_cell(register: RegisterRef<'_>, out: &mut Writer) {
+    out.optional(register.get().as_ref());
+}
+
+fn counter_cell(counter: CounterRef<'_>, out: &mut Writer) {
+    out.integer(counter.value());
+}
+
+/// The elements of a list: the replicas that made them, then each as the number of its replica there and its own.
+fn ids(list: Option<ListRef<'_>>, out: &mut Writer, mut each: impl FnMut(Dot, &mut Writer)) {
+    let mut replicas: Vec<ReplicaId> = Vec::new();
+    let all: Vec<(usize, Dot)> = list
+        .into_iter()
+        .flat_map(|list| list.ids())
+        .map(|id| {
+            // Looked for from the back: neighbours mostly have one author.
+            let known = replicas.iter().rposition(|replica| *replica == id.replica);
+            let number = known.unwrap_or_else(|| {
+                replicas.push(id.replica);
+                replicas.len() - 1
+            });
+            (number, id)
+        })
+        .collect();
+    out.count(replicas.len());
+    replicas.iter().for_each(|replica| out.raw(&replica.to_bytes()));
+    out.count(all.len());
+    for (number, id) in all {
+        out.count(number);
+        out.uint(id.seq);
+        each(id, out);
+    }
+}
+
+fn as_map(node: Option<NodeRef<'_>>) -> Option<MapRef<'_>> {
+    if let Some(NodeRef::Map(map)) = node { Some(map) } else { None }
+}
+
+fn as_list(node: Option<NodeRef<'_>>) -> Option<ListRef<'_>> {
+    if let Some(NodeRef::List(list)) = node { Some(list) } else { None }
+}

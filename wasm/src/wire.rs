@@ -1,0 +1,318 @@
+//! How values, paths and ids cross to JavaScript and back: as bytes. The other half is `js/codec.ts`.
+//!
+//! Numbers are LEB128, text is UTF-8 behind its length. Both halves are always of one build, so nothing is versioned, and
+//! nothing of it is ever stored or sent. Reading is checked all the same, so that a mistake there is an error here, no trap.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use weftline::{Dot, Kind, Path, PathStep, ReplicaId, Value};
+
+use crate::error::Fault;
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+/// An integer that a float holds exactly, as a float: what JavaScript handles fastest.
+const SAFE: u8 = 3;
+const FLOAT: u8 = 4;
+const STRING: u8 = 5;
+const BYTES: u8 = 6;
+/// Any other integer of 64 bits.
+const INT: u8 = 7;
+/// A counter beyond 64 bits: the low half, then the high half.
+const WIDE: u8 = 8;
+
+/// 2^53 − 1: up to here floats hold every integer.
+const MAX_SAFE: i64 = (1 << 53) - 1;
+
+const ROOT: u8 = 0;
+const KEY: u8 = 1;
+const ELEMENT: u8 = 2;
+
+/// Reads what JavaScript wrote.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Fault::Argument)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+        self.take(N)?.try_into().map_err(|_| Fault::Argument)
+    }
+
+    /// Everything that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    pub(crate) fn uint(&mut self) -> Result<u64, Fault> {
+        let mut value = 0;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Fault::Argument)
+    }
+
+    pub(crate) fn count(&mut self) -> Result<usize, Fault> {
+        usize::try_from(self.uint()?).map_err(|_| Fault::Argument)
+    }
+
+    /// An index: beyond what fits it is out of range anyway.
+    pub(crate) fn index(&mut self) -> Result<usize, Fault> {
+        Ok(usize::try_from(self.uint()?).unwrap_or(usize::MAX))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Fault> {
+        let len = self.count()?;
+        self.take(len)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Fault> {
+        core::str::from_utf8(self.bytes()?).map_err(|_| Fault::Argument)
+    }
+
+    pub(crate) fn kind(&mut self) -> Result<Kind, Fault> {
+        self.byte().map(Kind)
+    }
+
+    pub(crate) fn value(&mut self) -> Result<Value, Fault> {
+        Ok(match self.byte()? {
+            NULL => Value::Null,
+            FALSE => Value::Bool(false),
+            TRUE => Value::Bool(true),
+            SAFE => Value::Int(f64::from_le_bytes(self.array()?) as i64),
+            FLOAT => Value::from(f64::from_le_bytes(self.array()?)),
+            STRING => Value::from(self.text()?),
+            BYTES => Value::from(self.bytes()?),
+            INT => Value::Int(i64::from_le_bytes(self.array()?)),
+            _ => return Err(Fault::Argument),
+        })
+    }
+
+    pub(crate) fn element(&mut self) -> Result<Dot, Fault> {
+        let replica = ReplicaId::from_bytes(self.array()?);
+        Ok(Dot::new(replica, self.uint()?.min(Dot::MAX_SEQ)))
+    }
+
+    pub(crate) fn path(&mut self) -> Result<Path, Fault> {
+        let mut steps = Vec::new();
+        for _ in 0..self.count()? {
+            steps.push(match self.byte()? {
+                ROOT => {
+                    let kind = self.kind()?;
+                    PathStep::Root { kind, name: Arc::from(self.text()?) }
+                }
+                KEY => {
+                    let kind = self.kind()?;
+                    PathStep::Key { kind, key: Arc::from(self.text()?) }
+                }
+                ELEMENT => PathStep::Element(self.element()?),
+                _ => return Err(Fault::Argument),
+            });
+        }
+        Ok(Path::new(steps))
+    }
+}
+
+/// Writes what JavaScript reads.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    pub(crate) fn byte(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    pub(crate) fn uint(&mut self, mut value: u64) {
+        while value > 0x7f {
+            self.bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.push(value as u8);
+    }
+
+    pub(crate) fn count(&mut self, value: usize) {
+        self.uint(value as u64);
+    }
+
+    pub(crate) fn float(&mut self, value: f64) {
+        self.raw(&value.to_le_bytes());
+    }
+
+    /// Bytes without a length, where the reader knows it or takes all.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.raw(bytes);
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub(crate) fn kind(&mut self, kind: Kind) {
+        self.byte(kind.0);
+    }
+
+    pub(crate) fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.byte(NULL),
+            Value::Bool(false) => self.byte(FALSE),
+            Value::Bool(true) => self.byte(TRUE),
+            Value::Int(number) => self.integer(i128::from(*number)),
+            Value::Float(number) => {
+                self.byte(FLOAT);
+                self.float(*number);
+            }
+            Value::String(text) => {
+                self.byte(STRING);
+                self.text(text);
+            }
+            Value::Bytes(bytes) => {
+                self.byte(BYTES);
+                self.bytes(bytes);
+            }
+        }
+    }
+
+    pub(crate) fn integer(&mut self, number: i128) {
+        match i64::try_from(number) {
+            Ok(number) if number.unsigned_abs() <= MAX_SAFE.unsigned_abs() => {
+                self.byte(SAFE);
+                self.float(number as f64);
+            }
+            Ok(number) => {
+                self.byte(INT);
+                self.raw(&number.to_le_bytes());
+            }
+            Err(_) => {
+                self.byte(WIDE);
+                self.raw(&number.to_le_bytes());
+            }
+        }
+    }
+
+    /// A value that may be absent.
+    pub(crate) fn optional(&mut self, value: Option<&Value>) {
+        self.byte(u8::from(value.is_some()));
+        if let Some(value) = value {
+            self.value(value);
+        }
+    }
+
+    pub(crate) fn values(&mut self, values: &[Value]) {
+        self.count(values.len());
+        for value in values {
+            self.value(value);
+        }
+    }
+
+    pub(crate) fn element(&mut self, dot: Dot) {
+        self.raw(&dot.replica.to_bytes());
+        self.uint(dot.seq);
+    }
+
+    pub(crate) fn path(&mut self, path: &Path) {
+        self.count(path.steps().len());
+        for step in path.steps() {
+            match step {
+                PathStep::Root { name, kind } => {
+                    self.byte(ROOT);
+                    self.kind(*kind);
+                    self.text(name);
+                }
+                PathStep::Key { key, kind } => {
+                    self.byte(KEY);
+                    self.kind(*kind);
+                    self.text(key);
+                }
+                PathStep::Element(dot) => {
+                    self.byte(ELEMENT);
+                    self.element(*dot);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let values = [
+            Value::Null,
+            Value::from(true),
+            Value::from(MAX_SAFE),
+            Value::from(-MAX_SAFE - 1),
+            Value::from(i64::MIN),
+            Value::from(0.5),
+            Value::from("grün"),
+            Value::from([1, 2].as_slice()),
+        ];
+        let dot = Dot::new(ReplicaId::from(7), 300);
+        let key = PathStep::Key { key: "k".into(), kind: Kind::LIST };
+        let path = Path::root("r", Kind::MAP).join(key).join(PathStep::Element(dot));
+        let mut out = Writer::new();
+        values.iter().for_each(|value| out.value(value));
+        out.path(&path);
+        let bytes = out.into_bytes();
+        let mut reader = Reader::new(&bytes);
+        for value in &values {
+            assert_eq!(reader.value().as_ref(), Ok(value));
+        }
+        assert_eq!(reader.path(), Ok(path));
+        assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn truncated_and_overlong_input_is_an_error() {
+        for bytes in [
+            &[STRING, 5, b'a'][..],
+            &[SAFE, 0],
+            &[9],
+            &[BYTES, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            &[],
+        ] {
+            assert_eq!(Reader::new(bytes).value(), Err(Fault::Argument));
+        }
+        assert_eq!(Reader::new(&[1, 3]).path(), Err(Fault::Argument));
+    }
+}

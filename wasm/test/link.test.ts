@@ -1,0 +1,243 @@
+// The link, against servers that are no relays, and against the relay itself where its program is at hand.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer, type WebSocket as ServerSocket } from 'ws';
+import { MemoryStorage, Replica } from 'weftline';
+import type { OpenOptions, Replica as ReplicaType, Status, WebSocketClass } from '../js/index.node.js';
+import { changeTo, freshName, relayProgram, startRelay, statusOf, type Relay } from './support.js';
+
+const webSocket = WebSocket as unknown as WebSocketClass;
+
+describe('a server that is no relay', () => {
+  let server: WebSocketServer;
+  let url: string;
+  let replica: ReplicaType;
+
+  const connected = async (): Promise<ServerSocket> => {
+    const [socket] = (await once(server, 'connection')) as [ServerSocket];
+    return socket;
+  };
+
+  beforeEach(async () => {
+    server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    await once(server, 'listening');
+    url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+
+  afterEach(async () => {
+    await replica.close();
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
+
+  const open = async (options: OpenOptions = {}): Promise<void> => {
+    replica = await Replica.open(freshName(), { relay: url, storage: 'memory', webSocket, ...options });
+  };
+
+  test('connecting is a status, and disconnecting closes the socket', async () => {
+    const connection = connected();
+    await open();
+    expect(replica.status.link).toBe('connecting');
+    const socket = await connection;
+    await once(socket, 'message');
+    const closed = once(socket, 'close');
+    replica.disconnect();
+    expect(replica.status.link).toBe('offline');
+    expect((await closed)[0]).toBe(1000);
+    replica.disconnect();
+    const again = connected();
+    replica.connect();
+    replica.connect();
+    await again;
+    expect(server.clients.size).toBe(1);
+  });
+
+  test('nothing is connected unless it is asked for', async () => {
+    await open({ connect: false });
+    expect(replica.status.link).toBe('offline');
+    await replica.flushed();
+    expect(server.clients.size).toBe(0);
+  });
+
+  test('a lost connection is made again', async () => {
+    const first = connected();
+    await open();
+    const second = first.then(() => connected());
+    (await first).terminate();
+    await statusOf(replica, (status) => status.link === 'offline');
+    await second;
+    await statusOf(replica, (status) => status.link === 'connecting');
+  });
+
+  test.each([
+    ['a text', (socket: ServerSocket) => socket.send('hello')],
+    ['nonsense', (socket: ServerSocket) => socket.send(new Uint8Array([255, 255, 255, 255]))],
+  ])('%s is an error of the protocol, after which the connection is another one', async (_, say) => {
+    const first = connected();
+    await open();
+    const socket = await first;
+    const [closed, second] = [once(socket, 'close'), connected()];
+    say(socket);
+    const status = await statusOf(replica, (status) => status.error !== undefined);
+    expect(status).toMatchObject({ link: 'offline', error: expect.stringContaining('protocol') });
+    await Promise.all([closed, second]);
+  });
+
+  test('edits are unsaved as long as nobody has them', async () => {
+    await open();
+    replica.map('m').put('k', 1);
+    await replica.flushed();
+    expect(replica.status).toMatchObject({ unsaved: 1, unstored: 0 });
+  });
+
+  test('ACK-6 the status and its event always say the same', async () => {
+    const told: [Status, Status][] = [];
+    await open({ connect: false });
+    replica.onStatus((status) => {
+      told.push([status, replica.status]);
+      if (replica.counter('c').value === 1) replica.counter('c').add(1);
+    });
+    replica.onStatus((status) => told.push([status, replica.status]));
+    replica.counter('c').add(1);
+    await replica.flushed();
+    replica.connect();
+    await connected();
+    replica.disconnect();
+    expect(told.length).toBeGreaterThan(4);
+    for (const [event, value] of told) expect(event).toBe(value);
+    expect(told.at(-1)![0]).toEqual({ link: 'offline', unsaved: 2, unstored: 0 });
+  });
+
+  test('waiting to be synced ends with the replica', async () => {
+    await open();
+    const synced = replica.synced();
+    const ended = expect(synced).rejects.toMatchObject({ code: 'closed' });
+    await replica.close();
+    await ended;
+  });
+});
+
+test('addresses and classes are checked at once', async () => {
+  for (const relay of ['http://example.com', 'nonsense', '']) {
+    await expect(Replica.open(freshName(), { relay, webSocket })).rejects.toMatchObject({ code: 'bad-argument' });
+  }
+  const replica = await Replica.open(freshName(), { storage: 'memory' });
+  expect(() => replica.connect()).toThrowError(expect.objectContaining({ code: 'bad-argument' }));
+  replica.disconnect();
+  await replica.close();
+});
+
+describe.runIf(relayProgram !== undefined)('the relay', () => {
+  let relay: Relay;
+  let dir: string;
+  let replicas: ReplicaType[];
+
+  beforeEach(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'weftline-relay-'));
+    relay = await startRelay(join(dir, 'relay.sqlite'));
+    replicas = [];
+  });
+
+  afterEach(async () => {
+    await Promise.all(replicas.map((replica) => replica.close()));
+    await relay.kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const open = async (name: string, options: OpenOptions = {}): Promise<ReplicaType> => {
+    const replica = await Replica.open(name, { relay: relay.url, storage: 'memory', webSocket, ...options });
+    replicas.push(replica);
+    return replica;
+  };
+
+  test('what one writes the other sees, and both know where they stand', async () => {
+    const name = freshName();
+    const [first, second] = await Promise.all([open(name), open(name)]);
+    await Promise.all([first.synced(), second.synced()]);
+    const origins: string[] = [];
+    second.subscribe((event) => origins.push(event.origin));
+    const seen = changeTo(second, () => second.list('l').length === 2);
+    first.list('l').pushMap().put('k', new Uint8Array([1, 2]));
+    first.list('l').push(2n ** 60n);
+    expect(first.status).toMatchObject({ link: 'live', unsaved: 3 });
+    await Promise.all([first.synced(), seen]);
+    expect(first.status).toEqual({ link: 'live', unsaved: 0, unstored: 0 });
+    expect(second.snapshot()).toEqual(first.snapshot());
+    expect(second.list('l').ids()).toEqual(first.list('l').ids());
+    expect(new Set(origins)).toEqual(new Set(['remote']));
+  });
+
+  test('what was written offline, on both sides, comes together', async () => {
+    const name = freshName();
+    const [first, second] = await Promise.all([open(name, { connect: false }), open(name, { connect: false })]);
+    for (const [index, replica] of [first, second].entries()) {
+      replica.map('m').list('todos').pushMap().put('title', `todo ${index}`);
+      replica.map('m').put('same', index);
+      replica.counter('c').add(10 + index);
+      replica.set('s').add(`member ${index}`);
+      replica.flag('f').set(index === 1);
+    }
+    first.connect();
+    second.connect();
+    await Promise.all([first.synced(), second.synced()]);
+    const together = (replica: ReplicaType): boolean => replica.counter('c').value === 21;
+    await Promise.all([changeTo(first, () => together(first)), changeTo(second, () => together(second))]);
+    expect(first.snapshot()).toEqual(second.snapshot());
+    expect(first.map('m').list('todos').length).toBe(2);
+    expect(first.map('m').values('same').sort()).toEqual([0, 1]);
+    expect(first.set('s').values()).toEqual(['member 0', 'member 1']);
+    expect(first.flag('f').value).toBe(true);
+  });
+
+  test('a relay that is killed and started again has every edit it said was saved', async () => {
+    const name = freshName();
+    const first = await open(name);
+    for (let index = 0; index < 50; index += 1) first.list('l').push(index);
+    await first.synced();
+    const port = Number(new URL(relay.url).port);
+    await relay.kill();
+    await statusOf(first, (status) => status.link !== 'live');
+    first.list('l').push('offline');
+    expect(first.status.unsaved).toBe(1);
+    relay = await startRelay(join(dir, 'relay.sqlite'), port);
+    await first.synced();
+    const second = await open(name);
+    await second.synced();
+    expect(second.snapshot()).toEqual(first.snapshot());
+    expect(second.list('l').length).toBe(51);
+  });
+
+  test('an opening whose edits were not saved is settled by the next', async () => {
+    const name = freshName();
+    const storage = new MemoryStorage();
+    const first = await open(name, { storage, connect: false });
+    first.list('l').push('kept');
+    await first.close();
+    const second = await open(name, { storage });
+    expect(second.status.unsaved).toBe(1);
+    await second.synced();
+    const other = await open(name);
+    await other.synced();
+    expect(other.snapshot()).toEqual({ l: ['kept'] });
+  });
+
+  test('a large transaction arrives whole', async () => {
+    const name = freshName();
+    const [first, second] = await Promise.all([open(name), open(name)]);
+    await second.synced();
+    const texts = Array.from({ length: 300 }, (_, index) => `${index} `.repeat(2_000));
+    let isWhole = true;
+    second.subscribe(() => (isWhole &&= second.list('l').length === 300));
+    const seen = changeTo(second, () => second.list('l').length > 0);
+    first.transact(() => texts.forEach((text) => first.list('l').push(text)));
+    await seen;
+    expect(isWhole).toBe(true);
+    expect(second.list('l').snapshot()).toEqual(texts);
+    await first.synced();
+  });
+});
