@@ -60,9 +60,6 @@ impl<K, V> Map<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.iter_mut().map(|(_, value)| value)
-    }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.chunks.iter_mut().flatten().map(|(key, value)| (&*key, value))
@@ -149,11 +146,12 @@ impl<K: Ord, V> Map<K, V> {
             self.chunks.push(Vec::new());
         }
         if self.chunks[chunk].len() == CHUNK {
-            // Whoever appends goes on appending: then the full chunk stays full.
-            let rest = if at == CHUNK { Vec::new() } else { self.chunks[chunk].split_off(CHUNK / 2) };
+            // Whoever appends goes on appending: then the full chunk stays full. Otherwise it gives half away.
+            let keep = if at == CHUNK { CHUNK } else { CHUNK / 2 };
+            let rest = self.chunks[chunk].split_off(keep);
             self.chunks.insert(chunk + 1, rest);
-            if at == CHUNK || at > CHUNK / 2 {
-                at -= self.chunks[chunk].len();
+            if at >= keep {
+                at -= keep;
                 chunk += 1;
             }
         }

@@ -294,14 +294,7 @@ impl Document {
         let origin = state.origins.intern(parts.replica);
         let last = LocalDot::new(origin, parts.last_seq());
 
-        for (replica, first, end) in parts.removes.runs() {
-            let removed = state.origins.intern(replica);
-            state.removals.log(last, (LocalDot::new(removed, first), end - first));
-            let doomed: Vec<_> = state.store.range(removed, first..=end).map(|(dot, _)| dot).collect();
-            for dot in doomed {
-                state.kill(dot, Some(last));
-            }
-        }
+        state.remove_runs(last, &parts.removes, true);
 
         let mut bunches = Vec::with_capacity(parts.bunches.len());
         for record in &parts.bunches {
@@ -342,28 +335,24 @@ impl Document {
 
     /// Applies what was parked and is ready now, and drops what is covered or contradicts by now.
     pub(crate) fn apply_parked(&mut self) {
-        loop {
-            let mut progress = false;
-            let keys: Vec<_> = self.parked.deltas.keys().copied().collect();
-            for key in keys {
-                let Some(delta) = self.parked.deltas.get(&key) else { continue };
-                match self.check(delta) {
-                    Ok(Readiness::NotReady) => {}
-                    Ok(Readiness::Ready) => {
-                        if let Some(delta) = self.parked.take(key) {
-                            self.join_delta(&delta);
-                            progress = true;
-                        }
-                    }
-                    Ok(Readiness::Known) | Err(_) => {
-                        self.parked.take(key);
-                    }
-                }
-            }
-            if !progress {
-                return;
+        // One that waits is looked at again after each that could be applied.
+        while let Some((key, ready)) = self.next_parked() {
+            if let (Some(delta), true) = (self.parked.take(key), ready) {
+                self.join_delta(&delta);
             }
         }
+    }
+
+    /// A parked delta that need not wait any longer, and whether it is to be applied or dropped.
+    fn next_parked(&self) -> Option<((ReplicaId, u64), bool)> {
+        for (key, delta) in &self.parked.deltas {
+            match self.check(delta) {
+                Ok(Readiness::NotReady) => {}
+                Ok(Readiness::Ready) => return Some((*key, true)),
+                Ok(Readiness::Known) | Err(_) => return Some((*key, false)),
+            }
+        }
+        None
     }
 
     pub(crate) fn applied(&mut self, outcome: Outcome) -> Applied {

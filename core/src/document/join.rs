@@ -32,8 +32,11 @@ impl Document {
             return self.make_diff(Tier::Full, VersionVector::new());
         }
         // Nothing beyond one's own version is claimed as a base, so that the base is as small as it can be.
-        let own = |(id, entry): (_, VersionEntry)| (id, VersionEntry { seq: entry.seq.min(self.seq(id)), ..entry });
-        self.make_diff(Tier::Version, base.iter().map(own).collect())
+        let mut own = VersionVector::new();
+        for (id, entry) in base.iter() {
+            own.set(id, VersionEntry { seq: entry.seq.min(self.seq(id)), ..entry });
+        }
+        self.make_diff(Tier::Version, own)
     }
 
     fn make_diff(&self, tier: Tier, base: VersionVector) -> Diff {
@@ -44,24 +47,35 @@ impl Document {
         for (id, origin) in state.origins.iter() {
             let after = base.seq(id);
             for (dot, live) in state.store.range(origin, after + 1..=state.seq(origin)) {
-                bunches.extend(State::position(dot, &live.slot).map(|position| position.bunch));
+                if let Some(position) = State::position(dot, &live.slot) {
+                    bunches.insert(position.bunch);
+                }
                 adds.push(LiveEntry { dot: state.origins.dot(dot), hlc: live.hlc, entry: state.export(live) });
             }
             if tier == Tier::Version {
-                let pairs = state.removals.beyond(origin, after);
-                let mut pairs: Vec<_> = pairs.map(|(remover, runs)| state.export_pair(remover, runs)).collect();
-                if fault::active(Fault::PairsOnlyForKnownDots) {
-                    pairs.retain(|(_, dots)| dots.runs().all(|(id, _, last)| last <= base.seq(id)));
+                for (remover, runs) in state.removals.beyond(origin, after) {
+                    let pair = state.export_pair(remover, runs);
+                    let unknown = |(id, _, last)| last > base.seq(id);
+                    if !(fault::active(Fault::PairsOnlyForKnownDots) && pair.1.runs().any(unknown)) {
+                        removes.push(pair);
+                    }
                 }
-                removes.append(&mut pairs);
             }
         }
         if tier == Tier::Version {
-            let beyond = |cause: LocalDot| !base.covers(state.origins.dot(cause));
-            bunches.extend(state.forest.dead().filter(|(_, cause)| beyond(*cause)).map(|(id, _)| id));
+            for (id, cause) in state.forest.dead() {
+                if !base.covers(state.origins.dot(cause)) {
+                    bunches.insert(id);
+                }
+            }
         }
         let bunches = state.chains(&bunches);
-        let head = self.version().iter().filter(|(id, entry)| entry.seq > base.seq(*id)).collect();
+        let mut head = VersionVector::new();
+        for (id, entry) in self.version().iter() {
+            if entry.seq > base.seq(id) {
+                head.set(id, entry);
+            }
+        }
         Diff { tier, base, head, heads: self.heads(), adds, removes, bunches }
     }
 
@@ -178,26 +192,20 @@ impl Document {
         }
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
-        for (remover, runs) in &diff.removes {
+        for (remover, removed) in &diff.removes {
             let remover = state.origins.intern_dot(*remover);
-            for (replica, first, last) in runs.runs() {
-                let removed = state.origins.intern(replica);
-                state.removals.log(remover, (LocalDot::new(removed, first), last - first));
-                let doomed: Vec<_> = state.store.range(removed, first..=last).map(|(dot, _)| dot).collect();
-                for dot in doomed {
-                    state.kill(dot, Some(remover));
-                }
-            }
+            state.remove_runs(remover, removed, true);
         }
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
-        let living: Set<LocalDot> = diff.adds.iter().filter_map(|add| state.origins.local(add.dot)).collect();
+        let mut living = Set::new();
+        for add in &diff.adds {
+            living.insert(state.origins.intern_dot(add.dot));
+        }
         for (replica, entry) in diff.head.iter() {
-            let Some(origin) = state.origins.get(&replica) else { continue };
-            let seqs = diff.base.seq(replica) + 1..=entry.seq;
-            let doomed: Vec<_> =
-                state.store.range(origin, seqs).map(|(dot, _)| dot).filter(|dot| !living.contains(dot)).collect();
-            for dot in doomed {
-                state.kill(dot, absent);
+            let first = diff.base.seq(replica) + 1;
+            if first <= entry.seq {
+                let first = LocalDot::new(state.origins.intern(replica), first);
+                state.kill_run((first, entry.seq - first.seq()), absent, &living);
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
@@ -219,14 +227,19 @@ impl Document {
         }
 
         let head_covers = |dot: Dot| dot.seq <= diff.head.seq(dot.replica).max(diff.base.seq(dot.replica));
-        let theirs: Set<LocalDot> = diff.heads.iter().filter_map(|head| state.origins.local(*head)).collect();
-        let mut heads: Set<LocalDot> = state
-            .heads
-            .iter()
-            .copied()
-            .filter(|head| theirs.contains(head) || !head_covers(state.origins.dot(*head)))
-            .collect();
-        heads.extend(theirs.iter().copied().filter(|head| !old_covers(*head) || state.heads.contains(head)));
+        let mut heads = Set::new();
+        for head in state.heads.iter() {
+            let dot = state.origins.dot(*head);
+            if diff.heads.contains(&dot) || !head_covers(dot) {
+                heads.insert(*head);
+            }
+        }
+        for head in &diff.heads {
+            let head = state.origins.intern_dot(*head);
+            if !old_covers(head) {
+                heads.insert(head);
+            }
+        }
         state.heads = heads;
         for (replica, entry) in diff.head.iter() {
             let origin = state.origins.intern(replica);
@@ -241,11 +254,20 @@ impl Document {
     pub fn snapshot(&self) -> Vec<u8> {
         let state = &self.state;
         let mut diff = self.make_diff(Tier::Full, VersionVector::new());
-        let mut bunches: Set<LocalDot> = state.forest.dead().map(|(id, _)| id).collect();
-        bunches.extend(diff.bunches.iter().filter_map(|bunch| state.origins.local(bunch.id)));
+        let mut bunches = Set::new();
+        for (id, _) in state.forest.dead() {
+            bunches.insert(id);
+        }
+        for bunch in &diff.bunches {
+            bunches.extend(state.origins.local(bunch.id));
+        }
         diff.bunches = state.chains(&bunches);
-        let pairs = state.origins.iter().flat_map(|(_, origin)| state.removals.beyond(origin, 0));
-        let removals = pairs.map(|(remover, runs)| state.export_pair(remover, runs)).collect();
+        let mut removals = Vec::new();
+        for (_, origin) in state.origins.iter() {
+            for (remover, runs) in state.removals.beyond(origin, 0) {
+                removals.push(state.export_pair(remover, runs));
+            }
+        }
         codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
     }
 
@@ -259,16 +281,16 @@ impl Document {
         let order = document.order_bunches(&snapshot.diff)?;
         document.join_diff(&snapshot.diff, &order);
         let state = &mut document.state;
-        let horizon: Vec<u64> = (0..state.origins.len())
-            .map(|number| snapshot.horizon.seq(state.origins.id(crate::replica_id::Origin(number as u32))))
-            .collect();
-        state.removals.truncate(&horizon);
-        for (remover, runs) in &snapshot.removals {
-            let remover = state.origins.intern_dot(*remover);
-            for (replica, first, last) in runs.runs() {
-                let removed = state.origins.intern(replica);
-                state.removals.log(remover, (LocalDot::new(removed, first), last - first));
+        let mut horizon = state.seqs();
+        for (id, origin) in state.origins.iter() {
+            if let Some(seq) = horizon.get_mut(origin.0 as usize) {
+                *seq = snapshot.horizon.seq(id);
             }
+        }
+        state.removals.truncate(&horizon);
+        for (remover, removed) in &snapshot.removals {
+            let remover = state.origins.intern_dot(*remover);
+            state.remove_runs(remover, removed, false);
         }
         state.view.drop_changes();
         if document.beacon() != snapshot.beacon {
@@ -290,9 +312,13 @@ impl State {
 
     /// These bunches with their ancestors, ascending by id.
     fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
-        let mut ids: Vec<LocalDot> = self.forest.chains(bunches.iter().copied()).into_iter().map(|(id, _)| id).collect();
-        sort_by(&mut ids, |a, b| self.origins.compare(*a, *b));
-        ids.into_iter().filter_map(|id| self.forest.record(&self.origins, id)).collect()
+        let mut chains = self.forest.chains(bunches.iter().copied());
+        sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));
+        let mut records = Vec::with_capacity(chains.len());
+        for (id, _) in chains {
+            records.extend(self.forest.record(&self.origins, id));
+        }
+        records
     }
 
     /// Inserts entries whose containers may be among them. What is under a container that is not alive is dropped; so is a

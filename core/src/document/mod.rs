@@ -23,11 +23,10 @@ pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub use transaction::{Commit, EditError, Transaction};
 pub(crate) use transaction::{Target, check_key};
-pub(crate) use view::{Content, KeySlot, Link, PlaceId};
+pub(crate) use view::{Content, Dots, KeySlot, Link, PlaceId};
 
 use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
 use crate::codec::DecodeError;
-use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::Open;
 
@@ -116,10 +115,14 @@ impl Document {
 
     /// The names of the deltas that no known delta depends on, ascending.
     pub fn heads(&self) -> Vec<Dot> {
-        let origins = &self.state.origins;
-        let mut heads: Vec<_> = self.state.heads.iter().copied().collect();
-        sort_by(&mut heads, |a, b| origins.compare(*a, *b));
-        heads.into_iter().map(|head| origins.dot(head)).collect()
+        let mut heads = Vec::new();
+        for head in self.state.heads.iter() {
+            let head = self.state.origins.dot(*head);
+            // There are few: each is put in its place.
+            let at = heads.iter().position(|other| *other > head).unwrap_or(heads.len());
+            heads.insert(at, head);
+        }
+        heads
     }
 
     /// The last dot of `replica` that is covered, 0 if none is.

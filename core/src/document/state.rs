@@ -8,12 +8,12 @@
 use alloc::vec::Vec;
 
 use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
-use crate::clock::{Dot, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{Forest, LocalPosition};
-use crate::store::{Container, Entry, Kind, Live, LocalContainer, Payload, Removals, Slot, Store, beacon_share};
+use crate::store::{Container, Entry, Kind, Live, LocalContainer, LocalRun, Payload, Removals, Slot, Store, beacon_share};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -49,10 +49,8 @@ impl State {
     pub(crate) fn advance(&mut self, origin: Origin, entry: VersionEntry) {
         let index = origin.0 as usize;
         if self.version.len() <= index {
-            let from = self.version.len() as u32;
-            let origins = &self.origins;
-            let blank = |number| VersionEntry { seq: 0, tag: Tag::start(origins.id(Origin(number))) };
-            self.version.extend((from..=origin.0).map(blank));
+            // The tags of those who have not written yet are not looked at.
+            self.version.resize(index + 1, VersionEntry { seq: 0, tag: entry.tag });
         }
         self.version[index] = entry;
     }
@@ -63,30 +61,36 @@ impl State {
     }
 
     pub(crate) fn version(&self) -> VersionVector {
-        let entry = |(id, origin): (ReplicaId, Origin)| Some((id, *self.version.get(origin.0 as usize)?));
-        self.origins.iter().filter_map(entry).collect()
+        let mut version = VersionVector::new();
+        for (id, origin) in self.origins.iter() {
+            if let Some(entry) = self.version.get(origin.0 as usize) {
+                version.set(id, *entry);
+            }
+        }
+        version
     }
 
     /// Sequence numbers by replica number.
     pub(crate) fn seqs(&self) -> Vec<u64> {
-        self.version.iter().map(|entry| entry.seq).collect()
+        let mut seqs = Vec::with_capacity(self.version.len());
+        for entry in &self.version {
+            seqs.push(entry.seq);
+        }
+        seqs
     }
 
     pub(crate) fn horizon(&self) -> VersionVector {
-        self.origins
-            .iter()
-            .map(|(id, origin)| {
-                // Tags are known only at the present version; a horizon is compared by sequence numbers alone.
-                (id, VersionEntry { seq: self.removals.horizon(origin), tag: self.tag(origin) })
-            })
-            .collect()
+        let mut horizon = VersionVector::new();
+        for (id, origin) in self.origins.iter() {
+            // Tags are known only at the present version; a horizon is compared by sequence numbers alone.
+            horizon.set(id, VersionEntry { seq: self.removals.horizon(origin), tag: self.tag(origin) });
+        }
+        horizon
     }
 
     /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
     pub(crate) fn keep_log_short(&mut self) {
-        let version = &self.version;
-        let raised = self.removals.keep_short(self.store.len(), || version.iter().map(|entry| entry.seq).collect());
-        if raised {
+        if self.removals.is_long(self.store.len()) && self.removals.shorten(self.store.len(), self.seqs()) {
             self.drop_dead_structure();
         }
     }
@@ -276,6 +280,31 @@ impl State {
         }
         dead.reverse();
         dead
+    }
+
+    /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
+    pub(crate) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: &Set<LocalDot>) {
+        let (first, more) = run;
+        let mut doomed = Vec::new();
+        for (dot, _) in self.store.range(first.origin(), first.seq()..=first.seq() + more) {
+            if !spare.contains(&dot) {
+                doomed.push(dot);
+            }
+        }
+        for dot in doomed {
+            self.kill(dot, cause);
+        }
+    }
+
+    /// Notes in the log that `remover` removed these dots (REM-2), and kills them if `alive`.
+    pub(crate) fn remove_runs(&mut self, remover: LocalDot, removed: &DotRuns, alive: bool) {
+        for (replica, first, last) in removed.runs() {
+            let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
+            self.removals.log(remover, run);
+            if alive {
+                self.kill_run(run, Some(remover), &Set::new());
+            }
+        }
     }
 
     fn kill_one(&mut self, dot: LocalDot, cause: Option<LocalDot>, tell: bool) -> Option<(LocalDot, Live)> {

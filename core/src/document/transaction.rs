@@ -53,8 +53,8 @@ pub enum EditError {
         limit: usize,
     },
     /// A list has no such element, or no longer.
-    #[error("no element {0} in this list")]
-    NoSuchElement(Dot),
+    #[error("this list has no such element, or no longer")]
+    NoSuchElement,
     /// A container that was found is gone: something in this transaction removed it.
     #[error("the container was removed")]
     Gone,
@@ -92,9 +92,9 @@ pub enum EditError {
         /// What was counted.
         what: &'static str,
         /// How many there are.
-        found: u64,
+        found: usize,
         /// How many there may be.
-        limit: u64,
+        limit: usize,
     },
     /// A counter's running total would not fit 64 bits.
     #[error("the counter's running total would overflow")]
@@ -204,8 +204,8 @@ impl Document {
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
         let Some(open) = self.open.take() else { return Err(EditError::NoTransaction) };
         let state = &self.state;
-        let live_adds = state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ).count();
-        if live_adds == 0 && open.removed.is_empty() {
+        let adds_nothing = state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ).next().is_none();
+        if adds_nothing && open.removed.is_empty() {
             self.open = Some(open);
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
@@ -213,17 +213,14 @@ impl Document {
         let parts = self.parts(&open);
         let delta = Delta::seal(parts, self.state.tag(open.origin));
         if delta.bytes().len() > limits::MAX_DELTA_BYTES {
-            let (found, limit) = (delta.bytes().len() as u64, limits::MAX_DELTA_BYTES as u64);
+            let (found, limit) = (delta.bytes().len(), limits::MAX_DELTA_BYTES);
             self.open = Some(open);
             self.rollback();
             return Err(EditError::TooLarge { what: "bytes", found, limit });
         }
         let state = &mut self.state;
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
-        for (replica, first, end) in delta.parts().removes.runs() {
-            let removed = state.origins.get(&replica).expect("REM-1: removed dots were observed");
-            state.removals.log(last, (LocalDot::new(removed, first), end - first));
-        }
+        state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
         state.heads.clear();
         state.heads.insert(last);
@@ -237,23 +234,25 @@ impl Document {
         let id = state.origins.id(open.origin);
         let least = if fault::active(Fault::RemovalTakesNoDot) { 0 } else { 1 };
         let dots = (open.next_seq - open.first_seq).max(least);
-        let adds: Vec<_> = state
-            .store
-            .range(open.origin, open.first_seq..=Dot::MAX_SEQ)
-            .map(|(dot, live)| (dot.seq(), state.export(live)))
-            .collect();
-        let totals_before = adds
-            .iter()
-            .filter_map(|(seq, _)| {
-                let (plus, minus) = open.totals_before.get(&LocalDot::new(open.origin, *seq))?;
-                Some((*seq, *plus, *minus))
-            })
-            .collect();
-        let removes: DotRuns = open.removed.iter().map(|dot| state.origins.dot(*dot)).collect();
-        // A bunch whose values are all gone again is left out unless another one hangs on it.
-        // Their ids ascend as they were made.
-        let bunches = open.bunches.iter().filter(|id| state.forest.is_needed(**id));
-        let bunches: Vec<_> = bunches.filter_map(|id| state.forest.record(&state.origins, *id)).collect();
+        let mut adds = Vec::new();
+        let mut totals_before = Vec::new();
+        for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
+            adds.push((dot.seq(), state.export(live)));
+            if let Some((plus, minus)) = open.totals_before.get(&dot) {
+                totals_before.push((dot.seq(), *plus, *minus));
+            }
+        }
+        let mut removes = DotRuns::new();
+        for dot in &open.removed {
+            removes.insert(state.origins.dot(*dot));
+        }
+        // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
+        let mut bunches = Vec::new();
+        for id in &open.bunches {
+            if state.forest.is_needed(*id) {
+                bunches.extend(state.forest.record(&state.origins, *id));
+            }
+        }
         let (replica, first_seq, hlc) = (id, open.first_seq, open.hlc);
         DeltaParts { replica, first_seq, dots, deps: self.heads(), hlc, bunches, adds, totals_before, removes }
     }
@@ -312,9 +311,10 @@ impl Transaction<'_> {
     /// The dot that the next entry will take.
     pub(crate) fn next_dot(&mut self) -> Result<LocalDot, EditError> {
         let open = self.open();
-        let used = open.next_seq - open.first_seq;
-        if used >= limits::MAX_DELTA_DOTS {
-            return Err(EditError::TooLarge { what: "edits", found: used + 1, limit: limits::MAX_DELTA_DOTS });
+        let used = (open.next_seq - open.first_seq) as usize;
+        let limit = limits::MAX_DELTA_DOTS as usize;
+        if used >= limit {
+            return Err(EditError::TooLarge { what: "edits", found: used + 1, limit });
         }
         if open.next_seq > Dot::MAX_SEQ {
             return Err(EditError::OutOfDots);

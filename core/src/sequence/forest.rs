@@ -238,7 +238,9 @@ impl Forest {
                 }
                 id = bunch.parent.bunch;
             }
-            all.extend(chain.drain(..).rev());
+            while let Some(bunch) = chain.pop() {
+                all.push(bunch);
+            }
         }
         all
     }

@@ -24,7 +24,7 @@ pub(crate) struct Sequence<T: Copy> {
 
 impl<T: Copy> Default for Sequence<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), len: 0 }
+        Self::new()
     }
 }
 
@@ -32,8 +32,8 @@ impl<T: Copy> Sequence<T> {
     /// Entries in a chunk: few enough to move cheaply, many enough that adding up the lengths of all chunks is cheap.
     const CHUNK: usize = 128;
 
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) const fn new() -> Self {
+        Self { chunks: Vec::new(), len: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -17,7 +17,7 @@ pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub use entry::{Entry, Kind, Payload, Slot};
 pub(crate) use hash::beacon_share;
-pub(crate) use removals::Removals;
+pub(crate) use removals::{LocalRun, Removals};
 
 use crate::clock::{Dot, Hlc, LocalDot};
 use crate::ordered::{Map, Set};

@@ -75,25 +75,30 @@ impl Removals {
         self.runs = self.by_remover.values().map(Vec::len).sum();
     }
 
-    /// Keeps the log in proportion to the live dots. Returns whether the horizon was raised. Amortised O(1) a removal.
-    pub(crate) fn keep_short(&mut self, live: usize, version: impl FnOnce() -> Vec<u64>) -> bool {
-        let cap = Self::MIN_RUNS.max(live / Self::LIVE_PER_RUN);
-        if self.runs <= cap / 2 {
-            return false;
-        }
-        match self.checkpoint.take() {
+    fn cap(live: usize) -> usize {
+        Self::MIN_RUNS.max(live / Self::LIVE_PER_RUN)
+    }
+
+    /// Whether the log is long enough, beside so many live dots, for [`Self::shorten`] to have something to do.
+    pub(crate) fn is_long(&self, live: usize) -> bool {
+        let cap = Self::cap(live);
+        self.runs > if self.checkpoint.is_none() { cap / 2 } else { cap }
+    }
+
+    /// Keeps the log in proportion to the live dots: a long one gets a checkpoint at the present `version`, and a longer one
+    /// is truncated to the checkpoint. Returns whether the horizon was raised. Amortised O(1) a removal.
+    pub(crate) fn shorten(&mut self, live: usize, version: Vec<u64>) -> bool {
+        match &self.checkpoint {
             None => {
-                self.checkpoint = Some(version());
+                self.checkpoint = Some(version);
                 false
             }
-            Some(checkpoint) if self.runs > cap => {
+            Some(_) if self.runs <= Self::cap(live) => false,
+            Some(checkpoint) => {
+                let checkpoint = checkpoint.clone();
                 self.truncate(&checkpoint);
-                self.checkpoint = Some(version());
+                self.checkpoint = Some(version);
                 true
-            }
-            waiting => {
-                self.checkpoint = waiting;
-                false
             }
         }
     }

@@ -73,8 +73,9 @@ impl<'d> ListRef<'d> {
 
     /// The ids of the elements, in order.
     pub fn ids(&self) -> impl Iterator<Item = Dot> + use<'d> {
+        const NONE: &Sequence<LocalDot> = &Sequence::new();
         let origins = &self.at.state().origins;
-        self.sequence().into_iter().flat_map(Sequence::iter).map(|(_, dot)| origins.dot(dot))
+        self.sequence().unwrap_or(NONE).iter().map(|(_, dot)| origins.dot(dot))
     }
 
     /// The id of the element at `index`.
@@ -146,8 +147,8 @@ impl<'t, 'd> ListMut<'t, 'd> {
     }
 
     fn element(&self, id: Dot) -> Result<(PlaceId, LocalDot), EditError> {
-        let place = self.read().element(id).ok_or(EditError::NoSuchElement(id))?;
-        let dot = self.at.read().state().origins.local(id).ok_or(EditError::NoSuchElement(id))?;
+        let place = self.read().element(id).ok_or(EditError::NoSuchElement)?;
+        let dot = self.at.read().state().origins.local(id).ok_or(EditError::NoSuchElement)?;
         Ok((place, dot))
     }
 
@@ -249,7 +250,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
         if index >= len {
             return Err(EditError::OutOfRange { index, len });
         }
-        let from = self.read().index_of(id).ok_or(EditError::NoSuchElement(id))?;
+        let from = self.read().index_of(id).ok_or(EditError::NoSuchElement)?;
         if from == index {
             return Ok(());
         }

@@ -4,13 +4,15 @@
 //! containers of one kind under one key are shown merged. `put` replaces all that it has seen under the key, of every kind.
 //! `remove` takes all of that away. What either has not seen survives.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
     At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, RegisterMut, RegisterRef, SetMut, SetRef,
 };
 use crate::clock::LocalDot;
-use crate::document::{Content, EditError, check_key};
+use crate::document::{Content, EditError, KeySlot, check_key};
+use crate::ordered::Map;
 use crate::store::{Kind, LocalContainer, Payload, Slot};
 use crate::value::Value;
 
@@ -70,19 +72,25 @@ impl<'d> MapRef<'d> {
     /// What kinds of things are under `key`, in a fixed order. More than one is the work of concurrent edits, or of
     /// containers created beside a value.
     pub fn kinds(&self, key: &str) -> Vec<Kind> {
-        let Some(slot) = self.at.key(key) else { return Vec::new() };
-        let plain = [(Kind::REGISTER, !slot.registers.is_empty()), (Kind::FLAG, !slot.flags.is_empty())];
-        let plain = plain.into_iter().filter(|(_, there)| *there).map(|(kind, _)| kind);
-        plain.chain(slot.children.iter().map(|child| child.0)).collect()
+        let mut kinds = Vec::new();
+        let Some(slot) = self.at.key(key) else { return kinds };
+        if !slot.registers.is_empty() {
+            kinds.push(Kind::REGISTER);
+        }
+        if !slot.flags.is_empty() {
+            kinds.push(Kind::FLAG);
+        }
+        for (kind, _) in &slot.children {
+            kinds.push(*kind);
+        }
+        kinds
     }
 
     /// The keys under which there is something, ascending.
     pub fn keys(&self) -> impl Iterator<Item = &'d str> + use<'d> {
-        let keys = match self.at.content() {
-            Some(Content::Map(keys)) => Some(keys.keys()),
-            _ => None,
-        };
-        keys.into_iter().flatten().map(AsRef::as_ref)
+        const NONE: &Map<Arc<str>, KeySlot> = &Map::new();
+        let keys = if let Some(Content::Map(keys)) = self.at.content() { keys } else { NONE };
+        keys.keys().map(AsRef::as_ref)
     }
 
     /// How many keys there are. O(1).
@@ -152,15 +160,19 @@ impl<'t, 'd> MapMut<'t, 'd> {
 
     /// Everything seen under `key`.
     fn observed(&self, key: &str) -> Vec<LocalDot> {
+        let mut observed = Vec::new();
         let at = self.at.read();
-        let Some(slot) = at.key(key) else { return Vec::new() };
-        let children = slot.children.iter().flat_map(|child| &at.state().view.place(child.1).incarnations);
-        let entities = children.filter_map(|container| match container {
-            LocalContainer::Entity(dot) => Some(*dot),
-            LocalContainer::Root(_) => None,
-        });
-        let plain = slot.registers.as_slice().iter().chain(slot.flags.as_slice());
-        plain.copied().chain(entities).collect()
+        let Some(slot) = at.key(key) else { return observed };
+        observed.extend_from_slice(slot.registers.as_slice());
+        observed.extend_from_slice(slot.flags.as_slice());
+        for (_, child) in &slot.children {
+            for container in &at.state().view.place(*child).incarnations {
+                if let LocalContainer::Entity(dot) = container {
+                    observed.push(*dot);
+                }
+            }
+        }
+        observed
     }
 
     /// Puts a value under `key`, in place of all that is seen there. O(log n) and what is replaced.

@@ -116,11 +116,14 @@ impl<'d> AtMut<'_, 'd> {
     /// of a delta that replace one another hold the same thing, so whichever incarnations survive show it.
     fn replace(&mut self, observed: &[LocalDot], slot: Slot, kind: Kind, payload: Payload) -> Result<(), EditError> {
         let state = &self.tx.document().state;
-        let holds = |container: &LocalContainer| {
-            observed.iter().any(|dot| state.store.get(*dot).is_some_and(|live| live.container == *container))
-        };
-        let incarnations = &state.view.place(self.place).incarnations;
-        let mut into: Vec<_> = incarnations.iter().copied().filter(holds).collect();
+        let mut into: Vec<LocalContainer> = Vec::new();
+        for dot in observed {
+            if let Some(live) = state.store.get(*dot)
+                && !into.contains(&live.container)
+            {
+                into.push(live.container);
+            }
+        }
         if into.is_empty() || fault::active(Fault::PutIntoLowestOnly) {
             into = Vec::from([self.tx.lowest(self.place)?]);
         }
@@ -160,9 +163,16 @@ impl State {
     fn values(&self, dots: &[LocalDot]) -> Vec<Value> {
         let mut dots = dots.to_vec();
         sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
-        let delta = |dot: &LocalDot| (dot.origin(), self.store.get(*dot).map(|live| live.hlc));
-        dots.dedup_by(|a, b| delta(a) == delta(b));
-        dots.into_iter().filter_map(|dot| self.value(dot)).collect()
+        let mut values = Vec::new();
+        let mut last = None;
+        for dot in dots {
+            let delta = Some((dot.origin(), self.store.get(dot).map(|live| live.hlc)));
+            if delta != last {
+                values.extend(self.value(dot));
+            }
+            last = delta;
+        }
+        values
     }
 
     fn value(&self, dot: LocalDot) -> Option<Value> {
@@ -331,10 +341,10 @@ impl<'d> Transaction<'d> {
                     }
                     place = at.child(key, *kind)?;
                 }
-                PathStep::Element(dot) => {
+                PathStep::Element(_) => {
                     let at = At { document: self.document, place: Some(place) };
                     let element = at.step(step).and_then(|at| at.place);
-                    place = element.ok_or(EditError::NoSuchElement(*dot))?;
+                    place = element.ok_or(EditError::NoSuchElement)?;
                 }
             }
         }

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::clock::LocalDot;
-use crate::document::{Content, EditError};
+use crate::document::{Content, Dots, EditError};
+use crate::ordered::Map;
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
 
@@ -36,11 +37,9 @@ impl<'d> SetRef<'d> {
 
     /// The members in the order of values.
     pub fn iter(&self) -> impl Iterator<Item = &'d Value> + use<'d> {
-        let members = match self.at.content() {
-            Some(Content::Set(members)) => Some(members.keys()),
-            _ => None,
-        };
-        members.into_iter().flatten()
+        const NONE: &Map<Value, Dots> = &Map::new();
+        let members = if let Some(Content::Set(members)) = self.at.content() { members } else { NONE };
+        members.keys()
     }
 
     /// How many members there are. O(1).
