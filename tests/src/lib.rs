@@ -13,3 +13,8 @@ pub mod workload;
 
 pub use rng::Rng;
 pub use simulation::{Failure, Faults, Report, Simulation};
+
+/// The Rust example of the README, as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

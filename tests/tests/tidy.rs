@@ -183,6 +183,16 @@ fn a_file_holds_one_concept() {
 }
 
 #[test]
+fn the_rust_example_of_the_readme_is_run() {
+    let tests = read(&root().join("tests/src/lib.rs"));
+    assert!(
+        tests.contains("include_str!(\"../../README.md\")"),
+        "tests/src/lib.rs does not take the README as a doc test"
+    );
+    assert!(read(&root().join("README.md")).contains("```rust\n"), "the README holds no Rust example");
+}
+
+#[test]
 fn lock_files_name_no_mirror() {
     let mut faults = Faults::default();
     for file in files().iter().filter(|file| file.path.ends_with("package-lock.json")) {

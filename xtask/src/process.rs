@@ -35,7 +35,8 @@ pub(crate) fn cargo() -> Command {
     // What `cargo run` says about the xtask package would reach build scripts, which then run again for nothing.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|prefix| text.starts_with(prefix)) {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|prefix| text.starts_with(prefix))
+        {
             command.env_remove(&name);
         }
     }
@@ -46,7 +47,7 @@ pub(crate) fn cargo() -> Command {
 /// `npm` in the package at `dir`.
 pub(crate) fn npm(dir: &Path) -> Command {
     let mut command = program(if cfg!(windows) { "npm.cmd" } else { "npm" });
-    command.current_dir(dir).env("npm_config_update_notifier", "false");
+    command.current_dir(dir);
     command
 }
 
@@ -142,21 +143,28 @@ impl Background {
 
     /// Asks the program to end, and makes it end if it does not.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        if self.child.try_wait()?.is_some() {
+        if self.ends_within(Duration::ZERO)? {
             return Ok(());
         }
         ask_to_end(&mut self.child)?;
-        let deadline = Instant::now() + STOP_TIMEOUT;
+        if !self.ends_within(STOP_TIMEOUT)? {
+            eprintln!("the {} does not end; killing it", self.name);
+            self.child.kill()?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the program has ended, now or soon.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> Result<bool> {
+        let deadline = Instant::now() + time;
         while self.child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                eprintln!("the {} does not end; killing it", self.name);
-                self.child.kill()?;
-                self.child.wait()?;
-                break;
+            if Instant::now() >= deadline {
+                return Ok(false);
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -182,8 +190,10 @@ pub(crate) fn shown(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
     let program = if program.ends_with("/bin/cargo") { "cargo".into() } else { relative(&program) };
     line.push_str(&quoted(&program));
-    for argument in command.get_args() {
-        let _ = write!(line, " {}", quoted(&argument.to_string_lossy()));
+    let below_root = command.get_current_dir() == Some(repo::root());
+    for argument in command.get_args().map(|argument| argument.to_string_lossy()) {
+        let argument = if below_root { relative(&argument) } else { argument.into_owned() };
+        let _ = write!(line, " {}", quoted(&argument));
     }
     line
 }
@@ -252,7 +262,8 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let ready = |line: &str| line.strip_prefix("listening on ").map(str::to_owned);
         let (mut background, port) =
-            Background::start("sleeper", &mut command, ready, move |name| sender.send(name).expect("the test waits")).expect("it starts");
+            Background::start("sleeper", &mut command, ready, move |name| sender.send(name).expect("the test waits"))
+                .expect("it starts");
         assert_eq!(port, "7");
         background.stop().expect("it stops");
         assert_eq!(receiver.recv().expect("it ended"), "sleeper");

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{npm, program, read, run};
+use crate::process::{cargo, npm, program, read, run};
 use crate::repo;
 
 /// The oldest Node that our tools and the npm package support.
@@ -27,6 +27,8 @@ pub(crate) const BARE_TARGET: &str = "thumbv7em-none-eabi";
 
 /// All that any task needs.
 pub(crate) fn everything() -> Result<()> {
+    rust_component("rustfmt", "fmt")?;
+    rust_component("clippy", "clippy")?;
     rust_target(WASM_TARGET)?;
     rust_target(BARE_TARGET)?;
     node()?;
@@ -45,9 +47,26 @@ pub(crate) fn rust_target(target: &str) -> Result<()> {
         return Ok(());
     }
     if find("rustup").is_none() {
-        bail!("this Rust toolchain has no standard library for {target}, and there is no rustup to add it: install it from where the toolchain came");
+        bail!(
+            "this Rust toolchain has no standard library for {target}, and there is no rustup to add it: install it from where the toolchain came"
+        );
     }
     run(program("rustup").args(["target", "add", target]))
+}
+
+/// A component of the Rust toolchain, by its name and the cargo command it brings: a minimal toolchain lacks both we use.
+pub(crate) fn rust_component(component: &str, command: &str) -> Result<()> {
+    // Asked for by running it: rustup puts a stand-in on the path whether or not the component is there.
+    let there = cargo().args([command, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if there.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    if find("rustup").is_none() {
+        bail!(
+            "this Rust toolchain has no {component}, and there is no rustup to add it: install it from where the toolchain came"
+        );
+    }
+    run(program("rustup").args(["component", "add", component]))
 }
 
 /// Node and npm; they are asked for and not installed, since there are too many ways people manage their versions.
@@ -93,7 +112,8 @@ pub(crate) fn chromium() -> Result<PathBuf> {
     if let Some(found) = find_chromium() {
         return Ok(found);
     }
-    apt_install(&DEBIAN_CHROMIUM).context("the browser tests need Chromium: install Chromium or Google Chrome, or set CHROMIUM to its path")?;
+    apt_install(&DEBIAN_CHROMIUM)
+        .context("the browser tests need Chromium: install Chromium or Google Chrome, or set CHROMIUM to its path")?;
     find_chromium().context("chromium was installed but is not on the path: set CHROMIUM to its path")
 }
 
@@ -131,7 +151,9 @@ fn find(name: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(name)).filter(|path| path.is_file());
     }
     let suffix = env::consts::EXE_SUFFIX;
-    env::split_paths(&env::var_os("PATH")?).flat_map(|dir| [dir.join(format!("{name}{suffix}")), dir.join(format!("{name}.cmd"))]).find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?)
+        .flat_map(|dir| [dir.join(format!("{name}{suffix}")), dir.join(format!("{name}.cmd"))])
+        .find(|path| path.is_file())
 }
 
 /// `v20.19.4` → (20, 19).

@@ -76,7 +76,14 @@ fn summarise(rows: &[Row], took: Duration) -> bool {
             Outcome::Failed(_) => "FAILED",
             Outcome::Blocked(_) => "blocked",
         };
-        println!("{:<12} {:<8} {:>7} {:>7} {:>9}", row.name, outcome, row.tally.passed, row.tally.failed, seconds(row.took));
+        println!(
+            "{:<12} {:<8} {:>7} {:>7} {:>9}",
+            row.name,
+            outcome,
+            row.tally.passed,
+            row.tally.failed,
+            seconds(row.took)
+        );
     }
     println!("{:<12} {:<8} {:>7} {:>7} {:>9}", "all", "", total.passed, total.failed, seconds(took));
     for row in rows {

@@ -23,7 +23,9 @@ pub(crate) fn read_line(line: &str) -> Option<Tally> {
         ["test", "result:", rest @ ..] | ["Tests", rest @ ..] => Some(labelled(rest)),
         ["#" | "ℹ", "pass", count] => Some(Tally { passed: count.parse().ok()?, failed: 0 }),
         ["#" | "ℹ", "fail", count] => Some(Tally { passed: 0, failed: count.parse().ok()? }),
-        [passed, "passed", failed, "failed"] => Some(Tally { passed: passed.parse().ok()?, failed: failed.parse().ok()? }),
+        [passed, "passed", failed, "failed"] => {
+            Some(Tally { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
+        }
         _ => None,
     }
 }
@@ -61,7 +63,10 @@ mod tests {
         assert_eq!(read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out"), Some((12, 0)));
         assert_eq!(read("test result: FAILED. 3 passed; 2 failed; 0 ignored"), Some((3, 2)));
         assert_eq!(read("      Tests  1 failed | 11 passed (12)"), Some((11, 1)));
-        assert_eq!(read("\u{1b}[2m      Tests \u{1b}[22m \u{1b}[1m\u{1b}[32m7 passed\u{1b}[39m\u{1b}[22m (7)"), Some((7, 0)));
+        assert_eq!(
+            read("\u{1b}[2m      Tests \u{1b}[22m \u{1b}[1m\u{1b}[32m7 passed\u{1b}[39m\u{1b}[22m (7)"),
+            Some((7, 0))
+        );
         assert_eq!(read("# pass 4"), Some((4, 0)));
         assert_eq!(read("ℹ fail 2"), Some((0, 2)));
         assert_eq!(read("9 passed, 1 failed"), Some((9, 1)));

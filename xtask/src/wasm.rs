@@ -1,0 +1,63 @@
+//! Builds the npm package in `wasm/`: the module, its bindings, the optimised module, then the TypeScript around them.
+//!
+//! The first three end in `wasm/pkg/`, the last in `wasm/dist/`, by the package's own `npm run build`.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+
+use crate::process::{cargo, node, npm, run};
+use crate::{repo, setup};
+
+/// Set once the package was built by this process: several steps of one run need it.
+static BUILT: AtomicBool = AtomicBool::new(false);
+
+/// Builds the package unless this process already did.
+pub(crate) fn ensure_package() -> Result<()> {
+    if BUILT.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    build_module()?;
+    setup::npm_packages(&repo::wasm())?;
+    run(npm(&repo::wasm()).args(["run", "build"]))?;
+    BUILT.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// `wasm/pkg/`: the optimised module and its bindings.
+fn build_module() -> Result<()> {
+    setup::rust_target(setup::WASM_TARGET)?;
+    setup::node()?;
+
+    let profile = ["--profile", "wasm", "--target", setup::WASM_TARGET, "--package", "weftline-wasm"];
+    run(cargo().arg("build").args(profile))?;
+    let compiled = repo::target().join(setup::WASM_TARGET).join("wasm/weftline_wasm.wasm");
+
+    let pkg = repo::wasm().join("pkg");
+    // Files of an older generator must not survive beside the new ones.
+    if pkg.exists() {
+        fs::remove_dir_all(&pkg).with_context(|| format!("cannot empty {}", pkg.display()))?;
+    }
+    run(cargo().args(["run", "--quiet", "--package", "xtask-bindgen", "--"]).arg(&compiled).arg(&pkg))?;
+
+    let module = pkg.join("weftline_wasm_bg.wasm");
+    let optimised = pkg.join("optimised.wasm");
+    optimise(&module, &optimised)?;
+    fs::rename(&optimised, &module).context("cannot put the optimised module in place")?;
+    compiles(&module)
+}
+
+/// No feature flags: the optimiser reads from the module what it may use. Told to use all it knows, it writes encodings that no
+/// engine accepts yet.
+fn optimise(module: &Path, optimised: &Path) -> Result<()> {
+    let mut wasm_opt = setup::tool("node_modules/binaryen/bin/wasm-opt")?;
+    run(wasm_opt.arg("-Oz").arg(module).arg("-o").arg(optimised))
+}
+
+/// An optimiser that is ahead of the engines writes modules that do not compile; better to see it here than in a browser.
+fn compiles(module: &Path) -> Result<()> {
+    let script = "await WebAssembly.compile(await (await import('node:fs/promises')).readFile(process.argv[1]))";
+    run(node(repo::root()).args(["--input-type=module", "--eval", script, "--"]).arg(module))
+}
