@@ -47,7 +47,8 @@ impl DeltaParts {
 /// What one transaction did: its content, its canonical bytes, and its place in its writer's chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
-    parts: DeltaParts,
+    // Shared, like the bytes: a delta is cloned by whoever keeps it, and its content can be large.
+    parts: Arc<DeltaParts>,
     bytes: Arc<[u8]>,
     prev_tag: Tag,
     tag: Tag,
@@ -58,7 +59,7 @@ impl Delta {
     pub fn seal(parts: DeltaParts, prev_tag: Tag) -> Self {
         let bytes: Arc<[u8]> = codec::encode_delta(&parts).into();
         let tag = prev_tag.extend(&bytes);
-        Self { parts, bytes, prev_tag, tag }
+        Self { parts: Arc::new(parts), bytes, prev_tag, tag }
     }
 
     /// Reads canonical bytes. Costs O(bytes).
@@ -66,7 +67,7 @@ impl Delta {
     /// # Errors
     /// When the bytes are not the canonical encoding of a valid delta.
     pub fn decode(bytes: &[u8], prev_tag: Tag) -> Result<Self, DecodeError> {
-        let parts = codec::decode_delta(bytes)?;
+        let parts = Arc::new(codec::decode_delta(bytes)?);
         Ok(Self { parts, tag: prev_tag.extend(bytes), bytes: bytes.into(), prev_tag })
     }
 

@@ -29,6 +29,20 @@ pub enum Fault {
     DiffResurrects,
     /// A delta's removal is not noted in the log (against REM-2).
     RemovalNotLogged,
+    /// An own delta is sent, and claimed, before it is durable (against DUR-1).
+    SendBeforeDurable,
+    /// An own delta and its slot are written without waiting for the disk (against DUR-1).
+    WriteRelaxed,
+    /// What was loaded is claimed before it is known to be durable (against DUR-3).
+    NoProof,
+    /// A delta leaves the outbox when it is sent (against ACK-3).
+    EmptyOutboxOnSend,
+    /// What a relay lost is not given back (against ACK-5).
+    NeverRefill,
+    /// A refill is made although an own delta is not durable (against DIFF-7).
+    RefillPart,
+    /// Rows that stay unready are waited for (against CUR-3).
+    NeverRepair,
 }
 
 #[cfg(not(feature = "testing"))]

@@ -223,10 +223,13 @@ function readStoreChange(reader: Reader): StoreChange {
     : { first: reader.string(), last: reader.string() };
 }
 
-/** A list of elements: the replicas that made them, then the elements, each naming its replica by its place in that list. */
-export function readIds<T>(reader: Reader, each: (id: ElementId, at: number) => T): T[] {
-  const replicas = Array.from({ length: reader.uint() }, () => reader.replica());
-  return Array.from({ length: reader.uint() }, (_, at) => each(elementIdOf(replicas[reader.uint()]!, reader.uint()), at));
+/** The elements of a list: a replica is named only where it is another one than that of the element before. */
+export function readIds<T>(reader: Reader, each: (id: ElementId) => T): T[] {
+  let replica = '';
+  return Array.from({ length: reader.uint() }, () => {
+    if (reader.byte() !== 0) replica = reader.replica();
+    return each(elementIdOf(replica, reader.uint()));
+  });
 }
 
 export function readScalars(reader: Reader): Scalar[] {
@@ -257,4 +260,11 @@ function errorOf(fault: Fault, reader: Reader): WeftlineError {
 }
 
 /** What limits are on, by number. */
-const LIMITS = ['a limit', 'the length of a key', 'the depth of containers', 'the size of a transaction', 'the length of a name'];
+const LIMITS = [
+  'a limit',
+  'the length of a key',
+  'the depth of containers',
+  'the size of a transaction',
+  'the length of a name',
+  'the depth of positions',
+];

@@ -1,14 +1,11 @@
-// Loads the engine in browsers: by its address beside this file, streaming. Bundlers find the file by this expression.
+// Loads the engine in browsers: by its address beside this file. Bundlers find the file by this expression.
 
-import init from './weftline_wasm.js';
+import { once } from './once.js';
 
-let loading: Promise<unknown> | undefined;
-
-/** Resolves when the engine can be used. Fetches it once; a failed attempt does not stand in the way of the next. */
-export function loadEngine(): Promise<unknown> {
-  loading ??= init({ module_or_path: new URL('./weftline_wasm_bg.wasm', import.meta.url) }).catch((error: unknown) => {
-    loading = undefined;
-    throw error;
-  });
-  return loading;
-}
+/** Resolves when the engine can be used. */
+export const loadEngine = once(async () => {
+  const response = await fetch(new URL('./weftline_wasm_bg.wasm', import.meta.url));
+  if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
+  // Compiling while it arrives needs a server that knows the type of the file; without one it takes a moment longer.
+  return WebAssembly.compileStreaming(response.clone()).catch(async () => WebAssembly.compile(await response.arrayBuffer()));
+});

@@ -111,6 +111,9 @@ export class ReplicaBase {
               this.#linkError = undefined;
             }),
           ),
+        refused: (cause) => {
+          this.#linkError = new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
+        },
         nextDelay: () => this.#engine.nextDelay(),
       });
     }
@@ -365,8 +368,11 @@ export class ReplicaBase {
     for (const change of event.changes) this.#view.mark(change);
     const last = this.#told[this.#told.length - 1];
     // What arrives together is told together.
-    if (last?.origin === 'remote' && event.origin === 'remote') this.#told.splice(-1, 1, { origin: 'remote', changes: [...last.changes, ...event.changes] });
-    else this.#told.push(event);
+    if (last?.origin === 'remote' && event.origin === 'remote') {
+      this.#told[this.#told.length - 1] = { origin: 'remote', changes: [...last.changes, ...event.changes] };
+    } else {
+      this.#told.push(event);
+    }
   }
 
   /** A connection on which the engine finds an error is of no use any more. */
@@ -391,8 +397,8 @@ export class ReplicaBase {
 
   #setStatus(status: Status): void {
     const old = this.#status;
-    if (old.link === status.link && old.unsaved === status.unsaved && old.unstored === status.unstored && old.error === status.error) return;
-    this.#status = Object.freeze(status);
+    const isSame = (['link', 'unsaved', 'unstored', 'error'] as const).every((field) => old[field] === status[field]);
+    if (!isSame) this.#status = Object.freeze(status);
   }
 
   #setTimer(): void {
@@ -488,9 +494,9 @@ function storageOf(option: OpenOptions['storage']): Storage {
 }
 
 function relayUrl(relay: string | URL): string {
-  const url = URL.canParse(relay) ? new URL(relay) : undefined;
-  if (url?.protocol !== 'ws:' && url?.protocol !== 'wss:') throw badArgument('the address of a relay begins with ws:// or wss://');
-  return url.href;
+  const address = String(relay);
+  if (!/^wss?:\/\/./.test(address)) throw badArgument('the address of a relay begins with ws:// or wss://');
+  return address;
 }
 
 function rootPath(root: string, kind: Kind): readonly PathStep[] {

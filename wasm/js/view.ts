@@ -178,8 +178,9 @@ export class View {
         cells.forEach((cell, at) => put(keys[at]!, cell));
       }
       for (const child of node.dirty) {
-        const key = slotOf(child.path[child.path.length - 1]!);
-        if (!node.stale.has(key) && node.shown.get(key) === stepName(child.path[child.path.length - 1]!)) put(key, { kind: child.kind, value: undefined });
+        const step = child.path[child.path.length - 1]!;
+        const key = slotOf(step);
+        if (!node.stale.has(key) && node.shown.get(key) === stepName(step)) put(key, { kind: child.kind, value: undefined });
       }
     }
     if (isSame) node.settle(old);

@@ -28,18 +28,18 @@ const REGISTER_SET: u8 = 13;
 pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
     let path = args.path()?;
     if takes_away(op, *args)? && tx.document().at(&path).is_none() {
-        return if matches!(op, LIST_REMOVE | LIST_MOVE | LIST_SET) { Err(Fault::NoSuchElement) } else { Ok(()) };
+        return if matches!(op, LIST_REMOVE | LIST_MOVE | LIST_SET) { Err(Fault::no_such_element()) } else { Ok(()) };
     }
     match (op, tx.at(&path)?) {
         (MAP_PUT..=MAP_CLEAR, NodeMut::Map(mut map)) => edit_map(&mut map, op, args),
         (LIST_INSERT..=LIST_SET, NodeMut::List(mut list)) => edit_list(&mut list, op, args, out),
         (SET_ADD..=SET_CLEAR, NodeMut::Set(mut set)) => edit_set(&mut set, op, args),
         (COUNTER_ADD, NodeMut::Counter(mut counter)) => {
-            Ok(counter.add(args.value()?.as_int().ok_or(Fault::Argument)?)?)
+            Ok(counter.add(args.value()?.as_int().ok_or_else(Fault::argument)?)?)
         }
         (FLAG_SET, NodeMut::Flag(mut flag)) => Ok(if args.byte()? == 0 { flag.disable() } else { flag.enable() }?),
         (REGISTER_SET, NodeMut::Register(mut register)) => Ok(register.set(args.value()?)?),
-        (_, other) => Err(Fault::WrongKind { expected: kind_of(op), found: kind(&other) }),
+        (_, other) => Err(Fault::wrong_kind(kind_of(op), kind(&other))),
     }
 }
 
@@ -100,7 +100,7 @@ fn target(list: &ListMut<'_, '_>, args: &mut Reader<'_>) -> Result<Dot, Fault> {
         return args.element();
     }
     let (index, list) = (args.index()?, list.read());
-    list.id_at(index).ok_or(Fault::IndexOutOfRange { index, len: list.len() })
+    list.id_at(index).ok_or_else(|| Fault::index_out_of_range(index, list.len()))
 }
 
 /// What an edit edits.

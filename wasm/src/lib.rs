@@ -1,7 +1,7 @@
 //! The engine of the npm package `weftline`: one replica, as JavaScript drives it.
 //!
 //! Thin on purpose: each call converts, calls [`weftline::sync::Replica`], and converts back. Everything crosses as bytes,
-//! many values in one call ([`wire`]); the other half is `js/codec.ts` and `js/engine.ts`.
+//! many values in one call (`wire`); the other half is `js/codec.ts` and `js/engine.ts`.
 //!
 //! Three rules keep JavaScript out of trouble. Calls take `&self` and the state is borrowed only while they run; nothing
 //! here calls JavaScript, so no call can come back into a borrowed engine. Errors are returned as codes and numbers, and
@@ -88,8 +88,7 @@ impl Engine {
     /// Everything else: one door, because each costs a page some hundred bytes on both sides. Answers with 0 and what was
     /// asked for, or with a fault.
     pub fn call(&self, command: u8, now: f64, args: &[u8]) -> Vec<u8> {
-        let mut out = Writer::new();
-        out.byte(0);
+        let mut out = Writer::starting(0);
         match self.state.borrow_mut().run(command, Timestamp(now as u64), &mut Reader::new(args), &mut out) {
             Ok(()) => out.into_bytes(),
             Err(fault) => fault.reply(),
@@ -111,7 +110,7 @@ impl State {
             }
             _ => {}
         }
-        let replica = self.replica.as_mut().ok_or(Fault::Argument)?;
+        let replica = self.replica.as_mut().ok_or_else(Fault::argument)?;
         match command {
             BEGIN => replica.begin(now)?,
             EDIT => edit::run(&mut replica.edit()?, args.byte()?, args, out)?,
@@ -122,8 +121,8 @@ impl State {
             CONNECTED => replica.connected(now),
             DISCONNECTED => replica.disconnected(now),
             // After an error the connection is to be closed.
-            FRAME => replica.frame(now, args.rest()).map_err(|_| Fault::Protocol(0))?,
-            TICK => replica.tick(now).map_err(|_| Fault::Protocol(1))?,
+            FRAME => replica.frame(now, args.rest()).map_err(|_| Fault::protocol(0))?,
+            TICK => replica.tick(now).map_err(|_| Fault::protocol(1))?,
             DURABLE => replica.durable(Token(args.uint()?), now),
             RETIRE => replica.retire(),
             DEADLINE => replica.deadline().iter().for_each(|deadline| out.uint(deadline.0)),
@@ -141,7 +140,7 @@ impl State {
             COVERS => {
                 out.byte(u8::from(Record::decode(args.rest()).is_ok_and(|record| replica.covers(&record))));
             }
-            _ => return Err(Fault::Argument),
+            _ => return Err(Fault::argument()),
         }
         Ok(())
     }
@@ -149,10 +148,10 @@ impl State {
     /// Opens the replica: its name, the slot plus one or 0 for none, then what was stored, each record behind its length.
     fn open(&mut self, now: Timestamp, args: &mut Reader<'_>) -> Result<(), Fault> {
         let name = args.text()?;
-        let slot = u32::try_from(args.uint()?).map_err(|_| Fault::Argument)?.checked_sub(1);
+        let slot = u32::try_from(args.uint()?).map_err(|_| Fault::argument())?.checked_sub(1);
         let mut records = Vec::new();
         while !args.is_empty() {
-            records.push(Record::decode(args.bytes()?).map_err(|_| Fault::StoredData(0))?);
+            records.push(Record::decode(args.bytes()?).map_err(|_| Fault::stored_data(0))?);
         }
         self.replica = Some(Replica::open(name, Opening { slot, entropy: self.entropy, now }, records)?);
         Ok(())
@@ -173,7 +172,7 @@ fn put_status(out: &mut Writer, status: Status) {
 
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 /// One of our own invariants broke. JavaScript sees the trap and uses the module no more.
 #[cfg(target_arch = "wasm32")]

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use weftline::{CounterRef, Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, RegisterRef, ReplicaId};
+use weftline::{Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId};
 
 use crate::error::Fault;
 use crate::wire::{Reader, Writer};
@@ -50,7 +50,7 @@ pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut 
             Some(NodeRef::Register(register)) => out.values(&register.values()),
             _ => out.count(0),
         },
-        _ => return Err(Fault::Argument),
+        _ => return Err(Fault::argument()),
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Wr
             let key = args.text()?;
             out.optional(map.and_then(|map| map.get(key)).as_ref());
         }
-        _ => return Err(Fault::Argument),
+        _ => return Err(Fault::argument()),
     }
     Ok(())
 }
@@ -105,7 +105,7 @@ fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut
             let value = target(args)?.and_then(|id| list?.value(id));
             out.optional(value.as_ref());
         }
-        _ => return Err(Fault::Argument),
+        _ => return Err(Fault::argument()),
     }
     Ok(())
 }
@@ -113,12 +113,8 @@ fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut
 /// All that is directly in a container: its kind first, or that there is none.
 fn content(node: Option<NodeRef<'_>>, out: &mut Writer) {
     let Some(node) = node else { return out.byte(0) };
-    out.byte(1);
-    out.kind(node.kind());
+    cell(node, out);
     match node {
-        NodeRef::Register(register) => out.optional(register.get().as_ref()),
-        NodeRef::Flag(flag) => out.value(&flag.is_enabled().into()),
-        NodeRef::Counter(counter) => out.integer(counter.value()),
         NodeRef::Set(set) => {
             out.count(set.len());
             set.iter().for_each(|member| out.value(member));
@@ -131,6 +127,18 @@ fn content(node: Option<NodeRef<'_>>, out: &mut Writer) {
             }
         }
         NodeRef::List(list) => ids(Some(list), out, |id, out| list_cell(list, id, out)),
+        _ => {}
+    }
+}
+
+/// What a container is, and its content if that is one value.
+fn cell(node: NodeRef<'_>, out: &mut Writer) {
+    out.byte(1);
+    out.kind(node.kind());
+    match node {
+        NodeRef::Register(register) => out.optional(register.get().as_ref()),
+        NodeRef::Flag(flag) => out.value(&flag.is_enabled().into()),
+        NodeRef::Counter(counter) => out.integer(counter.value()),
         _ => {}
     }
 }
@@ -151,13 +159,9 @@ fn document_content(document: &Document, out: &mut Writer) {
 
 fn root_cell(document: &Document, name: &str, out: &mut Writer) {
     let shown = document.roots().filter(|root| root.0 == name && root.1.is_container()).last();
-    let Some((_, kind)) = shown else { return out.byte(0) };
-    cell_head(kind, out);
-    match document.at(&Path::root(name, kind)) {
-        Some(NodeRef::Register(register)) => register_cell(register, out),
-        Some(NodeRef::Flag(flag)) => out.value(&flag.is_enabled().into()),
-        Some(NodeRef::Counter(counter)) => counter_cell(counter, out),
-        _ => {}
+    match shown.and_then(|(_, kind)| document.at(&Path::root(name, kind))) {
+        Some(node) => cell(node, out),
+        None => out.byte(0),
     }
 }
 
@@ -188,61 +192,42 @@ fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) -> 
 }
 
 fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
-    let Some(kind) = map.kinds(key).into_iter().find(|kind| kind.is_container()) else { return out.byte(0) };
-    cell_head(kind, out);
-    match kind {
-        Kind::REGISTER => register_cell(map.register(key), out),
-        Kind::FLAG => out.value(&map.flag(key).is_enabled().into()),
-        Kind::COUNTER => counter_cell(map.counter(key), out),
-        _ => {}
-    }
+    let node = match map.kinds(key).into_iter().find(|kind| kind.is_container()) {
+        Some(Kind::REGISTER) => NodeRef::Register(map.register(key)),
+        Some(Kind::FLAG) => NodeRef::Flag(map.flag(key)),
+        Some(Kind::COUNTER) => NodeRef::Counter(map.counter(key)),
+        Some(Kind::SET) => NodeRef::Set(map.set(key)),
+        Some(Kind::MAP) => NodeRef::Map(map.map(key)),
+        Some(Kind::LIST) => NodeRef::List(map.list(key)),
+        _ => return out.byte(0),
+    };
+    cell(node, out);
 }
 
 fn list_cell(list: ListRef<'_>, id: Dot, out: &mut Writer) {
-    let Some(kind) = list.kind(id).filter(|kind| kind.is_container()) else { return out.byte(0) };
-    cell_head(kind, out);
-    match kind {
-        Kind::REGISTER => register_cell(list.register(id), out),
-        Kind::FLAG => out.value(&list.flag(id).is_enabled().into()),
-        Kind::COUNTER => counter_cell(list.counter(id), out),
-        _ => {}
-    }
+    let node = match list.kind(id) {
+        Some(Kind::REGISTER) => NodeRef::Register(list.register(id)),
+        Some(Kind::FLAG) => NodeRef::Flag(list.flag(id)),
+        Some(Kind::COUNTER) => NodeRef::Counter(list.counter(id)),
+        Some(Kind::SET) => NodeRef::Set(list.set(id)),
+        Some(Kind::MAP) => NodeRef::Map(list.map(id)),
+        Some(Kind::LIST) => NodeRef::List(list.list(id)),
+        _ => return out.byte(0),
+    };
+    cell(node, out);
 }
 
-fn cell_head(kind: Kind, out: &mut Writer) {
-    out.byte(1);
-    out.kind(kind);
-}
-
-fn register_cell(register: RegisterRef<'_>, out: &mut Writer) {
-    out.optional(register.get().as_ref());
-}
-
-fn counter_cell(counter: CounterRef<'_>, out: &mut Writer) {
-    out.integer(counter.value());
-}
-
-/// The elements of a list: the replicas that made them, then each as the number of its replica there and its own.
+/// The elements of a list. A replica is named only where it is another one than that of the element before.
 fn ids(list: Option<ListRef<'_>>, out: &mut Writer, mut each: impl FnMut(Dot, &mut Writer)) {
-    let mut replicas: Vec<ReplicaId> = Vec::new();
-    let all: Vec<(usize, Dot)> = list
-        .into_iter()
-        .flat_map(|list| list.ids())
-        .map(|id| {
-            // Looked for from the back: neighbours mostly have one author.
-            let known = replicas.iter().rposition(|replica| *replica == id.replica);
-            let number = known.unwrap_or_else(|| {
-                replicas.push(id.replica);
-                replicas.len() - 1
-            });
-            (number, id)
-        })
-        .collect();
-    out.count(replicas.len());
-    replicas.iter().for_each(|replica| out.raw(&replica.to_bytes()));
-    out.count(all.len());
-    for (number, id) in all {
-        out.count(number);
+    let Some(list) = list else { return out.count(0) };
+    out.count(list.len());
+    let mut before = ReplicaId::NIL;
+    for id in list.ids() {
+        out.byte(u8::from(id.replica != before));
+        if id.replica != before {
+            out.raw(&id.replica.to_bytes());
+            before = id.replica;
+        }
         out.uint(id.seq);
         each(id, out);
     }

@@ -46,13 +46,13 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Fault::Argument)?;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(Fault::argument)?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        self.take(N)?.try_into().map_err(|_| Fault::Argument)
+        self.take(N)?.try_into().map_err(|_| Fault::argument())
     }
 
     /// Everything that is left.
@@ -73,11 +73,11 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(Fault::Argument)
+        Err(Fault::argument())
     }
 
     pub(crate) fn count(&mut self) -> Result<usize, Fault> {
-        usize::try_from(self.uint()?).map_err(|_| Fault::Argument)
+        usize::try_from(self.uint()?).map_err(|_| Fault::argument())
     }
 
     /// An index: beyond what fits it is out of range anyway.
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, Fault> {
-        core::str::from_utf8(self.bytes()?).map_err(|_| Fault::Argument)
+        core::str::from_utf8(self.bytes()?).map_err(|_| Fault::argument())
     }
 
     pub(crate) fn kind(&mut self) -> Result<Kind, Fault> {
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
             STRING => Value::from(self.text()?),
             BYTES => Value::from(self.bytes()?),
             INT => Value::Int(i64::from_le_bytes(self.array()?)),
-            _ => return Err(Fault::Argument),
+            _ => return Err(Fault::argument()),
         })
     }
 
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
                     PathStep::Key { kind, key: Arc::from(self.text()?) }
                 }
                 ELEMENT => PathStep::Element(self.element()?),
-                _ => return Err(Fault::Argument),
+                _ => return Err(Fault::argument()),
             });
         }
         Ok(Path::new(steps))
@@ -144,8 +144,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new() }
+    pub(crate) fn starting(byte: u8) -> Self {
+        Self { bytes: Vec::from([byte]) }
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
@@ -290,11 +290,11 @@ mod tests {
         let dot = Dot::new(ReplicaId::from(7), 300);
         let key = PathStep::Key { key: "k".into(), kind: Kind::LIST };
         let path = Path::root("r", Kind::MAP).join(key).join(PathStep::Element(dot));
-        let mut out = Writer::new();
+        let mut out = Writer::starting(0);
         values.iter().for_each(|value| out.value(value));
         out.path(&path);
         let bytes = out.into_bytes();
-        let mut reader = Reader::new(&bytes);
+        let mut reader = Reader::new(&bytes[1..]);
         for value in &values {
             assert_eq!(reader.value().as_ref(), Ok(value));
         }
@@ -311,8 +311,8 @@ mod tests {
             &[BYTES, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
             &[],
         ] {
-            assert_eq!(Reader::new(bytes).value(), Err(Fault::Argument));
+            assert_eq!(Reader::new(bytes).value(), Err(Fault::argument()));
         }
-        assert_eq!(Reader::new(&[1, 3]).path(), Err(Fault::Argument));
+        assert_eq!(Reader::new(&[1, 3]).path(), Err(Fault::argument()));
     }
 }

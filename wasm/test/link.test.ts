@@ -122,6 +122,18 @@ describe('a server that is no relay', () => {
   });
 });
 
+test('a connection that is not allowed is a status, not an exception', async () => {
+  class Refusing {
+    constructor() {
+      throw new DOMException('insecure', 'SecurityError');
+    }
+  }
+  const webSocket = Refusing as unknown as WebSocketClass;
+  const replica = await Replica.open(freshName(), { relay: 'ws://example.com', storage: 'memory', webSocket });
+  expect(replica.status).toEqual({ link: 'offline', unsaved: 0, unstored: 0, error: 'the relay cannot be reached from here' });
+  await replica.close();
+});
+
 test('addresses and classes are checked at once', async () => {
   for (const relay of ['http://example.com', 'nonsense', '']) {
     await expect(Replica.open(freshName(), { relay, webSocket })).rejects.toMatchObject({ code: 'bad-argument' });

@@ -107,7 +107,8 @@ export const relayProgram = process.env['WEFTLINE_RELAY_BIN'];
 
 /** Starts a relay. With a port of 0 the system chooses one. */
 export async function startRelay(store: string, port = 0): Promise<Relay> {
-  const relay: ChildProcess = spawn(relayProgram!, ['--listen', `127.0.0.1:${port}`, '--store', store], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const args = ['--listen', `127.0.0.1:${port}`, '--store', store];
+  const relay: ChildProcess = spawn(relayProgram!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of createInterface({ input: relay.stdout! })) {
     const url = /listening on (ws:\S+)/.exec(line)?.[1];
     if (url === undefined) continue;

@@ -155,7 +155,8 @@ describe('lists', () => {
   test('an element is one thing, and says so', () => {
     const list = replica.list('l');
     const map = list.pushMap();
-    expect(() => list.counter(map.id!).add(1)).toThrowError(expect.objectContaining({ code: 'wrong-kind', message: 'a counter was expected, there is a map' }));
+    const error = { code: 'wrong-kind', message: 'a counter was expected, there is a map' };
+    expect(() => list.counter(map.id!).add(1)).toThrowError(expect.objectContaining(error));
     expect(list.counter(map.id!).value).toBe(0);
     expect(list.list(map.id!).snapshot()).toEqual([]);
     expect(list.snapshot()).toEqual([{}]);
@@ -174,7 +175,8 @@ describe('lists', () => {
   test('indices and ids that make no sense are refused', () => {
     const list = replica.list('l');
     list.push('a');
-    expect(() => list.insert(3, 'x')).toThrowError(expect.objectContaining({ code: 'index-out-of-range', message: 'index 3 in a list of 1' }));
+    const error = { code: 'index-out-of-range', message: 'index 3 in a list of 1' };
+    expect(() => list.insert(3, 'x')).toThrowError(expect.objectContaining(error));
     expect(() => list.remove(1)).toThrowError(expect.objectContaining({ code: 'index-out-of-range' }));
     for (const index of [-1, 0.5, NaN, '0']) {
       expect(() => list.insert(index as number, 'x')).toThrowError(expect.objectContaining({ code: 'bad-argument' }));
@@ -215,6 +217,9 @@ test('limits are told with what was found', () => {
   expect(() => replica.map('m').put('k'.repeat(2000), 1)).toThrowError(
     expect.objectContaining({ code: 'limit', message: 'the length of a key is 2000, the limit is 1024' }),
   );
+  const list = replica.list('l');
+  const narrow = (): void => replica.transact(() => Array.from({ length: 10_000 }, (_, index) => list.insert(index >> 1, 0)) && undefined);
+  expect(narrow).toThrowError(expect.objectContaining({ code: 'limit', message: expect.stringContaining('the depth of positions') }));
   let map = replica.map('m');
   for (let depth = 0; depth < 70; depth += 1) map = map.map('deeper');
   expect(() => map.put('k', 1)).toThrowError(expect.objectContaining({ code: 'limit' }));

@@ -1,17 +1,16 @@
 //! Sets of dots as runs of consecutive sequence numbers.
 
-use alloc::vec::Vec;
-
 use super::Dot;
 use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
 
-/// A set of dots, held per replica as sorted, disjoint, non-adjacent runs.
+/// A set of dots, held as sorted, disjoint, non-adjacent runs.
 ///
-/// Membership is O(log runs), insertion O(runs of that replica) at worst and O(1) when appending.
+/// Membership and insertion are O(log runs), and O(melted runs) more where a run closes gaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DotRuns {
-    runs: Map<ReplicaId, Vec<(u64, u64)>>,
+    /// The last sequence number of each run, by its first dot.
+    runs: Map<Dot, u64>,
 }
 
 impl DotRuns {
@@ -33,30 +32,36 @@ impl DotRuns {
     /// Adds the dots `first..=last` of `replica`.
     pub fn insert_run(&mut self, replica: ReplicaId, first: u64, last: u64) {
         debug_assert!(first <= last, "a run is not empty");
-        let runs = self.runs.get_or_insert_with(replica, Default::default);
-        // All runs that touch or overlap [first, last] melt into one.
-        let start = runs.partition_point(|run| run.1 < first.saturating_sub(1));
-        let end = runs.partition_point(|run| run.0 <= last.saturating_add(1));
-        let merged = runs[start..end].iter().fold((first, last), |all, run| (all.0.min(run.0), all.1.max(run.1)));
-        runs.splice(start..end, [merged]);
+        let (mut first, mut last) = (first, last);
+        // All runs that touch or overlap [first, last] melt into one, from the end.
+        while let Some((start, end)) = self.run_before(Dot::new(replica, last.saturating_add(1)))
+            && start.replica == replica
+            && end >= first.saturating_sub(1)
+        {
+            last = last.max(end);
+            if start.seq <= first {
+                // It keeps its place, and whatever is before it does not touch it.
+                first = start.seq;
+                break;
+            }
+            self.runs.remove(&start);
+        }
+        self.runs.insert(Dot::new(replica, first), last);
     }
 
     /// Whether `dot` is in the set.
     pub fn contains(&self, dot: Dot) -> bool {
-        self.runs.get(&dot.replica).is_some_and(|runs| {
-            let at = runs.partition_point(|run| run.1 < dot.seq);
-            runs.get(at).is_some_and(|run| run.0 <= dot.seq)
-        })
+        self.run_before(dot).is_some_and(|(first, last)| first.replica == dot.replica && dot.seq <= last)
     }
 
     /// The runs `(replica, first, last)` in ascending order.
     pub fn runs(&self) -> impl Iterator<Item = (ReplicaId, u64, u64)> + '_ {
-        self.runs.iter().flat_map(|(replica, runs)| runs.iter().map(|run| (*replica, run.0, run.1)))
+        self.runs.iter().map(|(first, last)| (first.replica, first.seq, *last))
     }
 
-    /// How many runs there are. O(replicas).
+    /// How many runs there are.
     pub fn run_count(&self) -> usize {
-        self.runs.values().map(Vec::len).sum()
+        self.runs.len()
     }
 
     /// How many dots there are. O(runs).
@@ -67,6 +72,12 @@ impl DotRuns {
     /// Every dot in ascending order. As many as there are: bound the set before iterating what came from outside.
     pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
         self.runs().flat_map(|(replica, first, last)| (first..=last).map(move |seq| Dot { replica, seq }))
+    }
+
+    /// The last run that begins at `dot` or before it.
+    #[inline(never)]
+    fn run_before(&self, dot: Dot) -> Option<(Dot, u64)> {
+        self.runs.range(..=dot).next_back().map(|(first, last)| (*first, *last))
     }
 }
 
@@ -83,6 +94,7 @@ impl FromIterator<Dot> for DotRuns {
 #[cfg(test)]
 mod tests {
     use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
 
     use proptest::prelude::*;
 

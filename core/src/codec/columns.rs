@@ -2,6 +2,7 @@
 //!
 //! A dot is a number in the table of replicas and a sequence number. Ascending dots are written as runs; neighbouring runs
 //! always have a gap between them, because the gap is stored less one: runs that should have been merged cannot be said.
+//! A table may be *led* by a writer, whose own dots then count from the first of its delta.
 //!
 //! Writers here accept anything and never panic: contents that break the rules give bytes that readers refuse.
 
@@ -9,82 +10,154 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::limits::{MAX_REPLICAS, MAX_SEQ};
-use super::reader::Reader;
-use super::{DecodeError, varint};
-use crate::clock::{DotRuns, Hlc};
-use crate::ordered::{Map, Set, sort_by};
+use super::reader::{Reader, Refused};
+use super::varint;
+use super::writer::put_id;
+use crate::clock::{Dot, DotRuns, Hlc, VersionVector};
+use crate::diff::LiveEntry;
+use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
 
-/// The replicas that one message names, with their numbers in it.
+/// The replicas that one message names. First all are noted, then each has its number: its place.
 pub(crate) struct TableWriter {
+    /// Whose table it is, with the first dot of its delta. Its number is 0.
+    writer: Option<Dot>,
+    /// The others, ascending.
     ids: Vec<ReplicaId>,
-    numbers: Map<ReplicaId, u64>,
-    leads: usize,
 }
 
 impl TableWriter {
     /// A table in the order of ids.
-    pub(crate) fn sorted(ids: Set<ReplicaId>) -> Self {
-        Self::numbered(ids.into_iter().collect(), 0)
+    pub(crate) fn sorted() -> Self {
+        Self { writer: None, ids: Vec::new() }
     }
 
-    /// A table that begins with `writer`; the others follow in the order of ids.
-    pub(crate) fn led_by(writer: ReplicaId, mut others: Set<ReplicaId>) -> Self {
-        others.remove(&writer);
-        Self::numbered(core::iter::once(writer).chain(others).collect(), 1)
+    /// A table that begins with the writer of a delta; the others follow in the order of ids.
+    pub(crate) fn led_by(first: Dot) -> Self {
+        Self { writer: Some(first), ids: Vec::new() }
     }
 
+    /// Takes an id into the table.
+    #[inline(never)]
+    pub(crate) fn note(&mut self, id: ReplicaId) {
+        if self.is_writer(id) {
+            return;
+        }
+        if let Err(place) = self.ids.binary_search(&id) {
+            self.ids.insert(place, id);
+        }
+    }
+
+    /// Takes the ids of a version into the table.
+    #[inline(never)]
+    pub(crate) fn note_version(&mut self, version: &VersionVector) {
+        for (replica, _) in version.iter() {
+            self.note(replica);
+        }
+    }
+
+    /// Takes the ids of a set of dots into the table.
+    #[inline(never)]
+    pub(crate) fn note_set(&mut self, set: &DotRuns) {
+        for (replica, _, _) in set.runs() {
+            self.note(replica);
+        }
+    }
+
+    /// The ids but for the leading one.
     pub(crate) fn ids(&self) -> &[ReplicaId] {
         &self.ids
     }
 
     /// The number of a replica; one that is beyond every table if it is not in this one.
+    #[inline(never)]
     pub(crate) fn number(&self, id: ReplicaId) -> u64 {
-        self.numbers.get(&id).copied().unwrap_or(u64::MAX >> 1)
-    }
-
-    /// Appends the number of ids beyond the leading one, and the ids.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        varint::write_len(out, self.ids.len() - self.leads);
-        for id in &self.ids {
-            out.extend_from_slice(&id.to_bytes());
+        if self.is_writer(id) {
+            return 0;
+        }
+        match self.ids.binary_search(&id) {
+            Ok(place) => place as u64 + u64::from(self.writer.is_some()),
+            Err(_) => u64::MAX >> 1,
         }
     }
 
-    fn numbered(ids: Vec<ReplicaId>, leads: usize) -> Self {
-        let numbers = ids.iter().copied().zip(0..).collect();
-        Self { ids, numbers, leads }
+    /// Appends the number of ids beyond the leading one, and the ids.
+    #[inline(never)]
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        varint::write_len(out, self.ids.len());
+        if let Some(writer) = &self.writer {
+            put_id(out, writer.replica);
+        }
+        for id in &self.ids {
+            put_id(out, *id);
+        }
+    }
+
+    fn is_writer(&self, id: ReplicaId) -> bool {
+        self.writer.is_some_and(|writer| writer.replica == id)
     }
 }
 
 /// A table as it was read, with a mark for each replica that was named since.
 pub(crate) struct TableReader {
     ids: Vec<ReplicaId>,
-    used: Vec<bool>,
+    used: Vec<u8>,
+    /// The dots of the delta whose writer leads the table.
+    own: Option<OwnRange>,
+}
+
+/// The dots of the delta that is read.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnRange {
+    pub(crate) replica: ReplicaId,
+    pub(crate) first_seq: u64,
+    pub(crate) dots: u64,
+}
+
+impl OwnRange {
+    /// Whether a dot is the writer's and not before the first of its delta.
+    pub(crate) fn contains(&self, dot: Dot) -> bool {
+        dot.replica == self.replica && dot.seq >= self.first_seq
+    }
 }
 
 impl TableReader {
-    /// Reads what [`TableWriter::sorted`] wrote.
-    pub(crate) fn sorted(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let count = reader.count("number of replicas", 16, MAX_REPLICAS as u64)?;
-        Self::read(reader, Vec::with_capacity(count), count)
-    }
-
-    /// Reads what [`TableWriter::led_by`] wrote. The leading id counts as used.
-    pub(crate) fn led(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let count = reader.count("number of replicas", 16, MAX_REPLICAS as u64 - 1)?;
-        let writer = ReplicaId::from_bytes(reader.array()?);
-        if writer == ReplicaId::NIL {
+    /// Reads what [`TableWriter::write`] wrote. A leading id counts as used.
+    #[inline(never)]
+    pub(crate) fn read(reader: &mut Reader<'_>, led: bool) -> Result<Self, Refused> {
+        let leads = usize::from(led);
+        let others = reader.count("number of replicas", 16, (MAX_REPLICAS - leads) as u64);
+        let mut ids: Vec<ReplicaId> = Vec::with_capacity(leads + others);
+        let mut used = vec![0; leads + others];
+        if led {
+            ids.push(reader.replica());
+            if let Some(used) = used.first_mut() {
+                *used = 1;
+            }
+        }
+        // The nil id names nobody, so starting from it also keeps it out.
+        if ids.contains(&ReplicaId::NIL) {
             return Err(reader.invalid("the nil id writes nothing"));
         }
-        let mut ids = Vec::with_capacity(count + 1);
-        ids.push(writer);
-        let mut table = Self::read(reader, ids, count)?;
-        if table.ids.iter().skip(1).any(|id| *id == writer) {
-            return Err(reader.not_canonical("the writer is twice in the table of replicas"));
+        let mut last = ReplicaId::NIL;
+        for _ in 0..others {
+            let id = reader.replica();
+            if id <= last {
+                return Err(reader.not_canonical("the table of replicas is not ascending"));
+            }
+            if led && ids.first() == Some(&id) {
+                return Err(reader.not_canonical("the writer is twice in the table of replicas"));
+            }
+            ids.push(id);
+            last = id;
         }
-        table.mark(0);
-        Ok(table)
+        reader.ok()?;
+        Ok(Self { ids, used, own: None })
+    }
+
+    /// From now on columns of dots are of these.
+    pub(crate) fn set_own(&mut self, own: OwnRange) {
+        self.own = Some(own);
     }
 
     pub(crate) fn ids(&self) -> &[ReplicaId] {
@@ -92,237 +165,315 @@ impl TableReader {
     }
 
     /// The replica of a number.
-    pub(crate) fn id(&mut self, reader: &Reader<'_>, number: u64) -> Result<ReplicaId, DecodeError> {
+    #[inline(never)]
+    pub(crate) fn id(&mut self, reader: &mut Reader<'_>, number: u64) -> ReplicaId {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
-        let id = self.ids.get(index).copied();
-        self.mark(index);
-        id.ok_or_else(|| reader.invalid("a number that is not in the table of replicas"))
+        match (self.ids.get(index), self.used.get_mut(index)) {
+            (Some(id), Some(used)) => {
+                *used = 1;
+                *id
+            }
+            _ => {
+                reader.invalid("a number that is not in the table of replicas");
+                ReplicaId::NIL
+            }
+        }
+    }
+
+    /// A dot whose replica has this number and whose sequence number comes next.
+    #[inline(never)]
+    pub(crate) fn dot(&mut self, reader: &mut Reader<'_>, number: u64) -> Dot {
+        let replica = self.id(reader, number);
+        Dot::new(replica, reader.seq())
     }
 
     /// Refuses ids that nothing named.
-    pub(crate) fn finish(&self, reader: &Reader<'_>) -> Result<(), DecodeError> {
-        if self.used.iter().all(|used| *used) {
-            Ok(())
-        } else {
-            Err(reader.not_canonical("a replica in the table that nothing names"))
+    pub(crate) fn finish(&self, reader: &mut Reader<'_>) -> Result<(), Refused> {
+        if self.used.contains(&0) {
+            return Err(reader.not_canonical("a replica in the table that nothing names"));
         }
+        Ok(())
     }
 
-    fn mark(&mut self, index: usize) {
-        if let Some(used) = self.used.get_mut(index) {
-            *used = true;
+    /// The dot that a column means by a number and a sequence number.
+    fn named(&mut self, reader: &mut Reader<'_>, number: u64, seq: u64) -> Dot {
+        let Some(own) = self.own else { return Dot::new(self.id(reader, number), seq) };
+        if number != 0 || seq > own.dots {
+            reader.invalid("DOT-1: a dot that is not the delta's own");
         }
-    }
-
-    fn read(reader: &mut Reader<'_>, mut ids: Vec<ReplicaId>, count: usize) -> Result<Self, DecodeError> {
-        let mut last = ReplicaId::NIL;
-        for _ in 0..count {
-            let id = ReplicaId::from_bytes(reader.array()?);
-            // The nil id names nobody, so starting from it also keeps it out.
-            if id <= last {
-                return Err(reader.not_canonical("the table of replicas is not ascending"));
-            }
-            ids.push(id);
-            last = id;
-        }
-        let used = vec![false; ids.len()];
-        Ok(Self { ids, used })
+        Dot::new(own.replica, own.first_seq.saturating_add(seq - 1))
     }
 }
 
-/// Writes runs of dots, each relative to the one before.
-#[derive(Default)]
+/// What a diff or a snapshot is about: from a base to a head.
+pub(crate) struct Scope<'v> {
+    pub(crate) base: &'v VersionVector,
+    pub(crate) head: &'v VersionVector,
+}
+
+impl Scope<'_> {
+    /// How far a replica is covered.
+    pub(crate) fn seq(&self, replica: ReplicaId) -> u64 {
+        self.base.seq(replica).max(self.head.seq(replica))
+    }
+
+    /// Whether somebody wrote the dot.
+    #[inline(never)]
+    pub(crate) fn covers(&self, dot: Dot) -> bool {
+        dot.seq <= self.seq(dot.replica)
+    }
+
+    /// Whether the dot is in the head and beyond the base.
+    #[inline(never)]
+    pub(crate) fn is_new(&self, dot: Dot) -> bool {
+        self.head.covers(dot) && !self.base.covers(dot)
+    }
+}
+
+/// Where a run of dots is counted from: before the first, the dot 0 of the first replica less one, so that the first needs
+/// no rule of its own.
+const BEFORE_ALL: (u64, u64) = (0, u64::MAX);
+
+/// Writes ascending dots as runs, each relative to the one before. How many they are must be known to the reader.
 pub(crate) struct RunWriter {
-    before: Option<(u64, u64)>,
+    before: (u64, u64),
+    open: Option<(u64, u64, u64)>,
 }
 
 impl RunWriter {
-    /// Appends the dots `first..=last` of the replica with this number.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>, number: u64, first: u64, last: u64) {
-        let (number_before, last_before) = self.before.unwrap_or((0, 0));
-        let step = number.wrapping_sub(number_before);
-        let more = first != last;
-        varint::write(out, step << 1 | u64::from(more));
-        let gap = if self.before.is_some() && step == 0 {
-            first.wrapping_sub(last_before).wrapping_sub(2)
-        } else {
-            first.wrapping_sub(1)
+    pub(crate) fn new() -> Self {
+        Self { before: BEFORE_ALL, open: None }
+    }
+
+    /// Appends a dot of a message with this table.
+    #[inline(never)]
+    pub(crate) fn dot(&mut self, out: &mut Vec<u8>, table: &TableWriter, dot: Dot) {
+        let (number, seq) = match table.writer {
+            Some(first) => (0, dot.seq.wrapping_sub(first.seq).wrapping_add(1)),
+            None => (table.number(dot.replica), dot.seq),
         };
-        varint::write(out, gap);
-        if more {
+        self.run(out, number, seq, seq);
+    }
+
+    /// Appends the dots `first..=last` of the replica with this number.
+    #[inline(never)]
+    pub(crate) fn run(&mut self, out: &mut Vec<u8>, number: u64, first: u64, last: u64) {
+        if let Some(open) = &mut self.open
+            && open.0 == number
+            && open.2.wrapping_add(1) == first
+        {
+            open.2 = last;
+            return;
+        }
+        self.finish(out);
+        self.open = Some((number, first, last));
+    }
+
+    /// Appends the last run.
+    #[inline(never)]
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        let Some((number, first, last)) = self.open else { return };
+        let (number_before, last_before) = self.before;
+        let step = number.wrapping_sub(number_before);
+        varint::write(out, step << 1 | u64::from(first != last));
+        let least = if step == 0 { last_before.wrapping_add(2) } else { 1 };
+        varint::write(out, first.wrapping_sub(least));
+        if first != last {
             varint::write(out, last.wrapping_sub(first).wrapping_sub(1));
         }
-        self.before = Some((number, last));
+        self.before = (number, last);
     }
 }
 
 /// Reads what [`RunWriter`] wrote.
-#[derive(Default)]
-pub(crate) struct RunReader {
-    before: Option<(u64, u64)>,
+struct RunReader {
+    before: (u64, u64),
 }
 
 impl RunReader {
     /// The next run: number, first, last.
-    pub(crate) fn read(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u64, u64), DecodeError> {
-        let head = reader.varint()?;
-        let (step, more) = (head >> 1, head & 1 == 1);
-        let (number_before, last_before) = self.before.unwrap_or((0, 0));
-        let least = if self.before.is_some() && step == 0 { last_before.saturating_add(2) } else { 1 };
+    #[inline(never)]
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u64, u64), Refused> {
+        let head = reader.varint();
+        let (number_before, last_before) = self.before;
+        let step = head >> 1;
+        let least = if step == 0 { last_before.wrapping_add(2) } else { 1 };
         let number = number_before.saturating_add(step);
-        let gap = reader.varint()?;
-        let first = sum(reader, least, gap)?;
+        let gap = reader.varint();
+        let first = reader.seq_at_most_max(least.saturating_add(gap));
         let mut last = first;
-        if more {
-            let length = reader.varint()?;
-            last = sum(reader, first, length.saturating_add(1))?;
+        if head & 1 == 1 {
+            let length = reader.varint();
+            last = reader.seq_at_most_max(first.saturating_add(length).saturating_add(1));
         }
-        self.before = Some((number, last));
+        reader.ok()?;
+        self.before = (number, last);
         Ok((number, first, last))
     }
 }
 
-/// Appends ascending dots `(number, seq)` as runs. How many they are must be known to the reader.
-pub(crate) fn write_dots(out: &mut Vec<u8>, dots: impl Iterator<Item = (u64, u64)>) {
-    let mut runs = RunWriter::default();
-    let mut open: Option<(u64, u64, u64)> = None;
-    for (number, seq) in dots {
-        open = match open {
-            Some((same, first, last)) if same == number && last.wrapping_add(1) == seq => Some((same, first, seq)),
-            _ => {
-                if let Some((number, first, last)) = open {
-                    runs.write(out, number, first, last);
-                }
-                Some((number, seq, seq))
-            }
-        };
+impl Reader<'_> {
+    /// A sequence number that a dot can have.
+    #[inline(never)]
+    pub(crate) fn seq(&mut self) -> u64 {
+        let seq = self.varint();
+        if seq == 0 {
+            self.invalid("a dot with the sequence number 0");
+        }
+        self.seq_at_most_max(seq)
     }
-    if let Some((number, first, last)) = open {
-        runs.write(out, number, first, last);
+
+    /// Checks a sequence number, which may be 0, against the limit.
+    #[inline(never)]
+    pub(crate) fn seq_at_most_max(&mut self, seq: u64) -> u64 {
+        self.at_most("sequence number", seq, MAX_SEQ)
+    }
+
+    /// Reads how many elements a run has: one, or, where the lowest bit of its head says so, at least two, of the `left`
+    /// that are to come.
+    #[inline(never)]
+    pub(crate) fn run_len(&mut self, head: u64, left: usize) -> Result<usize, Refused> {
+        let len = if head & 1 == 1 { self.varint().saturating_add(2) } else { 1 };
+        if len > left as u64 {
+            return Err(self.invalid("a run beyond the last element"));
+        }
+        self.ok()?;
+        Ok(len as usize)
+    }
+}
+
+/// Appends the head of a run and its length; nothing for a run without elements.
+#[inline(never)]
+pub(crate) fn write_run(out: &mut Vec<u8>, head: u64, len: usize) {
+    if len > 0 {
+        varint::write(out, head << 1 | u64::from(len > 1));
+        write_run_len(out, len);
+    }
+}
+
+/// Appends the length of a run whose head said that it has more than one element.
+pub(crate) fn write_run_len(out: &mut Vec<u8>, len: usize) {
+    if len > 1 {
+        varint::write_len(out, len - 2);
     }
 }
 
 /// Reads `count` dots. The caller has checked that the remaining bytes can hold `count` elements.
-pub(crate) fn read_dots(reader: &mut Reader<'_>, count: usize) -> Result<Vec<(u64, u64)>, DecodeError> {
-    let mut dots = Vec::with_capacity(count);
-    let mut runs = RunReader::default();
-    while dots.len() < count {
+#[inline(never)]
+pub(crate) fn read_dots(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    count: usize,
+    push: &mut dyn FnMut(Dot),
+) -> Result<(), Refused> {
+    let mut runs = RunReader { before: BEFORE_ALL };
+    let mut left = count as u64;
+    while left > 0 {
         let (number, first, last) = runs.read(reader)?;
-        if last - first >= (count - dots.len()) as u64 {
+        if last - first >= left {
             return Err(reader.invalid("more dots than there are elements"));
         }
-        dots.extend((first..=last).map(|seq| (number, seq)));
+        for seq in first..=last {
+            push(table.named(reader, number, seq));
+        }
+        left -= last - first + 1;
     }
-    Ok(dots)
+    reader.ok()
 }
 
 /// Appends a set of dots: the number of runs, and the runs in the order of the table.
+#[inline(never)]
 pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
-    let mut runs: Vec<_> = set.runs().map(|(replica, first, last)| (table.number(replica), first, last)).collect();
-    sort_by(&mut runs, Ord::cmp);
-    varint::write_len(out, runs.len());
-    let mut writer = RunWriter::default();
-    for (number, first, last) in runs {
-        writer.write(out, number, first, last);
+    varint::write_len(out, set.run_count());
+    let mut runs = RunWriter::new();
+    // Both are in the order of ids, but for a writer that leads the table.
+    for leads in [true, false] {
+        for (replica, first, last) in set.runs() {
+            let number = table.number(replica);
+            if (number == 0) == leads {
+                runs.run(out, number, first, last);
+            }
+        }
     }
+    runs.finish(out);
 }
 
 /// Reads a set of dots that is not empty.
-pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader) -> Result<DotRuns, DecodeError> {
-    let count = reader.count("number of runs", 2, u64::MAX)?;
+#[inline(never)]
+pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader) -> Result<DotRuns, Refused> {
+    let count = reader.count("number of runs", 2, u64::MAX);
     if count == 0 {
         return Err(reader.not_canonical("an empty set of dots"));
     }
     let mut set = DotRuns::new();
-    let mut runs = RunReader::default();
+    let mut runs = RunReader { before: BEFORE_ALL };
     for _ in 0..count {
         let (number, first, last) = runs.read(reader)?;
-        set.insert_run(table.id(reader, number)?, first, last);
+        set.insert_run(table.id(reader, number), first, last);
     }
+    reader.ok()?;
     Ok(set)
 }
 
 /// Appends stamps: runs of equal ones, the milliseconds as the difference from the run before.
-pub(crate) fn write_stamps(out: &mut Vec<u8>, stamps: impl Iterator<Item = Hlc>) {
-    let mut stamps = stamps.peekable();
+pub(crate) fn write_stamps(out: &mut Vec<u8>, adds: &[LiveEntry]) {
     let mut before = 0u64;
-    while let Some(stamp) = stamps.next() {
-        let mut len = 1usize;
-        while stamps.next_if_eq(&stamp).is_some() {
-            len += 1;
-        }
+    let mut rest = adds;
+    while let Some(first) = rest.first() {
+        let stamp = first.hlc;
+        let len = rest.iter().take_while(|add| add.hlc == stamp).count();
         let millis = stamp.millis();
         varint::write(out, varint::fold(millis.wrapping_sub(before) as i64) << 1 | u64::from(len > 1));
         varint::write(out, stamp.0 & 0xffff);
-        if len > 1 {
-            varint::write_len(out, len - 2);
-        }
+        write_run_len(out, len);
         before = millis;
+        rest = rest.get(len..).unwrap_or_default();
     }
 }
 
-/// Reads `count` stamps. The caller has checked that the remaining bytes can hold `count` elements.
-pub(crate) fn read_stamps(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Hlc>, DecodeError> {
-    let mut stamps: Vec<Hlc> = Vec::with_capacity(count);
-    let mut before = 0i64;
-    while stamps.len() < count {
-        let head = reader.varint()?;
-        let millis = before.checked_add(varint::unfold(head >> 1)).filter(|millis| (0..1 << 48).contains(millis));
-        let millis = millis.ok_or_else(|| reader.invalid("a stamp out of range"))?;
-        let counter = reader.varint()?;
-        if counter > 0xffff {
+/// Reads a stamp for each of `adds`.
+pub(crate) fn read_stamps(reader: &mut Reader<'_>, adds: &mut [LiveEntry]) -> Result<(), Refused> {
+    let mut before: Option<Hlc> = None;
+    let mut adds = adds.iter_mut();
+    while let Some(first) = adds.next() {
+        let head = reader.varint();
+        let millis = before.map_or(0, Hlc::millis).wrapping_add_signed(varint::unfold(head >> 1));
+        let counter = reader.varint();
+        if millis >> 48 != 0 || counter > 0xffff {
             return Err(reader.invalid("a stamp out of range"));
         }
-        let stamp = Hlc((millis as u64) << 16 | counter);
-        if stamps.last() == Some(&stamp) {
+        let stamp = Hlc(millis << 16 | counter);
+        if before == Some(stamp) {
             return Err(reader.not_canonical("neighbouring runs of one stamp"));
         }
-        let len = read_run_len(reader, head & 1 == 1, count - stamps.len())?;
-        stamps.extend(core::iter::repeat_n(stamp, len));
-        before = millis;
-    }
-    Ok(stamps)
-}
-
-/// Reads how many elements a run has: one, or, where `more` says so, at least two, of the `left` that are to come.
-pub(crate) fn read_run_len(reader: &mut Reader<'_>, more: bool, left: usize) -> Result<usize, DecodeError> {
-    if !more {
-        return Ok(1);
-    }
-    let len = reader.varint()?.saturating_add(2);
-    match usize::try_from(len) {
-        Ok(len) if len <= left => Ok(len),
-        _ => Err(reader.invalid("a run beyond the last element")),
-    }
-}
-
-/// A sequence number that a dot can have.
-pub(crate) fn check_seq(reader: &Reader<'_>, seq: u64) -> Result<(), DecodeError> {
-    if seq == 0 {
-        return Err(reader.invalid("a dot with the sequence number 0"));
-    }
-    if seq > MAX_SEQ {
-        return Err(DecodeError::OverLimit { at: reader.at(), what: "sequence number", found: seq, limit: MAX_SEQ });
+        before = Some(stamp);
+        first.hlc = stamp;
+        for _ in 1..reader.run_len(head, adds.len() + 1)? {
+            let Some(add) = adds.next() else { break };
+            add.hlc = stamp;
+        }
     }
     Ok(())
 }
 
-/// Takes what satisfies `same` from the front, and says how many that were.
-pub(crate) fn count_while<T>(
-    items: &mut core::iter::Peekable<impl Iterator<Item = T>>,
-    same: impl Fn(&T) -> bool,
-) -> usize {
-    let mut count = 0;
-    while items.next_if(&same).is_some() {
-        count += 1;
-    }
-    count
+/// Numbers for what a column writes in full only once: by the order of first occurrence.
+pub(crate) struct Numbers {
+    numbers: Map<Vec<u8>, u64>,
 }
 
-fn sum(reader: &Reader<'_>, seq: u64, step: u64) -> Result<u64, DecodeError> {
-    let found = seq.saturating_add(step);
-    if found > MAX_SEQ {
-        return Err(DecodeError::OverLimit { at: reader.at(), what: "sequence number", found, limit: MAX_SEQ });
+impl Numbers {
+    pub(crate) fn new() -> Self {
+        Self { numbers: Map::new() }
     }
-    Ok(found)
+
+    /// The number of what these bytes stand for, and whether it is new.
+    #[inline(never)]
+    pub(crate) fn of(&mut self, bytes: &[u8]) -> (u64, bool) {
+        if let Some(number) = self.numbers.get(bytes) {
+            return (*number, false);
+        }
+        let number = self.numbers.len() as u64;
+        self.numbers.insert(bytes.to_vec(), number);
+        (number, true)
+    }
 }

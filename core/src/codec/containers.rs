@@ -6,16 +6,16 @@
 //!
 //! Rule: CAUSAL-2 an entry is in a container that is older than itself.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{TableReader, TableWriter, check_seq, count_while, read_run_len};
-use super::entries::Row;
+use super::columns::{Numbers, TableReader, TableWriter, write_run_len};
+use super::entries::Rows;
 use super::limits::MAX_KEY_BYTES;
-use super::reader::Reader;
-use super::{DecodeError, varint};
+use super::reader::{Reader, Refused};
+use super::varint;
+use super::writer::{put, put_byte, put_id};
 use crate::clock::Dot;
-use crate::ordered::{Map, Set};
+use crate::diff::LiveEntry;
 use crate::store::{Container, Kind};
 
 const ROOT: u64 = 0;
@@ -23,30 +23,49 @@ const ENTITY_OF_SAME_REPLICA: u64 = 1;
 const ENTITY_OF_OTHER_REPLICA: u64 = 2;
 
 /// Appends the containers of the entries.
-pub(crate) fn write<'a>(out: &mut Vec<u8>, table: &TableWriter, rows: impl Iterator<Item = Row<'a>>) {
-    let mut rows = rows.peekable();
-    let mut known: Map<&Container, u64> = Map::new();
-    while let Some(row) = rows.next() {
-        let container = &row.entry.container;
-        let len = 1 + count_while(&mut rows, |next| next.entry.container == *container);
-        let next_number = known.len() as u64;
-        let number = *known.get_or_insert_with(container, || next_number);
-        varint::write(out, number << 1 | u64::from(len > 1));
-        if number == next_number {
-            write_container(out, table, row.dot, container);
+pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, rows: Rows<'_>) {
+    let mut known = Numbers::new();
+    let mut at = 0;
+    while let Some((dot, entry)) = rows.get(at) {
+        let container = &entry.container;
+        let mut len = 1;
+        while rows.get(at + len).is_some_and(|(_, next)| next.container == *container) {
+            len += 1;
         }
-        if len > 1 {
-            varint::write_len(out, len - 2);
+        let (number, is_new) = known.of(&identity(container));
+        varint::write(out, number << 1 | u64::from(len > 1));
+        if is_new {
+            write_container(out, table, dot, container);
+        }
+        write_run_len(out, len);
+        at += len;
+    }
+}
+
+/// Bytes that are equal for equal containers only.
+#[inline(never)]
+fn identity(container: &Container) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match container {
+        Container::Root { name, kind } => {
+            put(&mut bytes, &[0, kind.0]);
+            put(&mut bytes, name.as_bytes());
+        }
+        Container::Entity(entity) => {
+            put_byte(&mut bytes, 1);
+            put_id(&mut bytes, entity.replica);
+            varint::write(&mut bytes, entity.seq);
         }
     }
+    bytes
 }
 
 fn write_container(out: &mut Vec<u8>, table: &TableWriter, dot: Dot, container: &Container) {
     match container {
         Container::Root { name, kind } => {
             varint::write(out, (name.len() as u64) << 2 | ROOT);
-            out.push(kind.0);
-            out.extend_from_slice(name.as_bytes());
+            put_byte(out, kind.0);
+            put(out, name.as_bytes());
         }
         Container::Entity(entity) if entity.replica == dot.replica && entity.seq < dot.seq => {
             varint::write(out, (dot.seq - entity.seq) << 2 | ENTITY_OF_SAME_REPLICA);
@@ -58,70 +77,76 @@ fn write_container(out: &mut Vec<u8>, table: &TableWriter, dot: Dot, container: 
     }
 }
 
-/// Reads the containers of the entries at `dots`.
-pub(crate) fn read(
-    reader: &mut Reader<'_>,
-    table: &mut TableReader,
-    dots: &[Dot],
-) -> Result<Vec<Container>, DecodeError> {
-    let mut containers: Vec<Container> = Vec::with_capacity(dots.len());
+/// Reads the containers of entries whose dots are known.
+pub(crate) fn read(reader: &mut Reader<'_>, table: &mut TableReader, rows: &mut [LiveEntry]) -> Result<(), Refused> {
     let mut known: Vec<Container> = Vec::new();
-    let mut distinct: Set<Container> = Set::new();
+    let mut distinct = Numbers::new();
     let mut before = None;
-    while let Some(dot) = dots.get(containers.len()) {
-        let head = reader.varint()?;
+    let mut rows = rows.iter_mut();
+    while let Some(first) = rows.next() {
+        let head = reader.varint();
         let number = head >> 1;
         if before == Some(number) {
             return Err(reader.not_canonical("neighbouring runs of one container"));
         }
+        before = Some(number);
         if number == known.len() as u64 {
-            let container = read_container(reader, table, *dot)?;
-            if !distinct.insert(container.clone()) {
+            let container = read_container(reader, table, first.dot)?;
+            if !distinct.of(&identity(&container)).1 {
                 return Err(reader.not_canonical("a container that is written twice"));
             }
             known.push(container);
         }
         let container = usize::try_from(number).ok().and_then(|number| known.get(number));
-        let container = container.ok_or_else(|| reader.invalid("the number of a container that did not occur"))?;
-        let len = read_run_len(reader, head & 1 == 1, dots.len() - containers.len())?;
-        containers.extend(core::iter::repeat_n(container, len).cloned());
-        before = Some(number);
-    }
-    // An entity of the same replica is older than the first entry of its run by construction, hence than every later one
-    // of that replica; a later run may be of another replica, or of dots that precede it.
-    for (container, dot) in containers.iter().zip(dots) {
-        if let Container::Entity(entity) = container
-            && entity.replica == dot.replica
-            && entity.seq >= dot.seq
-        {
-            return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+        let Some(container) = container else {
+            return Err(reader.invalid("the number of a container that did not occur"));
+        };
+        let len = reader.run_len(head, rows.len() + 1)?;
+        let mut row = first;
+        for left in (0..len).rev() {
+            // An entity of the same replica is older than the first entry of its first run by construction; a later entry
+            // or run may be of another replica, or of dots that precede it.
+            if let Container::Entity(entity) = container
+                && entity.replica == row.dot.replica
+                && entity.seq >= row.dot.seq
+            {
+                return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+            }
+            row.entry.container = container.clone();
+            if left > 0 {
+                let Some(next) = rows.next() else { break };
+                row = next;
+            }
         }
     }
-    Ok(containers)
+    Ok(())
 }
 
-fn read_container(reader: &mut Reader<'_>, table: &mut TableReader, dot: Dot) -> Result<Container, DecodeError> {
-    let head = reader.varint()?;
+#[inline(never)]
+fn read_container(reader: &mut Reader<'_>, table: &mut TableReader, dot: Dot) -> Result<Container, Refused> {
+    let head = reader.varint();
     let rest = head >> 2;
-    match head & 3 {
+    let container = match head & 3 {
         ROOT => {
-            let len = reader.fits("name length", rest, 1, MAX_KEY_BYTES as u64)?;
-            let kind = Kind(reader.byte()?);
-            Ok(Container::Root { name: Arc::from(reader.text(len)?), kind })
+            let len = reader.fits("name length", rest, 1, MAX_KEY_BYTES as u64);
+            let kind = Kind(reader.byte());
+            Container::Root { name: reader.text(len), kind }
         }
-        ENTITY_OF_SAME_REPLICA => match dot.seq.checked_sub(rest) {
-            Some(seq) if seq > 0 && rest > 0 => Ok(Container::Entity(Dot::new(dot.replica, seq))),
-            _ => Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself")),
-        },
+        ENTITY_OF_SAME_REPLICA => {
+            if rest == 0 || rest >= dot.seq {
+                return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+            }
+            Container::Entity(Dot::new(dot.replica, dot.seq - rest))
+        }
         ENTITY_OF_OTHER_REPLICA => {
-            let replica = table.id(reader, rest)?;
-            if replica == dot.replica {
+            let entity = table.dot(reader, rest);
+            if entity.replica == dot.replica {
                 return Err(reader.not_canonical("an entity of the same replica, named in full"));
             }
-            let seq = reader.varint()?;
-            check_seq(reader, seq)?;
-            Ok(Container::Entity(Dot::new(replica, seq)))
+            Container::Entity(entity)
         }
-        class => Err(reader.unknown("class of container", class)),
-    }
+        class => return Err(reader.unknown("class of container", class)),
+    };
+    reader.ok()?;
+    Ok(container)
 }

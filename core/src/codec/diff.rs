@@ -9,15 +9,14 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{TableReader, TableWriter, read_dots, read_stamps, write_dots, write_stamps};
-use super::entries::{self, Row, Totals};
-use super::limits::MAX_SEQ;
-use super::reader::Reader;
+use super::columns::{Scope, TableReader, TableWriter, read_stamps, write_stamps};
+use super::entries::{self, Rows};
+use super::reader::{Reader, Refused};
+use super::version::write_entry;
+use super::writer::put_byte;
 use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
 use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
 use crate::diff::{Diff, LiveEntry, Tier};
-use crate::ordered::Set;
-use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::Container;
 
@@ -26,13 +25,11 @@ const TIER_FULL: u8 = 1;
 
 /// The bytes of a diff. The tags of its base are not written, since nobody looks at them.
 pub fn encode_diff(diff: &Diff) -> Vec<u8> {
-    let table = TableWriter::sorted(replicas_of(diff));
+    let mut table = TableWriter::sorted();
+    note(&mut table, diff);
     let mut out = Vec::with_capacity(64 + 24 * table.ids().len() + 16 * diff.adds.len());
-    out.push(FORMAT_VERSION);
-    out.push(match diff.tier {
-        Tier::Version => TIER_VERSION,
-        Tier::Full => TIER_FULL,
-    });
+    put_byte(&mut out, FORMAT_VERSION);
+    put_byte(&mut out, if diff.tier == Tier::Version { TIER_VERSION } else { TIER_FULL });
     table.write(&mut out);
     write_body(&mut out, &table, diff);
     out
@@ -45,54 +42,53 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
 /// their length.
 pub fn decode_diff(bytes: &[u8]) -> Result<Diff, DecodeError> {
     let mut reader = Reader::new(bytes);
-    reader.format_version()?;
-    let tier = match reader.byte()? {
+    let diff = read(&mut reader);
+    reader.outcome(diff)
+}
+
+fn read(reader: &mut Reader<'_>) -> Result<Diff, Refused> {
+    reader.format_version();
+    let tier = match reader.byte() {
         TIER_VERSION => Tier::Version,
         TIER_FULL => Tier::Full,
         code => return Err(reader.unknown("tier", code.into())),
     };
-    let mut table = TableReader::sorted(&mut reader)?;
-    let diff = read_body(&mut reader, &mut table, tier)?;
+    let mut table = TableReader::read(reader, false)?;
+    let diff = read_body(reader, &mut table, tier)?;
     reader.finish()?;
     Ok(diff)
 }
 
-/// Every replica that the diff names.
-pub(super) fn replicas_of(diff: &Diff) -> Set<ReplicaId> {
-    let mut replicas: Set<ReplicaId> = diff.base.iter().chain(diff.head.iter()).map(|(id, _)| id).collect();
-    replicas.extend(diff.heads.iter().map(|dot| dot.replica));
-    for add in &diff.adds {
-        replicas.insert(add.dot.replica);
-        if let Container::Entity(entity) = add.entry.container {
-            replicas.insert(entity.replica);
-        }
+/// Notes every replica that the diff names.
+#[inline(never)]
+pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
+    table.note_version(&diff.base);
+    table.note_version(&diff.head);
+    for head in &diff.heads {
+        table.note(head.replica);
     }
-    replicas.extend(diff.bunches.iter().flat_map(|bunch| [bunch.id.replica, bunch.parent.bunch.replica]));
-    replicas.extend(diff.removes.iter().map(|(remover, _)| remover.replica));
-    replicas.extend(diff.removes.iter().flat_map(|(_, removed)| removed.runs()).map(|(replica, _, _)| replica));
-    // It comes from bunches on the root bunch, which is not named by a number.
-    replicas.remove(&ReplicaId::NIL);
-    replicas
+    bunches::note(table, &diff.bunches);
+    Rows::Live(&diff.adds).note(table);
+    removals::note(table, &diff.removes);
 }
 
 /// Appends everything behind the tier and the table.
+#[inline(never)]
 pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
-    let number = |dot: &Dot| (table.number(dot.replica), dot.seq);
     write_progress(out, table, diff);
+    let scope = Scope { base: &diff.base, head: &diff.head };
     varint::write_len(out, diff.heads.len());
     for head in &diff.heads {
         varint::write(out, table.number(head.replica));
-        let covered = diff.base.seq(head.replica).max(diff.head.seq(head.replica));
-        varint::write(out, covered.wrapping_sub(head.seq));
+        varint::write(out, scope.seq(head.replica).wrapping_sub(head.seq));
     }
     varint::write_len(out, diff.bunches.len());
-    write_dots(out, diff.bunches.iter().map(|bunch| number(&bunch.id)));
     bunches::write(out, table, &diff.bunches);
+    let rows = Rows::Live(&diff.adds);
     varint::write_len(out, diff.adds.len());
-    write_dots(out, diff.adds.iter().map(|add| number(&add.dot)));
-    write_stamps(out, diff.adds.iter().map(|add| add.hlc));
-    let rows = diff.adds.iter().map(|add| Row { dot: add.dot, entry: &add.entry, before: None });
-    entries::write(out, table, Totals::Alone, rows);
+    rows.write_dots(out, table);
+    write_stamps(out, &diff.adds);
+    entries::write(out, table, None, rows);
     if diff.tier == Tier::Version {
         removals::write(out, table, &diff.removes);
     } else {
@@ -101,20 +97,16 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
 }
 
 /// Reads what [`write_body`] wrote.
-pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, tier: Tier) -> Result<Diff, DecodeError> {
+#[inline(never)]
+pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, tier: Tier) -> Result<Diff, Refused> {
     let (base, head) = read_progress(reader, table, tier)?;
-    let covers = |dot: Dot| base.covers(dot) || head.covers(dot);
-    let is_new = |dot: Dot| head.covers(dot) && !base.covers(dot);
-    let heads = read_heads(reader, table, &base, &head)?;
-    let bunches = read_bunches(reader, table, covers)?;
-    let adds = read_adds(reader, table, covers, is_new)?;
-    let removes = match tier {
-        Tier::Version => removals::read(reader, table, is_new, covers)?,
-        Tier::Full => Vec::new(),
-    };
-    if !removes.is_empty() {
-        let live: Vec<Dot> = adds.iter().map(|add| add.dot).collect();
-        removals::check_disjoint(reader, &removes, &live)?;
+    let scope = Scope { base: &base, head: &head };
+    let heads = read_heads(reader, table, &scope)?;
+    let bunches = read_bunches(reader, table, &scope)?;
+    let adds = read_adds(reader, table, &scope)?;
+    let mut removes = Vec::new();
+    if tier == Tier::Version {
+        removes = removals::read(reader, table, &scope, &adds)?;
     }
     Ok(Diff { tier, base, head, heads, adds, removes, bunches })
 }
@@ -127,13 +119,7 @@ fn write_progress(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
         if diff.tier == Tier::Version {
             varint::write(out, base);
         }
-        match diff.head.get(*replica) {
-            None => varint::write(out, 0),
-            Some(entry) => {
-                varint::write(out, entry.seq.wrapping_sub(base));
-                out.extend_from_slice(entry.tag.as_bytes());
-            }
-        }
+        write_entry(out, diff.head.get(*replica), base);
     }
 }
 
@@ -141,95 +127,78 @@ fn read_progress(
     reader: &mut Reader<'_>,
     table: &TableReader,
     tier: Tier,
-) -> Result<(VersionVector, VersionVector), DecodeError> {
+) -> Result<(VersionVector, VersionVector), Refused> {
     let (mut base, mut head) = (VersionVector::new(), VersionVector::new());
     for replica in table.ids() {
-        let from = if tier == Tier::Version { reader.varint()? } else { 0 };
-        let step = reader.varint()?;
-        let seq = from.saturating_add(step);
-        if seq > MAX_SEQ {
-            let (found, limit) = (seq, MAX_SEQ);
-            return Err(DecodeError::OverLimit { at: reader.at(), what: "sequence number", found, limit });
-        }
+        let from = if tier == Tier::Version { reader.varint() } else { 0 };
+        let step = reader.varint();
+        let seq = reader.seq_at_most_max(from.saturating_add(step));
         if seq == 0 {
             return Err(reader.not_canonical("a replica in the table that nothing covers"));
         }
         base.set(*replica, VersionEntry { seq: from, tag: Tag::from_bytes([0; 8]) });
         if step > 0 {
-            head.set(*replica, VersionEntry { seq, tag: Tag::from_bytes(reader.array()?) });
+            head.set(*replica, VersionEntry { seq, tag: reader.tag() });
         }
     }
+    reader.ok()?;
     Ok((base, head))
 }
 
 /// Heads are named by their distance from what is covered, which for almost all is 0.
-fn read_heads(
-    reader: &mut Reader<'_>,
-    table: &mut TableReader,
-    base: &VersionVector,
-    head: &VersionVector,
-) -> Result<Vec<Dot>, DecodeError> {
-    let count = reader.count("number of heads", 2, u64::MAX)?;
+fn read_heads(reader: &mut Reader<'_>, table: &mut TableReader, scope: &Scope<'_>) -> Result<Vec<Dot>, Refused> {
+    let count = reader.count("number of heads", 2, u64::MAX);
     let mut heads: Vec<Dot> = Vec::with_capacity(count);
     for _ in 0..count {
-        let number = reader.varint()?;
-        let replica = table.id(reader, number)?;
-        let covered = base.seq(replica).max(head.seq(replica));
-        let seq = covered.checked_sub(reader.varint()?).filter(|seq| *seq > 0);
-        let seq = seq.ok_or_else(|| reader.invalid("a head before the first dot"))?;
+        let number = reader.varint();
+        let replica = table.id(reader, number);
+        let seq = scope.seq(replica).saturating_sub(reader.varint());
+        if seq == 0 {
+            return Err(reader.invalid("a head before the first dot"));
+        }
         let dot = Dot::new(replica, seq);
         if heads.last().is_some_and(|last| *last >= dot) {
             return Err(reader.not_canonical("heads that are not ascending"));
         }
         heads.push(dot);
     }
+    reader.ok()?;
     Ok(heads)
-}
-
-/// Numbers of an ascending table, so the dots are ascending too.
-fn named(reader: &Reader<'_>, table: &mut TableReader, dots: Vec<(u64, u64)>) -> Result<Vec<Dot>, DecodeError> {
-    dots.into_iter().map(|(number, seq)| Ok(Dot::new(table.id(reader, number)?, seq))).collect()
 }
 
 fn read_bunches(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
-    covers: impl Fn(Dot) -> bool,
-) -> Result<Vec<BunchRecord>, DecodeError> {
-    let count = reader.count("number of bunches", 1, u64::MAX)?;
-    let ids = read_dots(reader, count)?;
-    let ids = named(reader, table, ids)?;
-    let bunches = bunches::read(reader, table, &ids)?;
+    scope: &Scope<'_>,
+) -> Result<Vec<BunchRecord>, Refused> {
+    let count = reader.count("number of bunches", 1, u64::MAX);
+    let bunches = bunches::read(reader, table, count)?;
     for bunch in &bunches {
-        let parent_written = bunch.parent == bunches::START || bunches::dot_at(bunch.parent).is_some_and(&covers);
-        if !covers(bunch.id) || !parent_written {
+        let parent_written =
+            bunch.parent == bunches::START || bunches::dot_at(bunch.parent).is_some_and(|dot| scope.covers(dot));
+        if !scope.covers(bunch.id) || !parent_written {
             return Err(reader.invalid("VALID-1: a bunch of dots that nobody wrote"));
         }
     }
     Ok(bunches)
 }
 
-fn read_adds(
-    reader: &mut Reader<'_>,
-    table: &mut TableReader,
-    covers: impl Fn(Dot) -> bool,
-    is_new: impl Fn(Dot) -> bool,
-) -> Result<Vec<LiveEntry>, DecodeError> {
-    let count = reader.count("number of entries", 1, u64::MAX)?;
-    let dots = read_dots(reader, count)?;
-    let dots = named(reader, table, dots)?;
-    if !dots.iter().copied().all(is_new) {
-        return Err(reader.invalid("VALID-1: an entry that is not beyond the base, or that nobody wrote"));
+fn read_adds(reader: &mut Reader<'_>, table: &mut TableReader, scope: &Scope<'_>) -> Result<Vec<LiveEntry>, Refused> {
+    let count = reader.count("number of entries", 1, u64::MAX);
+    let mut adds = entries::read_rows(reader, table, count)?;
+    for add in &adds {
+        if !scope.is_new(add.dot) {
+            return Err(reader.invalid("VALID-1: an entry that is not beyond the base, or that nobody wrote"));
+        }
     }
-    let stamps = read_stamps(reader, count)?;
-    let entries = entries::read(reader, table, Totals::Alone, &dots)?.entries;
-    for entry in &entries {
-        if let Container::Entity(entity) = entry.container
-            && !covers(entity)
+    read_stamps(reader, &mut adds)?;
+    entries::read(reader, table, None, &mut adds)?;
+    for add in &adds {
+        if let Container::Entity(entity) = add.entry.container
+            && !scope.covers(entity)
         {
             return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
         }
     }
-    let adds = dots.into_iter().zip(stamps).zip(entries);
-    Ok(adds.map(|((dot, hlc), entry)| LiveEntry { dot, hlc, entry }).collect())
+    Ok(adds)
 }

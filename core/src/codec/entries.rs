@@ -9,91 +9,113 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{TableReader, TableWriter, count_while, read_run_len};
+use super::columns::{Numbers, RunWriter, TableReader, TableWriter, read_dots, write_run};
 use super::limits::MAX_KEY_BYTES;
-use super::reader::Reader;
-use super::{DecodeError, containers, value, varint};
-use crate::clock::Dot;
-use crate::ordered::{Map, Set};
-use crate::store::{Entry, Kind, Payload, Slot};
+use super::reader::{Reader, Refused};
+use super::writer::{put, put_byte, put_sized};
+use super::{containers, value, varint};
+use crate::clock::{Dot, Hlc};
+use crate::diff::LiveEntry;
+use crate::replica_id::ReplicaId;
+use crate::store::{Container, Entry, Kind, Payload, Slot};
 
-/// One entry to write.
+/// The entries to write, of a delta or of a diff.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'a> {
-    pub(crate) dot: Dot,
-    pub(crate) entry: &'a Entry,
-    /// For a running total in a delta: the totals it overwrites.
-    pub(crate) before: Option<(u64, u64)>,
+pub(crate) enum Rows<'a> {
+    Own(ReplicaId, &'a [(u64, Entry)]),
+    Live(&'a [LiveEntry]),
 }
 
-/// Whether running totals say what they overwrite. Only deltas do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Totals {
-    WithBefore,
-    Alone,
+impl<'a> Rows<'a> {
+    /// The entry at a place, with its dot.
+    #[inline(never)]
+    pub(crate) fn get(self, at: usize) -> Option<(Dot, &'a Entry)> {
+        match self {
+            Self::Own(replica, adds) => adds.get(at).map(|(seq, entry)| (Dot::new(replica, *seq), entry)),
+            Self::Live(adds) => adds.get(at).map(|add| (add.dot, &add.entry)),
+        }
+    }
+
+    /// Notes the replicas that the entries name.
+    #[inline(never)]
+    pub(crate) fn note(self, table: &mut TableWriter) {
+        let mut at = 0;
+        while let Some((dot, entry)) = self.get(at) {
+            table.note(dot.replica);
+            if let Container::Entity(entity) = entry.container {
+                table.note(entity.replica);
+            }
+            at += 1;
+        }
+    }
+
+    /// Appends the column of dots.
+    #[inline(never)]
+    pub(crate) fn write_dots(self, out: &mut Vec<u8>, table: &TableWriter) {
+        let mut runs = RunWriter::new();
+        let mut at = 0;
+        while let Some((dot, _)) = self.get(at) {
+            runs.dot(out, table, dot);
+            at += 1;
+        }
+        runs.finish(out);
+    }
 }
 
-/// What was read.
-pub(crate) struct Entries {
-    pub(crate) entries: Vec<Entry>,
-    /// As in [`crate::DeltaParts::totals_before`].
-    pub(crate) totals_before: Vec<(u64, u64, u64)>,
+/// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
+pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
+
+/// An entry of which only the dot is known; [`read`] fills in the rest, column by column.
+pub(crate) fn blank(dot: Dot) -> LiveEntry {
+    let container = Container::Entity(Dot::ROOT);
+    let entry = Entry { container, slot: Slot::Unit, kind: Kind(0), entity: false, payload: Payload::Empty };
+    LiveEntry { dot, hlc: Hlc(0), entry }
+}
+
+/// Reads the column of the dots of `count` entries.
+#[inline(never)]
+pub(crate) fn read_rows(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    count: usize,
+) -> Result<Vec<LiveEntry>, Refused> {
+    let mut rows = Vec::with_capacity(count);
+    read_dots(reader, table, count, &mut |dot| rows.push(blank(dot)))?;
+    Ok(rows)
 }
 
 /// Appends entries, whose dots must be known to the reader.
-pub(crate) fn write<'a>(
-    out: &mut Vec<u8>,
-    table: &TableWriter,
-    totals: Totals,
-    rows: impl Iterator<Item = Row<'a>> + Clone,
-) {
-    containers::write(out, table, rows.clone());
-    write_shapes(out, rows.clone());
-    write_positions(out, rows.clone());
-    write_slots(out, rows.clone());
-    for row in rows {
-        write_payload(out, totals, row);
-    }
+#[inline(never)]
+pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, totals: Option<&TotalsBefore>, rows: Rows<'_>) {
+    containers::write(out, table, rows);
+    write_shapes(out, rows);
+    write_positions(out, rows);
+    write_slots(out, rows);
+    write_payloads(out, totals, rows);
 }
 
-/// Reads the entries of `dots`. The caller has checked that the remaining bytes can hold that many elements.
+/// Reads the entries of rows whose dots are known. The caller has checked that the remaining bytes can hold that many.
+#[inline(never)]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
-    totals: Totals,
-    dots: &[Dot],
-) -> Result<Entries, DecodeError> {
-    let containers = containers::read(reader, table, dots)?;
-    let shapes = read_shapes(reader, dots.len())?;
-    let positions = read_positions(reader, dots, &shapes)?;
-    let slots = read_slots(reader, &shapes, positions)?;
-    let mut totals_before = Vec::new();
-    let mut entries = Vec::with_capacity(dots.len());
-    for (((container, shape), slot), dot) in containers.into_iter().zip(shapes).zip(slots).zip(dots) {
-        let (payload, before) = read_payload(reader, totals, shape.kind)?;
-        totals_before.extend(before.map(|(plus, minus)| (dot.seq, plus, minus)));
-        entries.push(Entry { container, slot, kind: shape.kind, entity: shape.entity, payload });
-    }
-    Ok(Entries { entries, totals_before })
+    totals: Option<&mut TotalsBefore>,
+    rows: &mut [LiveEntry],
+) -> Result<(), Refused> {
+    containers::read(reader, table, rows)?;
+    let classes = read_shapes(reader, rows)?;
+    read_positions(reader, rows)?;
+    read_slots(reader, rows, &classes)?;
+    read_payloads(reader, totals, rows)
 }
 
-// Shapes: kind, class of slot, entity bit.
+// Shapes: kind, class of slot, entity bit. The bits of a code are those of the format: entity 0, slot 1-3, kind 4-11.
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Shape {
-    kind: Kind,
-    slot: SlotClass,
-    entity: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SlotClass {
-    Unit = 0,
-    Key = 1,
-    Member = 2,
-    Owner = 3,
-    Position = 4,
-}
+const UNIT: u8 = 0;
+const KEY: u8 = 1;
+const MEMBER: u8 = 2;
+const OWNER: u8 = 3;
+const POSITION: u8 = 4;
 
 /// What the payload of a kind looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -125,126 +147,142 @@ impl PayloadClass {
     }
 }
 
-impl Shape {
-    fn of(entry: &Entry) -> Self {
-        let slot = match entry.slot {
-            Slot::Unit => SlotClass::Unit,
-            Slot::Key(_) => SlotClass::Key,
-            Slot::Member(_) => SlotClass::Member,
-            Slot::Owner => SlotClass::Owner,
-            Slot::Position { .. } => SlotClass::Position,
-        };
-        Self { kind: entry.kind, slot, entity: entry.entity }
-    }
-
-    /// Whether each entry of this shape takes a byte in a later column, so that a run of any length is paid for.
-    fn is_paid_for(self) -> bool {
-        matches!(self.slot, SlotClass::Key | SlotClass::Member) || PayloadClass::of(self.kind) != PayloadClass::Empty
-    }
-
-    fn code(self) -> u64 {
-        u64::from(self.kind.0) << 4 | (self.slot as u64) << 1 | u64::from(self.entity)
-    }
+#[inline(never)]
+fn shape_of(entry: &Entry) -> u64 {
+    let class = match entry.slot {
+        Slot::Unit => UNIT,
+        Slot::Key(_) => KEY,
+        Slot::Member(_) => MEMBER,
+        Slot::Owner => OWNER,
+        Slot::Position { .. } => POSITION,
+    };
+    u64::from(entry.kind.0) << 4 | u64::from(class) << 1 | u64::from(entry.entity)
 }
 
-fn write_shapes<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = Row<'a>>) {
-    let mut shapes = rows.map(|row| Shape::of(row.entry)).peekable();
-    while let Some(shape) = shapes.next() {
-        let more = if shape.is_paid_for() { count_while(&mut shapes, |next| *next == shape) } else { 0 };
-        varint::write(out, shape.code() << 1 | u64::from(more > 0));
-        if more > 0 {
-            varint::write_len(out, more - 1);
-        }
-    }
+/// Whether each entry of this shape takes a byte in a later column, so that a run of any length is paid for.
+#[inline(never)]
+fn is_paid_for(class: u8, kind: Kind) -> bool {
+    matches!(class, KEY | MEMBER) || PayloadClass::of(kind) != PayloadClass::Empty
 }
 
-fn read_shapes(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Shape>, DecodeError> {
-    let mut shapes: Vec<Shape> = Vec::with_capacity(count);
-    while shapes.len() < count {
-        let head = reader.varint()?;
-        let kind = u8::try_from(head >> 5).map_err(|_| reader.unknown("shape", head))?;
-        let slot = match (head >> 2) & 7 {
-            0 => SlotClass::Unit,
-            1 => SlotClass::Key,
-            2 => SlotClass::Member,
-            3 => SlotClass::Owner,
-            4 => SlotClass::Position,
-            code => return Err(reader.unknown("class of slot", code)),
-        };
-        let shape = Shape { kind: Kind(kind), slot, entity: head & 2 != 0 };
-        let more = head & 1 == 1;
-        if shape.is_paid_for() {
-            if shapes.last() == Some(&shape) {
-                return Err(reader.not_canonical("neighbouring runs of one shape"));
+fn write_shapes(out: &mut Vec<u8>, rows: Rows<'_>) {
+    let mut at = 0;
+    while let Some((_, entry)) = rows.get(at) {
+        let shape = shape_of(entry);
+        let mut len = 1;
+        if is_paid_for((shape >> 1) as u8 & 7, entry.kind) {
+            while rows.get(at + len).is_some_and(|(_, next)| shape_of(next) == shape) {
+                len += 1;
             }
-        } else if more {
-            return Err(reader.not_canonical("a run of a shape that is written for each entry"));
         }
-        let len = read_run_len(reader, more, count - shapes.len())?;
-        shapes.extend(core::iter::repeat_n(shape, len));
+        write_run(out, shape, len);
+        at += len;
     }
-    Ok(shapes)
+}
+
+/// Reads the shapes, and gives the class of each entry's slot.
+fn read_shapes(reader: &mut Reader<'_>, rows: &mut [LiveEntry]) -> Result<Vec<u8>, Refused> {
+    let mut classes = Vec::with_capacity(rows.len());
+    let mut before = None;
+    let mut run = 0;
+    let mut left = rows.len();
+    let (mut kind, mut class, mut entity) = (Kind(0), UNIT, false);
+    for row in rows {
+        if run == 0 {
+            let head = reader.varint();
+            if head >> 13 != 0 {
+                return Err(reader.unknown("shape", head));
+            }
+            kind = Kind((head >> 5) as u8);
+            class = (head >> 2) as u8 & 7;
+            entity = head & 2 != 0;
+            if class > POSITION {
+                return Err(reader.unknown("class of slot", class.into()));
+            }
+            let shape = head >> 1;
+            if is_paid_for(class, kind) {
+                if before == Some(shape) {
+                    return Err(reader.not_canonical("neighbouring runs of one shape"));
+                }
+            } else if head & 1 == 1 {
+                return Err(reader.not_canonical("a run of a shape that is written for each entry"));
+            }
+            before = Some(shape);
+            run = reader.run_len(head, left)?;
+            left -= run;
+        }
+        run -= 1;
+        row.entry.slot = match class {
+            OWNER => Slot::Owner,
+            POSITION => Slot::Position { bunch: 0, backward: false },
+            // Keys and members come in a later column.
+            _ => Slot::Unit,
+        };
+        row.entry.kind = kind;
+        row.entry.entity = entity;
+        classes.push(class);
+    }
+    Ok(classes)
 }
 
 // Positions: the bunch and the direction, for the entries that have one, in runs.
 
-fn write_positions<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = Row<'a>>) {
-    let mut positions = rows
-        .filter_map(|row| match row.entry.slot {
-            Slot::Position { bunch, backward } => Some((row.dot.seq, bunch, backward)),
-            _ => None,
-        })
-        .peekable();
-    while let Some((seq, bunch, backward)) = positions.next() {
-        let more = count_while(&mut positions, |next| (next.1, next.2) == (bunch, backward));
-        varint::write(out, seq.wrapping_sub(bunch) << 2 | u64::from(backward) << 1 | u64::from(more > 0));
-        if more > 0 {
-            varint::write_len(out, more - 1);
+fn write_positions(out: &mut Vec<u8>, rows: Rows<'_>) {
+    // The run that is not written yet: its head, what its entries have alike, and its length.
+    let (mut head, mut place, mut len) = (0, (0, false), 0);
+    let mut at = 0;
+    while let Some((dot, entry)) = rows.get(at) {
+        at += 1;
+        let Slot::Position { bunch, backward } = entry.slot else { continue };
+        if len == 0 || place != (bunch, backward) {
+            write_run(out, head, len);
+            head = dot.seq.wrapping_sub(bunch) << 1 | u64::from(backward);
+            (place, len) = ((bunch, backward), 0);
         }
+        len += 1;
     }
+    write_run(out, head, len);
 }
 
-fn read_positions(reader: &mut Reader<'_>, dots: &[Dot], shapes: &[Shape]) -> Result<Vec<Slot>, DecodeError> {
-    let placed = || dots.iter().zip(shapes).filter(|(_, shape)| shape.slot == SlotClass::Position);
-    let mut left = placed().count();
-    let mut slots = Vec::with_capacity(left);
-    let mut placed = placed();
-    let mut before = None;
-    while left > 0 {
-        let head = reader.varint()?;
-        let backward = head & 2 != 0;
-        let len = read_run_len(reader, head & 1 == 1, left)?;
-        let mut bunch = None;
-        for (dot, _) in placed.by_ref().take(len) {
-            let first = dot.seq.saturating_sub(head >> 2);
-            let bunch = *bunch.get_or_insert(first);
-            // The lowest index to the left is -1: index 0 has one form.
-            if bunch == 0 || bunch > dot.seq || (backward && bunch == dot.seq) {
-                return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
+fn read_positions(reader: &mut Reader<'_>, rows: &mut [LiveEntry]) -> Result<(), Refused> {
+    let mut left = rows.iter().filter(|row| matches!(row.entry.slot, Slot::Position { .. })).count();
+    let mut run = 0;
+    let mut place = None;
+    for row in rows {
+        let Slot::Position { bunch, backward } = &mut row.entry.slot else { continue };
+        if run == 0 {
+            let head = reader.varint();
+            let here = Some((row.dot.seq.saturating_sub(head >> 2), head & 2 != 0));
+            if place == here {
+                return Err(reader.not_canonical("neighbouring runs of one bunch"));
             }
-            slots.push(Slot::Position { bunch, backward });
+            place = here;
+            run = reader.run_len(head, left)?;
+            left -= run;
         }
-        if before == Some((bunch, backward)) {
-            return Err(reader.not_canonical("neighbouring runs of one bunch"));
+        run -= 1;
+        (*bunch, *backward) = place.unwrap_or_default();
+        // The lowest index to the left is -1: index 0 has one form.
+        if *bunch == 0 || *bunch > row.dot.seq || (*backward && *bunch == row.dot.seq) {
+            return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
         }
-        before = Some((bunch, backward));
-        left -= len;
     }
-    Ok(slots)
+    Ok(())
 }
 
 // Slots: keys, by number after their first occurrence, and members.
 
-fn write_slots<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = Row<'a>>) {
-    let mut known: Map<&str, u64> = Map::new();
-    for row in rows {
-        match &row.entry.slot {
+fn write_slots(out: &mut Vec<u8>, rows: Rows<'_>) {
+    let mut known = Numbers::new();
+    let mut at = 0;
+    while let Some((_, entry)) = rows.get(at) {
+        at += 1;
+        match &entry.slot {
             Slot::Key(key) => {
-                let next_number = known.len() as u64;
-                let number = *known.get_or_insert_with(key, || next_number);
-                if number == next_number {
+                let (number, is_new) = known.of(key.as_bytes());
+                if is_new {
                     varint::write(out, (key.len() as u64) << 1 | 1);
-                    out.extend_from_slice(key.as_bytes());
+                    put(out, key.as_bytes());
                 } else {
                     varint::write(out, number << 1);
                 }
@@ -255,92 +293,98 @@ fn write_slots<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = Row<'a>>) {
     }
 }
 
-fn read_slots(reader: &mut Reader<'_>, shapes: &[Shape], positions: Vec<Slot>) -> Result<Vec<Slot>, DecodeError> {
-    let mut slots = Vec::with_capacity(shapes.len());
-    let mut positions = positions.into_iter();
+fn read_slots(reader: &mut Reader<'_>, rows: &mut [LiveEntry], classes: &[u8]) -> Result<(), Refused> {
     let mut keys: Vec<Arc<str>> = Vec::new();
-    let mut known: Set<Arc<str>> = Set::new();
-    for shape in shapes {
-        slots.push(match shape.slot {
-            SlotClass::Unit => Slot::Unit,
-            SlotClass::Owner => Slot::Owner,
-            SlotClass::Member => Slot::Member(reader.value()?),
-            SlotClass::Position => positions.next().ok_or_else(|| reader.invalid("a position is missing"))?,
-            SlotClass::Key => {
-                let head = reader.varint()?;
+    let mut known = Numbers::new();
+    for (row, class) in rows.iter_mut().zip(classes) {
+        row.entry.slot = match *class {
+            MEMBER => Slot::Member(reader.value()),
+            KEY => {
+                let head = reader.varint();
                 if head & 1 == 1 {
-                    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64)?;
-                    let key: Arc<str> = Arc::from(reader.text(len)?);
-                    if !known.insert(key.clone()) {
+                    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
+                    let key = reader.text(len);
+                    if !known.of(key.as_bytes()).1 {
                         return Err(reader.not_canonical("a key that is written twice"));
                     }
                     keys.push(key.clone());
                     Slot::Key(key)
                 } else {
-                    let key = usize::try_from(head >> 1).ok().and_then(|number| keys.get(number)).cloned();
-                    Slot::Key(key.ok_or_else(|| reader.invalid("the number of a key that did not occur"))?)
+                    let key = usize::try_from(head >> 1).ok().and_then(|number| keys.get(number));
+                    let Some(key) = key else {
+                        return Err(reader.invalid("the number of a key that did not occur"));
+                    };
+                    Slot::Key(key.clone())
                 }
             }
-        });
+            _ => continue,
+        };
+        reader.ok()?;
     }
-    Ok(slots)
+    Ok(())
 }
 
 // Payloads, as the kind says.
 
-fn write_payload(out: &mut Vec<u8>, totals: Totals, row: Row<'_>) {
-    let payload = &row.entry.payload;
-    debug_assert!(PayloadClass::of(row.entry.kind).fits(payload), "VALID-1: the payload is of the entry's kind");
-    match payload {
-        Payload::Empty => {}
-        Payload::Value(value) => value::write(out, value),
-        Payload::Total { plus, minus } => {
-            varint::write(out, *plus);
-            varint::write(out, *minus);
-            if totals == Totals::WithBefore {
-                out.push(row.before.is_some().into());
-                if let Some((plus_before, minus_before)) = row.before {
-                    varint::write(out, plus.wrapping_sub(plus_before));
-                    varint::write(out, minus.wrapping_sub(minus_before));
+fn write_payloads(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, rows: Rows<'_>) {
+    let mut at = 0;
+    while let Some((dot, entry)) = rows.get(at) {
+        at += 1;
+        let payload = &entry.payload;
+        debug_assert!(PayloadClass::of(entry.kind).fits(payload), "VALID-1: the payload is of the entry's kind");
+        match payload {
+            Payload::Empty => {}
+            Payload::Value(value) => value::write(out, value),
+            Payload::Total { plus, minus } => {
+                varint::write(out, *plus);
+                varint::write(out, *minus);
+                if let Some(totals) = totals {
+                    let before = totals.binary_search_by(|total| total.0.cmp(&dot.seq)).ok();
+                    let before = before.and_then(|before| totals.get(before));
+                    put_byte(out, before.is_some().into());
+                    if let Some((_, plus_before, minus_before)) = before {
+                        varint::write(out, plus.wrapping_sub(*plus_before));
+                        varint::write(out, minus.wrapping_sub(*minus_before));
+                    }
                 }
             }
-        }
-        Payload::Opaque(bytes) => {
-            varint::write_len(out, bytes.len());
-            out.extend_from_slice(bytes);
+            Payload::Opaque(bytes) => put_sized(out, bytes),
         }
     }
 }
 
-/// A payload, and the totals it overwrites.
-type WithBefore = (Payload, Option<(u64, u64)>);
-
-fn read_payload(reader: &mut Reader<'_>, totals: Totals, kind: Kind) -> Result<WithBefore, DecodeError> {
-    let payload = match PayloadClass::of(kind) {
-        PayloadClass::Empty => Payload::Empty,
-        PayloadClass::Value => Payload::Value(reader.value()?),
-        PayloadClass::Opaque => {
-            let len = reader.length("payload length", usize::MAX)?;
-            Payload::Opaque(Arc::from(reader.take(len)?))
-        }
-        PayloadClass::Total => {
-            let (plus, minus) = (reader.varint()?, reader.varint()?);
-            let has_before = totals == Totals::WithBefore
-                && match reader.byte()? {
-                    0 => false,
-                    1 => true,
-                    code => return Err(reader.unknown("mark of a total", code.into())),
-                };
-            let mut before = None;
-            if has_before {
-                let (plus_step, minus_step) = (reader.varint()?, reader.varint()?);
-                before = plus.checked_sub(plus_step).zip(minus.checked_sub(minus_step));
-                if before.is_none() {
-                    return Err(reader.invalid("a total that is less than what was added to it"));
-                }
+fn read_payloads(
+    reader: &mut Reader<'_>,
+    mut totals: Option<&mut TotalsBefore>,
+    rows: &mut [LiveEntry],
+) -> Result<(), Refused> {
+    for row in rows {
+        row.entry.payload = match PayloadClass::of(row.entry.kind) {
+            PayloadClass::Empty => continue,
+            PayloadClass::Value => Payload::Value(reader.value()),
+            PayloadClass::Opaque => {
+                let len = reader.length("payload length");
+                Payload::Opaque(reader.blob(len))
             }
-            return Ok((Payload::Total { plus, minus }, before));
-        }
-    };
-    Ok((payload, None))
+            PayloadClass::Total => {
+                let (plus, minus) = (reader.varint(), reader.varint());
+                if let Some(totals) = &mut totals {
+                    match reader.byte() {
+                        0 => {}
+                        1 => {
+                            let (plus_step, minus_step) = (reader.varint(), reader.varint());
+                            if plus_step > plus || minus_step > minus {
+                                return Err(reader.invalid("a total that is less than what was added to it"));
+                            }
+                            totals.push((row.dot.seq, plus - plus_step, minus - minus_step));
+                        }
+                        code => return Err(reader.unknown("mark of a total", code.into())),
+                    }
+                }
+                Payload::Total { plus, minus }
+            }
+        };
+        reader.ok()?;
+    }
+    Ok(())
 }

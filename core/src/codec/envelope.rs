@@ -5,7 +5,8 @@
 
 use alloc::vec::Vec;
 
-use super::reader::Reader;
+use super::reader::{Part, Reader, Refused};
+use super::writer::{put, put_byte, put_sized};
 use super::{DecodeError, FORMAT_VERSION, varint};
 use crate::hash::{Domain, Hasher};
 
@@ -34,61 +35,76 @@ impl EnvelopeWriter {
     /// Appends a section. Ids ascend.
     pub(crate) fn section(&mut self, id: u64, bytes: &[u8]) {
         varint::write(&mut self.sections, id);
-        varint::write_len(&mut self.sections, bytes.len());
-        self.sections.extend_from_slice(bytes);
+        put_sized(&mut self.sections, bytes);
     }
 
     /// The whole: header, checksum, sections.
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(CHECKED_HEADER_LEN + 4 + self.sections.len());
-        out.extend_from_slice(&MAGIC);
-        out.push(FORMAT_VERSION);
-        out.push(self.kind as u8);
+        put(&mut out, &MAGIC);
+        put_byte(&mut out, FORMAT_VERSION);
+        put_byte(&mut out, self.kind as u8);
         // Flags: none yet.
-        out.extend_from_slice(&[0, 0]);
-        out.extend_from_slice(&(self.sections.len() as u64).to_le_bytes());
+        put(&mut out, &[0, 0]);
+        put(&mut out, &(self.sections.len() as u64).to_le_bytes());
         let checksum = checksum(&out, &self.sections);
-        out.extend_from_slice(&checksum.to_le_bytes());
-        out.extend_from_slice(&self.sections);
+        put(&mut out, &checksum.to_le_bytes());
+        put(&mut out, &self.sections);
         out
     }
 }
 
-/// Checks the header and the checksum, and gives the sections `(id, part)` in ascending order.
-pub(crate) fn open(bytes: &[u8], kind: EnvelopeKind) -> Result<Vec<(u64, Reader<'_>)>, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    if reader.array()? != MAGIC {
+/// The sections of an envelope `(id, part)` in ascending order.
+pub(crate) type Sections<'a> = Vec<(u64, Part<'a>)>;
+
+/// Checks the header and the checksum of `bytes`, which the reader begins to read, and gives the sections.
+#[inline(never)]
+pub(crate) fn open<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], kind: EnvelopeKind) -> Result<Sections<'a>, Refused> {
+    if reader.take(MAGIC.len()) != MAGIC {
         return Err(reader.invalid("not a file of this library"));
     }
-    reader.format_version()?;
-    let found_kind = reader.byte()?;
+    reader.format_version();
+    let found_kind = reader.byte();
     if found_kind != kind as u8 {
         return Err(reader.unknown("kind of envelope", found_kind.into()));
     }
-    let flags = u16::from_le_bytes(reader.array()?);
+    let flags = reader.fixed(2);
     if flags != 0 {
-        return Err(reader.unknown("flags", flags.into()));
+        return Err(reader.unknown("flags", flags));
     }
-    let len = u64::from_le_bytes(reader.array()?);
-    let expected = u32::from_le_bytes(reader.array()?);
-    let len = reader.fits("length of the sections", len, 1, u64::MAX)?;
-    let header = bytes.get(..CHECKED_HEADER_LEN).unwrap_or_default();
-    let mut sections = reader.part(len)?;
+    let len = reader.fixed(8);
+    let expected = reader.fixed(4) as u32;
+    let start = reader.at();
+    let len = reader.fits("length of the sections", len, 1, u64::MAX);
+    reader.take(len);
     reader.finish()?;
-    let found = checksum(header, bytes.get(sections.at()..).unwrap_or_default());
+    let header = bytes.get(..CHECKED_HEADER_LEN).unwrap_or_default();
+    let sections = bytes.get(start..).unwrap_or_default();
+    let found = checksum(header, sections);
     if found != expected {
-        return Err(DecodeError::Checksum { expected, found });
+        return Err(reader.refuse(DecodeError::Checksum { expected, found }));
     }
-    let mut all: Vec<(u64, Reader<'_>)> = Vec::new();
-    while sections.remaining() > 0 {
-        let id = sections.varint()?;
+    reader.enter(Part::new(bytes, start))?;
+    let mut all: Sections<'a> = Vec::new();
+    while reader.remaining() > 0 {
+        let id = reader.varint();
         if all.last().is_some_and(|(last, _)| *last >= id) {
-            return Err(sections.not_canonical("sections that are not ascending"));
+            return Err(reader.not_canonical("sections that are not ascending"));
         }
-        let len = sections.length("length of a section", usize::MAX)?;
-        all.push((id, sections.part(len)?));
+        let len = reader.length("length of a section");
+        all.push((id, reader.part(len)));
     }
+    reader.ok()?;
     Ok(all)
+}
+
+/// Ends the section that is read, and begins another.
+#[inline(never)]
+pub(crate) fn enter<'a>(reader: &mut Reader<'a>, sections: &[(u64, Part<'a>)], id: u64) -> Result<(), Refused> {
+    match sections.iter().find(|(found, _)| *found == id) {
+        Some((_, part)) => reader.enter(*part),
+        None => Err(reader.refuse(DecodeError::MissingSection { id })),
+    }
 }
 
 /// Four bytes of the crate's hash: a checksum of its own would bring a table that does not compress.

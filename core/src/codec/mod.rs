@@ -28,6 +28,7 @@ mod snapshot;
 mod value;
 mod varint;
 mod version;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -44,10 +45,11 @@ const FORMAT_VERSION: u8 = 1;
 
 impl reader::Reader<'_> {
     /// Reads the format version.
-    fn format_version(&mut self) -> Result<(), DecodeError> {
-        match self.byte()? {
-            FORMAT_VERSION => Ok(()),
-            found => Err(self.unknown("format version", found.into())),
+    #[inline(never)]
+    fn format_version(&mut self) {
+        let found = self.byte();
+        if found != FORMAT_VERSION {
+            self.unknown("format version", found.into());
         }
     }
 }

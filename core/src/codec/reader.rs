@@ -1,20 +1,45 @@
 //! A cursor over bytes from outside.
 //!
-//! Every read is checked against the end and fails with the offset. Nothing is allocated here, and [`Reader::count`] turns a
-//! declared number of elements into a `usize` only when the remaining bytes can hold that many, so that what callers
-//! reserve is bounded by the input.
+//! Every read is checked against the end. One that fails gives zero or nothing, and from then on the reader is *refused*: it
+//! keeps the first error and stands at its end, so that every later read gives zero as well. Reading therefore needs no
+//! check after each field; whoever loops, reserves or computes with what was read asks [`Reader::ok`] before. That, and
+//! errors that are thrown as the empty [`Refused`] while the reader keeps the reason, halves the code of a decoder.
+//!
+//! Nothing is allocated here, and [`Reader::count`] turns a declared number of elements into a `usize` only when the
+//! remaining bytes can hold that many, so that what callers reserve is bounded by the input.
 
 use super::DecodeError;
+use crate::clock::Tag;
+use crate::replica_id::ReplicaId;
 
-/// Reads `bytes` from `at` on. Offsets stay those of the whole input, also in a part of it.
+/// The bytes were refused; the reader has the reason.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused;
+
+/// Reads bytes from `at` on. Offsets stay those of the whole input, also in a section of it.
 pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    error: Option<DecodeError>,
+}
+
+/// A part of the input: the bytes up to its end, and where it begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
+impl<'a> Part<'a> {
+    /// What is behind `at`.
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+}
+
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, error: None }
     }
 
     /// The offset of the next byte.
@@ -28,86 +53,149 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes.
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
-        let bytes = self.peek(len)?;
-        self.at = self.at.saturating_add(len);
-        Ok(bytes)
-    }
-
-    /// The next `N` bytes.
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let bytes = self.take(N)?;
-        <[u8; N]>::try_from(bytes).map_err(|_| DecodeError::Truncated { at: self.at, missing: N as u64 })
+    #[inline(never)]
+    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
+        let bytes = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
+        match bytes {
+            Some(_) => self.at = self.at.saturating_add(len),
+            None => self.truncated(len.saturating_sub(self.remaining()) as u64),
+        }
+        bytes.unwrap_or_default()
     }
 
     /// The next byte.
-    pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
-        let [byte] = self.array()?;
-        Ok(byte)
+    #[inline(never)]
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
     }
 
-    /// The next `len` bytes as a part that ends by itself.
-    pub(crate) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
+    /// A little-endian number of `width` bytes.
+    #[inline(never)]
+    pub(crate) fn fixed(&mut self, width: usize) -> u64 {
+        self.take(width).iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    /// The next 16 bytes.
+    #[inline(never)]
+    pub(crate) fn bytes_16(&mut self) -> [u8; 16] {
+        self.take(16).try_into().unwrap_or_default()
+    }
+
+    /// A replica id.
+    #[inline(never)]
+    pub(crate) fn replica(&mut self) -> ReplicaId {
+        ReplicaId::from_bytes(self.bytes_16())
+    }
+
+    /// A chain tag.
+    pub(crate) fn tag(&mut self) -> Tag {
+        Tag::from_bytes(self.fixed(8).to_le_bytes())
+    }
+
+    /// Passes over the next `len` bytes, which are a part that ends by itself.
+    pub(crate) fn part(&mut self, len: usize) -> Part<'a> {
         let at = self.at;
-        self.take(len)?;
-        Ok(Self { bytes: self.bytes.get(..self.at).unwrap_or_default(), at })
+        self.take(len);
+        Part { bytes: self.bytes.get(..self.at).unwrap_or_default(), at }
+    }
+
+    /// Goes on in a part of the same input, when what was read before has come to its end.
+    pub(crate) fn enter(&mut self, part: Part<'a>) -> Result<(), Refused> {
+        self.finish()?;
+        (self.bytes, self.at) = (part.bytes, part.at);
+        Ok(())
     }
 
     /// A length that the remaining bytes can satisfy.
-    pub(crate) fn length(&mut self, what: &'static str, limit: usize) -> Result<usize, DecodeError> {
-        self.count(what, 1, limit as u64)
+    pub(crate) fn length(&mut self, what: &'static str) -> usize {
+        self.count(what, 1, u64::MAX)
     }
 
     /// A number of elements, each of which takes at least `least` bytes of what remains.
-    pub(crate) fn count(&mut self, what: &'static str, least: usize, limit: u64) -> Result<usize, DecodeError> {
-        let found = self.varint()?;
+    #[inline(never)]
+    pub(crate) fn count(&mut self, what: &'static str, least: usize, limit: u64) -> usize {
+        let found = self.varint();
         self.fits(what, found, least, limit)
     }
 
     /// Checks a number of elements that was computed from what was read.
-    pub(crate) fn fits(&self, what: &'static str, found: u64, least: usize, limit: u64) -> Result<usize, DecodeError> {
-        if found > limit {
-            return Err(DecodeError::OverLimit { at: self.at, what, found, limit });
-        }
-        let needed = found.saturating_mul(least as u64);
+    #[inline(never)]
+    pub(crate) fn fits(&mut self, what: &'static str, found: u64, least: usize, limit: u64) -> usize {
+        let needed = self.at_most(what, found, limit).saturating_mul(least as u64);
         let remaining = self.remaining() as u64;
         if needed > remaining {
-            return Err(DecodeError::Truncated { at: self.at, missing: needed - remaining });
+            self.truncated(needed - remaining);
         }
-        usize::try_from(found).map_err(|_| DecodeError::OverLimit {
-            at: self.at,
-            what,
-            found,
-            limit: usize::MAX as u64,
-        })
+        // What remains is counted by a `usize`, so what it can hold is as well.
+        if self.error.is_none() { found as usize } else { 0 }
+    }
+
+    /// Checks a number against its limit.
+    #[inline(never)]
+    pub(crate) fn at_most(&mut self, what: &'static str, found: u64, limit: u64) -> u64 {
+        if found <= limit {
+            return found;
+        }
+        self.refuse(DecodeError::OverLimit { at: self.at, what, found, limit });
+        0
+    }
+
+    /// Whether all that was read so far was there and within its limits.
+    pub(crate) fn ok(&self) -> Result<(), Refused> {
+        if self.error.is_none() { Ok(()) } else { Err(Refused) }
     }
 
     /// Ends the reading: nothing may be left.
-    pub(crate) fn finish(&self) -> Result<(), DecodeError> {
+    #[inline(never)]
+    pub(crate) fn finish(&mut self) -> Result<(), Refused> {
         match self.remaining() {
-            0 => Ok(()),
-            extra => Err(DecodeError::TrailingBytes { at: self.at, extra }),
+            0 => self.ok(),
+            extra => Err(self.refuse(DecodeError::TrailingBytes { at: self.at, extra })),
         }
     }
 
-    /// The error for something that has another, canonical, encoding.
-    pub(crate) fn not_canonical(&self, what: &'static str) -> DecodeError {
-        DecodeError::NotCanonical { at: self.at, what }
+    /// What the reading gave, or why the bytes were refused.
+    pub(crate) fn outcome<T>(self, result: Result<T, Refused>) -> Result<T, DecodeError> {
+        match (result, self.error) {
+            (Ok(value), None) => Ok(value),
+            (_, Some(error)) => Err(error),
+            (Err(Refused), None) => Err(DecodeError::Invalid { at: self.at, what: "refused without a reason" }),
+        }
     }
 
-    /// The error for something that breaks a rule.
-    pub(crate) fn invalid(&self, what: &'static str) -> DecodeError {
-        DecodeError::Invalid { at: self.at, what }
+    /// Refuses something that has another, canonical, encoding.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn not_canonical(&mut self, what: &'static str) -> Refused {
+        self.refuse(DecodeError::NotCanonical { at: self.at, what })
     }
 
-    /// The error for a code of a newer version.
-    pub(crate) fn unknown(&self, what: &'static str, found: u64) -> DecodeError {
-        DecodeError::Unknown { at: self.at, what, found }
+    /// Refuses something that breaks a rule.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn invalid(&mut self, what: &'static str) -> Refused {
+        self.refuse(DecodeError::Invalid { at: self.at, what })
     }
 
-    fn peek(&self, len: usize) -> Result<&'a [u8], DecodeError> {
-        let bytes = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
-        bytes
-            .ok_or_else(|| DecodeError::Truncated { at: self.at, missing: len.saturating_sub(self.remaining()) as u64 })
+    /// Refuses a code of a newer version.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unknown(&mut self, what: &'static str, found: u64) -> Refused {
+        self.refuse(DecodeError::Unknown { at: self.at, what, found })
+    }
+
+    /// Refuses the input, for this reason if it is the first one.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse(&mut self, error: DecodeError) -> Refused {
+        self.error.get_or_insert(error);
+        self.at = self.bytes.len();
+        Refused
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn truncated(&mut self, missing: u64) {
+        self.refuse(DecodeError::Truncated { at: self.at, missing });
     }
 }

@@ -5,60 +5,66 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{TableReader, TableWriter, read_dots, read_set, write_dots, write_set};
-use super::reader::Reader;
-use super::{DecodeError, varint};
+use super::columns::{RunWriter, Scope, TableReader, TableWriter, read_dots, read_set, write_set};
+use super::reader::{Reader, Refused};
+use super::varint;
 use crate::clock::{Dot, DotRuns};
+use crate::diff::LiveEntry;
+
+/// Notes the replicas that the pairs name.
+pub(crate) fn note(table: &mut TableWriter, removals: &[(Dot, DotRuns)]) {
+    for (remover, removed) in removals {
+        table.note(remover.replica);
+        table.note_set(removed);
+    }
+}
 
 /// Appends the number of removers, the removers, and what each of them removed.
+#[inline(never)]
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, removals: &[(Dot, DotRuns)]) {
     varint::write_len(out, removals.len());
-    write_dots(out, removals.iter().map(|(remover, _)| (table.number(remover.replica), remover.seq)));
+    let mut runs = RunWriter::new();
+    for (remover, _) in removals {
+        runs.dot(out, table, *remover);
+    }
+    runs.finish(out);
     for (_, removed) in removals {
         write_set(out, table, removed);
     }
 }
 
-/// Reads what [`write`] wrote. `is_remover` says which dots can be removers, `is_covered` which can be removed.
+/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`, which are
+/// ascending.
+#[inline(never)]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
-    is_remover: impl Fn(Dot) -> bool,
-    is_covered: impl Fn(Dot) -> bool,
-) -> Result<Vec<(Dot, DotRuns)>, DecodeError> {
-    let count = reader.count("number of removers", 3, u64::MAX)?;
-    let removers = read_dots(reader, count)?;
+    scope: &Scope<'_>,
+    live: &[LiveEntry],
+) -> Result<Vec<(Dot, DotRuns)>, Refused> {
+    let count = reader.count("number of removers", 3, u64::MAX);
+    let mut removers = Vec::with_capacity(count);
+    read_dots(reader, table, count, &mut |dot| removers.push(dot))?;
     let mut removals = Vec::with_capacity(count);
-    for (number, seq) in removers {
-        let remover = Dot::new(table.id(reader, number)?, seq);
-        if !is_remover(remover) {
+    for remover in removers {
+        if !scope.is_new(remover) {
             return Err(reader.invalid("DIFF-3: a remover outside of what is told"));
         }
         let removed = read_set(reader, table)?;
-        for (replica, _, last) in removed.runs() {
-            if replica == remover.replica && last >= remover.seq {
+        for (replica, first, last) in removed.runs() {
+            let (first, last) = (Dot::new(replica, first), Dot::new(replica, last));
+            if replica == remover.replica && last.seq >= remover.seq {
                 return Err(reader.invalid("REM-1: a dot removed by an earlier one of its replica"));
             }
-            if !is_covered(Dot::new(replica, last)) {
+            if !scope.covers(last) {
                 return Err(reader.invalid("REM-1: a removed dot that nobody wrote"));
+            }
+            let at = live.partition_point(|live| live.dot < first);
+            if live.get(at).is_some_and(|live| live.dot <= last) {
+                return Err(reader.invalid("a dot that is both live and removed"));
             }
         }
         removals.push((remover, removed));
     }
     Ok(removals)
-}
-
-/// Refuses a list that removes one of `live`, which are ascending.
-pub(crate) fn check_disjoint(
-    reader: &Reader<'_>,
-    removals: &[(Dot, DotRuns)],
-    live: &[Dot],
-) -> Result<(), DecodeError> {
-    for (replica, first, last) in removals.iter().flat_map(|(_, removed)| removed.runs()) {
-        let at = live.partition_point(|dot| *dot < Dot::new(replica, first));
-        if live.get(at).is_some_and(|dot| *dot <= Dot::new(replica, last)) {
-            return Err(reader.invalid("a dot that is both live and removed"));
-        }
-    }
-    Ok(())
 }

@@ -4,12 +4,13 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{TableReader, TableWriter};
+use super::columns::{Scope, TableReader, TableWriter};
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
-use super::limits::MAX_SEQ;
-use super::reader::Reader;
-use super::{DecodeError, diff, removals, varint};
-use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
+use super::reader::{Reader, Refused};
+use super::version::write_entry;
+use super::writer::put;
+use super::{DecodeError, diff, removals};
+use crate::clock::{VersionEntry, VersionVector};
 use crate::diff::{Snapshot, Tier};
 
 const REPLICAS: u64 = 2;
@@ -17,28 +18,28 @@ const STATE: u64 = 4;
 const HORIZON: u64 = 6;
 const REMOVALS: u64 = 8;
 const BEACON: u64 = 10;
+/// All that there are, in their order.
+const SECTIONS: [u64; 5] = [REPLICAS, STATE, HORIZON, REMOVALS, BEACON];
 
 /// The bytes of a snapshot, in a checksummed envelope.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
     debug_assert!(snapshot.diff.tier == Tier::Full, "a snapshot holds a full diff");
-    let mut replicas = diff::replicas_of(&snapshot.diff);
-    replicas.extend(snapshot.horizon.iter().map(|(replica, _)| replica));
-    for (remover, removed) in &snapshot.removals {
-        replicas.insert(remover.replica);
-        replicas.extend(removed.runs().map(|(replica, _, _)| replica));
-    }
-    let table = TableWriter::sorted(replicas);
+    let mut table = TableWriter::sorted();
+    diff::note(&mut table, &snapshot.diff);
+    table.note_version(&snapshot.horizon);
+    removals::note(&mut table, &snapshot.removals);
     let mut out = EnvelopeWriter::new(EnvelopeKind::Snapshot);
-    let mut section = |id, write: &dyn Fn(&mut Vec<u8>)| {
+    for id in SECTIONS {
         let mut bytes = Vec::new();
-        write(&mut bytes);
+        match id {
+            REPLICAS => table.write(&mut bytes),
+            STATE => diff::write_body(&mut bytes, &table, &snapshot.diff),
+            HORIZON => write_horizon(&mut bytes, &table, &snapshot.horizon),
+            REMOVALS => removals::write(&mut bytes, &table, &snapshot.removals),
+            _ => put(&mut bytes, &snapshot.beacon),
+        }
         out.section(id, &bytes);
-    };
-    section(REPLICAS, &|bytes| table.write(bytes));
-    section(STATE, &|bytes| diff::write_body(bytes, &table, &snapshot.diff));
-    section(HORIZON, &|bytes| write_horizon(bytes, &table, &snapshot.horizon));
-    section(REMOVALS, &|bytes| removals::write(bytes, &table, &snapshot.removals));
-    section(BEACON, &|bytes| bytes.extend_from_slice(&snapshot.beacon));
+    }
     out.finish()
 }
 
@@ -47,84 +48,51 @@ pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
 /// # Errors
 /// When the checksum does not fit, when a newer version is needed, or when what is inside breaks the rules.
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, DecodeError> {
-    let mut parts = Parts::default();
-    for (id, part) in envelope::open(bytes, EnvelopeKind::Snapshot)? {
-        match id {
-            REPLICAS => parts.replicas = Some(part),
-            STATE => parts.state = Some(part),
-            HORIZON => parts.horizon = Some(part),
-            REMOVALS => parts.removals = Some(part),
-            BEACON => parts.beacon = Some(part),
-            _ if id % 2 == 1 => {}
-            _ => return Err(part.unknown("section", id)),
-        }
-    }
-    let missing = |id| DecodeError::MissingSection { id };
-
-    let mut reader = parts.replicas.ok_or(missing(REPLICAS))?;
-    let mut table = TableReader::sorted(&mut reader)?;
-    reader.finish()?;
-
-    let mut reader = parts.state.ok_or(missing(STATE))?;
-    let diff = diff::read_body(&mut reader, &mut table, Tier::Full)?;
-    reader.finish()?;
-
-    let mut reader = parts.horizon.ok_or(missing(HORIZON))?;
-    let horizon = read_horizon(&mut reader, &table, &diff.head)?;
-    reader.finish()?;
-
-    let mut reader = parts.removals.ok_or(missing(REMOVALS))?;
-    let is_remover = |dot: Dot| diff.head.covers(dot) && !horizon.covers(dot);
-    let removals = removals::read(&mut reader, &mut table, is_remover, |dot| diff.head.covers(dot))?;
-    let live: Vec<Dot> = diff.adds.iter().map(|add| add.dot).collect();
-    removals::check_disjoint(&reader, &removals, &live)?;
-    reader.finish()?;
-
-    let mut reader = parts.beacon.ok_or(missing(BEACON))?;
-    let beacon = reader.array()?;
-    reader.finish()?;
-    Ok(Snapshot { diff, horizon, removals, beacon })
+    let mut reader = Reader::new(bytes);
+    let snapshot = read(&mut reader, bytes);
+    reader.outcome(snapshot)
 }
 
-#[derive(Default)]
-struct Parts<'a> {
-    replicas: Option<Reader<'a>>,
-    state: Option<Reader<'a>>,
-    horizon: Option<Reader<'a>>,
-    removals: Option<Reader<'a>>,
-    beacon: Option<Reader<'a>>,
+fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8]) -> Result<Snapshot, Refused> {
+    let sections = envelope::open(reader, bytes, EnvelopeKind::Snapshot)?;
+    for (id, _) in &sections {
+        if id % 2 == 0 && !SECTIONS.contains(id) {
+            return Err(reader.unknown("section", *id));
+        }
+    }
+    envelope::enter(reader, &sections, REPLICAS)?;
+    let mut table = TableReader::read(reader, false)?;
+    envelope::enter(reader, &sections, STATE)?;
+    let diff = diff::read_body(reader, &mut table, Tier::Full)?;
+    envelope::enter(reader, &sections, HORIZON)?;
+    let horizon = read_horizon(reader, &table, &diff.head)?;
+    envelope::enter(reader, &sections, REMOVALS)?;
+    // The horizon is within the head, so that this covers what the head covers.
+    let scope = Scope { base: &horizon, head: &diff.head };
+    let removals = removals::read(reader, &mut table, &scope, &diff.adds)?;
+    envelope::enter(reader, &sections, BEACON)?;
+    let beacon = reader.bytes_16();
+    reader.finish()?;
+    Ok(Snapshot { diff, horizon, removals, beacon })
 }
 
 /// For each replica of the table how far the log was truncated, and the tag there unless that is 0.
 fn write_horizon(out: &mut Vec<u8>, table: &TableWriter, horizon: &VersionVector) {
     for replica in table.ids() {
-        match horizon.get(*replica) {
-            None => varint::write(out, 0),
-            Some(entry) => {
-                varint::write(out, entry.seq);
-                out.extend_from_slice(entry.tag.as_bytes());
-            }
-        }
+        write_entry(out, horizon.get(*replica), 0);
     }
 }
 
-fn read_horizon(
-    reader: &mut Reader<'_>,
-    table: &TableReader,
-    head: &VersionVector,
-) -> Result<VersionVector, DecodeError> {
+fn read_horizon(reader: &mut Reader<'_>, table: &TableReader, head: &VersionVector) -> Result<VersionVector, Refused> {
     let mut horizon = VersionVector::new();
     for replica in table.ids() {
-        let seq = reader.varint()?;
-        if seq > MAX_SEQ {
-            let (found, limit) = (seq, MAX_SEQ);
-            return Err(DecodeError::OverLimit { at: reader.at(), what: "sequence number", found, limit });
-        }
+        let seq = reader.varint();
+        let seq = reader.seq_at_most_max(seq);
         if seq > head.seq(*replica) {
             return Err(reader.invalid("REM-2: a horizon beyond the head"));
         }
         if seq > 0 {
-            horizon.set(*replica, VersionEntry { seq, tag: Tag::from_bytes(reader.array()?) });
+            horizon.set(*replica, VersionEntry { seq, tag: reader.tag() });
         }
     }
     Ok(horizon)

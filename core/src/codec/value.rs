@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::reader::Reader;
-use super::{DecodeError, varint};
+use super::varint;
+use super::writer::{put, put_byte, put_sized};
 use crate::value::Value;
 
 const NULL: u8 = 0;
@@ -19,63 +20,73 @@ const BYTES: u8 = 6;
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
 pub(crate) fn write(out: &mut Vec<u8>, value: &Value) {
+    let code = match value {
+        Value::Null => NULL,
+        Value::Bool(false) => FALSE,
+        Value::Bool(true) => TRUE,
+        Value::Int(_) => INT,
+        Value::Float(_) => FLOAT,
+        Value::String(_) => STRING,
+        Value::Bytes(_) => BYTES,
+    };
+    put_byte(out, code);
     match value {
-        Value::Null => out.push(NULL),
-        Value::Bool(false) => out.push(FALSE),
-        Value::Bool(true) => out.push(TRUE),
-        Value::Int(number) => {
-            out.push(INT);
-            varint::write_signed(out, *number);
-        }
+        Value::Null | Value::Bool(_) => {}
+        Value::Int(number) => varint::write_signed(out, *number),
         Value::Float(number) => {
-            out.push(FLOAT);
             let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
-            out.extend_from_slice(&bits.to_le_bytes());
+            put(out, &bits.to_le_bytes());
         }
-        Value::String(text) => {
-            out.push(STRING);
-            varint::write_len(out, text.len());
-            out.extend_from_slice(text.as_bytes());
-        }
-        Value::Bytes(bytes) => {
-            out.push(BYTES);
-            varint::write_len(out, bytes.len());
-            out.extend_from_slice(bytes);
-        }
+        Value::String(text) => put_sized(out, text.as_bytes()),
+        Value::Bytes(bytes) => put_sized(out, bytes),
     }
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn value(&mut self) -> Result<Value, DecodeError> {
-        Ok(match self.byte()? {
+impl Reader<'_> {
+    #[inline(never)]
+    pub(crate) fn value(&mut self) -> Value {
+        match self.byte() {
             NULL => Value::Null,
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
-            INT => Value::Int(self.signed()?),
+            INT => Value::Int(self.signed()),
             FLOAT => {
-                let bits = u64::from_le_bytes(self.array()?);
+                let bits = self.fixed(8);
                 let number = f64::from_bits(bits);
                 if number.is_nan() && bits != CANONICAL_NAN {
-                    return Err(self.not_canonical("another NaN than the canonical one"));
+                    self.not_canonical("another NaN than the canonical one");
                 }
                 // `from` gives NaN the representation that the crate uses.
                 Value::from(number)
             }
             STRING => {
-                let len = self.length("text length", usize::MAX)?;
-                Value::String(Arc::from(self.text(len)?))
+                let len = self.length("text length");
+                Value::String(self.text(len))
             }
             BYTES => {
-                let len = self.length("bytes length", usize::MAX)?;
-                Value::Bytes(Arc::from(self.take(len)?))
+                let len = self.length("bytes length");
+                Value::Bytes(self.blob(len))
             }
-            code => return Err(self.unknown("value type", code.into())),
-        })
+            code => {
+                self.unknown("value type", code.into());
+                Value::Null
+            }
+        }
     }
 
     /// The next `len` bytes as text.
-    pub(crate) fn text(&mut self, len: usize) -> Result<&'a str, DecodeError> {
-        let bytes = self.take(len)?;
-        core::str::from_utf8(bytes).map_err(|_| self.invalid("text that is not UTF-8"))
+    #[inline(never)]
+    pub(crate) fn text(&mut self, len: usize) -> Arc<str> {
+        let text = core::str::from_utf8(self.take(len));
+        if text.is_err() {
+            self.invalid("text that is not UTF-8");
+        }
+        Arc::from(text.unwrap_or_default())
+    }
+
+    /// The next `len` bytes, to keep.
+    #[inline(never)]
+    pub(crate) fn blob(&mut self, len: usize) -> Arc<[u8]> {
+        Arc::from(self.take(len))
     }
 }

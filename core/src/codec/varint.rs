@@ -5,10 +5,10 @@
 
 use alloc::vec::Vec;
 
-use super::DecodeError;
 use super::reader::Reader;
 
 /// Appends `number`.
+#[inline(never)]
 pub(crate) fn write(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -39,28 +39,32 @@ pub(crate) const fn unfold(number: u64) -> i64 {
 
 impl Reader<'_> {
     /// An unsigned number in its shortest form.
-    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+    #[inline(never)]
+    pub(crate) fn varint(&mut self) -> u64 {
         let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return Err(self.invalid("a number of more than 64 bits"));
+        let mut shift = 0;
+        loop {
+            let byte = self.byte();
+            if shift == 63 && byte > 1 {
+                self.invalid("a number of more than 64 bits");
+                return 0;
             }
-            number |= bits << shift;
+            number |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 if byte == 0 && shift > 0 {
-                    return Err(self.not_canonical("a number in more bytes than it needs"));
+                    // Also where the bytes end within a number; then that was the first reason.
+                    self.not_canonical("a number in more bytes than it needs");
+                    return 0;
                 }
-                return Ok(number);
+                return number;
             }
+            shift += 7;
         }
-        Err(self.invalid("a number of more than 64 bits"))
     }
 
     /// A signed number in its shortest form.
-    pub(crate) fn signed(&mut self) -> Result<i64, DecodeError> {
-        self.varint().map(unfold)
+    pub(crate) fn signed(&mut self) -> i64 {
+        unfold(self.varint())
     }
 }
 
@@ -69,38 +73,46 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::DecodeError;
+
+    /// The number at the beginning, and how many bytes it takes.
+    fn read(bytes: &[u8]) -> Result<(u64, usize), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let number = reader.varint();
+        let len = reader.at();
+        reader.outcome(Ok((number, len)))
+    }
 
     proptest! {
         #[test]
         fn bytes_2_numbers_come_back(number in prop_oneof![any::<u64>(), 0..300u64, (0..64u32).prop_map(|bit| 1 << bit)]) {
             let mut out = Vec::new();
             write(&mut out, number);
-            prop_assert_eq!(Reader::new(&out).varint(), Ok(number));
+            prop_assert_eq!(read(&out), Ok((number, out.len())));
             prop_assert_eq!(unfold(fold(number as i64)), number as i64);
             for cut in 0..out.len() {
-                prop_assert!(Reader::new(&out[..cut]).varint().is_err());
+                prop_assert_eq!(read(&out[..cut]), Err(DecodeError::Truncated { at: cut, missing: 1 }));
             }
         }
 
         #[test]
         fn bytes_2_there_is_one_form(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
-            let mut reader = Reader::new(&bytes);
-            if let Ok(number) = reader.varint() {
+            if let Ok((number, len)) = read(&bytes) {
                 let mut out = Vec::new();
                 write(&mut out, number);
-                prop_assert_eq!(&out[..], &bytes[..reader.at()]);
+                prop_assert_eq!(&out[..], &bytes[..len]);
             }
         }
     }
 
     #[test]
     fn bytes_1_long_and_padded_numbers_are_refused() {
-        assert!(matches!(Reader::new(&[0x80, 0]).varint(), Err(DecodeError::NotCanonical { at: 2, .. })));
-        assert!(matches!(Reader::new(&[0xff; 10]).varint(), Err(DecodeError::Invalid { at: 10, .. })));
+        assert!(matches!(read(&[0x80, 0]), Err(DecodeError::NotCanonical { at: 2, .. })));
+        assert!(matches!(read(&[0xff; 10]), Err(DecodeError::Invalid { at: 10, .. })));
         let mut most = [0xff; 10];
         most[9] = 1;
-        assert_eq!(Reader::new(&most).varint(), Ok(u64::MAX));
+        assert_eq!(read(&most), Ok((u64::MAX, 10)));
         most[9] = 2;
-        assert!(Reader::new(&most).varint().is_err());
+        assert!(read(&most).is_err());
     }
 }

@@ -2,20 +2,21 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{TableReader, TableWriter, check_seq};
-use super::reader::Reader;
+use super::columns::{TableReader, TableWriter};
+use super::reader::{Reader, Refused};
+use super::writer::{put, put_byte};
 use super::{DecodeError, FORMAT_VERSION, varint};
-use crate::clock::{Tag, VersionEntry, VersionVector};
+use crate::clock::{VersionEntry, VersionVector};
 
 /// The bytes of a version vector with tags.
 pub fn encode_version(version: &VersionVector) -> Vec<u8> {
-    let table = TableWriter::sorted(version.iter().map(|(replica, _)| replica).collect());
+    let mut table = TableWriter::sorted();
+    table.note_version(version);
     let mut out = Vec::with_capacity(2 + 28 * version.len());
-    out.push(FORMAT_VERSION);
+    put_byte(&mut out, FORMAT_VERSION);
     table.write(&mut out);
     for (_, entry) in version.iter() {
-        varint::write(&mut out, entry.seq);
-        out.extend_from_slice(entry.tag.as_bytes());
+        write_entry(&mut out, Some(entry), 0);
     }
     out
 }
@@ -26,14 +27,26 @@ pub fn encode_version(version: &VersionVector) -> Vec<u8> {
 /// When the bytes are not the encoding of a version vector.
 pub fn decode_version(bytes: &[u8]) -> Result<VersionVector, DecodeError> {
     let mut reader = Reader::new(bytes);
-    reader.format_version()?;
-    let table = TableReader::sorted(&mut reader)?;
+    let version = read(&mut reader);
+    reader.outcome(version)
+}
+
+fn read(reader: &mut Reader<'_>) -> Result<VersionVector, Refused> {
+    reader.format_version();
+    let table = TableReader::read(reader, false)?;
     let mut version = VersionVector::new();
     for replica in table.ids() {
-        let seq = reader.varint()?;
-        check_seq(&reader, seq)?;
-        version.set(*replica, VersionEntry { seq, tag: Tag::from_bytes(reader.array()?) });
+        let seq = reader.seq();
+        version.set(*replica, VersionEntry { seq, tag: reader.tag() });
     }
     reader.finish()?;
     Ok(version)
+}
+
+/// Appends how far an entry goes beyond `from`, and its tag; 0 if there is none.
+pub(super) fn write_entry(out: &mut Vec<u8>, entry: Option<VersionEntry>, from: u64) {
+    varint::write(out, entry.map_or(0, |entry| entry.seq.wrapping_sub(from)));
+    if let Some(entry) = entry {
+        put(out, entry.tag.as_bytes());
+    }
 }

@@ -1,20 +1,17 @@
 //! The bytes of messages.
 //!
-//! A message is a kind (one byte) and a body. The body of a control message is the postcard encoding of its struct inside
-//! an enum of versions; [`Rows`] and [`DiffMessage`] are hand-laid, because they are long, are encoded once for many
-//! receivers, and their rows are passed on as they are. The channel is in the frame's header ([`super::frame`]), never in
-//! the body, so that a body can be shared.
+//! A message is a kind (one byte) and a body. Those of control messages are in [`super::control`]. [`Rows`] and
+//! [`DiffMessage`] are long, are encoded once for many receivers, and their rows are passed on as they are. The channel is
+//! in the frame's header ([`super::frame`]), never in the body, so that a body can be shared.
 //!
 //! Rules: BYTES-1 any bytes are a message or refused.
 
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
-use super::limits;
 use super::message::{DiffMessage, Message, Rows};
 use super::row::Row;
-use super::wire::{Reader, put_bytes, put_varint};
+use super::wire::{Malformed, Reader, put_bytes, put_varint};
+use super::{control, limits};
 
 /// Why a message was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,12 +125,6 @@ impl MessageKind {
     }
 }
 
-/// Every control body starts with the version of its layout. A later layout is a further variant.
-#[derive(Serialize, Deserialize)]
-enum Versioned<T> {
-    V1(T),
-}
-
 impl Message {
     /// Which message it is.
     pub const fn kind(&self) -> MessageKind {
@@ -159,20 +150,12 @@ impl Message {
     /// The bytes after the kind.
     pub fn encode_body(&self) -> Vec<u8> {
         match self {
-            Self::Hello(body) => control(body),
-            Self::Open(body) => control(body),
-            Self::OpenAck(body) => control(body),
-            Self::Rows(body) => body.encode(),
-            Self::CaughtUp(body) => control(body),
-            Self::Ack(body) => control(body),
-            Self::Want(body) => control(body),
-            Self::Diff(body) => body.encode(),
-            Self::Durable(body) => control(body),
-            Self::Nack(body) => control(body),
-            Self::Close(body) => control(body),
-            Self::Goodbye(body) => control(body),
-            Self::Ask | Self::Ping | Self::Pong => Vec::new(),
+            Self::Rows(body) => return body.encode(),
+            Self::Diff(body) => return body.encode(),
+            Self::Ask | Self::Ping | Self::Pong => return Vec::new(),
+            _ => {}
         }
+        control::write(self)
     }
 
     /// Reads what [`Self::encode_body`] gave. Rows and diffs are cut apart, not decoded.
@@ -180,39 +163,27 @@ impl Message {
     /// # Errors
     /// When the body is not what its kind says. Never panics, whatever the bytes (BYTES-1).
     pub fn decode(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
-        Ok(match kind {
-            MessageKind::Hello => Self::Hello(read_control(kind, body)?),
-            MessageKind::Open => Self::Open(read_control(kind, body)?),
-            MessageKind::OpenAck => Self::OpenAck(read_control(kind, body)?),
-            MessageKind::Rows => Self::Rows(Rows::decode(body)?),
-            MessageKind::CaughtUp => Self::CaughtUp(read_control(kind, body)?),
-            MessageKind::Ack => Self::Ack(read_control(kind, body)?),
-            MessageKind::Want => Self::Want(read_control(kind, body)?),
-            MessageKind::Diff => Self::Diff(DiffMessage::decode(body)?),
-            MessageKind::Durable => Self::Durable(read_control(kind, body)?),
-            MessageKind::Nack => Self::Nack(read_control(kind, body)?),
-            MessageKind::Close => Self::Close(read_control(kind, body)?),
-            MessageKind::Goodbye => Self::Goodbye(read_control(kind, body)?),
+        let bulk = matches!(kind, MessageKind::Rows | MessageKind::Diff);
+        if !bulk && body.len() > limits::MAX_CONTROL {
+            return Err(MessageError::TooLong { what: kind.name(), len: body.len(), limit: limits::MAX_CONTROL });
+        }
+        Self::read(kind, Reader::new(body)).map_err(|Malformed| MessageError::Malformed { what: kind.name() })
+    }
+
+    fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Self, Malformed> {
+        match kind {
+            MessageKind::Rows => return Rows::read(body).map(Self::Rows),
+            MessageKind::Diff => {
+                let position = body.varint()?;
+                return Ok(Self::Diff(DiffMessage { position, bytes: body.rest().into() }));
+            }
             // What a later version adds to these is ignored.
-            MessageKind::Ask => Self::Ask,
-            MessageKind::Ping => Self::Ping,
-            MessageKind::Pong => Self::Pong,
-        })
-    }
-}
-
-fn control<T: Serialize + Clone>(body: &T) -> Vec<u8> {
-    // A vector grows as needed and none of the types refuses to be serialised.
-    postcard::to_allocvec(&Versioned::V1(body.clone())).expect("serialising a control message into memory succeeds")
-}
-
-fn read_control<'a, T: Deserialize<'a>>(kind: MessageKind, body: &'a [u8]) -> Result<T, MessageError> {
-    if body.len() > limits::MAX_CONTROL {
-        return Err(MessageError::TooLong { what: kind.name(), len: body.len(), limit: limits::MAX_CONTROL });
-    }
-    match postcard::from_bytes(body) {
-        Ok(Versioned::V1(message)) => Ok(message),
-        Err(_) => Err(MessageError::Malformed { what: kind.name() }),
+            MessageKind::Ask => return Ok(Self::Ask),
+            MessageKind::Ping => return Ok(Self::Ping),
+            MessageKind::Pong => return Ok(Self::Pong),
+            _ => {}
+        }
+        control::read(kind, body)
     }
 }
 
@@ -233,15 +204,11 @@ impl Rows {
         Self::encode_shared(self.from, self.to, rows.iter().map(Vec::as_slice))
     }
 
-    fn decode(body: &[u8]) -> Result<Self, MessageError> {
-        let malformed = || MessageError::Malformed { what: "Rows" };
-        let mut reader = Reader::new(body, "Rows");
-        let from = reader.varint().map_err(|_| malformed())?;
-        let to = reader.varint().map_err(|_| malformed())?;
+    fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
+        let (from, to) = (body.varint()?, body.varint()?);
         let mut rows = Vec::new();
-        while !reader.is_empty() {
-            let row = reader.bytes().map_err(|_| malformed())?;
-            rows.push(Row::decode(row).map_err(|_| malformed())?);
+        while !body.is_empty() {
+            rows.push(Row::read(body.bytes()?)?);
         }
         Ok(Self { from, to, rows })
     }
@@ -253,11 +220,5 @@ impl DiffMessage {
         put_varint(&mut out, self.position);
         out.extend_from_slice(&self.bytes);
         out
-    }
-
-    fn decode(body: &[u8]) -> Result<Self, MessageError> {
-        let mut reader = Reader::new(body, "Diff");
-        let position = reader.varint().map_err(|_| MessageError::Malformed { what: "Diff" })?;
-        Ok(Self { position, bytes: reader.rest().into() })
     }
 }

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use super::encoding::{MessageError, MessageKind};
 use super::message::Message;
-use super::wire::{Reader, put_varint};
+use super::wire::{Malformed, Reader, put_varint};
 use crate::ordered::Map;
 
 /// The channel of the messages about the connection itself.
@@ -96,9 +96,9 @@ impl Assembler {
         if frame.len() > self.max_frame {
             return Err(FrameError::TooLong { len: frame.len(), limit: self.max_frame });
         }
-        let mut reader = Reader::new(frame, "frame");
+        let mut reader = Reader::new(frame);
         let mut header = || Ok((reader.u8()?, reader.u8()?, reader.varint()?));
-        let (flags, kind, channel) = header().map_err(|_: super::wire::Malformed| FrameError::Header)?;
+        let (flags, kind, channel) = header().map_err(|Malformed| FrameError::Header)?;
         if flags & !(CONTINUES | MORE) != 0 {
             return Err(FrameError::Header);
         }

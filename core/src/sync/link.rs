@@ -8,6 +8,7 @@ use super::row::Row;
 use super::session::{ProtocolError, Session};
 use super::{limits, status};
 use crate::clock::VersionVector;
+use crate::fault::{self, Fault};
 
 /// The one channel a replica uses on its connection.
 pub(super) const CHANNEL: u64 = 1;
@@ -102,7 +103,7 @@ impl Connection {
 
     /// The relay lacks something that no delta in the outbox brings.
     pub(super) fn need_refill(&mut self) {
-        if self.refill == Refill::None {
+        if self.refill == Refill::None && !fault::active(Fault::NeverRefill) {
             self.refill = Refill::Needed;
         }
     }

@@ -6,11 +6,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
-
 use super::record::Cursor;
 use super::row::Row;
-use super::wire;
 use crate::clock::{Tag, VersionVector};
 use crate::replica_id::ReplicaId;
 
@@ -50,7 +47,7 @@ pub enum Message {
 }
 
 /// Which protocol, which frames.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The oldest version of the protocol that is spoken.
     pub min_version: u16,
@@ -67,28 +64,24 @@ pub struct Hello {
 }
 
 /// An id that the client can send deltas of, and how far its chain is durable there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The id.
-    #[serde(with = "wire::replica")]
     pub replica: ReplicaId,
     /// The last durable dot.
     pub seq: u64,
     /// The chain tag there.
-    #[serde(with = "wire::tag")]
     pub tag: Tag,
 }
 
-/// What the relay knows of a claimed id. The client judges (identity is its own matter; see [`super::slot`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the relay knows of a claimed id. The client judges from what it has at that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// The id.
-    #[serde(with = "wire::replica")]
     pub replica: ReplicaId,
     /// The last dot that is durable at the relay, 0 if none is.
     pub seq: u64,
     /// The chain tag there.
-    #[serde(with = "wire::tag")]
     pub tag: Tag,
     /// Where the relay's chain reaches the claimed dot: whether it has the claimed tag there. Absent when it does not reach,
     /// or no longer knows the tag.
@@ -96,7 +89,7 @@ pub struct Fact {
 }
 
 /// Asks for a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// The document's name.
     pub document: String,
@@ -105,35 +98,19 @@ pub struct Open {
     /// Counts the connections of this opening: a delayed Open of an older one must not replace a newer one (SES-2).
     pub connection: u64,
     /// How far the relay's log was followed.
-    pub cursor: Option<CursorWire>,
+    pub cursor: Option<Cursor>,
     /// The hash of the *settled* version: everything durable here without the own deltas that are not acked.
     pub version_hash: [u8; 16],
     /// The beacon of the document.
     pub beacon: [u8; 16],
     /// The durable version, when it is short.
-    #[serde(with = "wire::version_option")]
     pub version: Option<VersionVector>,
     /// The ids that the client may push deltas of.
     pub claims: Vec<Claim>,
 }
 
-/// A [`Cursor`] inside a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CursorWire {
-    /// The epoch.
-    pub epoch: u64,
-    /// The position.
-    pub position: u64,
-}
-
-impl From<Cursor> for CursorWire {
-    fn from(cursor: Cursor) -> Self {
-        Self { epoch: cursor.epoch, position: cursor.position }
-    }
-}
-
 /// How a client that opened a document comes up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// Its cursor is valid: the rows after it follow.
     Tail,
@@ -145,8 +122,13 @@ pub enum Resume {
     Ask,
 }
 
+impl Resume {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 4] = [Self::Tail, Self::Same, Self::Diff, Self::Ask];
+}
+
 /// The relay's answer to [`Open`]. Everything in it is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenAck {
     /// The epoch that cursors are to be kept in.
     pub epoch: u64,
@@ -157,7 +139,6 @@ pub struct OpenAck {
     /// The relay's beacon at the head.
     pub beacon: [u8; 16],
     /// The relay's version, when the hashes differ.
-    #[serde(with = "wire::version_option")]
     pub version: Option<VersionVector>,
     /// One for each claim, in their order.
     pub facts: Vec<Fact>,
@@ -178,7 +159,7 @@ pub struct Rows {
 }
 
 /// The end of catching up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
     /// The position reached.
     pub position: u64,
@@ -187,7 +168,7 @@ pub struct CaughtUp {
 }
 
 /// How durable "durable" is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// In the relay's memory only: a relay without a disk, for tests and demonstrations.
     Memory,
@@ -197,11 +178,15 @@ pub enum Level {
     Quorum,
 }
 
+impl Level {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
+}
+
 /// Everything of `replica` up to `through` is durable (ACK-1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// Whose deltas.
-    #[serde(with = "wire::replica")]
     pub replica: ReplicaId,
     /// Up to which dot.
     pub through: u64,
@@ -212,10 +197,9 @@ pub struct Ack {
 }
 
 /// Asks for everything beyond a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The version.
-    #[serde(with = "wire::version")]
     pub version: VersionVector,
 }
 
@@ -230,10 +214,9 @@ pub struct DiffMessage {
 }
 
 /// An uploaded diff is durable: an ack for everything that `version` covers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durable {
     /// The relay's version.
-    #[serde(with = "wire::version")]
     pub version: VersionVector,
     /// How durable.
     pub level: Level,
@@ -242,7 +225,7 @@ pub struct Durable {
 }
 
 /// Why something pushed was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NackReason {
     /// The relay lacks what it depends on, or the base of a diff: refill.
     NotReady,
@@ -260,23 +243,27 @@ pub enum NackReason {
     ReadOnly,
 }
 
+impl NackReason {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 7] =
+        [Self::NotReady, Self::Gap, Self::Fork, Self::TooLarge, Self::Invalid, Self::TooManyReplicas, Self::ReadOnly];
+}
+
 /// Something pushed was refused. Rows after it in the same message were not looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nack {
     /// Whose delta; the nil id for a diff.
-    #[serde(with = "wire::replica")]
     pub replica: ReplicaId,
     /// Its last dot; 0 for a diff.
     pub seq: u64,
     /// Why.
     pub reason: NackReason,
     /// The relay's durable version, where the answer to the refusal is to refill.
-    #[serde(with = "wire::version_option")]
     pub version: Option<VersionVector>,
 }
 
 /// Why a channel or a connection was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// It was asked for.
     Done,
@@ -296,15 +283,29 @@ pub enum CloseReason {
     Storage,
 }
 
+impl CloseReason {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Version,
+        Self::Protocol,
+        Self::Denied,
+        Self::Superseded,
+        Self::Limit,
+        Self::Restart,
+        Self::Storage,
+    ];
+}
+
 /// The channel is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Close {
     /// Why.
     pub reason: CloseReason,
 }
 
 /// The connection is about to be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goodbye {
     /// Why.
     pub reason: CloseReason,

@@ -88,7 +88,7 @@
 //!
 //! # Identity
 //!
-//! [`slot`] says who may write as whom. At connect the client claims every id it has deltas of, with the chain tag; the
+//! *Slots* (`slot.rs`) say who may write as whom. At connect the client claims every id it has deltas of, with the chain tag; the
 //! relay answers with what it has, and the client judges, from its state at that moment:
 //!
 //! | the relay's chain of an own id | then |
@@ -101,14 +101,15 @@
 //! # What this version does not do
 //!
 //! *Fork repair.* A branch that contradicts the log stays where it is: visible here, not sent, counted in
-//! [`Status::stuck`]; deltas that build upon it are held back with it, and this store and the others then show different
-//! things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
+//! [`Status::stuck`]; deltas that touch its dots are held back with it, others go on. This store and the others then show
+//! different things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
 //! online again. Nor are there leases, which would find a copy before it writes: a copied store is found when its chain
 //! and the log's part ways. *Digest tier*: whoever is beyond the relay's horizon gets the whole state. *Presence.*
 //! *Stampedes*: after a relay was restored, every client that comes back sends it a diff, not just the first.
 //! Numbers in `features` and layout versions in every message leave room for all of these.
 
 mod backoff;
+mod control;
 mod encoding;
 mod entropy;
 mod frame;
@@ -129,8 +130,8 @@ pub use encoding::{MessageError, MessageKind};
 pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
-    Ack, CaughtUp, Claim, Close, CloseReason, CursorWire, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message,
-    Nack, NackReason, Open, OpenAck, Resume, Rows, Want,
+    Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
+    NackReason, Open, OpenAck, Resume, Rows, Want,
 };
 pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
 pub use replica::{OpenError, Opening, Output, Replica};

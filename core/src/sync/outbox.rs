@@ -6,7 +6,8 @@
 //!
 //! Rules: DUR-1 nothing is pushed before the batch it was written in is durable. ACK-2 an ack removes a delta from here,
 //! never from the document. ID-8 nothing is renumbered.
-//! Not here: what to do when a chain contradicts the relay's; such a chain is kept and counted as stuck.
+//! Not here: repairing a chain that contradicts the relay's. It is kept and counted as stuck, and so is what touches its
+//! dots; everything else goes on.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -14,10 +15,12 @@ use alloc::vec::Vec;
 use super::message::{Claim, Fact};
 use super::record::{Record, Token};
 use super::row::Row;
-use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
 use crate::delta::Delta;
+use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
+use crate::store::Container;
 
 /// One delta that waits for its ack.
 #[derive(Clone, Debug)]
@@ -135,8 +138,28 @@ impl Outbox {
     /// The relay refuses the delta with the dot `seq`, and with it all that continue its chain.
     pub(super) fn stick(&mut self, replica: ReplicaId, seq: u64) {
         if let Some(chain) = self.chains.get_mut(&replica) {
-            chain.stuck_from = Some(chain.stuck_from.map_or(seq, |from| from.min(seq)));
+            let entry = chain.entries.iter().find(|entry| entry.last_seq >= seq);
+            let first = entry.map_or(seq, |entry| entry.first_seq);
+            chain.stuck_from = Some(chain.stuck_from.map_or(first, |from| from.min(first)));
         }
+    }
+
+    /// Whether the relay refuses anything.
+    pub(super) fn is_any_stuck(&self) -> bool {
+        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some())
+    }
+
+    /// The dots that the relay does not have, or has with another meaning.
+    fn refused_dots(&self) -> DotRuns {
+        let mut refused = DotRuns::new();
+        for (replica, chain) in self.chains.iter() {
+            if let (Some(from), Some(last)) = (chain.stuck_from, chain.entries.back())
+                && from <= last.last_seq
+            {
+                refused.insert_run(*replica, from, last.last_seq);
+            }
+        }
+        refused
     }
 
     /// Everything that failed to be written is written again, with `token`.
@@ -208,6 +231,7 @@ impl Outbox {
     pub(super) fn next_rows(&mut self, covered: &mut VersionVector, stored: Token, max_bytes: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut bytes = 0;
+        let refused = self.refused_dots();
         // Each round takes what is ready from every chain. The deltas were made one after the other, so each round takes
         // at least one as long as the relay has what they build upon.
         loop {
@@ -217,6 +241,11 @@ impl Outbox {
                     let len = entry.row.encoded_len();
                     if !rows.is_empty() && bytes + len > max_bytes {
                         return rows;
+                    }
+                    // At the relay a refused dot is missing, or it is somebody else's: what touches one waits with it.
+                    if !refused.is_empty() && entry.touches(&refused) {
+                        chain.stuck_from = Some(entry.first_seq);
+                        break;
                     }
                     let extends = covered.seq(*replica) + 1 == entry.first_seq;
                     if !extends || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
@@ -240,11 +269,25 @@ impl Outbox {
     }
 }
 
+impl Unacked {
+    /// Whether the delta removes one of these dots, or adds below one.
+    fn touches(&self, dots: &DotRuns) -> bool {
+        let Some(Ok(delta)) = self.row.delta() else { return false };
+        let parts = delta.parts();
+        let own = |dot: Dot| dot.replica == delta.replica() && dot.seq >= self.first_seq;
+        let among = |dot: Dot| dots.contains(dot) && !own(dot);
+        parts.removes.dots().any(among)
+            || parts.adds.iter().any(|(_, entry)| matches!(entry.container, Container::Entity(dot) if among(dot)))
+            || parts.bunches.iter().any(|bunch| among(bunch.parent.bunch))
+    }
+}
+
 impl Chain {
     fn next(&self, stored: Token) -> Option<&Unacked> {
         let entry = self.entries.get(self.pushed)?;
         let refused = self.stuck_from.is_some_and(|from| entry.last_seq >= from);
-        (entry.token <= stored && !refused).then_some(entry)
+        let durable = entry.token <= stored || fault::active(Fault::SendBeforeDurable);
+        (durable && !refused).then_some(entry)
     }
 }
 

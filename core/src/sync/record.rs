@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::row::{RecordError, Row};
-use super::wire::{Reader, put_varint};
+use super::wire::{Malformed, Reader, put_varint};
 use crate::clock::Tag;
 use crate::replica_id::ReplicaId;
 
@@ -177,10 +177,14 @@ impl Record {
     /// # Errors
     /// When the bytes are not a record.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut reader = Reader::new(bytes, "record");
+        Self::read(bytes).map_err(|_| RecordError { what: "record" })
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
         let record = match reader.u8()? {
             SLOT => {
-                let index = u32::try_from(reader.varint()?).map_err(|_| reader.error())?;
+                let index = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
                 let held = reader.u8()? != 0;
                 let id = ReplicaId::from_bytes(reader.array()?);
                 let high_water = reader.varint()?;
@@ -188,12 +192,12 @@ impl Record {
                 reader.finish()?;
                 Self::Slot { index, replica: held.then_some(id), high_water, tag }
             }
-            ROW => Self::Row(Row::decode(reader.rest())?),
+            ROW => Self::Row(Row::read(reader.rest())?),
             OUTBOX => {
                 let replica = ReplicaId::from_bytes(reader.array()?);
                 let first_seq = reader.varint()?;
                 let last_seq = reader.varint()?;
-                Self::Outbox { replica, first_seq, last_seq, row: Row::decode(reader.rest())? }
+                Self::Outbox { replica, first_seq, last_seq, row: Row::read(reader.rest())? }
             }
             ACKED => {
                 let replica = ReplicaId::from_bytes(reader.array()?);
@@ -207,7 +211,7 @@ impl Record {
                 Self::Cursor(cursor)
             }
             SNAPSHOT => Self::Snapshot(reader.rest().into()),
-            _ => return Err(reader.error().into()),
+            _ => return Err(Malformed),
         };
         Ok(record)
     }

@@ -35,12 +35,6 @@ pub struct RecordError {
     pub what: &'static str,
 }
 
-impl From<Malformed> for RecordError {
-    fn from(malformed: Malformed) -> Self {
-        Self { what: malformed.what }
-    }
-}
-
 const ROW_DELTA: u8 = 1;
 const ROW_DIFF: u8 = 2;
 
@@ -95,14 +89,18 @@ impl Row {
     /// # Errors
     /// When the kind is unknown or the bytes end before the content.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut reader = Reader::new(bytes, "row");
+        Self::read(bytes).map_err(|_| RecordError { what: "row" })
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
         match reader.u8()? {
             ROW_DELTA => {
                 let prev_tag = Tag::from_bytes(reader.array()?);
                 Ok(Self::Delta { prev_tag, bytes: reader.rest().into() })
             }
             ROW_DIFF => Ok(Self::Diff { bytes: reader.rest().into() }),
-            _ => Err(reader.error().into()),
+            _ => Err(Malformed),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn complete(tx: &mut Transaction<'_>, id: Dot, completed: bool) -> Re
 /// Moves a todo to the place that another one has now; what is between them moves up or down by one.
 pub(crate) fn move_to(tx: &mut Transaction<'_>, id: Dot, place_of: Dot) -> Result<(), EditError> {
     edit(tx, |list| {
-        let index = list.read().index_of(place_of).ok_or(EditError::NoSuchElement(place_of))?;
+        let index = list.read().index_of(place_of).ok_or(EditError::NoSuchElement)?;
         list.move_to(id, index)
     })
 }

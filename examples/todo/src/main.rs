@@ -37,7 +37,7 @@ struct Options {
     #[arg(long, global = true, env = "TODO_STORE", value_name = "DIR")]
     store: Option<PathBuf>,
     /// Which list.
-    #[arg(long, global = true, env = "TODO_LIST", default_value = "default", value_name = "NAME")]
+    #[arg(long, global = true, env = "TODO_LIST", default_value = "todos", value_name = "NAME")]
     list: String,
     /// Do not connect; edits are kept and sent later.
     #[arg(long, global = true)]

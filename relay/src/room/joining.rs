@@ -3,7 +3,7 @@
 //! Rules: CUR-1, SES-2. The relay states facts about claimed ids; the client judges.
 
 use bytes::Bytes;
-use weftline::sync::{Claim, CloseReason, CursorWire, Fact, Message, MessageKind, Open, OpenAck, Resume, limits};
+use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, Resume, limits};
 use weftline::{Tag, VersionVector};
 
 use super::member::Member;
@@ -89,8 +89,8 @@ impl Room {
 
     /// CUR-1: whether a cursor leads to a place in this log from where the rows are still there. A restored log lacks the later epochs,
     /// or ends earlier in the one it has.
-    fn follow(&self, cursor: Option<CursorWire>) -> Option<Position> {
-        let CursorWire { epoch, position } = cursor?;
+    fn follow(&self, cursor: Option<Cursor>) -> Option<Position> {
+        let Cursor { epoch, position } = cursor?;
         let index = self.epochs.iter().position(|known| known.id == epoch)?;
         let end = self.epochs.get(index + 1).map_or(self.committed, |next| next.first_position - 1);
         let readable = position >= self.floor || self.recent.reaches(position);

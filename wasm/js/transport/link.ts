@@ -11,6 +11,8 @@ export interface LinkEvents {
   opened(): void;
   received(bytes: Uint8Array): void;
   ended(): void;
+  /** There can be no connection: a page that came over https refuses unencrypted ones, for example. */
+  refused(cause: unknown): void;
   /** How long to wait before the next attempt, in milliseconds. */
   nextDelay(): number;
 }
@@ -71,15 +73,20 @@ export class Link {
   #dial(): void {
     if (!this.#isWanted) return;
     this.#events.dialing();
-    this.#transport = connectWebSocket(this.#webSocket, this.#url, {
-      opened: () => this.#events.opened(),
-      received: (bytes) => this.#events.received(bytes),
-      ended: () => {
-        this.#transport = undefined;
-        this.#events.ended();
-        this.#wait();
-      },
-    });
+    try {
+      this.#transport = connectWebSocket(this.#webSocket, this.#url, {
+        opened: () => this.#events.opened(),
+        received: (bytes) => this.#events.received(bytes),
+        ended: () => {
+          this.#transport = undefined;
+          this.#events.ended();
+          this.#wait();
+        },
+      });
+    } catch (cause) {
+      this.#events.refused(cause);
+      this.drop();
+    }
   }
 
   #end(): void {

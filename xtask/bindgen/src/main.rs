@@ -3,13 +3,33 @@
 //! The generator must have exactly the version of the `wasm-bindgen` crate that the module was built with. As a library it is pinned
 //! beside that crate in the workspace manifest and by the lock file, so the two cannot drift apart as an installed tool can.
 //!
+//! Then it *snips*: a panic in the module is a trap, whose message nobody sees, so what would put the message together is replaced by
+//! the trap itself. The optimiser then drops what only led there. That is a fifteenth of the module.
+//!
 //! A program of its own and not a module of `xtask`, because the generator is by far the heaviest dependency of the tasks, and most
 //! of them do not need it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use walrus::{FunctionBuilder, FunctionId, FunctionKind, Module};
 use wasm_bindgen_cli_support::Bindgen;
+
+/// What only panics reach, as parts of the functions' names: the panics themselves, and text formatting, which the module uses for
+/// nothing else. A name that is missed costs some bytes; the tests of the package would trap if one were wrong.
+const ONLY_FOR_PANICS: [&str; 11] = [
+    "::fmt",
+    "::panicking::",
+    "slice_error_fail",
+    "slice_index_fail",
+    "expect_failed",
+    "unwrap_failed",
+    "assert_failed",
+    "panic_already",
+    "capacity_overflow",
+    "handle_error",
+    "::unicode::",
+];
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -21,5 +41,34 @@ fn main() -> Result<()> {
         .web(true)?
         .typescript(true)
         .generate(&out_dir)
-        .with_context(|| format!("cannot generate bindings of {}", module.display()))
+        .with_context(|| format!("cannot generate bindings of {}", module.display()))?;
+    let name = module.file_stem().context("the module has no name")?.to_string_lossy();
+    snip(&out_dir.join(format!("{name}_bg.wasm")))
+}
+
+fn snip(path: &Path) -> Result<()> {
+    let mut module = Module::from_file(path)?;
+    let snipped: Vec<(FunctionId, FunctionKind)> = module
+        .funcs
+        .iter_local()
+        .filter(|(id, _)| {
+            let name = module.funcs.get(*id).name.as_deref().unwrap_or_default();
+            ONLY_FOR_PANICS.iter().any(|part| name.contains(part))
+        })
+        .map(|(id, function)| (id, function.ty(), function.args.clone()))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(id, ty, args)| {
+            let (params, results) = module.types.params_results(ty);
+            let (params, results) = (params.to_vec(), results.to_vec());
+            let mut body = FunctionBuilder::new(&mut module.types, &params, &results);
+            body.func_body().unreachable();
+            (id, FunctionKind::Local(body.local_func(args)))
+        })
+        .collect();
+    ensure!(!snipped.is_empty(), "nothing was snipped: the module's functions have no names, or others than expected");
+    for (id, kind) in snipped {
+        module.funcs.get_mut(id).kind = kind;
+    }
+    module.emit_wasm_file(path)
 }

@@ -11,6 +11,8 @@
 mod opening;
 mod pushing;
 mod receiving;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use alloc::boxed::Box;

@@ -97,7 +97,8 @@ impl Replica {
         // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
         let whole = whole && unacked.iter().all(|delta| version.covers(delta.dot()));
         let slot = Slot::open(opening.slot, stored.slot.as_ref(), &version, whole);
-        document.set_writer(slot.replica()).expect("a document that was just loaded has no open transaction");
+        let set = document.set_writer(slot.replica());
+        debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
         let mut entropy = Entropy::new(opening.entropy);
         Ok(Self {

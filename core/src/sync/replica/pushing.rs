@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use crate::codec;
+use crate::fault::{self, Fault};
 use crate::sync::limits;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{Claim, DiffMessage, Message, Open};
@@ -25,7 +26,7 @@ impl Replica {
             document: self.name.clone(),
             opening: self.opening,
             connection: self.connections,
-            cursor: self.cursor.map(Into::into),
+            cursor: self.cursor,
             version_hash: settled.hash(),
             beacon: self.document.beacon(),
             version: short.then_some(version),
@@ -62,6 +63,11 @@ impl Replica {
                 if rows.is_empty() {
                     break;
                 }
+                if fault::active(Fault::EmptyOutboxOnSend) {
+                    for delta in rows.iter().filter_map(|row| row.delta()?.ok()) {
+                        self.outbox.acked(delta.replica(), delta.dot().seq);
+                    }
+                }
                 connection.send_rows(rows);
             }
             // Something builds upon what the relay lacks.
@@ -70,7 +76,8 @@ impl Replica {
             }
         }
         // While a branch is stuck, a diff would carry it and be refused.
-        if connection.refill != Refill::Needed || self.outbox.unstored(stored) > 0 || self.outbox.stuck() > 0 {
+        let waits = self.outbox.unstored(stored) > 0 && !fault::active(Fault::RefillPart);
+        if connection.refill != Refill::Needed || waits || self.outbox.is_any_stuck() {
             return;
         }
         let diff = self.document.diff_since(&connection.relay);

@@ -11,6 +11,7 @@ use crate::clock::{VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome};
+use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
@@ -153,7 +154,7 @@ impl Replica {
         // likely structure of the dead that a full diff had no reason to bring. A diff brings what the living hang on.
         let waiting = self.document.parked() > 0;
         let asked = self.connection.as_ref().is_none_or(|connection| connection.wanted);
-        if waiting && !asked { self.repair() } else { Ok(()) }
+        if waiting && !asked && !fault::active(Fault::NeverRepair) { self.repair() } else { Ok(()) }
     }
 
     fn apply_delta(&mut self, delta: &Delta) -> Result<Outcome, ProtocolError> {
@@ -241,7 +242,7 @@ impl Replica {
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.
         let lacks = settled.iter().any(|(id, entry)| entry.seq > connection.relay.seq(id));
-        if connection.refill != Refill::None || self.outbox.stuck() > 0 {
+        if connection.refill != Refill::None || self.outbox.is_any_stuck() {
             return Ok(());
         }
         if lacks {

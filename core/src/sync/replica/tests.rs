@@ -1,0 +1,419 @@
+//! One replica and a relay played by hand.
+
+use alloc::borrow::ToOwned;
+use alloc::sync::Arc;
+use alloc::vec;
+
+use super::*;
+use crate::clock::{Tag, VersionEntry};
+use crate::document::EditError;
+use crate::sync::message::{
+    Ack, CaughtUp, Close, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, Resume, Rows, Want,
+};
+use crate::sync::record::Class;
+use crate::sync::status::Link;
+use crate::{Delta, Document};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const CHANNEL: u64 = 1;
+
+/// A replica, its store, and the relay's end of its connection.
+struct Desk {
+    replica: Replica,
+    store: Vec<Record>,
+    pending: Vec<Persist>,
+    relay: Session,
+    heard: Vec<Message>,
+    hung_up: bool,
+}
+
+impl Desk {
+    fn open(slot: Option<u32>, seed: u8, store: Vec<Record>) -> Self {
+        let opening = Opening { slot, entropy: [seed; 16], now: NOW };
+        let replica = Replica::open("d", opening, store.clone()).unwrap();
+        let relay = Session::new(SessionConfig::default(), NOW);
+        Self { replica, store, pending: Vec::new(), relay, heard: Vec::new(), hung_up: false }
+    }
+
+    /// The next process on the same store; what was not written is gone.
+    fn reopen(&self, seed: u8) -> Self {
+        Self::open(Some(0), seed, self.store.clone())
+    }
+
+    fn write(&mut self, key: &str) -> Delta {
+        let commit = self.replica.transact(NOW, |tx| {
+            tx.map("m")?.put(key, key)?;
+            Ok::<_, EditError>(())
+        });
+        self.drain();
+        commit.unwrap().delta.unwrap()
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.replica.poll(NOW) {
+            match output {
+                Output::Transmit(frame) => {
+                    self.heard.extend(self.relay.frame(NOW, &frame).unwrap().map(|(_, said)| said))
+                }
+                Output::Persist(persist) => self.pending.push(persist),
+                Output::Disconnect { .. } => self.hung_up = true,
+                Output::Changed(_) | Output::Status(_) => {}
+            }
+        }
+    }
+
+    /// The store writes everything it was given.
+    fn flush(&mut self) {
+        while !self.pending.is_empty() {
+            for persist in core::mem::take(&mut self.pending) {
+                self.store.extend(persist.records);
+                self.replica.durable(persist.token, NOW);
+            }
+            self.drain();
+        }
+    }
+
+    fn connect(&mut self) -> Open {
+        self.relay = Session::new(SessionConfig::default(), NOW);
+        self.replica.connected(NOW);
+        self.drain();
+        self.flush();
+        match self.heard().as_slice() {
+            [Message::Open(open)] => open.clone(),
+            other => panic!("expected Open, got {other:?}"),
+        }
+    }
+
+    fn say(&mut self, message: Message) -> Result<(), ProtocolError> {
+        self.relay.send(CHANNEL, &message);
+        let mut result = Ok(());
+        while let Some(frame) = self.relay.poll() {
+            result = result.and(self.replica.frame(NOW, &frame));
+        }
+        self.drain();
+        result
+    }
+
+    fn heard(&mut self) -> Vec<Message> {
+        core::mem::take(&mut self.heard)
+    }
+
+    /// Connects to a relay that has `version` and answers `facts`.
+    fn connect_to(&mut self, version: VersionVector, facts: Vec<Fact>) -> Vec<Message> {
+        self.connect();
+        self.say(Message::OpenAck(OpenAck {
+            epoch: 7,
+            head: 3,
+            version_hash: version.hash(),
+            beacon: [0; 16],
+            version: Some(version),
+            facts,
+            resume: Resume::Same,
+        }))
+        .unwrap();
+        self.flush();
+        self.heard()
+    }
+}
+
+fn fact(replica: ReplicaId, seq: u64, tag: Tag) -> Fact {
+    Fact { replica, seq, tag, agrees: None }
+}
+
+fn version_of(delta: &Delta) -> VersionVector {
+    [(delta.replica(), VersionEntry { seq: delta.dot().seq, tag: delta.tag() })].into_iter().collect()
+}
+
+fn pushed(messages: &[Message]) -> Vec<Row> {
+    let rows =
+        messages.iter().filter_map(|message| if let Message::Rows(rows) = message { Some(&rows.rows) } else { None });
+    rows.flatten().cloned().collect()
+}
+
+#[test]
+fn dur_1_nothing_of_an_edit_leaves_before_it_is_durable() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect_to(VersionVector::new(), Vec::new());
+    let delta = desk.write("a");
+    assert_eq!((desk.heard(), desk.replica.status().unstored), (Vec::new(), 1));
+    let [persist] = &desk.pending[..] else { panic!("one batch") };
+    assert_eq!(persist.class, Class::Strict);
+    assert!(persist.records.contains(&Record::Row(Row::of(&delta))));
+    let slot = Record::Slot { index: 0, replica: Some(delta.replica()), high_water: delta.dot().seq, tag: delta.tag() };
+    assert!(persist.records.contains(&slot), "the high-water mark is in the same batch");
+    desk.flush();
+    assert_eq!(pushed(&desk.heard()), [Row::of(&delta)]);
+    assert_eq!((desk.replica.status().unstored, desk.replica.status().unsaved), (0, 1));
+}
+
+#[test]
+fn dur_3_what_was_loaded_is_proven_durable_before_it_is_claimed() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let delta = desk.write("a");
+    desk.flush();
+    let mut next = desk.reopen(2);
+    next.replica.connected(NOW);
+    next.drain();
+    assert!(next.heard().is_empty(), "the strict write is not done");
+    assert_eq!(next.pending[0].class, Class::Strict);
+    next.flush();
+    let [Message::Open(open)] = &next.heard()[..] else { panic!("Open") };
+    assert_eq!((open.claims[0].replica, open.claims[0].seq), (delta.replica(), delta.dot().seq));
+    // A reader proves nothing and claims nothing.
+    let mut reader = Desk::open(Some(0), 3, Vec::new());
+    reader.replica.connected(NOW);
+    reader.drain();
+    assert!(
+        reader.pending.is_empty() && matches!(&reader.heard()[..], [Message::Open(open)] if open.claims.is_empty())
+    );
+}
+
+#[test]
+fn id_1_and_id_3_an_id_is_minted_at_the_first_write_and_continued_where_it_is_safe() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    assert_eq!(desk.replica.writer(), None);
+    let first = desk.write("a").replica();
+    desk.flush();
+    assert_eq!(desk.reopen(2).write("b").replica(), first);
+    // Another slot, or none, never continues it (TAB-4).
+    assert_ne!(Desk::open(Some(1), 3, desk.store.clone()).write("b").replica(), first);
+    assert_ne!(Desk::open(None, 4, desk.store.clone()).write("b").replica(), first);
+    // The slot knows of more than the store holds: something is lost.
+    let mut torn = desk.store.clone();
+    torn.retain(|record| !matches!(record, Record::Row(_) | Record::Outbox { .. }));
+    assert_ne!(Desk::open(Some(0), 5, torn).write("b").replica(), first);
+    let mut longer = desk.reopen(7);
+    longer.write("b");
+    let stored = desk.store.clone();
+    longer.flush();
+    let mut torn: Vec<Record> =
+        longer.store.iter().filter(|record| matches!(record, Record::Slot { .. })).cloned().collect();
+    torn.extend(stored.into_iter().filter(|record| !matches!(record, Record::Slot { .. })));
+    assert_ne!(Desk::open(Some(0), 8, torn).write("c").replica(), first);
+    // The lock is gone: no further dot, and the slot is not touched either (ID-5).
+    let mut next = desk.reopen(6);
+    next.replica.retire();
+    assert_ne!(next.write("b").replica(), first);
+    assert!(
+        next.pending.iter().flat_map(|persist| &persist.records).all(|record| !matches!(record, Record::Slot { .. }))
+    );
+}
+
+#[test]
+fn ack_2_and_ack_3_an_ack_empties_the_outbox_and_nothing_else() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let (first, second) = (desk.write("a"), desk.write("b"));
+    desk.flush();
+    desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
+    let ack = Ack { replica: first.replica(), through: first.dot().seq, level: Level::Stored, position: 4 };
+    desk.say(Message::Ack(ack)).unwrap();
+    desk.flush();
+    assert_eq!(desk.replica.status().unsaved, 1);
+    let mut next = desk.reopen(2);
+    assert_eq!(next.replica.status().unsaved, 1);
+    assert_eq!(next.replica.document().version(), desk.replica.document().version());
+    let heard = next.connect_to(version_of(&first), vec![fact(first.replica(), first.dot().seq, first.tag())]);
+    assert_eq!(pushed(&heard), [Row::of(&second)]);
+}
+
+#[test]
+fn id_5_a_longer_chain_at_the_relay_retires_the_id_and_nothing_is_lost() {
+    // A store put back to before edit b, which the relay has.
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let first = desk.write("a");
+    desk.flush();
+    let mut restored = desk.reopen(2);
+    let second = desk.write("b");
+    let at_relay = version_of(&second);
+    let answer = Fact { agrees: Some(true), ..fact(first.replica(), second.dot().seq, second.tag()) };
+    restored.connect_to(at_relay, vec![answer]);
+    assert_eq!((restored.replica.writer(), restored.replica.status().unsaved), (None, 0));
+    assert!(restored.store.iter().any(|record| matches!(record, Record::Slot { replica: None, .. })));
+    restored.say(Message::Rows(Rows { from: 4, to: 4, rows: vec![Row::of(&second)] })).unwrap();
+    assert!(restored.replica.document().covers(second.dot()));
+    let third = restored.write("c");
+    assert_ne!(third.replica(), first.replica());
+}
+
+#[test]
+fn fork_2_a_branch_that_contradicts_the_log_is_stuck_and_the_rest_goes_on() {
+    // A store was copied, both copies wrote; the other one was first.
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let first = desk.write("a");
+    desk.flush();
+    let mut copy = desk.reopen(2);
+    let (theirs, ours) = (desk.write("b"), copy.write("c"));
+    copy.flush();
+    assert_eq!(theirs.dot(), ours.dot());
+    copy.connect_to(version_of(&theirs), vec![fact(theirs.replica(), theirs.dot().seq, theirs.tag())]);
+    let status = copy.replica.status();
+    assert_eq!((copy.replica.writer(), status.unsaved, status.stuck), (None, 2, 2), "{first:?}");
+    assert!(!status.is_synced());
+    // What is written next is written under another id, and sent unless it touches the branch.
+    let next = copy.write("d");
+    assert_ne!(next.replica(), ours.replica());
+    copy.flush();
+    assert_eq!(pushed(&copy.heard()), [Row::of(&next)]);
+    let over = copy.write("c");
+    assert!(over.parts().removes.contains(ours.dot()));
+    copy.flush();
+    assert!(pushed(&copy.heard()).is_empty());
+    assert_eq!(copy.replica.status().stuck, 3);
+}
+
+#[test]
+fn ack_4_and_ack_5_what_the_relay_lost_is_given_back_as_one_diff() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let first = desk.write("a");
+    desk.flush();
+    desk.connect_to(version_of(&first), vec![fact(first.replica(), first.dot().seq, first.tag())]);
+    assert_eq!(desk.replica.status().unsaved, 0);
+    desk.replica.disconnected(NOW);
+    // It comes back empty.
+    let heard = desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
+    let [Message::Diff(diff)] = &heard[..] else { panic!("a diff: {heard:?}") };
+    assert_eq!(desk.replica.status().unsaved, 1, "nothing is called saved that is not");
+    let mut relay = Document::new();
+    relay.apply_diff(&codec::decode_diff(&diff.bytes).unwrap()).unwrap();
+    assert_eq!(relay.version(), desk.replica.document().version());
+    // Meanwhile nothing else is pushed; then it is.
+    let second = desk.write("b");
+    desk.flush();
+    assert!(pushed(&desk.heard()).is_empty());
+    desk.say(Message::Durable(Durable { version: relay.version(), level: Level::Stored, position: 4 })).unwrap();
+    assert_eq!(pushed(&desk.heard()), [Row::of(&second)]);
+}
+
+#[test]
+fn diff_7_a_refill_waits_until_every_own_edit_is_durable() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let first = desk.write("a");
+    desk.flush();
+    desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
+    let second = desk.write("b");
+    let gap = Nack { replica: first.replica(), seq: 1, reason: NackReason::Gap, version: Some(VersionVector::new()) };
+    desk.say(Message::Nack(gap)).unwrap();
+    assert!(desk.heard().is_empty(), "an edit is not durable");
+    desk.flush();
+    let heard = desk.heard();
+    let [Message::Diff(diff)] = &heard[..] else { panic!("a diff: {heard:?}") };
+    assert!(codec::decode_diff(&diff.bytes).unwrap().head.covers(second.dot()));
+}
+
+#[test]
+fn cur_2_and_cur_3_rows_must_be_contiguous_and_add_up() {
+    let mut relay = Document::with_writer(ReplicaId::from(9));
+    let mut deltas = Vec::new();
+    for key in ["a", "b"] {
+        let commit = relay.transact(NOW, |tx| {
+            tx.map("m")?.put(key, 1)?;
+            Ok::<_, EditError>(())
+        });
+        deltas.push(commit.unwrap().delta.unwrap());
+    }
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect_to(VersionVector::new(), Vec::new());
+    desk.say(Message::Rows(Rows { from: 4, to: 4, rows: vec![Row::of(&deltas[0])] })).unwrap();
+    desk.flush();
+    assert!(
+        desk.store.ends_with(&[Record::Row(Row::of(&deltas[0])), Record::Cursor(Cursor { epoch: 7, position: 4 })])
+    );
+
+    // The relay says that it has more than came: the cursor is dropped and a diff asked for.
+    let reached = CaughtUp { position: 4, version_hash: relay.version_hash() };
+    desk.say(Message::CaughtUp(reached)).unwrap();
+    desk.flush();
+    assert_eq!(desk.heard(), [Message::Want(Want { version: version_of(&deltas[0]) })]);
+    assert_eq!(
+        (desk.store.last(), desk.replica.status().link),
+        (Some(&Record::Cursor(Cursor::NONE)), Link::CatchingUp)
+    );
+    let bytes = codec::encode_diff(&relay.diff_since(&version_of(&deltas[0]))).into();
+    desk.say(Message::Diff(crate::sync::DiffMessage { position: 5, bytes })).unwrap();
+    desk.say(Message::CaughtUp(CaughtUp { position: 5, ..reached })).unwrap();
+    assert_eq!(desk.replica.status().link, Link::Live);
+
+    let gap = Message::Rows(Rows { from: 7, to: 7, rows: Vec::new() });
+    assert!(matches!(desk.say(gap), Err(ProtocolError::Unexpected { .. })));
+    assert!(matches!(desk.heard()[..], [Message::Goodbye(_)]));
+}
+
+#[test]
+fn two_sides_that_never_agree_stop_trying() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect_to(VersionVector::new(), Vec::new());
+    let nothing: Arc<[u8]> = codec::encode_diff(&Document::new().diff_since(&VersionVector::new())).into();
+    for _ in 0..crate::sync::limits::MAX_REPAIRS {
+        desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash: [1; 16] })).unwrap();
+        desk.say(Message::Diff(crate::sync::DiffMessage { position: 3, bytes: nothing.clone() })).unwrap();
+    }
+    let last = desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash: [1; 16] }));
+    assert!(matches!(last, Err(ProtocolError::NoProgress { .. })));
+}
+
+#[test]
+fn a_store_that_fails_is_written_again_before_anything_is_sent() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect_to(VersionVector::new(), Vec::new());
+    let first = desk.write("a");
+    let second = desk.write("b");
+    desk.pending.clear();
+    desk.replica.store_failed(NOW);
+    desk.drain();
+    assert!(desk.hung_up);
+    let [persist] = &desk.pending[..] else { panic!("one batch with everything") };
+    assert_eq!(persist.class, Class::Strict);
+    for delta in [&first, &second] {
+        assert!(persist.records.contains(&Record::Row(Row::of(delta))));
+    }
+    desk.heard();
+    desk.replica.disconnected(NOW);
+    desk.relay = Session::new(SessionConfig::default(), NOW);
+    desk.replica.connected(NOW);
+    desk.drain();
+    assert!(desk.heard().is_empty(), "not even Open: the store has not proven itself");
+    desk.flush();
+    assert!(matches!(&desk.heard()[..], [Message::Open(open)] if open.claims[0].seq == second.dot().seq));
+}
+
+#[test]
+fn compaction_keeps_what_is_not_acked_and_waits_for_the_disk() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let delta = desk.write("a");
+    assert_eq!(desk.replica.compact(), None, "an edit is not durable");
+    desk.flush();
+    let snapshot = desk.replica.compact().unwrap();
+    let mut kept = vec![snapshot];
+    kept.extend(desk.store.iter().filter(|record| !desk.replica.covers(record)).cloned());
+    assert!(kept.iter().all(|record| !matches!(record, Record::Row(_))));
+    let next = Desk::open(Some(0), 2, kept);
+    assert_eq!((next.replica.writer(), next.replica.status().unsaved), (Some(delta.replica()), 1));
+    assert_eq!(next.replica.document().version(), desk.replica.document().version());
+}
+
+#[test]
+fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
+    let junk: Arc<[u8]> = [1, 2, 3].as_slice().into();
+    let row = Row::Delta { prev_tag: Tag::from_bytes([0; 8]), bytes: junk.clone() };
+    for message in [
+        Message::Rows(Rows { from: 4, to: 4, rows: vec![row, Row::Diff { bytes: junk.clone() }] }),
+        Message::Rows(Rows { from: 4, to: 3, rows: Vec::new() }),
+        Message::Diff(crate::sync::DiffMessage { position: 9, bytes: junk }),
+        Message::Want(Want { version: VersionVector::new() }),
+    ] {
+        let mut desk = Desk::open(Some(0), 1, Vec::new());
+        desk.connect_to(VersionVector::new(), Vec::new());
+        assert!(desk.say(message).is_err());
+        assert_eq!(desk.replica.status().link, Link::Offline);
+    }
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect();
+    assert!(desk.say(Message::Rows(Rows::default())).is_err(), "before OpenAck");
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect();
+    desk.say(Message::Close(Close { reason: CloseReason::Denied })).unwrap();
+    assert!(desk.hung_up);
+    assert!(Replica::open("", Opening { slot: None, entropy: [0; 16], now: NOW }, Vec::new()).is_err());
+    let damaged = Record::Snapshot("not a snapshot".to_owned().into_bytes().into());
+    assert!(Replica::open("d", Opening { slot: None, entropy: [0; 16], now: NOW }, [damaged]).is_err());
+}

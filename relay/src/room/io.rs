@@ -1,0 +1,193 @@
+//! What a room is told, and what it tells its driver to do.
+
+use bytes::Bytes;
+use weftline::codec::DecodeError;
+use weftline::sync::{CloseReason, Level, Message, MessageKind, Open, RecordError, limits};
+use weftline::{ApplyError, LoadError};
+
+use crate::store::{Position, Tail};
+
+/// A member of a room: one channel of one connection. The driver numbers them and never uses a number twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(pub u64);
+
+/// What a room allows, and what its store promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomConfig {
+    /// What an ack may claim.
+    pub level: Level,
+    /// The most replicas that may ever write to the document. Each costs every member some 26 bytes, for ever.
+    pub max_replicas: usize,
+    /// The most replicas that one member may introduce by pushing deltas. A store pushes for each of its slots, and for each id that it
+    /// had to give up with deltas unsent.
+    pub max_new_replicas: usize,
+    /// How many bytes of recent rows to keep in memory, for members that are a little behind.
+    pub recent_bytes: usize,
+    /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
+    pub max_batch: usize,
+    /// Below so many bytes a log is not worth a snapshot. Above, it is replaced by one as soon as it is longer than the last snapshot, so
+    /// that storage stays below a constant factor of the state, whatever the history.
+    pub compact_from: usize,
+}
+
+impl Default for RoomConfig {
+    fn default() -> Self {
+        Self {
+            level: Level::Stored,
+            max_replicas: 1 << 16,
+            max_new_replicas: 256,
+            recent_bytes: 1 << 20,
+            max_batch: limits::MAX_BATCH,
+            compact_from: limits::COMPACT_FROM,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody opened the document.
+    Join {
+        /// Who.
+        member: MemberId,
+        /// With which words.
+        open: Box<Open>,
+        /// Whether it may push.
+        may_write: bool,
+    },
+    /// A member is gone.
+    Leave {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member said something. Open and Close are not for here.
+    Message {
+        /// Who.
+        member: MemberId,
+        /// What.
+        message: Message,
+    },
+    /// The append in flight is on stable storage.
+    Committed {
+        /// Its last position.
+        upto: Position,
+    },
+    /// The append in flight failed. The room closes all members and is of no more use.
+    CommitFailed,
+    /// Every bulk message sent to a member has been taken by its connection.
+    Drained {
+        /// Whose.
+        member: MemberId,
+    },
+    /// What was read for a member.
+    LogRead {
+        /// For whom.
+        member: MemberId,
+        /// The rows.
+        tail: Tail,
+    },
+    /// Reading for a member failed.
+    LogReadFailed {
+        /// For whom.
+        member: MemberId,
+    },
+    /// The snapshot in flight is stored; the rows that it covers are gone.
+    SnapshotStored {
+        /// What it covers.
+        upto: Position,
+    },
+    /// The snapshot in flight failed. The log is as it was.
+    SnapshotFailed,
+}
+
+/// A message to a member: its kind, and its body, which may be shared with other receivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The kind.
+    pub kind: MessageKind,
+    /// The body.
+    pub body: Bytes,
+    /// Whether [`Input::Drained`] is awaited.
+    pub bulk: bool,
+}
+
+/// What the driver is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Append rows to the log. At most one append is in flight; what comes meanwhile waits for the next, and they are committed together.
+    Append {
+        /// The position of the first.
+        first_position: Position,
+        /// The rows.
+        rows: Vec<Bytes>,
+    },
+    /// Send to a member.
+    Send {
+        /// Whom.
+        member: MemberId,
+        /// What.
+        message: Outgoing,
+    },
+    /// Read the log for a member.
+    ReadLog {
+        /// For whom.
+        member: MemberId,
+        /// The rows after this position.
+        after: Position,
+        /// At most this many bytes of them, but at least one.
+        max_bytes: usize,
+    },
+    /// Store a snapshot. At most one is in flight.
+    Snapshot {
+        /// What it covers.
+        upto: Position,
+        /// Opaque to the store.
+        bytes: Bytes,
+    },
+    /// Tell a member that its channel is closed, and forget it. The room has.
+    Close {
+        /// Whom.
+        member: MemberId,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why what a store gave is not a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The snapshot.
+    #[error("snapshot: {0}")]
+    Snapshot(#[from] LoadError),
+    /// A row that is none.
+    #[error("row {position}: {error}")]
+    Row {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        error: RecordError,
+    },
+    /// A row that cannot be decoded.
+    #[error("row {position}: {error}")]
+    Decode {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
+    /// A row that contradicts those before it.
+    #[error("row {position}: {error}")]
+    Apply {
+        /// Where.
+        position: Position,
+        /// What is wrong with it.
+        error: ApplyError,
+    },
+    /// A row that builds upon something that is not there.
+    #[error("row {position} is not ready: something before it is missing")]
+    NotReady {
+        /// Where.
+        position: Position,
+    },
+}

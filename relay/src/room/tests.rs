@@ -1,0 +1,448 @@
+//! One room, its inputs and effects by hand.
+
+use bytes::Bytes;
+use weftline::sync::{
+    Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, Resume, Row, Rows, Want,
+};
+use weftline::{Delta, Document, EditError, ReplicaId, Tag, Timestamp, VersionVector, codec};
+
+use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
+use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const ANN: MemberId = MemberId(1);
+const BEN: MemberId = MemberId(2);
+
+/// A room and what it has stored; appends wait until [`Desk::commit`].
+struct Desk {
+    room: Room,
+    rows: Vec<(Position, Bytes)>,
+    appending: Vec<(Position, Bytes)>,
+    snapshot: Option<Snapshot>,
+    sent: Vec<(MemberId, Message)>,
+    closed: Vec<(MemberId, CloseReason)>,
+    bulk: usize,
+}
+
+impl Desk {
+    fn new(config: RoomConfig) -> Self {
+        let room = Room::recover(config, empty(), NOW).unwrap();
+        Self {
+            room,
+            rows: Vec::new(),
+            appending: Vec::new(),
+            snapshot: None,
+            sent: Vec::new(),
+            closed: Vec::new(),
+            bulk: 0,
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.room.handle(NOW, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.room.poll() {
+            match effect {
+                Effect::Append { first_position, rows } => {
+                    assert!(self.appending.is_empty(), "one append is in flight at a time");
+                    self.appending = (first_position..).zip(rows).collect();
+                }
+                Effect::Send { member, message } => {
+                    self.bulk += usize::from(message.bulk);
+                    self.sent.push((member, Message::decode(message.kind, &message.body).unwrap()));
+                }
+                Effect::ReadLog { member, after, max_bytes } => {
+                    let mut bytes = 0;
+                    let rows = self.rows.iter().filter(|(position, _)| *position > after);
+                    let rows = rows.take_while(|(_, row)| {
+                        bytes += row.len();
+                        bytes == row.len() || bytes <= max_bytes
+                    });
+                    let rows = rows.cloned().collect();
+                    self.room.handle(NOW, Input::LogRead { member, tail: Tail::Rows(rows) });
+                }
+                Effect::Snapshot { upto, bytes } => {
+                    self.rows.retain(|(position, _)| *position > upto);
+                    self.snapshot = Some(Snapshot { upto, bytes });
+                    self.room.handle(NOW, Input::SnapshotStored { upto });
+                }
+                Effect::Close { member, reason } => self.closed.push((member, reason)),
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        while !self.appending.is_empty() {
+            let upto = self.appending.last().unwrap().0;
+            self.rows.append(&mut self.appending);
+            self.handle(Input::Committed { upto });
+        }
+    }
+
+    fn join(&mut self, member: MemberId, open: Open) -> OpenAck {
+        self.handle(Input::Join { member, open: Box::new(open), may_write: true });
+        match self.heard(member).first() {
+            Some(Message::OpenAck(ack)) => ack.clone(),
+            other => panic!("expected OpenAck, got {other:?}"),
+        }
+    }
+
+    fn push(&mut self, member: MemberId, deltas: &[&Delta]) {
+        let rows = deltas.iter().map(|delta| Row::of(delta)).collect();
+        self.say(member, Message::Rows(Rows { from: 0, to: 0, rows }));
+    }
+
+    fn say(&mut self, member: MemberId, message: Message) {
+        self.handle(Input::Message { member, message });
+    }
+
+    /// What a member was sent since the last time.
+    fn heard(&mut self, member: MemberId) -> Vec<Message> {
+        let (mine, rest) = std::mem::take(&mut self.sent).into_iter().partition(|(to, _)| *to == member);
+        self.sent = rest;
+        let mine: Vec<(MemberId, Message)> = mine;
+        mine.into_iter().map(|(_, message)| message).collect()
+    }
+}
+
+fn empty() -> Recovered {
+    Recovered { snapshot: None, rows: Vec::new(), head: 0, epochs: vec![Epoch { id: 77, first_position: 1 }] }
+}
+
+fn open_as(opening: u64) -> Open {
+    Open {
+        document: "d".to_owned(),
+        opening,
+        connection: 1,
+        cursor: None,
+        version_hash: VersionVector::new().hash(),
+        beacon: [0; 16],
+        version: Some(VersionVector::new()),
+        claims: Vec::new(),
+    }
+}
+
+fn writer(number: u128) -> Document {
+    Document::with_writer(ReplicaId::from(number))
+}
+
+fn write(document: &mut Document, key: &str) -> Delta {
+    let edit = document.transact(NOW, |tx| {
+        tx.map("m")?.put(key, "some value")?;
+        Ok::<_, EditError>(())
+    });
+    edit.unwrap().delta.unwrap()
+}
+
+fn kinds(messages: &[Message]) -> Vec<MessageKind> {
+    messages.iter().map(Message::kind).collect()
+}
+
+fn nacked(messages: &[Message]) -> Vec<NackReason> {
+    messages
+        .iter()
+        .filter_map(|message| if let Message::Nack(nack) = message { Some(nack.reason) } else { None })
+        .collect()
+}
+
+#[test]
+fn fan_1_and_ack_1_nothing_is_told_before_the_commit() {
+    let mut desk = Desk::new(RoomConfig::default());
+    assert_eq!(desk.join(ANN, open_as(1)).resume, Resume::Same);
+    desk.join(BEN, open_as(2));
+    desk.heard(BEN);
+    let mut document = writer(1);
+    let delta = write(&mut document, "a");
+    desk.push(ANN, &[&delta]);
+    assert!(desk.heard(ANN).is_empty() && desk.heard(BEN).is_empty());
+
+    // Somebody who comes meanwhile is not told of it either.
+    let carl = MemberId(3);
+    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), may_write: true });
+    assert!(desk.heard(carl).is_empty());
+
+    desk.commit();
+    let [Message::Ack(ack)] = desk.heard(ANN)[..] else { panic!("an ack, and not the own row") };
+    assert_eq!((ack.replica, ack.through, ack.position), (ReplicaId::from(1), delta.dot().seq, 1));
+    let [Message::Rows(rows)] = &desk.heard(BEN)[..] else { panic!("the row") };
+    assert_eq!((rows.from, rows.to, &rows.rows[..]), (1, 1, &[Row::of(&delta)][..]));
+    assert_eq!(kinds(&desk.heard(carl)), [MessageKind::OpenAck, MessageKind::Diff]);
+}
+
+#[test]
+fn a_slow_member_is_a_cursor_not_a_queue() {
+    let mut desk = Desk::new(RoomConfig { max_batch: 300, recent_bytes: 500, ..RoomConfig::default() });
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    desk.heard(BEN);
+    let mut document = writer(1);
+    for number in 0..40 {
+        let delta = write(&mut document, &format!("key {number}"));
+        desk.push(ANN, &[&delta]);
+        desk.commit();
+    }
+    assert_eq!(desk.bulk, 1, "the first batch was never taken, so no other is sent");
+
+    // When it takes them, it gets every row once, in order, from the log and from memory.
+    let mut next = 1;
+    loop {
+        let heard = desk.heard(BEN);
+        for message in &heard {
+            let Message::Rows(rows) = message else { continue };
+            assert_eq!(rows.from, next);
+            assert_eq!(rows.rows.len() as u64, rows.to - rows.from + 1);
+            assert!(rows.rows.len() == 1 || rows.rows.iter().map(Row::encoded_len).sum::<usize>() <= 300);
+            next = rows.to + 1;
+        }
+        if heard.is_empty() {
+            break;
+        }
+        desk.handle(Input::Drained { member: BEN });
+    }
+    assert_eq!(next, 41);
+    assert_eq!(desk.heard(ANN).len(), 40, "forty acks: the slow one delayed nobody");
+}
+
+#[test]
+fn cur_1_a_cursor_means_something_only_where_it_was_given() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    for key in ["a", "b", "c"] {
+        let delta = write(&mut document, key);
+        desk.push(ANN, &[&delta]);
+        desk.commit();
+    }
+    let mut at = |opening, epoch, position| {
+        let member = MemberId(opening);
+        let cursor = Some(Cursor { epoch, position });
+        let ack = desk.join(member, Open { cursor, version: None, version_hash: [9; 16], ..open_as(opening) });
+        desk.handle(Input::Leave { member });
+        ack.resume
+    };
+    assert_eq!(at(10, 77, 0), Resume::Tail);
+    assert_eq!(at(11, 77, 3), Resume::Tail);
+    assert_eq!(at(12, 77, 4), Resume::Ask, "never reached");
+    assert_eq!(at(13, 78, 2), Resume::Ask, "unknown epoch");
+    let version_hash = document.version_hash();
+    let ack = desk.join(MemberId(14), Open { version_hash, ..open_as(14) });
+    assert_eq!((ack.resume, ack.head, ack.version), (Resume::Same, 3, None));
+
+    // A relay that was put back to row 1 and went on: the old epoch ended where the new one began.
+    let rows = desk.rows[..1].to_vec();
+    let epochs = vec![Epoch { id: 77, first_position: 1 }, Epoch { id: 79, first_position: 2 }];
+    desk.room = Room::recover(RoomConfig::default(), Recovered { snapshot: None, rows, head: 1, epochs }, NOW).unwrap();
+    for (opening, position, resume) in [(20, 1, Resume::Tail), (21, 2, Resume::Ask)] {
+        let cursor = Some(Cursor { epoch: 77, position });
+        let open = Open { cursor, version: None, version_hash: [9; 16], ..open_as(opening) };
+        assert_eq!(desk.join(MemberId(opening), open).resume, resume);
+    }
+}
+
+#[test]
+fn cur_3_catching_up_ends_with_the_hash_of_the_version_reached() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    let deltas: Vec<Delta> = ["a", "b"].iter().map(|key| write(&mut document, key)).collect();
+    desk.push(ANN, &deltas.iter().collect::<Vec<_>>());
+    desk.commit();
+    let cursor = Some(Cursor { epoch: 77, position: 0 });
+    desk.handle(Input::Join {
+        member: BEN,
+        open: Box::new(Open { cursor, version_hash: [9; 16], ..open_as(2) }),
+        may_write: true,
+    });
+    desk.handle(Input::Drained { member: BEN });
+    let heard = desk.heard(BEN);
+    let [Message::OpenAck(_), Message::Rows(rows), Message::CaughtUp(reached)] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((rows.from, rows.to), (1, 2));
+    assert_eq!((reached.position, reached.version_hash), (2, document.version_hash()));
+}
+
+#[test]
+fn ses_2_an_older_connection_never_replaces_a_newer_one() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, Open { connection: 4, ..open_as(1) });
+    desk.handle(Input::Join { member: BEN, open: Box::new(Open { connection: 3, ..open_as(1) }), may_write: true });
+    assert_eq!(desk.closed, [(BEN, CloseReason::Superseded)]);
+    desk.join(MemberId(3), Open { connection: 5, ..open_as(1) });
+    assert_eq!(desk.closed[1..], [(ANN, CloseReason::Superseded)]);
+}
+
+#[test]
+fn facts_say_whether_the_chain_is_the_same() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    let deltas: Vec<Delta> = ["a", "b"].iter().map(|key| write(&mut document, key)).collect();
+    desk.push(ANN, &deltas.iter().collect::<Vec<_>>());
+    desk.commit();
+    let claim = |seq, tag| Claim { replica: ReplicaId::from(1), seq, tag };
+    let other = Tag::from_bytes([1; 8]);
+    let claims = vec![claim(1, deltas[0].tag()), claim(1, other), claim(2, other), claim(3, other)];
+    let ack = desk.join(BEN, Open { claims, ..open_as(2) });
+    let agrees: Vec<Option<bool>> = ack.facts.iter().map(|fact| fact.agrees).collect();
+    assert_eq!(agrees, [Some(true), Some(false), Some(false), None]);
+    assert!(ack.facts.iter().all(|fact| (fact.seq, fact.tag) == (2, deltas[1].tag())));
+}
+
+#[test]
+fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
+    let mut desk = Desk::new(RoomConfig { max_replicas: 3, max_new_replicas: 2, ..RoomConfig::default() });
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    desk.heard(ANN);
+    let mut document = writer(1);
+    let (first, second) = (write(&mut document, "a"), write(&mut document, "b"));
+
+    // A gap, and what comes after it in the same message, is refused; the relay says what it has.
+    desk.push(ANN, &[&second, &first]);
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Gap]);
+    // A delta whose dependency is missing.
+    let mut other = writer(2);
+    other.apply(&first).unwrap();
+    let late = write(&mut other, "c");
+    desk.push(ANN, &[&late]);
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::NotReady]);
+
+    desk.push(ANN, &[&first, &second, &late]);
+    desk.commit();
+    // The same again is acked again; another one at the same dot is a fork.
+    desk.push(ANN, &[&first]);
+    let heard = desk.heard(ANN);
+    assert!(matches!(heard.last(), Some(Message::Ack(ack)) if ack.through == 1), "{heard:?}");
+    let forked = write(&mut writer(1), "elsewhere");
+    desk.push(ANN, &[&forked]);
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
+    // One replica too many.
+    desk.push(ANN, &[&write(&mut writer(3), "d")]);
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::TooManyReplicas]);
+    // A diff that starts from what is not here.
+    let mut ahead = document.clone();
+    let base = {
+        write(&mut ahead, "e");
+        ahead.version()
+    };
+    write(&mut ahead, "f");
+    let bytes = codec::encode_diff(&ahead.diff_since(&base)).into();
+    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes }));
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::NotReady]);
+
+    // What is not even a delta has no name to be refused by.
+    let junk = Row::Delta { prev_tag: first.prev_tag(), bytes: vec![1, 2, 3].into() };
+    desk.say(ANN, Message::Rows(Rows { from: 0, to: 0, rows: vec![junk] }));
+    assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
+    desk.join(ANN, open_as(1));
+    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes: vec![9; 50].into() }));
+    desk.join(ANN, open_as(1));
+    desk.say(ANN, Message::Ask);
+    assert_eq!(desk.closed.len(), 3);
+
+    // Who was closed says nothing more; who was not has all that was taken.
+    desk.push(ANN, &[&second]);
+    desk.handle(Input::Drained { member: BEN });
+    assert!(desk.heard(ANN).iter().all(|message| !matches!(message, Message::Ack(_) | Message::Nack(_))));
+    assert_eq!(desk.room.document().version(), {
+        other.apply(&second).unwrap();
+        other.version()
+    });
+}
+
+#[test]
+fn who_may_only_read_is_told_so() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.handle(Input::Join { member: ANN, open: Box::new(open_as(1)), may_write: false });
+    desk.push(ANN, &[&write(&mut writer(1), "a")]);
+    let diff = {
+        let mut document = writer(1);
+        write(&mut document, "a");
+        document.diff_since(&VersionVector::new())
+    };
+    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes: codec::encode_diff(&diff).into() }));
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::ReadOnly; 2]);
+    desk.say(ANN, Message::Want(Want { version: VersionVector::new() }));
+    assert!(kinds(&desk.heard(ANN)).contains(&MessageKind::Diff));
+}
+
+#[test]
+fn a_failed_commit_closes_everybody_and_ends_the_room() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    desk.heard(BEN);
+    desk.push(ANN, &[&write(&mut writer(1), "a")]);
+    desk.handle(Input::CommitFailed);
+    assert_eq!(desk.closed, [(ANN, CloseReason::Storage), (BEN, CloseReason::Storage)]);
+    assert!(desk.room.is_failed() && desk.room.is_idle() && desk.heard(BEN).is_empty());
+}
+
+#[test]
+fn a_diff_gives_back_what_was_lost_and_is_a_row_like_any_other() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    desk.heard(BEN);
+    let mut document = writer(1);
+    for key in ["a", "b", "a"] {
+        write(&mut document, key);
+    }
+    let bytes: std::sync::Arc<[u8]> = codec::encode_diff(&document.diff_since(&VersionVector::new())).into();
+    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes: bytes.clone() }));
+    desk.commit();
+    let heard = desk.heard(ANN);
+    // It is told so, and compares once more.
+    let [.., Message::Durable(durable), Message::CaughtUp(reached)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!((&durable.version, reached.version_hash), (&document.version(), document.version_hash()));
+    let [Message::Rows(rows)] = &desk.heard(BEN)[..] else { panic!("the row") };
+    assert_eq!(rows.rows, [Row::Diff { bytes }]);
+
+    let recovered = Recovered { rows: desk.rows.clone(), head: 1, ..empty() };
+    let room = Room::recover(RoomConfig::default(), recovered, NOW).unwrap();
+    assert_eq!(room.document().version(), document.version());
+}
+
+#[test]
+fn storage_stays_below_three_snapshots_whatever_the_history() {
+    let config = RoomConfig { compact_from: 4_000, ..RoomConfig::default() };
+    let mut desk = Desk::new(config);
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    let mut peak = 0;
+    for number in 0..2_000 {
+        let delta = write(&mut document, &format!("key {}", number % 50));
+        desk.push(ANN, &[&delta]);
+        desk.commit();
+        let rows: usize = desk.rows.iter().map(|(_, row)| row.len()).sum();
+        peak = peak.max(rows + desk.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len()));
+    }
+    let snapshot = desk.snapshot.clone().expect("the log was replaced");
+    assert!(
+        peak <= 3 * snapshot.bytes.len() + 3 * config.compact_from,
+        "{peak} bytes, snapshot {}",
+        snapshot.bytes.len()
+    );
+    let epochs = vec![Epoch { id: 77, first_position: 1 }];
+    let recovered = Recovered { snapshot: Some(snapshot), rows: desk.rows.clone(), head: 2_000, epochs };
+    let room = Room::recover(config, recovered, NOW).unwrap();
+    assert_eq!(room.document().version(), document.version());
+}
+
+#[test]
+fn a_damaged_log_is_not_served() {
+    let mut document = writer(1);
+    let rows: Vec<Bytes> = ["a", "b"].iter().map(|key| Row::of(&write(&mut document, key)).encode().into()).collect();
+    let recover = |rows: Vec<(Position, Bytes)>| {
+        let head = rows.last().map_or(0, |(position, _)| *position);
+        Room::recover(RoomConfig::default(), Recovered { rows, head, ..empty() }, NOW).err()
+    };
+    assert_eq!(recover(vec![(1, rows[0].clone()), (2, rows[1].clone())]), None);
+    assert!(matches!(recover(vec![(1, rows[1].clone())]), Some(RecoverError::NotReady { position: 1 })));
+    assert!(matches!(recover(vec![(1, rows[0].slice(..20))]), Some(RecoverError::Decode { position: 1, .. })));
+    assert!(matches!(recover(vec![(1, Bytes::from_static(b"?"))]), Some(RecoverError::Row { position: 1, .. })));
+}
