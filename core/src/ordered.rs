@@ -60,7 +60,6 @@ impl<K, V> Map<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
-
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.chunks.iter_mut().flatten().map(|(key, value)| (&*key, value))
     }
@@ -94,7 +93,9 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        search(self.chunks.len(), &|chunk| self.chunks[chunk].len(), &mut |(chunk, at)| self.chunks[chunk][at].0.borrow().cmp(key))
+        search(self.chunks.len(), &|chunk| self.chunks[chunk].len(), &mut |(chunk, at)| {
+            self.chunks[chunk][at].0.borrow().cmp(key)
+        })
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool

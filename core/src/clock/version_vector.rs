@@ -3,7 +3,6 @@
 //! A version vector of this crate has no gaps: `seq` covers every dot of the replica from 1. With CAUSAL-1 (the applied set
 //! is closed under dependencies) that makes equal vectors mean equal states.
 
-
 use super::{Dot, Tag};
 use crate::hash::{Domain, Hasher};
 use crate::ordered::Map;

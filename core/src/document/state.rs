@@ -13,7 +13,9 @@ use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{Forest, LocalPosition};
-use crate::store::{Container, Entry, Kind, Live, LocalContainer, LocalRun, Payload, Removals, Slot, Store, beacon_share};
+use crate::store::{
+    Container, Entry, Kind, Live, LocalContainer, LocalRun, Payload, Removals, Slot, Store, beacon_share,
+};
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
