@@ -56,6 +56,8 @@ pub(super) struct Connection {
     /// A diff was asked for and has not come.
     pub(super) wanted: bool,
     pub(super) refill: Refill,
+    /// The relay has the same version, with other payloads.
+    pub(super) diverged: bool,
     repairs: u32,
 }
 
@@ -70,6 +72,7 @@ impl Connection {
             position: 0,
             wanted: false,
             refill: Refill::None,
+            diverged: false,
             repairs: 0,
         }
     }

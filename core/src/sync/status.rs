@@ -25,7 +25,8 @@ pub struct Status {
     /// How many edits of this opening are not yet durable in the local store.
     pub unstored: usize,
     /// How many local edits (among `unsaved`) the relay will not take as they are: their branch contradicts its log, or
-    /// they break one of its limits. They stay in the outbox and are not sent again by this opening.
+    /// they break one of its limits. They stay in the outbox and are not sent again by this opening. At least one when the
+    /// relay has the same version with other contents.
     pub stuck: usize,
 }
 

@@ -108,6 +108,8 @@ impl Replica {
         // What the relay lost was counted when it was acked; how many edits that were is not known any more.
         let unsaved = if refill == Refill::None { waiting } else { waiting.max(1) };
         let stuck = if refill == Refill::Refused { unsaved } else { self.outbox.stuck() };
+        let diverged = usize::from(self.connection.as_ref().is_some_and(|connection| connection.diverged));
+        let (unsaved, stuck) = (unsaved.max(diverged), stuck.max(diverged));
         Status { link, unsaved, unstored: self.outbox.unstored(self.stored), stuck }
     }
 

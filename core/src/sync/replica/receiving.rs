@@ -15,7 +15,7 @@ use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, Resume, Rows, Want,
+    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::record::{Class, Cursor, Record};
@@ -27,8 +27,8 @@ impl Replica {
         let Some(connection) = &self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what });
         match message {
-            Message::Close(close) => self.turned_away(close.reason, None),
-            Message::Goodbye(goodbye) => self.turned_away(goodbye.reason, goodbye.retry_after_ms),
+            Message::Close(_) => self.turned_away(None),
+            Message::Goodbye(goodbye) => self.turned_away(goodbye.retry_after_ms),
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
@@ -46,12 +46,11 @@ impl Replica {
         Ok(())
     }
 
-    fn turned_away(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+    /// Whatever the reason was, the driver's backoff is the answer, unless the relay names a time.
+    fn turned_away(&mut self, retry_after_ms: Option<u32>) {
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Closed;
         }
-        // Whoever was replaced by a newer connection of the same opening has nothing to come back for; the driver decides.
-        let _ = reason;
         self.outputs.push_back(Output::Disconnect { retry_after_ms: retry_after_ms.map(u64::from) });
     }
 
@@ -59,6 +58,9 @@ impl Replica {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
+        // The same version and nothing here beyond it, yet other payloads: some dot was bound twice, unnoticed (FORK-2).
+        let same = ack.version.is_none() && self.outbox.len() == 0;
+        connection.diverged = same && ack.beacon != self.document.beacon();
         if let Some(version) = ack.version {
             connection.relay = version;
         }

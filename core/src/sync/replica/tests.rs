@@ -262,6 +262,25 @@ fn fork_2_a_branch_that_contradicts_the_log_is_stuck_and_the_rest_goes_on() {
 }
 
 #[test]
+fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let delta = desk.write("a");
+    desk.flush();
+    desk.connect_to(version_of(&delta), vec![fact(delta.replica(), delta.dot().seq, delta.tag())]);
+    for (beacon, stuck) in [(desk.replica.document().beacon(), 0), ([5; 16], 1)] {
+        desk.replica.disconnected(NOW);
+        desk.connect();
+        let version_hash = desk.replica.document().version_hash();
+        let (facts, resume) = (Vec::new(), Resume::Same);
+        desk.say(Message::OpenAck(OpenAck { epoch: 7, head: 3, version_hash, beacon, version: None, facts, resume }))
+            .unwrap();
+        desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
+        let status = desk.replica.status();
+        assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, stuck, stuck == 0));
+    }
+}
+
+#[test]
 fn ack_4_and_ack_5_what_the_relay_lost_is_given_back_as_one_diff() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let first = desk.write("a");
