@@ -357,6 +357,62 @@ mod tests {
         }
     }
 
+    /// The layouts as postcard would derive them. A version is the bytes of its encoding, empty for none.
+    #[derive(serde::Serialize)]
+    enum Layout<T> {
+        V0(T),
+    }
+
+    type Place = ([u8; 16], u64, [u8; 8]);
+
+    fn place(replica: ReplicaId, seq: u64, tag: Tag) -> Place {
+        (replica.to_bytes(), seq, *tag.as_bytes())
+    }
+
+    fn by_postcard(message: &Message) -> Option<Vec<u8>> {
+        fn body<T: serde::Serialize>(fields: T) -> Option<Vec<u8>> {
+            Some(postcard::to_allocvec(&Layout::V0(fields)).expect("it fits into memory"))
+        }
+        let version = |version: Option<&VersionVector>| version.map_or(Vec::new(), codec::encode_version);
+        match message.clone() {
+            Message::Hello(it) => {
+                body((it.min_version, it.max_version, it.features, it.agent, it.max_frame, it.heartbeat_ms))
+            }
+            Message::Open(it) => {
+                let claims: Vec<Place> = it.claims.iter().map(|at| place(at.replica, at.seq, at.tag)).collect();
+                let cursor = it.cursor.map(|cursor| (cursor.epoch, cursor.position));
+                let (hashes, known) = ((it.version_hash, it.beacon), version(it.version.as_ref()));
+                body((it.document, it.opening, it.connection, cursor, hashes, known, claims))
+            }
+            Message::OpenAck(it) => {
+                let fact = |at: &Fact| (place(at.replica, at.seq, at.tag), at.agrees);
+                let facts: Vec<(Place, Option<bool>)> = it.facts.iter().map(fact).collect();
+                let hashes = (it.version_hash, it.beacon);
+                body((it.epoch, it.head, hashes, version(it.version.as_ref()), facts, it.resume as u8))
+            }
+            Message::CaughtUp(it) => body((it.position, it.version_hash)),
+            Message::Ack(it) => body((it.replica.to_bytes(), it.through, it.level as u8, it.position)),
+            Message::Want(it) => body((version(Some(&it.version)),)),
+            Message::Durable(it) => body((version(Some(&it.version)), it.level as u8, it.position)),
+            Message::Nack(it) => body((it.replica.to_bytes(), it.seq, it.reason as u8, version(it.version.as_ref()))),
+            Message::Close(it) => body((it.reason as u8,)),
+            Message::Goodbye(it) => body((it.reason as u8, it.retry_after_ms)),
+            Message::Rows(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => None,
+        }
+    }
+
+    #[test]
+    fn control_messages_are_what_postcard_would_write() {
+        let mut compared = 0;
+        for message in examples() {
+            if let Some(expected) = by_postcard(&message) {
+                assert_eq!(message.encode_body(), expected, "{message:?}");
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 14);
+    }
+
     #[test]
     fn the_bytes_are_those_of_the_format_description() {
         let ack = Message::Ack(Ack { replica: ReplicaId::from(9), through: 300, level: Level::Stored, position: 5 });
