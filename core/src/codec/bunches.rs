@@ -76,8 +76,9 @@ pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     count: usize,
-) -> Result<Vec<BunchRecord>, Refused> {
-    let mut bunches = Vec::with_capacity(count);
+    bunches: &mut Vec<BunchRecord>,
+) -> Result<(), Refused> {
+    bunches.reserve_exact(count);
     let blank = |id| BunchRecord { id, parent: START, side: Side::Right, rank: 0 };
     read_dots(reader, table, count, &mut |id| bunches.push(blank(id)))?;
     let mut parents = vec![NOT_HERE; count];
@@ -97,7 +98,7 @@ pub(crate) fn read(
             }
             PARENT_ELSEWHERE => {
                 let bunch = table.dot(reader, reference);
-                if place_of(&bunches, bunch).is_some() {
+                if place_of(bunches, bunch).is_some() {
                     return Err(reader.not_canonical("a bunch of this message, named in full"));
                 }
                 Position { bunch, index: reader.signed() }
@@ -123,8 +124,7 @@ pub(crate) fn read(
             *here = parent_place;
         }
     }
-    check_depth(reader, &parents)?;
-    Ok(bunches)
+    check_depth(reader, &parents)
 }
 
 /// The place of a bunch among bunches whose ids ascend.
@@ -160,33 +160,27 @@ const NOT_HERE: usize = usize::MAX;
 /// Walks every chain once: `parents` are the places of the parents that are in the same message.
 #[inline(never)]
 fn check_depth(reader: &mut Reader<'_>, parents: &[usize]) -> Result<(), Refused> {
-    const UNKNOWN: usize = 0;
-    const OPEN: usize = usize::MAX;
-    let mut depths = vec![UNKNOWN; parents.len()];
-    let mut path = Vec::new();
+    // 0 for those whose chain was not walked yet.
+    let mut depths = vec![0; parents.len()];
     for start in 0..parents.len() {
         let mut depth = 0;
         let mut place = start;
-        while let (Some(known), Some(parent)) = (depths.get_mut(place), parents.get(place)) {
-            match *known {
-                UNKNOWN => *known = OPEN,
-                OPEN => return Err(reader.invalid("SEQ-5: a bunch that hangs on itself")),
-                _ => {
-                    depth = *known;
-                    break;
-                }
+        while let (Some(0), Some(parent)) = (depths.get(place), parents.get(place)) {
+            depth += 1;
+            if depth > parents.len() {
+                return Err(reader.invalid("SEQ-5: a bunch that hangs on itself"));
             }
-            path.push(place);
             place = *parent;
         }
-        while let Some(place) = path.pop() {
-            depth += 1;
-            if let Some(known) = depths.get_mut(place) {
-                *known = depth;
-            }
-        }
+        depth += depths.get(place).copied().unwrap_or_default();
         reader.at_most("depth of bunches", depth as u64, MAX_BUNCH_DEPTH as u64);
         reader.ok()?;
+        place = start;
+        while let (Some(known @ 0), Some(parent)) = (depths.get_mut(place), parents.get(place)) {
+            *known = depth;
+            depth -= 1;
+            place = *parent;
+        }
     }
     Ok(())
 }

@@ -99,6 +99,7 @@ impl TableWriter {
 }
 
 /// A table as it was read, with a mark for each replica that was named since.
+#[derive(Default)]
 pub(crate) struct TableReader {
     ids: Vec<ReplicaId>,
     used: Vec<u8>,
@@ -124,35 +125,35 @@ impl OwnRange {
 impl TableReader {
     /// Reads what [`TableWriter::write`] wrote. A leading id counts as used.
     #[inline(never)]
-    pub(crate) fn read(reader: &mut Reader<'_>, led: bool) -> Result<Self, Refused> {
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>, led: bool) -> Result<(), Refused> {
         let leads = usize::from(led);
         let others = reader.count("number of replicas", 16, (MAX_REPLICAS - leads) as u64);
-        let mut ids: Vec<ReplicaId> = Vec::with_capacity(leads + others);
-        let mut used = vec![0; leads + others];
+        self.ids.reserve_exact(leads + others);
+        self.used = vec![0; leads + others];
         if led {
-            ids.push(reader.replica());
-            if let Some(used) = used.first_mut() {
+            let writer = reader.replica();
+            if writer == ReplicaId::NIL {
+                return Err(reader.invalid("the nil id writes nothing"));
+            }
+            self.ids.push(writer);
+            if let Some(used) = self.used.first_mut() {
                 *used = 1;
             }
         }
         // The nil id names nobody, so starting from it also keeps it out.
-        if ids.contains(&ReplicaId::NIL) {
-            return Err(reader.invalid("the nil id writes nothing"));
-        }
         let mut last = ReplicaId::NIL;
         for _ in 0..others {
             let id = reader.replica();
             if id <= last {
                 return Err(reader.not_canonical("the table of replicas is not ascending"));
             }
-            if led && ids.first() == Some(&id) {
+            if led && self.ids.first() == Some(&id) {
                 return Err(reader.not_canonical("the writer is twice in the table of replicas"));
             }
-            ids.push(id);
+            self.ids.push(id);
             last = id;
         }
-        reader.ok()?;
-        Ok(Self { ids, used, own: None })
+        reader.ok()
     }
 
     /// From now on columns of dots are of these.
@@ -189,8 +190,11 @@ impl TableReader {
 
     /// Refuses ids that nothing named.
     pub(crate) fn finish(&self, reader: &mut Reader<'_>) -> Result<(), Refused> {
-        if self.used.contains(&0) {
-            return Err(reader.not_canonical("a replica in the table that nothing names"));
+        // Not `contains`, which brings a search of its own for bytes.
+        for used in &self.used {
+            if *used == 0 {
+                return Err(reader.not_canonical("a replica in the table that nothing names"));
+            }
         }
         Ok(())
     }
@@ -381,6 +385,16 @@ pub(crate) fn read_dots(
     reader.ok()
 }
 
+/// Adds a dot to a list, which has to ascend.
+#[inline(never)]
+pub(crate) fn push_ascending(reader: &mut Reader<'_>, dots: &mut Vec<Dot>, dot: Dot) -> Result<(), Refused> {
+    if dots.last().is_some_and(|last| *last >= dot) {
+        return Err(reader.not_canonical("dots that are not ascending"));
+    }
+    dots.push(dot);
+    reader.ok()
+}
+
 /// Appends a set of dots: the number of runs, and the runs in the order of the table.
 #[inline(never)]
 pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
@@ -400,19 +414,17 @@ pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
 
 /// Reads a set of dots that is not empty.
 #[inline(never)]
-pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader) -> Result<DotRuns, Refused> {
+pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader, set: &mut DotRuns) -> Result<(), Refused> {
     let count = reader.count("number of runs", 2, u64::MAX);
     if count == 0 {
         return Err(reader.not_canonical("an empty set of dots"));
     }
-    let mut set = DotRuns::new();
     let mut runs = RunReader { before: BEFORE_ALL };
     for _ in 0..count {
         let (number, first, last) = runs.read(reader)?;
         set.insert_run(table.id(reader, number), first, last);
     }
-    reader.ok()?;
-    Ok(set)
+    reader.ok()
 }
 
 /// Appends stamps: runs of equal ones, the milliseconds as the difference from the run before.
@@ -456,16 +468,15 @@ pub(crate) fn read_stamps(reader: &mut Reader<'_>, adds: &mut [LiveEntry]) -> Re
     Ok(())
 }
 
-/// Numbers for what a column writes in full only once: by the order of first occurrence.
+/// Numbers for what a column says in full only once: by the order of first occurrence.
+#[derive(Default)]
 pub(crate) struct Numbers {
     numbers: Map<Vec<u8>, u64>,
+    /// For readers: at which entry each number occurred first.
+    places: Vec<usize>,
 }
 
 impl Numbers {
-    pub(crate) fn new() -> Self {
-        Self { numbers: Map::new() }
-    }
-
     /// The number of what these bytes stand for, and whether it is new.
     #[inline(never)]
     pub(crate) fn of(&mut self, bytes: &[u8]) -> (u64, bool) {
@@ -475,5 +486,23 @@ impl Numbers {
         let number = self.numbers.len() as u64;
         self.numbers.insert(bytes.to_vec(), number);
         (number, true)
+    }
+
+    /// Gives the next number to what these bytes stand for, first said at the entry at `place`; says whether it is new.
+    #[inline(never)]
+    pub(crate) fn give(&mut self, bytes: &[u8], place: usize) -> bool {
+        self.places.push(place);
+        self.of(bytes).1
+    }
+
+    /// How many numbers were given.
+    pub(crate) fn given(&self) -> u64 {
+        self.places.len() as u64
+    }
+
+    /// The place of the entry where a number was given.
+    #[inline(never)]
+    pub(crate) fn place(&self, number: u64) -> Option<usize> {
+        usize::try_from(number).ok().and_then(|number| self.places.get(number)).copied()
     }
 }

@@ -24,7 +24,7 @@ const ENTITY_OF_OTHER_REPLICA: u64 = 2;
 
 /// Appends the containers of the entries.
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, rows: Rows<'_>) {
-    let mut known = Numbers::new();
+    let mut known = Numbers::default();
     let mut at = 0;
     while let Some((dot, entry)) = rows.get(at) {
         let container = &entry.container;
@@ -78,52 +78,62 @@ fn write_container(out: &mut Vec<u8>, table: &TableWriter, dot: Dot, container: 
 }
 
 /// Reads the containers of entries whose dots are known.
-pub(crate) fn read(reader: &mut Reader<'_>, table: &mut TableReader, rows: &mut [LiveEntry]) -> Result<(), Refused> {
-    let mut known: Vec<Container> = Vec::new();
-    let mut distinct = Numbers::new();
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    known: &mut Numbers,
+    rows: &mut [LiveEntry],
+) -> Result<(), Refused> {
     let mut before = None;
-    let mut rows = rows.iter_mut();
-    while let Some(first) = rows.next() {
+    let mut at = 0;
+    while let Some(first) = rows.get_mut(at) {
         let head = reader.varint();
         let number = head >> 1;
         if before == Some(number) {
             return Err(reader.not_canonical("neighbouring runs of one container"));
         }
         before = Some(number);
-        if number == known.len() as u64 {
-            let container = read_container(reader, table, first.dot)?;
-            if !distinct.of(&identity(&container)).1 {
+        if number == known.given() {
+            read_container(reader, table, first)?;
+            if !known.give(&identity(&first.entry.container), at) {
                 return Err(reader.not_canonical("a container that is written twice"));
             }
-            known.push(container);
         }
-        let container = usize::try_from(number).ok().and_then(|number| known.get(number));
-        let Some(container) = container else {
+        let Some(place) = known.place(number) else {
             return Err(reader.invalid("the number of a container that did not occur"));
         };
-        let len = reader.run_len(head, rows.len() + 1)?;
-        let mut row = first;
-        for left in (0..len).rev() {
-            // An entity of the same replica is older than the first entry of its first run by construction; a later entry
-            // or run may be of another replica, or of dots that precede it.
-            if let Container::Entity(entity) = container
-                && entity.replica == row.dot.replica
-                && entity.seq >= row.dot.seq
-            {
-                return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+        let end = at + reader.run_len(head, rows.len() - at)?;
+        while at < end {
+            if let Some(container) = rows.get(place).map(|row| row.entry.container.clone()) {
+                set(rows.get_mut(at), container);
             }
-            row.entry.container = container.clone();
-            if left > 0 {
-                let Some(next) = rows.next() else { break };
-                row = next;
-            }
+            at += 1;
+        }
+    }
+    // An entity of the same replica is older than the first entry of its first run by construction; a later entry or run
+    // may be of another replica, or of dots that precede it.
+    for row in rows {
+        if let Container::Entity(entity) = row.entry.container
+            && entity.replica == row.dot.replica
+            && entity.seq >= row.dot.seq
+        {
+            return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
         }
     }
     Ok(())
 }
 
 #[inline(never)]
-fn read_container(reader: &mut Reader<'_>, table: &mut TableReader, dot: Dot) -> Result<Container, Refused> {
+fn set(row: Option<&mut LiveEntry>, container: Container) {
+    if let Some(row) = row {
+        row.entry.container = container;
+    }
+}
+
+/// Reads a container in full, as it is said at the first entry in it.
+#[inline(never)]
+fn read_container(reader: &mut Reader<'_>, table: &mut TableReader, row: &mut LiveEntry) -> Result<(), Refused> {
+    let dot = row.dot;
     let head = reader.varint();
     let rest = head >> 2;
     let container = match head & 3 {
@@ -147,6 +157,6 @@ fn read_container(reader: &mut Reader<'_>, table: &mut TableReader, dot: Dot) ->
         }
         class => return Err(reader.unknown("class of container", class)),
     };
-    reader.ok()?;
-    Ok(container)
+    set(Some(row), container);
+    reader.ok()
 }

@@ -9,8 +9,8 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{OwnRange, TableReader, TableWriter, read_set, write_set};
-use super::entries::{self, Rows, TotalsBefore};
+use super::columns::{OwnRange, TableReader, TableWriter, push_ascending, read_set, write_set};
+use super::entries::{self, Rows};
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte};
@@ -18,7 +18,7 @@ use super::{DecodeError, FORMAT_VERSION, bunches, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
 use crate::diff::LiveEntry;
-use crate::sequence::BunchRecord;
+use crate::replica_id::ReplicaId;
 use crate::store::{Container, Slot};
 
 /// It depends on the writer's previous dot and nothing else.
@@ -104,42 +104,54 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
 /// factor of their length.
 pub fn decode_delta(bytes: &[u8]) -> Result<DeltaParts, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let parts = read(&mut reader);
-    reader.outcome(parts)
+    let mut parts = DeltaParts {
+        replica: ReplicaId::NIL,
+        first_seq: 0,
+        dots: 0,
+        deps: Vec::new(),
+        hlc: Hlc(0),
+        bunches: Vec::new(),
+        adds: Vec::new(),
+        totals_before: Vec::new(),
+        removes: DotRuns::new(),
+    };
+    let result = read(&mut reader, &mut parts);
+    reader.outcome(result, parts)
 }
 
-fn read(reader: &mut Reader<'_>) -> Result<DeltaParts, Refused> {
+fn read(reader: &mut Reader<'_>, parts: &mut DeltaParts) -> Result<(), Refused> {
     reader.at_most("delta length", reader.remaining() as u64, MAX_DELTA_BYTES as u64);
     reader.format_version();
-    let mut table = TableReader::read(reader, true)?;
+    let mut table = TableReader::default();
+    let table = &mut table;
+    table.read(reader, true)?;
     let flags = reader.byte();
     if flags & !KNOWN_FLAGS != 0 {
         return Err(reader.unknown("flags", flags.into()));
     }
-    let own = read_range(reader, &mut table)?;
-    let hlc = Hlc(reader.fixed(8));
-    let deps = read_deps(reader, &mut table, flags, own)?;
-    let mut bunches = Vec::new();
+    let own = read_range(reader, table)?;
+    (parts.replica, parts.first_seq, parts.dots) = (own.replica, own.first_seq, own.dots);
+    parts.hlc = Hlc(reader.fixed(8));
+    read_deps(reader, table, flags, own, &mut parts.deps)?;
     if flags & BUNCHES != 0 {
         let count = read_count(reader, "number of bunches", 1, own.dots);
-        bunches = bunches::read(reader, &mut table, count)?;
+        bunches::read(reader, table, count, &mut parts.bunches)?;
     }
-    let mut totals_before = Vec::new();
-    let rows = read_rows(reader, &mut table, flags, own, &mut totals_before)?;
-    let mut removes = DotRuns::new();
+    let mut rows = Vec::new();
+    if flags & ADDS != 0 {
+        read_rows(reader, table, flags, own, &mut rows)?;
+        entries::read(reader, table, Some(&mut parts.totals_before), &mut rows)?;
+    } else if flags & DENSE != 0 {
+        return Err(reader.invalid("every dot has an entry, and there is none"));
+    }
     if flags & REMOVES != 0 {
-        removes = read_set(reader, &mut table)?;
+        read_set(reader, table, &mut parts.removes)?;
     }
     reader.finish()?;
     table.finish(reader)?;
-    check_bunches(reader, own, &bunches, &rows)?;
-    check_removes(reader, own, &removes, &rows)?;
-    let mut adds = Vec::with_capacity(rows.len());
-    for row in rows {
-        adds.push((row.dot.seq, row.entry));
-    }
-    let OwnRange { replica, first_seq, dots } = own;
-    Ok(DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, totals_before, removes })
+    check(reader, own, parts, &rows)?;
+    parts.adds.extend(rows.into_iter().map(|row| (row.dot.seq, row.entry)));
+    Ok(())
 }
 
 fn read_range(reader: &mut Reader<'_>, table: &mut TableReader) -> Result<OwnRange, Refused> {
@@ -153,9 +165,14 @@ fn read_range(reader: &mut Reader<'_>, table: &mut TableReader) -> Result<OwnRan
     Ok(own)
 }
 
-fn read_deps(reader: &mut Reader<'_>, table: &mut TableReader, flags: u8, own: OwnRange) -> Result<Vec<Dot>, Refused> {
+fn read_deps(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    flags: u8,
+    own: OwnRange,
+    deps: &mut Vec<Dot>,
+) -> Result<(), Refused> {
     let previous = Dot::new(own.replica, own.first_seq - 1);
-    let mut deps: Vec<Dot> = Vec::new();
     if flags & FOLLOWS != 0 {
         if flags & DEPS != 0 || previous.seq == 0 {
             return Err(reader.invalid("a delta that follows none, or more than one"));
@@ -170,17 +187,13 @@ fn read_deps(reader: &mut Reader<'_>, table: &mut TableReader, flags: u8, own: O
             if own.contains(dep) {
                 return Err(reader.invalid("CAUSAL-2: a delta that depends on itself"));
             }
-            if deps.last().is_some_and(|last| *last >= dep) {
-                return Err(reader.not_canonical("dependencies that are not ascending"));
-            }
-            deps.push(dep);
+            push_ascending(reader, deps, dep)?;
         }
-        reader.ok()?;
-        if deps == [previous] {
+        if *deps == [previous] {
             return Err(reader.not_canonical("the previous dot as the only dependency, in a list"));
         }
     }
-    Ok(deps)
+    reader.ok()
 }
 
 fn read_rows(
@@ -188,31 +201,21 @@ fn read_rows(
     table: &mut TableReader,
     flags: u8,
     own: OwnRange,
-    totals_before: &mut TotalsBefore,
-) -> Result<Vec<LiveEntry>, Refused> {
-    let mut rows = Vec::new();
-    if flags & ADDS == 0 {
-        if flags & DENSE != 0 {
-            return Err(reader.invalid("every dot has an entry, and there is none"));
-        }
-        return Ok(rows);
-    }
-    if flags & DENSE != 0 {
-        let count = reader.fits("number of entries", own.dots, 1, own.dots);
-        rows.reserve_exact(count);
-        for seq in 0..count as u64 {
-            rows.push(entries::blank(Dot::new(own.replica, own.first_seq + seq)));
-        }
-    } else {
+    rows: &mut Vec<LiveEntry>,
+) -> Result<(), Refused> {
+    if flags & DENSE == 0 {
         let count = read_count(reader, "number of entries", 1, own.dots);
         if count as u64 == own.dots {
             return Err(reader.not_canonical("the dots of entries, where every dot has one"));
         }
-        rows = entries::read_rows(reader, table, count)?;
+        return entries::read_rows(reader, table, count, rows);
     }
-    reader.ok()?;
-    entries::read(reader, table, Some(totals_before), &mut rows)?;
-    Ok(rows)
+    let count = reader.fits("number of entries", own.dots, 1, own.dots);
+    rows.reserve_exact(count);
+    for seq in 0..count as u64 {
+        entries::push(rows, Dot::new(own.replica, own.first_seq + seq));
+    }
+    reader.ok()
 }
 
 /// Reads a number of elements that is at least one and written less one.
@@ -221,17 +224,18 @@ fn read_count(reader: &mut Reader<'_>, what: &'static str, least: usize, limit: 
     reader.fits(what, count, least, limit)
 }
 
-/// What is in the range of the delta and stands for a bunch is one that the delta creates.
-fn check_bunches(
-    reader: &mut Reader<'_>,
-    own: OwnRange,
-    bunches: &[BunchRecord],
-    rows: &[LiveEntry],
-) -> Result<(), Refused> {
-    let is_missing = |bunch: Dot| own.contains(bunch) && bunches::place_of(bunches, bunch).is_none();
-    for bunch in bunches {
+/// Checks what only the whole delta can tell: what stands for a bunch and is in the delta's range is one that it creates,
+/// and nothing removed is its own or has a new entry below it.
+fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts, rows: &[LiveEntry]) -> Result<(), Refused> {
+    let is_missing = |bunch: Dot| own.contains(bunch) && bunches::place_of(&parts.bunches, bunch).is_none();
+    for bunch in &parts.bunches {
         if is_missing(bunch.parent.bunch) {
             return Err(reader.invalid("SEQ-5: a bunch that hangs on one of this delta which it does not create"));
+        }
+    }
+    for (replica, _, last) in parts.removes.runs() {
+        if own.contains(Dot::new(replica, last)) {
+            return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
         }
     }
     for row in rows {
@@ -240,19 +244,8 @@ fn check_bunches(
         {
             return Err(reader.invalid("SEQ-5: a position in a bunch of this delta which it does not create"));
         }
-    }
-    Ok(())
-}
-
-fn check_removes(reader: &mut Reader<'_>, own: OwnRange, removes: &DotRuns, rows: &[LiveEntry]) -> Result<(), Refused> {
-    for (replica, _, last) in removes.runs() {
-        if own.contains(Dot::new(replica, last)) {
-            return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
-        }
-    }
-    for row in rows {
         if let Container::Entity(entity) = row.entry.container
-            && removes.contains(entity)
+            && parts.removes.contains(entity)
         {
             return Err(reader.invalid("CAUSAL-2: an entry below what the same delta removes"));
         }

@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, read_stamps, write_stamps};
+use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_stamps, write_stamps};
 use super::entries::{self, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
@@ -42,21 +42,35 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
 /// their length.
 pub fn decode_diff(bytes: &[u8]) -> Result<Diff, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let diff = read(&mut reader);
-    reader.outcome(diff)
+    let mut diff = empty();
+    let result = read(&mut reader, &mut diff);
+    reader.outcome(result, diff)
 }
 
-fn read(reader: &mut Reader<'_>) -> Result<Diff, Refused> {
+/// A full diff without anything, to be filled in.
+pub(super) fn empty() -> Diff {
+    Diff {
+        tier: Tier::Full,
+        base: VersionVector::new(),
+        head: VersionVector::new(),
+        heads: Vec::new(),
+        adds: Vec::new(),
+        removes: Vec::new(),
+        bunches: Vec::new(),
+    }
+}
+
+fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
     reader.format_version();
-    let tier = match reader.byte() {
+    diff.tier = match reader.byte() {
         TIER_VERSION => Tier::Version,
         TIER_FULL => Tier::Full,
         code => return Err(reader.unknown("tier", code.into())),
     };
-    let mut table = TableReader::read(reader, false)?;
-    let diff = read_body(reader, &mut table, tier)?;
-    reader.finish()?;
-    Ok(diff)
+    let mut table = TableReader::default();
+    table.read(reader, false)?;
+    read_body(reader, &mut table, diff)?;
+    reader.finish()
 }
 
 /// Notes every replica that the diff names.
@@ -96,19 +110,18 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     }
 }
 
-/// Reads what [`write_body`] wrote.
+/// Reads what [`write_body`] wrote into a diff that has its tier and nothing else.
 #[inline(never)]
-pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, tier: Tier) -> Result<Diff, Refused> {
-    let (base, head) = read_progress(reader, table, tier)?;
-    let scope = Scope { base: &base, head: &head };
-    let heads = read_heads(reader, table, &scope)?;
-    let bunches = read_bunches(reader, table, &scope)?;
-    let adds = read_adds(reader, table, &scope)?;
-    let mut removes = Vec::new();
-    if tier == Tier::Version {
-        removes = removals::read(reader, table, &scope, &adds)?;
+pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: &mut Diff) -> Result<(), Refused> {
+    read_progress(reader, table, diff)?;
+    let scope = Scope { base: &diff.base, head: &diff.head };
+    read_heads(reader, table, &scope, &mut diff.heads)?;
+    read_bunches(reader, table, &scope, &mut diff.bunches)?;
+    read_adds(reader, table, &scope, &mut diff.adds)?;
+    if diff.tier == Tier::Version {
+        removals::read(reader, table, &scope, &diff.adds, &mut diff.removes)?;
     }
-    Ok(Diff { tier, base, head, heads, adds, removes, bunches })
+    Ok(())
 }
 
 /// For each replica of the table how far the base covers it (not on the full tier), how much further the head, and the tag
@@ -123,32 +136,31 @@ fn write_progress(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     }
 }
 
-fn read_progress(
-    reader: &mut Reader<'_>,
-    table: &TableReader,
-    tier: Tier,
-) -> Result<(VersionVector, VersionVector), Refused> {
-    let (mut base, mut head) = (VersionVector::new(), VersionVector::new());
+fn read_progress(reader: &mut Reader<'_>, table: &TableReader, diff: &mut Diff) -> Result<(), Refused> {
     for replica in table.ids() {
-        let from = if tier == Tier::Version { reader.varint() } else { 0 };
+        let from = if diff.tier == Tier::Version { reader.varint() } else { 0 };
         let step = reader.varint();
         let seq = reader.seq_at_most_max(from.saturating_add(step));
         if seq == 0 {
             return Err(reader.not_canonical("a replica in the table that nothing covers"));
         }
-        base.set(*replica, VersionEntry { seq: from, tag: Tag::from_bytes([0; 8]) });
+        diff.base.set(*replica, VersionEntry { seq: from, tag: Tag::from_bytes([0; 8]) });
         if step > 0 {
-            head.set(*replica, VersionEntry { seq, tag: reader.tag() });
+            diff.head.set(*replica, VersionEntry { seq, tag: reader.tag() });
         }
     }
-    reader.ok()?;
-    Ok((base, head))
+    reader.ok()
 }
 
 /// Heads are named by their distance from what is covered, which for almost all is 0.
-fn read_heads(reader: &mut Reader<'_>, table: &mut TableReader, scope: &Scope<'_>) -> Result<Vec<Dot>, Refused> {
+fn read_heads(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    scope: &Scope<'_>,
+    heads: &mut Vec<Dot>,
+) -> Result<(), Refused> {
     let count = reader.count("number of heads", 2, u64::MAX);
-    let mut heads: Vec<Dot> = Vec::with_capacity(count);
+    heads.reserve_exact(count);
     for _ in 0..count {
         let number = reader.varint();
         let replica = table.id(reader, number);
@@ -156,49 +168,48 @@ fn read_heads(reader: &mut Reader<'_>, table: &mut TableReader, scope: &Scope<'_
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }
-        let dot = Dot::new(replica, seq);
-        if heads.last().is_some_and(|last| *last >= dot) {
-            return Err(reader.not_canonical("heads that are not ascending"));
-        }
-        heads.push(dot);
+        push_ascending(reader, heads, Dot::new(replica, seq))?;
     }
-    reader.ok()?;
-    Ok(heads)
+    Ok(())
 }
 
 fn read_bunches(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-) -> Result<Vec<BunchRecord>, Refused> {
+    bunches: &mut Vec<BunchRecord>,
+) -> Result<(), Refused> {
     let count = reader.count("number of bunches", 1, u64::MAX);
-    let bunches = bunches::read(reader, table, count)?;
-    for bunch in &bunches {
+    bunches::read(reader, table, count, bunches)?;
+    for bunch in bunches {
         let parent_written =
             bunch.parent == bunches::START || bunches::dot_at(bunch.parent).is_some_and(|dot| scope.covers(dot));
         if !scope.covers(bunch.id) || !parent_written {
             return Err(reader.invalid("VALID-1: a bunch of dots that nobody wrote"));
         }
     }
-    Ok(bunches)
+    Ok(())
 }
 
-fn read_adds(reader: &mut Reader<'_>, table: &mut TableReader, scope: &Scope<'_>) -> Result<Vec<LiveEntry>, Refused> {
+fn read_adds(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    scope: &Scope<'_>,
+    adds: &mut Vec<LiveEntry>,
+) -> Result<(), Refused> {
     let count = reader.count("number of entries", 1, u64::MAX);
-    let mut adds = entries::read_rows(reader, table, count)?;
-    for add in &adds {
+    entries::read_rows(reader, table, count, adds)?;
+    read_stamps(reader, adds)?;
+    entries::read(reader, table, None, adds)?;
+    for add in adds {
         if !scope.is_new(add.dot) {
             return Err(reader.invalid("VALID-1: an entry that is not beyond the base, or that nobody wrote"));
         }
-    }
-    read_stamps(reader, &mut adds)?;
-    entries::read(reader, table, None, &mut adds)?;
-    for add in &adds {
         if let Container::Entity(entity) = add.entry.container
             && !scope.covers(entity)
         {
             return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
         }
     }
-    Ok(adds)
+    Ok(())
 }

@@ -65,11 +65,12 @@ impl<'a> Rows<'a> {
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
 pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
 
-/// An entry of which only the dot is known; [`read`] fills in the rest, column by column.
-pub(crate) fn blank(dot: Dot) -> LiveEntry {
+/// Adds an entry of which only the dot is known; [`read`] fills in the rest, column by column.
+#[inline(never)]
+pub(crate) fn push(rows: &mut Vec<LiveEntry>, dot: Dot) {
     let container = Container::Entity(Dot::ROOT);
     let entry = Entry { container, slot: Slot::Unit, kind: Kind(0), entity: false, payload: Payload::Empty };
-    LiveEntry { dot, hlc: Hlc(0), entry }
+    rows.push(LiveEntry { dot, hlc: Hlc(0), entry });
 }
 
 /// Reads the column of the dots of `count` entries.
@@ -78,10 +79,10 @@ pub(crate) fn read_rows(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     count: usize,
-) -> Result<Vec<LiveEntry>, Refused> {
-    let mut rows = Vec::with_capacity(count);
-    read_dots(reader, table, count, &mut |dot| rows.push(blank(dot)))?;
-    Ok(rows)
+    rows: &mut Vec<LiveEntry>,
+) -> Result<(), Refused> {
+    rows.reserve_exact(count);
+    read_dots(reader, table, count, &mut |dot| push(rows, dot))
 }
 
 /// Appends entries, whose dots must be known to the reader.
@@ -102,10 +103,12 @@ pub(crate) fn read(
     totals: Option<&mut TotalsBefore>,
     rows: &mut [LiveEntry],
 ) -> Result<(), Refused> {
-    containers::read(reader, table, rows)?;
-    let classes = read_shapes(reader, rows)?;
+    let (mut containers, mut keys) = (Numbers::default(), Numbers::default());
+    let mut classes = Vec::with_capacity(rows.len());
+    containers::read(reader, table, &mut containers, rows)?;
+    read_shapes(reader, &mut classes, rows)?;
     read_positions(reader, rows)?;
-    read_slots(reader, rows, &classes)?;
+    read_slots(reader, &classes, &mut keys, rows)?;
     read_payloads(reader, totals, rows)
 }
 
@@ -180,9 +183,8 @@ fn write_shapes(out: &mut Vec<u8>, rows: Rows<'_>) {
     }
 }
 
-/// Reads the shapes, and gives the class of each entry's slot.
-fn read_shapes(reader: &mut Reader<'_>, rows: &mut [LiveEntry]) -> Result<Vec<u8>, Refused> {
-    let mut classes = Vec::with_capacity(rows.len());
+/// Reads the shapes; the classes of the slots are for the columns that follow.
+fn read_shapes(reader: &mut Reader<'_>, classes: &mut Vec<u8>, rows: &mut [LiveEntry]) -> Result<(), Refused> {
     let mut before = None;
     let mut run = 0;
     let mut left = rows.len();
@@ -222,7 +224,7 @@ fn read_shapes(reader: &mut Reader<'_>, rows: &mut [LiveEntry]) -> Result<Vec<u8
         row.entry.entity = entity;
         classes.push(class);
     }
-    Ok(classes)
+    Ok(())
 }
 
 // Positions: the bunch and the direction, for the entries that have one, in runs.
@@ -273,7 +275,7 @@ fn read_positions(reader: &mut Reader<'_>, rows: &mut [LiveEntry]) -> Result<(),
 // Slots: keys, by number after their first occurrence, and members.
 
 fn write_slots(out: &mut Vec<u8>, rows: Rows<'_>) {
-    let mut known = Numbers::new();
+    let mut known = Numbers::default();
     let mut at = 0;
     while let Some((_, entry)) = rows.get(at) {
         at += 1;
@@ -293,35 +295,42 @@ fn write_slots(out: &mut Vec<u8>, rows: Rows<'_>) {
     }
 }
 
-fn read_slots(reader: &mut Reader<'_>, rows: &mut [LiveEntry], classes: &[u8]) -> Result<(), Refused> {
-    let mut keys: Vec<Arc<str>> = Vec::new();
-    let mut known = Numbers::new();
-    for (row, class) in rows.iter_mut().zip(classes) {
-        row.entry.slot = match *class {
+fn read_slots(
+    reader: &mut Reader<'_>,
+    classes: &[u8],
+    known: &mut Numbers,
+    rows: &mut [LiveEntry],
+) -> Result<(), Refused> {
+    for (at, class) in classes.iter().enumerate() {
+        let slot = match *class {
             MEMBER => Slot::Member(reader.value()),
-            KEY => {
-                let head = reader.varint();
-                if head & 1 == 1 {
-                    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
-                    let key = reader.text(len);
-                    if !known.of(key.as_bytes()).1 {
-                        return Err(reader.not_canonical("a key that is written twice"));
-                    }
-                    keys.push(key.clone());
-                    Slot::Key(key)
-                } else {
-                    let key = usize::try_from(head >> 1).ok().and_then(|number| keys.get(number));
-                    let Some(key) = key else {
-                        return Err(reader.invalid("the number of a key that did not occur"));
-                    };
-                    Slot::Key(key.clone())
-                }
-            }
+            KEY => Slot::Key(read_key(reader, known, at, rows)?),
             _ => continue,
         };
+        if let Some(row) = rows.get_mut(at) {
+            row.entry.slot = slot;
+        }
         reader.ok()?;
     }
     Ok(())
+}
+
+#[inline(never)]
+fn read_key(reader: &mut Reader<'_>, known: &mut Numbers, at: usize, rows: &[LiveEntry]) -> Result<Arc<str>, Refused> {
+    let head = reader.varint();
+    if head & 1 == 0 {
+        let first = known.place(head >> 1).and_then(|place| rows.get(place));
+        let Some(Slot::Key(key)) = first.map(|row| &row.entry.slot) else {
+            return Err(reader.invalid("the number of a key that did not occur"));
+        };
+        return Ok(key.clone());
+    }
+    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
+    let key = reader.text(len);
+    if !known.give(key.as_bytes(), at) {
+        return Err(reader.not_canonical("a key that is written twice"));
+    }
+    Ok(key)
 }
 
 // Payloads, as the kind says.

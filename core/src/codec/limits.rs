@@ -17,10 +17,6 @@ pub const MAX_DELTA_DOTS: u64 = 1 << 20;
 /// The longest map key or root name. Keys are held in memory and compared at every access; a longer text is a value.
 pub const MAX_KEY_BYTES: usize = 1 << 10;
 
-/// The longest frame of the protocol by default. Whatever is larger is split, so that a heartbeat never waits behind more
-/// than this.
-pub const MAX_FRAME_BYTES: usize = 1 << 20;
-
 /// The largest sequence number: a dot packs into 64 bits, and a number of JavaScript holds it exactly.
 pub const MAX_SEQ: u64 = Dot::MAX_SEQ;
 

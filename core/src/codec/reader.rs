@@ -2,8 +2,9 @@
 //!
 //! Every read is checked against the end. One that fails gives zero or nothing, and from then on the reader is *refused*: it
 //! keeps the first error and stands at its end, so that every later read gives zero as well. Reading therefore needs no
-//! check after each field; whoever loops, reserves or computes with what was read asks [`Reader::ok`] before. That, and
-//! errors that are thrown as the empty [`Refused`] while the reader keeps the reason, halves the code of a decoder.
+//! check after each field; whoever loops, reserves or computes with what was read asks [`Reader::ok`] before. That halves
+//! the code of a decoder, as does what else all of them keep to: errors are thrown as the empty [`Refused`] while the reader
+//! keeps the reason, and what is read is filled into what the caller owns instead of being handed up through results.
 //!
 //! Nothing is allocated here, and [`Reader::count`] turns a declared number of elements into a `usize` only when the
 //! remaining bytes can hold that many, so that what callers reserve is bounded by the input.
@@ -154,12 +155,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What the reading gave, or why the bytes were refused.
-    pub(crate) fn outcome<T>(self, result: Result<T, Refused>) -> Result<T, DecodeError> {
-        match (result, self.error) {
-            (Ok(value), None) => Ok(value),
-            (_, Some(error)) => Err(error),
-            (Err(Refused), None) => Err(DecodeError::Invalid { at: self.at, what: "refused without a reason" }),
+    /// What the reading filled in, or why the bytes were refused.
+    pub(crate) fn outcome<T>(self, result: Result<(), Refused>, read: T) -> Result<T, DecodeError> {
+        match (self.error, result) {
+            (None, Ok(())) => Ok(read),
+            (Some(error), _) => Err(error),
+            (None, Err(Refused)) => Err(DecodeError::Invalid { at: self.at, what: "refused without a reason" }),
         }
     }
 

@@ -41,16 +41,16 @@ pub(crate) fn read(
     table: &mut TableReader,
     scope: &Scope<'_>,
     live: &[LiveEntry],
-) -> Result<Vec<(Dot, DotRuns)>, Refused> {
+    removals: &mut Vec<(Dot, DotRuns)>,
+) -> Result<(), Refused> {
     let count = reader.count("number of removers", 3, u64::MAX);
-    let mut removers = Vec::with_capacity(count);
-    read_dots(reader, table, count, &mut |dot| removers.push(dot))?;
-    let mut removals = Vec::with_capacity(count);
-    for remover in removers {
-        if !scope.is_new(remover) {
+    removals.reserve_exact(count);
+    read_dots(reader, table, count, &mut |dot| removals.push((dot, DotRuns::new())))?;
+    for (remover, removed) in removals {
+        if !scope.is_new(*remover) {
             return Err(reader.invalid("DIFF-3: a remover outside of what is told"));
         }
-        let removed = read_set(reader, table)?;
+        read_set(reader, table, removed)?;
         for (replica, first, last) in removed.runs() {
             let (first, last) = (Dot::new(replica, first), Dot::new(replica, last));
             if replica == remover.replica && last.seq >= remover.seq {
@@ -64,7 +64,6 @@ pub(crate) fn read(
                 return Err(reader.invalid("a dot that is both live and removed"));
             }
         }
-        removals.push((remover, removed));
     }
-    Ok(removals)
+    Ok(())
 }

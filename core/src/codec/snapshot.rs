@@ -49,11 +49,13 @@ pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
 /// When the checksum does not fit, when a newer version is needed, or when what is inside breaks the rules.
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let snapshot = read(&mut reader, bytes);
-    reader.outcome(snapshot)
+    let (diff, horizon) = (diff::empty(), VersionVector::new());
+    let mut snapshot = Snapshot { diff, horizon, removals: Vec::new(), beacon: [0; 16] };
+    let result = read(&mut reader, bytes, &mut snapshot);
+    reader.outcome(result, snapshot)
 }
 
-fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8]) -> Result<Snapshot, Refused> {
+fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -> Result<(), Refused> {
     let sections = envelope::open(reader, bytes, EnvelopeKind::Snapshot)?;
     for (id, _) in &sections {
         if id % 2 == 0 && !SECTIONS.contains(id) {
@@ -61,19 +63,20 @@ fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8]) -> Result<Snapshot, Refuse
         }
     }
     envelope::enter(reader, &sections, REPLICAS)?;
-    let mut table = TableReader::read(reader, false)?;
+    let mut table = TableReader::default();
+    table.read(reader, false)?;
     envelope::enter(reader, &sections, STATE)?;
-    let diff = diff::read_body(reader, &mut table, Tier::Full)?;
+    let diff = &mut snapshot.diff;
+    diff::read_body(reader, &mut table, diff)?;
     envelope::enter(reader, &sections, HORIZON)?;
-    let horizon = read_horizon(reader, &table, &diff.head)?;
+    read_horizon(reader, &table, &diff.head, &mut snapshot.horizon)?;
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
-    let scope = Scope { base: &horizon, head: &diff.head };
-    let removals = removals::read(reader, &mut table, &scope, &diff.adds)?;
+    let scope = Scope { base: &snapshot.horizon, head: &diff.head };
+    removals::read(reader, &mut table, &scope, &diff.adds, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
-    let beacon = reader.bytes_16();
-    reader.finish()?;
-    Ok(Snapshot { diff, horizon, removals, beacon })
+    snapshot.beacon = reader.bytes_16();
+    reader.finish()
 }
 
 /// For each replica of the table how far the log was truncated, and the tag there unless that is 0.
@@ -83,8 +86,12 @@ fn write_horizon(out: &mut Vec<u8>, table: &TableWriter, horizon: &VersionVector
     }
 }
 
-fn read_horizon(reader: &mut Reader<'_>, table: &TableReader, head: &VersionVector) -> Result<VersionVector, Refused> {
-    let mut horizon = VersionVector::new();
+fn read_horizon(
+    reader: &mut Reader<'_>,
+    table: &TableReader,
+    head: &VersionVector,
+    horizon: &mut VersionVector,
+) -> Result<(), Refused> {
     for replica in table.ids() {
         let seq = reader.varint();
         let seq = reader.seq_at_most_max(seq);
@@ -95,5 +102,5 @@ fn read_horizon(reader: &mut Reader<'_>, table: &TableReader, head: &VersionVect
             horizon.set(*replica, VersionEntry { seq, tag: reader.tag() });
         }
     }
-    Ok(horizon)
+    reader.ok()
 }

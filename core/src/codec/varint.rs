@@ -80,7 +80,7 @@ mod tests {
         let mut reader = Reader::new(bytes);
         let number = reader.varint();
         let len = reader.at();
-        reader.outcome(Ok((number, len)))
+        reader.outcome(Ok(()), (number, len))
     }
 
     proptest! {

@@ -27,20 +27,20 @@ pub fn encode_version(version: &VersionVector) -> Vec<u8> {
 /// When the bytes are not the encoding of a version vector.
 pub fn decode_version(bytes: &[u8]) -> Result<VersionVector, DecodeError> {
     let mut reader = Reader::new(bytes);
-    let version = read(&mut reader);
-    reader.outcome(version)
+    let mut version = VersionVector::new();
+    let result = read(&mut reader, &mut version);
+    reader.outcome(result, version)
 }
 
-fn read(reader: &mut Reader<'_>) -> Result<VersionVector, Refused> {
+fn read(reader: &mut Reader<'_>, version: &mut VersionVector) -> Result<(), Refused> {
     reader.format_version();
-    let table = TableReader::read(reader, false)?;
-    let mut version = VersionVector::new();
+    let mut table = TableReader::default();
+    table.read(reader, false)?;
     for replica in table.ids() {
         let seq = reader.seq();
         version.set(*replica, VersionEntry { seq, tag: reader.tag() });
     }
-    reader.finish()?;
-    Ok(version)
+    reader.finish()
 }
 
 /// Appends how far an entry goes beyond `from`, and its tag; 0 if there is none.

@@ -18,7 +18,7 @@ pub const MAX_STAGED: usize = 64 << 20;
 pub const MAX_CONTROL: usize = 16 << 20;
 
 /// The longest delta, as [`crate::Document`] makes and takes them.
-pub const MAX_DELTA: usize = 16 << 20;
+pub const MAX_DELTA: usize = crate::codec::limits::MAX_DELTA_BYTES;
 
 /// Silence after which a Ping is sent: shorter than the idle time-outs of common proxies.
 pub const HEARTBEAT_MS: u64 = 15_000;
