@@ -43,20 +43,46 @@ pub enum Fault {
     RefillPart,
     /// Rows that stay unready are waited for (against CUR-3).
     NeverRepair,
+    /// Bunches of other replicas are extended like own ones.
+    ExtendsForeign,
+    /// A bunch is extended to the right of an index below 0.
+    ExtendsRightFromLeft,
+    /// A bunch is extended to the left of an index above 0.
+    ExtendsLeftFromRight,
+    /// A new value always goes to the right of its left neighbour.
+    AlwaysRightChild,
+    /// What is deep becomes the sibling of an ancestor wherever that is.
+    RerootsAnywhere,
+    /// Left and right children compare alike.
+    IgnoresSide,
+    /// Right children of low indexes come first.
+    RightZoneAscending,
+    /// Siblings are ordered by the number a replica has here.
+    SiblingsByNumber,
+    /// Siblings are ordered by sequence number only.
+    SiblingsBySeq,
+    /// Foreign siblings are nearest to the parent.
+    ForeignNearest,
+    /// Ancestors without a value of their own do not count.
+    SkipsEmptyAncestors,
+    /// What has no value of its own is dropped, whatever hangs on it.
+    DropsNeeded,
+    /// Chains are bunches without their ancestors.
+    ChainsWithoutAncestors,
 }
 
-#[cfg(not(feature = "testing"))]
+#[cfg(not(any(test, feature = "testing")))]
 #[inline]
 pub(crate) const fn active(_: Fault) -> bool {
     false
 }
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use switch::active;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub use switch::with_fault;
 
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 mod switch {
     extern crate std;
 

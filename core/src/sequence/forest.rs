@@ -11,9 +11,9 @@
 
 use alloc::vec::Vec;
 
-use super::fault::{self, Fault};
 use super::position::{LocalPosition, Side};
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set};
 use crate::replica_id::Origin;
 

@@ -15,7 +15,6 @@
 
 #[cfg(test)]
 mod arbitrary;
-mod fault;
 mod forest;
 mod order;
 mod place;

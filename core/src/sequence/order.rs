@@ -15,10 +15,10 @@
 
 use core::cmp::Ordering;
 
-use super::fault::{self, Fault};
 use super::forest::{Forest, LocalBunch};
 use super::position::{LocalPosition, Side};
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 
 impl Forest {

@@ -13,11 +13,11 @@
 
 use core::cmp::Ordering;
 
-use super::fault::{self, Fault};
 use super::forest::{Forest, ForestError, LocalBunch};
 use super::order::Among;
 use super::position::{LocalPosition, Side};
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::replica_id::{Origin, Origins};
 
 /// Where a new value goes.

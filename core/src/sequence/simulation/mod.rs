@@ -19,8 +19,8 @@ use alloc::string::String;
 
 use self::replica::Replica;
 use self::world::World;
-use super::fault::{self, Fault};
 use super::forest::Forest;
+use crate::fault::{Fault, with_fault};
 use crate::replica_id::ReplicaId;
 
 type Outcome<T> = Result<T, String>;
@@ -43,7 +43,7 @@ enum Mutant {
 
 fn history(seed: u64, mutant: Option<Mutant>) -> Outcome<usize> {
     let engine = if let Some(Mutant::Engine(fault)) = mutant { Some(fault) } else { None };
-    fault::with(engine, || {
+    with_fault(engine, || {
         let mut world = World::new(seed, mutant);
         for _ in 0..30 {
             world.step()?;
