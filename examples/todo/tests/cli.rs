@@ -38,7 +38,7 @@ fn every_command_does_what_it_says() {
     stdout(&todo(store, &["edit", "3", "green", "tea"]));
     stdout(&todo(store, &["move", "3", "1"]));
     assert_eq!(list(store), ["[ ] green tea", "[ ] buy milk", "[x] bread"]);
-    assert_eq!(stdout(&todo(store, &[])), "default\n1 [ ] green tea\n2 [ ] buy milk\n3 [x] bread\n2 items left\n");
+    assert_eq!(stdout(&todo(store, &[])), "todos\n1 [ ] green tea\n2 [ ] buy milk\n3 [x] bread\n2 items left\n");
     assert_eq!(stdout(&todo(store, &["clear-completed"])), "removed 1\n");
     stdout(&todo(store, &["rm", "1"]));
     assert_eq!(list(store), ["[ ] buy milk"]);

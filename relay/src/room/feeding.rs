@@ -32,7 +32,7 @@ impl Room {
     fn feed_one(&mut self, id: MemberId, shared: &mut Shared) {
         let committed = self.committed;
         let Some(member) = self.members.get_mut(&id) else { return };
-        if !member.feeding || member.outstanding || member.reading {
+        if !member.feeding || member.outstanding || member.reading.is_some() {
             return;
         }
         if member.cursor >= committed {
@@ -55,8 +55,8 @@ impl Room {
             member.feeding = false;
             self.send(id, &Message::Ask);
         } else {
-            member.reading = true;
             let (after, max_bytes) = (member.cursor, self.config.max_batch);
+            member.reading = Some(after);
             self.effects.push_back(Effect::ReadLog { member: id, after, max_bytes });
         }
     }
@@ -99,8 +99,7 @@ impl Room {
     pub(super) fn log_read(&mut self, id: MemberId, tail: Tail) {
         let committed = self.committed;
         let Some(member) = self.members.get_mut(&id) else { return };
-        member.reading = false;
-        if !member.feeding {
+        if member.reading.take() != Some(member.cursor) || !member.feeding {
             // A diff has taken over meanwhile.
             return;
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, Resume, limits};
 use weftline::{Tag, VersionVector};
 
-use super::member::Member;
+use super::member::{Member, Question};
 use super::{Held, MemberId, Room, diff_body};
 use crate::store::Position;
 
@@ -36,7 +36,7 @@ impl Room {
             Resume::Tail
         } else if let Some(base) = &open.version {
             diff = Some(diff_body(self.head, &self.document.diff_since(base)));
-            member.awaits_diff = true;
+            member.question = Question::Answered;
             Resume::Diff
         } else {
             Resume::Ask
@@ -70,18 +70,38 @@ impl Room {
     /// A member asks for everything beyond its version.
     pub(super) fn want(&mut self, id: MemberId, version: &VersionVector) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        // One answer serves every question that came before it.
-        if std::mem::replace(&mut member.awaits_diff, true) {
+        // Between a diff and its being taken nothing is sent that could make anybody ask again: one answer serves every question.
+        if !matches!(member.question, Question::None) {
             return;
         }
         member.feeding = false;
+        if member.outstanding {
+            member.question = Question::Waits(version.clone());
+        } else {
+            self.answer(id, version);
+        }
+    }
+
+    fn answer(&mut self, id: MemberId, version: &VersionVector) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.question = Question::Answered;
         let body = diff_body(self.head, &self.document.diff_since(version));
         self.hold(Held::Diff { member: id, body });
     }
 
+    /// A member has taken what was on its way.
+    pub(super) fn drained(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if !std::mem::take(&mut member.outstanding) {
+            return;
+        }
+        if let Question::Waits(version) = std::mem::take(&mut member.question) {
+            self.answer(id, &version);
+        }
+    }
+
     pub(super) fn tell_diff(&mut self, id: MemberId, position: Position, body: Bytes) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        member.awaits_diff = false;
         member.outstanding = true;
         member.start_at(position);
         self.send_bulk(id, MessageKind::Diff, body);

@@ -1,5 +1,7 @@
 //! What a room remembers of a member.
 
+use weftline::VersionVector;
+
 use crate::store::Position;
 
 /// One member: a cursor into the log, and what is on its way.
@@ -13,20 +15,32 @@ pub(super) struct Member {
     pub(super) opened: bool,
     /// It is sent rows. Not while a diff is being prepared for it, or it has been told to ask for one.
     pub(super) feeding: bool,
-    /// A diff is held for it.
-    pub(super) awaits_diff: bool,
+    /// What it asked for.
+    pub(super) question: Question,
     /// Every row up to here was sent to it, or is its own.
     pub(super) cursor: Position,
     /// Up to where it knows that.
     pub(super) told: Position,
     /// A batch is on its way.
     pub(super) outstanding: bool,
-    /// Rows are being read for it.
-    pub(super) reading: bool,
+    /// The rows after this position are being read for it.
+    pub(super) reading: Option<Position>,
     /// It has been told that it is up to date.
     pub(super) caught_up: bool,
     /// How many replicas it has introduced.
     pub(super) new_replicas: usize,
+}
+
+/// A diff that a member asked for. At most one is made, held or on its way at a time: it is as large as the document may be.
+#[derive(Debug, Default)]
+pub(super) enum Question {
+    /// Nothing was asked.
+    #[default]
+    None,
+    /// Asked from this version, while a batch of rows was still on its way.
+    Waits(VersionVector),
+    /// The diff is held, or on its way.
+    Answered,
 }
 
 impl Member {
@@ -37,11 +51,11 @@ impl Member {
             may_write,
             opened: false,
             feeding: false,
-            awaits_diff: false,
+            question: Question::None,
             cursor: 0,
             told: 0,
             outstanding: false,
-            reading: false,
+            reading: None,
             caught_up: false,
             new_replicas: 0,
         }

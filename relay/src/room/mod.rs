@@ -145,11 +145,7 @@ impl Room {
             Input::Message { member, message } => self.message(member, message),
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
-            Input::Drained { member } => {
-                if let Some(member) = self.members.get_mut(&member) {
-                    member.outstanding = false;
-                }
-            }
+            Input::Drained { member } => self.drained(member),
             Input::LogRead { member, tail } => self.log_read(member, tail),
             Input::LogReadFailed { member } => self.close(member, CloseReason::Storage),
             Input::SnapshotStored { upto } => self.snapshot_stored(upto),

@@ -22,6 +22,9 @@ struct Desk {
     sent: Vec<(MemberId, Message)>,
     closed: Vec<(MemberId, CloseReason)>,
     bulk: usize,
+    /// The disk is slow: reads of the log stay in `reads`.
+    hold_reads: bool,
+    reads: Vec<(MemberId, Tail)>,
 }
 
 impl Desk {
@@ -35,6 +38,8 @@ impl Desk {
             sent: Vec::new(),
             closed: Vec::new(),
             bulk: 0,
+            hold_reads: false,
+            reads: Vec::new(),
         }
     }
 
@@ -61,8 +66,12 @@ impl Desk {
                         bytes += row.len();
                         bytes == row.len() || bytes <= max_bytes
                     });
-                    let rows = rows.cloned().collect();
-                    self.room.handle(NOW, Input::LogRead { member, tail: Tail::Rows(rows) });
+                    let tail = Tail::Rows(rows.cloned().collect());
+                    if self.hold_reads {
+                        self.reads.push((member, tail));
+                    } else {
+                        self.room.handle(NOW, Input::LogRead { member, tail });
+                    }
                 }
                 Effect::Snapshot { upto, bytes } => {
                     self.rows.retain(|(position, _)| *position > upto);
@@ -204,6 +213,68 @@ fn a_slow_member_is_a_cursor_not_a_queue() {
     }
     assert_eq!(next, 41);
     assert_eq!(desk.heard(ANN).len(), 40, "forty acks: the slow one delayed nobody");
+}
+
+#[test]
+fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    desk.push(ANN, &[&write(&mut document, "a")]);
+    desk.commit();
+    desk.heard(ANN);
+    let want = || Message::Want(Want { version: VersionVector::new() });
+    for _ in 0..50 {
+        desk.say(ANN, want());
+    }
+    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff]);
+    desk.handle(Input::Drained { member: ANN });
+    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
+
+    // Asked while rows are on their way, it waits until they are taken.
+    desk.join(BEN, open_as(2));
+    desk.push(BEN, &[&write(&mut writer(2), "b")]);
+    desk.commit();
+    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Rows]);
+    for _ in 0..50 {
+        desk.say(ANN, want());
+    }
+    assert!(desk.heard(ANN).is_empty());
+    desk.handle(Input::Drained { member: ANN });
+    let heard = desk.heard(ANN);
+    let [Message::Diff(answer)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(codec::decode_diff(&answer.bytes).unwrap().head, *desk.room.committed_version());
+    desk.handle(Input::Drained { member: ANN });
+    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
+    desk.say(ANN, want());
+    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff], "a new question");
+}
+
+#[test]
+fn rows_read_for_a_member_that_was_given_a_diff_meanwhile_are_of_no_use() {
+    let mut desk = Desk::new(RoomConfig { recent_bytes: 1, max_batch: 1, ..RoomConfig::default() });
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    for key in ["a", "b", "c", "d"] {
+        let delta = write(&mut document, key);
+        desk.push(ANN, &[&delta]);
+        desk.commit();
+    }
+    desk.hold_reads = true;
+    let cursor = Some(Cursor { epoch: 77, position: 0 });
+    desk.join(BEN, Open { cursor, version_hash: [9; 16], version: None, ..open_as(2) });
+    let [(BEN, Tail::Rows(rows))] = &desk.reads[..] else { panic!("{:?}", desk.reads) };
+    assert_eq!(rows.len(), 1);
+
+    // It asks before the disk has answered, and the answer is there first.
+    desk.say(BEN, Message::Want(Want { version: VersionVector::new() }));
+    assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::Diff]);
+    let (member, tail) = desk.reads.remove(0);
+    desk.handle(Input::LogRead { member, tail });
+    desk.handle(Input::LogRead { member, tail: Tail::Trimmed { floor: 3 } });
+    assert_eq!(desk.closed, []);
+    desk.handle(Input::Drained { member: BEN });
+    assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::CaughtUp]);
 }
 
 #[test]
