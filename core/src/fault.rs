@@ -27,6 +27,8 @@ pub enum Fault {
     CounterMovesTotals,
     /// A diff inserts what was known and has died here (resurrection).
     DiffResurrects,
+    /// The application is not told that an element moved, or that a value changed.
+    ChangeNotTold,
     /// A delta's removal is not noted in the log (against REM-2).
     RemovalNotLogged,
     /// An own delta is sent, and claimed, before it is durable (against DUR-1).

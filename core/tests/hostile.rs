@@ -1,11 +1,14 @@
 //! Bytes and contents that no honest replica makes: refused or applied wholly, never a panic (BYTES-1).
 #![cfg(feature = "testing")]
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use weftline::codec;
-use weftline::testing::{History, Options, Random};
+use weftline::testing::{History, Options, Random, dump};
 use weftline::{
-    Commit, Container, Delta, DeltaParts, Diff, Document, Dot, EditError, Kind, Payload, ReplicaId, Slot, Value,
-    VersionVector,
+    ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Document, Dot, DotRuns, EditError, Entry, Hlc,
+    Kind, Payload, Position, ReplicaId, Side, Slot, Tag, Timestamp, Transaction, Value, VersionEntry, VersionVector,
 };
 
 fn histories() -> impl Iterator<Item = (Random, History)> {
@@ -30,11 +33,15 @@ fn spoil(bytes: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 /// A document that took something in must still be able to do everything a document does.
-fn still_works(mut document: Document) {
+fn still_works(document: Document) {
+    still_works_for(document, ReplicaId::from(77));
+}
+
+fn still_works_for(mut document: Document, writer: ReplicaId) {
     let saved = document.snapshot();
     let loaded = Document::load(&saved).expect("what was saved loads");
     assert_eq!(loaded.beacon(), document.beacon());
-    document.set_writer(Some(ReplicaId::from(77))).expect("no transaction is open");
+    document.set_writer(Some(writer)).expect("no transaction is open");
     let edited: Result<Commit<()>, EditError> = document.transact(weftline::Timestamp(1), |tx| {
         tx.map("r")?.put("after", 1)?;
         tx.list("r")?.push("after")?;
@@ -130,6 +137,7 @@ fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
 fn valid_1_twisted_contents_never_panic_and_mean_the_same_everywhere() {
     let mut taken = 0;
     for (mut random, history) in histories() {
+        let mut seen = BTreeMap::new();
         let deltas: Vec<&Delta> = history.spec().deltas().collect();
         let dots: Vec<Dot> = deltas.iter().map(|delta| delta.dot()).collect();
         if dots.is_empty() {
@@ -158,9 +166,189 @@ fn valid_1_twisted_contents_never_panic_and_mean_the_same_everywhere() {
                 let mut fresh = Document::new();
                 fresh.apply_diff(&diff).expect("a document's own diff applies to nothing");
                 assert_eq!(fresh.beacon(), document.beacon());
+                assert_eq!(dump(&fresh), dump(&document));
+                // Where two have the same deltas, in whatever order and by whatever way, they are the same.
+                let known = seen.entry(document.version_hash()).or_insert_with(|| (document.beacon(), dump(&document)));
+                assert_eq!(*known, (document.beacon(), dump(&document)));
                 still_works(document);
             }
         }
     }
     assert!(taken > 50, "some twisted deltas are acceptable, else this shows nothing: {taken}");
+}
+
+/// The first delta of a replica that keeps no rule but those of the bytes: its entries in the order of their dots, from 1.
+fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
+    let replica = ReplicaId::from(9);
+    let entry = |(container, slot, kind, entity): (Container, Slot, Kind, bool)| {
+        let payload = if kind == Kind::REGISTER { Payload::Value(Value::Null) } else { Payload::Empty };
+        Entry { container, slot, kind, entity, payload }
+    };
+    let dots = entries.len() as u64;
+    let parts = DeltaParts {
+        replica,
+        first_seq: 1,
+        dots,
+        deps: Vec::new(),
+        hlc: Hlc(5),
+        bunches: Vec::new(),
+        adds: (1..).zip(entries.into_iter().map(entry)).collect(),
+        totals_before: Vec::new(),
+        removes: DotRuns::new(),
+    };
+    let sealed = Delta::seal(parts, Tag::start(replica));
+    Delta::decode(sealed.bytes(), Tag::start(replica)).expect("the bytes keep the rules")
+}
+
+/// Applies a delta and edits after it. Far from what a machine needs for either, near what quadratic work would need.
+#[track_caller]
+fn in_good_time(delta: &Delta, edit: fn(&mut Transaction<'_>) -> Result<(), EditError>) {
+    let start = Instant::now();
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    let applied = document.apply(delta).expect("it applies");
+    assert!(
+        applied.changes.list.iter().map(|change| change.path.steps().len()).sum::<usize>() < delta.bytes().len() * 70
+    );
+    let commit: Result<Commit<()>, EditError> = document.transact(Timestamp(1), edit);
+    drop(commit.expect("edits go on"));
+    assert_eq!(document.live_count(), 0);
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?} for {} bytes", start.elapsed(), delta.bytes().len());
+}
+
+const MANY: u64 = 100_000;
+
+fn root(kind: Kind) -> Container {
+    Container::Root { name: "r".into(), kind }
+}
+
+#[test]
+fn bytes_1_many_moves_of_one_element_cost_no_more_than_many_of_others() {
+    let replica = ReplicaId::from(9);
+    let mut honest = Document::with_writer(replica);
+    let commit: Result<Commit<Dot>, EditError> = honest.transact(Timestamp(1), |tx| tx.list("r")?.push(1));
+    let commit = commit.expect("the edit is possible");
+    let mut parts = commit.delta.expect("an edit").parts().clone();
+    for seq in 2..=MANY {
+        let slot = Slot::Position { bunch: 1, backward: false };
+        let (container, payload) = (Container::Entity(commit.value), Payload::Empty);
+        parts.adds.push((seq, Entry { container, slot, kind: Kind::MOVE, entity: false, payload }));
+    }
+    parts.dots = MANY;
+    let sealed = Delta::seal(parts, Tag::start(replica));
+    let delta = Delta::decode(sealed.bytes(), Tag::start(replica)).expect("the bytes keep the rules");
+    in_good_time(&delta, |tx| tx.list("r")?.clear());
+}
+
+#[test]
+fn bytes_1_many_entries_of_one_slot_cost_no_more_than_many_of_others() {
+    for (kind, entity) in [(Kind::FLAG, false), (Kind::REGISTER, false), (Kind::MAP, true)] {
+        let entries = (0..MANY).map(|_| (root(Kind::MAP), Slot::Key("k".into()), kind, entity)).collect();
+        in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+    }
+}
+
+#[test]
+fn bytes_1_containers_nested_without_end_are_told_of_as_far_as_any_may_nest() {
+    let inside =
+        |seq: u64| if seq == 1 { root(Kind::MAP) } else { Container::Entity(Dot::new(ReplicaId::from(9), seq - 1)) };
+    let entries = (1..=MANY).map(|seq| (inside(seq), Slot::Key("k".into()), Kind::MAP, true)).collect();
+    in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+}
+
+#[test]
+fn rem_2_a_removal_of_many_runs_costs_no_more_than_its_dots() {
+    let entries = (1..=2 * MANY)
+        .map(|seq| (root(Kind::SET), Slot::Member(Value::from(seq as i64)), Kind::MEMBER, false))
+        .collect();
+    let start = Instant::now();
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    document.apply(&crafted(entries)).expect("it applies");
+    let before = document.clone();
+    let commit: Result<Commit<()>, EditError> = document.transact(Timestamp(1), |tx| {
+        (0..MANY as i64).try_for_each(|value| tx.set("r")?.remove(&Value::from(2 * value)).map(drop))
+    });
+    let delta = commit.expect("the edit is possible").delta.expect("an edit");
+    let mut other = before.clone();
+    other.apply(&delta).expect("it applies");
+    let mut third = before.clone();
+    third.apply_diff(&document.diff_since(&before.version())).expect("it applies");
+    assert_eq!((other.beacon(), third.beacon()), (document.beacon(), document.beacon()));
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
+#[test]
+fn valid_1_a_register_that_claims_to_be_an_entity_is_hidden() {
+    let entries = Vec::from([
+        (root(Kind::MAP), Slot::Key("k".into()), Kind::REGISTER, true),
+        (root(Kind::MAP), Slot::Key("k".into()), Kind::REGISTER, false),
+        (root(Kind::MAP), Slot::Key("l".into()), Kind::FLAG, true),
+    ]);
+    let mut document = Document::new();
+    document.apply(&crafted(entries)).expect("it applies");
+    assert_eq!(document.map("r").kinds("k"), [Kind::REGISTER]);
+    assert!(!document.map("r").contains("l"));
+    assert_eq!(document.live_count(), 3, "it is stored, and passed on");
+    still_works(document);
+}
+
+/// Bunches, each hanging on the one before, on changing sides, the first on `parent`; and an element in the last.
+fn chain(first_seq: u64, count: u64, mut parent: Position, container: &Container, before: Tag) -> Delta {
+    let mut parts = crafted(Vec::from([(root(Kind::LIST), Slot::Unit, Kind::FLAG, true)])).parts().clone();
+    (parts.first_seq, parts.dots, parts.adds) = (first_seq, count, Vec::new());
+    for seq in first_seq..first_seq + count {
+        let id = Dot::new(parts.replica, seq);
+        let side = if seq % 2 == 1 { Side::Right } else { Side::Left };
+        parts.bunches.push(BunchRecord { id, parent, side, rank: 0 });
+        parent = Position { bunch: id, index: 0 };
+    }
+    let slot = Slot::Position { bunch: parent.bunch.seq, backward: false };
+    let (container, payload) = (container.clone(), Payload::Empty);
+    parts.adds.push((parent.bunch.seq, Entry { container, slot, kind: Kind::FLAG, entity: true, payload }));
+    let sealed = Delta::seal(parts, before);
+    Delta::decode(sealed.bytes(), before).expect("the bytes keep the rules")
+}
+
+#[test]
+fn valid_1_depth_is_judged_only_where_an_entry_needs_it() {
+    let start = Position { bunch: Dot::ROOT, index: 0 };
+    let limit = codec::limits::MAX_BUNCH_DEPTH as u64;
+    let deep = chain(1, limit, start, &root(Kind::LIST), Tag::start(ReplicaId::from(9)));
+    let deepest = Position { bunch: deep.dot(), index: 0 };
+    let mut keeps = Document::new();
+    keeps.apply(&deep).expect("it applies");
+    let below = chain(limit + 1, 1, deepest, &root(Kind::LIST), deep.tag());
+    assert!(matches!(keeps.apply(&below), Err(ApplyError::TooDeep { .. })));
+    // All of it dies; one replica keeps the positions, the other never had them.
+    let mut clears = keeps.clone();
+    clears.set_writer(Some(ReplicaId::from(1))).expect("no transaction is open");
+    let commit: Result<Commit<()>, EditError> = clears.transact(Timestamp(1), |tx| tx.list("r")?.clear());
+    keeps.apply(&commit.expect("the edit is possible").delta.expect("an edit")).expect("it applies");
+    clears.truncate_removals();
+    let mut lacks = Document::new();
+    lacks.apply_diff(&clears.diff_since(&VersionVector::new())).expect("it applies");
+    let dead = Container::Entity(deep.dot());
+    let below = chain(limit + 1, 1, deepest, &dead, deep.tag());
+    for mut document in [keeps, lacks] {
+        document.apply(&below).expect("it applies wherever the version is the same");
+        assert_eq!(document.live_count(), 0);
+    }
+}
+
+#[test]
+fn dot_1_a_writer_whose_numbers_were_used_up_by_others_edits_no_more() {
+    let writer = ReplicaId::from(1);
+    let mut document = Document::with_writer(writer);
+    let mut diff = {
+        let mut other = Document::with_writer(ReplicaId::from(2));
+        let commit: Result<Commit<()>, EditError> = other.transact(Timestamp(1), |tx| tx.map("r")?.put("k", 1));
+        drop(commit.expect("the edit is possible"));
+        other.diff_since(&VersionVector::new())
+    };
+    diff.head.set(writer, VersionEntry { seq: Dot::MAX_SEQ, tag: Tag::start(writer) });
+    let diff = codec::decode_diff(&codec::encode_diff(&diff)).expect("the bytes keep the rules");
+    document.apply_diff(&diff).expect("it applies");
+    let commit: Result<Commit<()>, EditError> =
+        document.transact(Timestamp(1), |tx| tx.map("r")?.remove("k").map(drop));
+    assert_eq!(commit.unwrap_err(), EditError::OutOfDots);
+    still_works_for(document, ReplicaId::from(77));
 }

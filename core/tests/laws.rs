@@ -106,7 +106,13 @@ fn diff_5_join_of_diff_equals_join_of_state_on_every_tier() {
                 for delta in missing {
                     by_delta.apply(delta).expect("honest deltas apply");
                 }
-                assert_eq!(by_delta.parked(), 0, "everything that was missing is here");
+                if by_delta.parked() > 0 {
+                    // Whoever raised its horizon dropped dead positions (SEQ-6). A delta of a writer that had not seen the
+                    // removals may hang on them: it waits, and a diff answers it.
+                    assert!(!a.horizon().is_empty(), "everything that was missing is here");
+                    by_delta.apply_diff(&b.diff_since(&by_delta.version())).expect("a diff applies");
+                }
+                assert_eq!(by_delta.parked(), 0, "what waited is answered");
                 assert_equal(&by_delta, &by_diff, "deltas and diff");
             }
         }
@@ -177,6 +183,7 @@ noticed! {
     ent_1_a_missing_cascade_is_noticed: NoCascade;
     rem_2_a_removal_that_is_not_logged_is_noticed: RemovalNotLogged;
     a_diff_that_resurrects_is_noticed: DiffResurrects;
+    a_change_that_is_not_told_is_noticed: ChangeNotTold;
 }
 
 #[test]

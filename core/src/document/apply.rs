@@ -9,14 +9,14 @@ use alloc::vec::Vec;
 
 use super::state::State;
 use super::{ChangeOrigin, Changes, Document};
-use crate::clock::{Dot, LocalDot, VersionEntry};
+use crate::clock::{Dot, LocalDot, Tag, VersionEntry};
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::{Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, LocalPosition, Position, Side};
-use crate::store::{Container, Live, LocalContainer, Slot};
+use crate::store::{Container, Kind, Live, LocalContainer, Slot};
 
 /// What became of a delta or a diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,10 +114,13 @@ pub enum ApplyError {
     InTransaction,
 }
 
+type ParkedKey = (ReplicaId, u64, Tag);
+
 /// Deltas that wait for what they depend on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parked {
-    deltas: Map<(ReplicaId, u64), Delta>,
+    /// By replica, first dot and tag: where two claim one place, the chain will tell which is real.
+    deltas: Map<ParkedKey, Delta>,
     bytes: usize,
 }
 
@@ -127,7 +130,7 @@ impl Parked {
     }
 
     fn add(&mut self, delta: &Delta) -> Result<(), ApplyError> {
-        let key = (delta.replica(), delta.parts().first_seq);
+        let key = (delta.replica(), delta.parts().first_seq, delta.tag());
         if self.deltas.contains_key(&key) {
             return Ok(());
         }
@@ -140,7 +143,7 @@ impl Parked {
         Ok(())
     }
 
-    fn take(&mut self, key: (ReplicaId, u64)) -> Option<Delta> {
+    fn take(&mut self, key: ParkedKey) -> Option<Delta> {
         let delta = self.deltas.remove(&key)?;
         self.bytes -= delta.bytes().len();
         Some(delta)
@@ -151,7 +154,7 @@ impl Document {
     /// Joins what another replica's transaction did.
     ///
     /// A delta that is known already changes nothing. One that is not ready is parked and applied as soon as it is.
-    /// Costs O(delta · log n), whatever the size of the containers it touches.
+    /// Costs O(delta · log n), whatever the size of the containers it touches, and a look at each parked delta.
     ///
     /// # Errors
     /// When the delta contradicts what is known, or too much is parked. The document is unchanged then.
@@ -182,7 +185,7 @@ impl Document {
         let parts = delta.parts();
         let (replica, last) = (parts.replica, parts.last_seq());
         let known = self.state.entry_of(replica);
-        let (seq, tag) = known.map_or((0, crate::Tag::start(replica)), |entry| (entry.seq, entry.tag));
+        let (seq, tag) = known.map_or((0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
         if last <= seq {
             let contradicts = last == seq && tag != delta.tag() && !fault::active(Fault::NoChainCheck);
             return if contradicts { Err(ApplyError::Fork { replica, seq: last }) } else { Ok(Readiness::Known) };
@@ -201,9 +204,11 @@ impl Document {
         self.check_structure(parts)
     }
 
-    /// How deep the deepest container is that `delta` would create here. Only the relay asks: what is refused must be
-    /// refused before anybody has it (VALID-1), and a replica refuses at creation.
+    /// How deep the deepest container is that `delta` would create here. A plain value is none, but what is in it would be.
+    /// Only the relay asks: what is refused must be refused before anybody has it (VALID-1), and a replica refuses at
+    /// creation.
     pub fn depth_after(&self, delta: &Delta) -> usize {
+        let mut deepest = 0;
         let mut born: Map<u64, usize> = Map::new();
         let known = |dot: Dot| {
             let place = self.state.origins.local(dot).and_then(|dot| self.state.view.entity(dot));
@@ -218,8 +223,9 @@ impl Document {
                 }
             };
             born.insert(*seq, above + 1);
+            deepest = deepest.max(if entry.kind == Kind::REGISTER { above } else { above + 1 });
         }
-        born.values().copied().max().unwrap_or(0)
+        deepest
     }
 
     /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta.
@@ -252,11 +258,9 @@ impl Document {
                 Some(parent) if forest.contains(parent) => Some(forest.depth(parent)),
                 _ => coming.get(&record.parent.bunch).copied(),
             };
-            let Some(above) = above else { continue };
-            if above >= Forest::MAX_DEPTH {
-                return Err(ApplyError::TooDeep { bunch: record.id, limit: Forest::MAX_DEPTH });
+            if let Some(above) = above {
+                coming.insert(record.id, above + 1);
             }
-            coming.insert(record.id, above + 1);
         }
         let mut born = Vec::new();
         for (seq, entry) in &parts.adds {
@@ -278,8 +282,13 @@ impl Document {
             if let Slot::Position { bunch, .. } = entry.slot {
                 let bunch = Dot::new(parts.replica, bunch);
                 let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
-                if !known && !coming.contains_key(&bunch) {
-                    return Ok(Readiness::NotReady);
+                match coming.get(&bunch) {
+                    // Only where an entry needs it: another replica may have dropped what makes it deep (VALID-1).
+                    Some(depth) if *depth > Forest::MAX_DEPTH => {
+                        return Err(ApplyError::TooDeep { bunch, limit: Forest::MAX_DEPTH });
+                    }
+                    None if !known => return Ok(Readiness::NotReady),
+                    _ => {}
                 }
             }
         }
@@ -301,7 +310,8 @@ impl Document {
             let id = state.origins.intern_dot(record.id);
             let parent =
                 LocalPosition { bunch: state.origins.intern_dot(record.parent.bunch), index: record.parent.index };
-            // A bunch whose parent is unknown is needed by nothing that survives (checked), so it is left out.
+            // A bunch whose parent is unknown, or that is too deep, is needed by nothing that survives (checked): it is left
+            // out.
             if state.forest.insert(id, parent, record.side, record.rank).is_ok() {
                 bunches.push(id);
             }
@@ -318,9 +328,12 @@ impl Document {
             };
             state.insert(LocalDot::new(origin, *seq), live);
         }
-        // What nothing uses here may be the parent of something to come: it stays as long as dead structure does.
+        // What nothing uses here may be the parent of something to come: it stays as long as dead structure does. What is
+        // used is held when that dies, so that only dead structure is held and `Forest::dead` costs no more than there is.
         for id in bunches {
-            state.forest.hold(id, last);
+            if !state.forest.is_needed(id) {
+                state.forest.hold(id, last);
+            }
         }
 
         state.advance(origin, VersionEntry { seq: parts.last_seq(), tag: delta.tag() });
@@ -344,7 +357,7 @@ impl Document {
     }
 
     /// A parked delta that need not wait any longer, and whether it is to be applied or dropped.
-    fn next_parked(&self) -> Option<((ReplicaId, u64), bool)> {
+    fn next_parked(&self) -> Option<(ParkedKey, bool)> {
         for (key, delta) in &self.parked.deltas {
             match self.check(delta) {
                 Ok(Readiness::NotReady) => {}

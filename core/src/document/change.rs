@@ -33,7 +33,8 @@ impl Changes {
 }
 
 /// One thing that changed. Whatever is below it may have changed with it and is not reported on its own where it came or
-/// went as a whole.
+/// went as a whole: under a key also one of several containers that are shown merged. A list element that came and went
+/// within one batch is not reported, nor is what is nested deeper than containers may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The container whose content changed.

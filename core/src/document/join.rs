@@ -2,15 +2,15 @@
 //!
 //! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
 //! beyond the peer. DIFF-4 a full diff raises the receiver's horizon to its version, loading a snapshot does not. DIFF-5 the
-//! result equals the join of the states. The proof is by cases over a dot's presence in version, base and adds, as in the
-//! comments of [`Document::apply_diff`].
+//! result equals the join of the states. The proof is by cases over a dot's presence in version, base and adds: the table in
+//! `docs/rules.md`.
 
 use alloc::vec::Vec;
 
 use super::apply::{Applied, ApplyError, Outcome};
 use super::state::State;
 use super::{Document, LoadError};
-use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
+use crate::clock::{Dot, LocalDot, VersionEntry, VersionVector};
 use crate::codec;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
@@ -18,6 +18,9 @@ use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::Origins;
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{Container, Live, LocalContainer, Slot};
+
+/// For how many heads the dead structure of a diff is kept.
+const MAX_CAUSES: usize = 16;
 
 impl Document {
     /// What a replica at `base` lacks: on the version tier if `base` covers the horizon, else on the full tier.
@@ -54,10 +57,9 @@ impl Document {
             }
             if tier == Tier::Version {
                 for (remover, runs) in state.removals.beyond(origin, after) {
-                    let pair = state.export_pair(remover, runs);
                     let unknown = |(id, _, last)| last > base.seq(id);
-                    if !(fault::active(Fault::PairsOnlyForKnownDots) && pair.1.runs().any(unknown)) {
-                        removes.push(pair);
+                    if !(fault::active(Fault::PairsOnlyForKnownDots) && runs.runs().any(unknown)) {
+                        removes.push((state.origins.dot(remover), runs.clone()));
                     }
                 }
             }
@@ -178,9 +180,6 @@ impl Document {
         }
         let old: Vec<u64> = state.seqs();
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        // Deaths told only by absence have no known remover; this one is beyond the base, so what needs it waits long enough.
-        let absent = diff.head.iter().next().and_then(|(id, entry)| state.origins.local(Dot::new(id, entry.seq)));
-
         let mut bunches = Vec::with_capacity(order.len());
         for record in order {
             let id = state.origins.intern_dot(record.id);
@@ -205,7 +204,8 @@ impl Document {
             let first = diff.base.seq(replica) + 1;
             if first <= entry.seq {
                 let first = LocalDot::new(state.origins.intern(replica), first);
-                state.kill_run((first, entry.seq - first.seq()), absent, &living);
+                // The full tier, which alone tells deaths by absence, raises the horizon over all of them.
+                state.kill_run((first, entry.seq - first.seq()), None, &living);
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
@@ -218,26 +218,27 @@ impl Document {
             }
         }
         state.insert_parents_first(coming);
-        // Dead structure comes without the removals it is kept for.
-        if let Some(cause) = absent {
-            bunches.retain(|id| !state.forest.is_needed(*id));
-            for id in bunches {
-                state.forest.hold(id, cause);
+        // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
+        // few heads, and of very many the first have to do: to drop structure too early only costs a question.
+        bunches.retain(|id| !state.forest.is_needed(*id));
+        for head in diff.heads.iter().take(MAX_CAUSES) {
+            let cause = state.origins.intern_dot(*head);
+            for id in bunches.iter().filter(|_| !old_covers(cause)) {
+                state.forest.hold(*id, cause);
             }
         }
 
         let head_covers = |dot: Dot| dot.seq <= diff.head.seq(dot.replica).max(diff.base.seq(dot.replica));
         let mut heads = Set::new();
-        for head in state.heads.iter() {
-            let dot = state.origins.dot(*head);
-            if diff.heads.contains(&dot) || !head_covers(dot) {
-                heads.insert(*head);
-            }
-        }
         for head in &diff.heads {
             let head = state.origins.intern_dot(*head);
-            if !old_covers(head) {
+            if !old_covers(head) || state.heads.contains(&head) {
                 heads.insert(head);
+            }
+        }
+        for head in state.heads.iter() {
+            if !head_covers(state.origins.dot(*head)) {
+                heads.insert(*head);
             }
         }
         state.heads = heads;
@@ -265,7 +266,7 @@ impl Document {
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
             for (remover, runs) in state.removals.beyond(origin, 0) {
-                removals.push(state.export_pair(remover, runs));
+                removals.push((state.origins.dot(remover), runs.clone()));
             }
         }
         codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
@@ -301,15 +302,6 @@ impl Document {
 }
 
 impl State {
-    fn export_pair(&self, remover: LocalDot, runs: &[(LocalDot, u64)]) -> (Dot, DotRuns) {
-        let mut set = DotRuns::new();
-        for (first, more) in runs {
-            let dot = self.origins.dot(*first);
-            set.insert_run(dot.replica, dot.seq, dot.seq + more);
-        }
-        (self.origins.dot(remover), set)
-    }
-
     /// These bunches with their ancestors, ascending by id.
     fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());

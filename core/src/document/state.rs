@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
-use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
@@ -173,7 +173,8 @@ impl State {
                 keys.get_or_insert_with(key.clone(), Default::default).flags.add(dot);
                 self.view.note(place, Note::Key(key.clone()));
             }
-            (Content::Map(keys), Slot::Key(key), kind, true) => {
+            // Registers and flags under a key are plain entries; unknown kinds of containers may come.
+            (Content::Map(keys), Slot::Key(key), kind, true) if kind > Kind::FLAG => {
                 let child = keys.get(key).and_then(|slot| slot.child(kind));
                 let child = child.unwrap_or_else(|| {
                     let child = self.view.open(Link::Key(place, key.clone()), kind, depth, None);
@@ -184,7 +185,7 @@ impl State {
                     }
                     child
                 });
-                self.view.incarnate(child, dot, &self.origins);
+                self.view.incarnate(child, dot);
                 self.view.note(place, Note::Key(key.clone()));
             }
             (Content::Set(members), Slot::Member(value), Kind::MEMBER, false) => {
@@ -201,12 +202,11 @@ impl State {
             }
             (Content::List(_), Slot::Position { .. }, kind, true) => self.attach_element(place, dot, live, kind, depth),
             (_, Slot::Position { .. }, Kind::MOVE, false) if element => {
-                self.seat(place).moves.add(dot);
-                self.reseat(place, Some((dot, live)));
+                self.move_came(place, dot, live);
             }
             (_, _, kind, true) => {
                 let hidden = self.view.open(Link::Hidden, kind, depth, None);
-                self.view.incarnate(hidden, dot, &self.origins);
+                self.view.incarnate(hidden, dot);
             }
             _ => {}
         }
@@ -220,38 +220,41 @@ impl State {
         let Some(at) = Self::position(dot, &live.slot) else { return };
         let seat = Seat { initial: at, moves: Dots::None, current: at };
         let place = self.view.open(Link::Element(list, dot), kind, depth, Some(seat));
-        self.view.incarnate(place, dot, &self.origins);
+        self.view.incarnate(place, dot);
         if let Content::List(sequence) = &mut self.view.place_mut(list).content {
             sequence.insert(&self.forest, &self.origins, at, dot);
         }
         self.view.note(list, Note::Inserted(dot));
     }
 
-    /// Works out where an element sits: at the winning move, else where it was created. `arriving` is a move that is not
-    /// in the store yet.
-    fn reseat(&mut self, place: PlaceId, arriving: Option<(LocalDot, &Live)>) {
-        let Link::Element(list, element) = self.view.place(place).link else { return };
+    /// A move came that is not in the store yet. It counts if it wins over the one that counts: a comparison a move.
+    fn move_came(&mut self, place: PlaceId, dot: LocalDot, live: &Live) {
+        let Some(position) = Self::position(dot, &live.slot) else { return };
+        let seat = self.seat(place);
+        seat.moves.add(dot);
+        // A position names the dot it was made for: here the winning move, or the element itself.
+        let before = (seat.current != seat.initial).then(|| seat.current.dot()).flatten();
+        let before = before.and_then(|before| Some((self.store.get(before)?.hlc, before)));
+        let wins = before
+            .is_none_or(|(hlc, before)| live.hlc.cmp(&hlc).then_with(|| self.origins.compare(dot, before)).is_gt());
+        if wins {
+            self.reseat(place, position);
+        }
+    }
+
+    /// A move went. If it was the one that counted, the winner of the others does, or where the element was created.
+    fn move_went(&mut self, place: PlaceId, dot: LocalDot) {
         let Some(seat) = &self.view.place(place).seat else { return };
-        let mut best: Option<(Hlc, LocalDot, LocalPosition)> = None;
-        for dot in seat.moves.as_slice() {
-            let entry = match arriving {
-                Some((new, entry)) if new == *dot => Some(entry),
-                _ => self.store.get(*dot),
-            };
-            let Some(entry) = entry else { continue };
-            let Some(position) = Self::position(*dot, &entry.slot) else { continue };
-            let wins = best.is_none_or(|(hlc, best, _)| {
-                entry.hlc.cmp(&hlc).then_with(|| self.origins.compare(*dot, best)).is_gt()
-            });
-            if wins {
-                best = Some((entry.hlc, *dot, position));
-            }
+        if seat.current.dot() == Some(dot) {
+            let winner = self.winner(&seat.moves).and_then(|dot| Self::position(dot, &self.store.get(dot)?.slot));
+            let now = winner.unwrap_or(seat.initial);
+            self.reseat(place, now);
         }
-        let (before, now) = (seat.current, best.map_or(seat.initial, |best| best.2));
-        if before == now {
-            return;
-        }
-        self.seat(place).current = now;
+    }
+
+    fn reseat(&mut self, place: PlaceId, now: LocalPosition) {
+        let Link::Element(list, element) = self.view.place(place).link else { return };
+        let before = core::mem::replace(&mut self.seat(place).current, now);
         if let Content::List(sequence) = &mut self.view.place_mut(list).content {
             sequence.remove(&self.forest, &self.origins, before);
             sequence.insert(&self.forest, &self.origins, now, element);
@@ -302,11 +305,11 @@ impl State {
     pub(crate) fn remove_runs(&mut self, remover: LocalDot, removed: &DotRuns, alive: bool) {
         for (replica, first, last) in removed.runs() {
             let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
-            self.removals.log(remover, run);
             if alive {
                 self.kill_run(run, Some(remover), &Set::new());
             }
         }
+        self.removals.log(remover, removed);
     }
 
     fn kill_one(&mut self, dot: LocalDot, cause: Option<LocalDot>, tell: bool) -> Option<(LocalDot, Live)> {
@@ -362,7 +365,7 @@ impl State {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
                 self.seat(place).moves.remove(dot);
                 if tell {
-                    self.reseat(place, None);
+                    self.move_went(place, dot);
                 }
                 None
             }
@@ -404,8 +407,8 @@ impl State {
     // ---- reading helpers shared by the types ----
 
     /// The winner among concurrent writes: the greatest by (stamp, replica id, seq).
-    pub(crate) fn winner(&self, dots: &[LocalDot]) -> Option<LocalDot> {
-        dots.iter().copied().max_by(|a, b| self.by_stamp(*a, *b))
+    pub(crate) fn winner(&self, dots: &Dots) -> Option<LocalDot> {
+        dots.iter().max_by(|a, b| self.by_stamp(*a, *b))
     }
 
     pub(crate) fn by_stamp(&self, a: LocalDot, b: LocalDot) -> core::cmp::Ordering {

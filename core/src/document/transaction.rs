@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
-use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Timestamp, VersionEntry};
+use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntry};
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
@@ -111,6 +111,8 @@ pub(crate) struct Open {
     first_seq: u64,
     next_seq: u64,
     hlc: Hlc,
+    /// The clock before this transaction: a stamp that nobody saw is taken back.
+    clock: HlcClock,
     /// Observed dots that were removed on purpose (not those that died with them).
     removed: Vec<LocalDot>,
     /// Bunches created, by id.
@@ -130,7 +132,8 @@ enum Step {
 impl Document {
     /// Runs `edit` as one atomic transaction at time `now`.
     ///
-    /// Nothing is changed if `edit` returns an error. Costs O(edits · log n).
+    /// Nothing is changed if `edit` returns an error. Costs O(edits · log n). If `edit` panics and somebody catches that, the
+    /// transaction is still open: [`Document::rollback`] ends it.
     ///
     /// # Errors
     /// What `edit` returns, [`EditError::NoWriter`] without a writer id, or [`EditError::TooLarge`] if the delta would be.
@@ -168,11 +171,16 @@ impl Document {
         self.observe_time(now);
         let origin = self.state.origins.intern(writer);
         let first_seq = self.state.seq(origin) + 1;
+        if first_seq > Dot::MAX_SEQ {
+            return Err(EditError::OutOfDots);
+        }
+        let clock = self.clock;
         self.open = Some(Open {
             origin,
             first_seq,
             next_seq: first_seq,
             hlc: self.clock.tick(now),
+            clock,
             removed: Vec::new(),
             bunches: Vec::new(),
             totals_before: Map::new(),
@@ -260,6 +268,7 @@ impl Document {
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.
     pub fn rollback(&mut self) {
         let Some(open) = self.open.take() else { return };
+        self.clock = open.clock;
         for step in open.journal.into_iter().rev() {
             match step {
                 Step::Inserted(dot) => _ = self.state.kill(dot, None),
@@ -310,16 +319,24 @@ impl Transaction<'_> {
 
     /// The dot that the next entry will take.
     pub(crate) fn next_dot(&mut self) -> Result<LocalDot, EditError> {
+        self.has_room(1)?;
         let open = self.open();
-        let used = (open.next_seq - open.first_seq) as usize;
+        Ok(LocalDot::new(open.origin, open.next_seq))
+    }
+
+    /// Whether so many more dots can be bound. An edit that removes before it adds asks first, so that one that is refused
+    /// has changed nothing.
+    pub(crate) fn has_room(&mut self, dots: usize) -> Result<(), EditError> {
+        let open = self.open();
+        let found = (open.next_seq - open.first_seq) as usize + dots;
         let limit = limits::MAX_DELTA_DOTS as usize;
-        if used >= limit {
-            return Err(EditError::TooLarge { what: "edits", found: used + 1, limit });
+        if found > limit {
+            return Err(EditError::TooLarge { what: "edits", found, limit });
         }
-        if open.next_seq > Dot::MAX_SEQ {
+        if open.next_seq + dots as u64 - 1 > Dot::MAX_SEQ {
             return Err(EditError::OutOfDots);
         }
-        Ok(LocalDot::new(open.origin, open.next_seq))
+        Ok(())
     }
 
     /// Binds the next dot.
@@ -398,7 +415,8 @@ impl Transaction<'_> {
 
     /// The lowest incarnation of a place: where a new slot goes.
     pub(crate) fn lowest(&self, place: PlaceId) -> Result<LocalContainer, EditError> {
-        self.document.state.view.place(place).incarnations.first().copied().ok_or(EditError::Gone)
+        let state = &self.document.state;
+        state.view.lowest(place, &state.origins).ok_or(EditError::Gone)
     }
 
     pub(crate) fn check_depth(&self, place: PlaceId) -> Result<(), EditError> {

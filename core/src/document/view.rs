@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 use super::ChangeKind;
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
+use crate::codec::limits;
+use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set};
 use crate::replica_id::Origins;
 use crate::sequence::{LocalPosition, Sequence};
@@ -22,47 +24,65 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PlaceId(u32);
 
-/// A few dots; almost always one.
+/// A few dots; almost always one. As many as somebody cares to send, so each is found in O(log n).
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Dots {
     #[default]
     None,
     One(LocalDot),
-    Many(Vec<LocalDot>),
+    Many(Set<LocalDot>),
 }
 
 impl Dots {
-    pub(crate) fn as_slice(&self) -> &[LocalDot] {
-        match self {
-            Self::None => &[],
-            Self::One(dot) => core::slice::from_ref(dot),
-            Self::Many(dots) => dots,
+    /// Every dot, in the order of this document's numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = LocalDot> + '_ {
+        const NONE: &Set<LocalDot> = &Set::new();
+        let (one, many) = match self {
+            Self::None => (None, NONE),
+            Self::One(dot) => (Some(*dot), NONE),
+            Self::Many(dots) => (None, dots),
+        };
+        one.into_iter().chain(many.iter().copied())
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<LocalDot> {
+        let mut all = Vec::new();
+        self.append_to(&mut all);
+        all
+    }
+
+    pub(crate) fn append_to(&self, all: &mut Vec<LocalDot>) {
+        for dot in self.iter() {
+            all.push(dot);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
+        matches!(self, Self::None)
     }
 
     pub(crate) fn add(&mut self, dot: LocalDot) {
         match self {
             Self::None => *self = Self::One(dot),
-            Self::One(first) => *self = Self::Many(Vec::from([*first, dot])),
-            Self::Many(dots) => dots.push(dot),
+            Self::One(first) => {
+                let mut dots = Set::new();
+                dots.insert(*first);
+                dots.insert(dot);
+                *self = Self::Many(dots);
+            }
+            Self::Many(dots) => _ = dots.insert(dot),
         }
     }
 
     pub(crate) fn remove(&mut self, dot: LocalDot) {
         match self {
-            Self::None => {}
             Self::One(one) if *one == dot => *self = Self::None,
-            Self::One(_) => {}
+            Self::None | Self::One(_) => {}
             Self::Many(dots) => {
-                dots.retain(|other| *other != dot);
-                match dots.as_slice() {
-                    [] => *self = Self::None,
-                    [last] => *self = Self::One(*last),
-                    _ => {}
+                dots.remove(&dot);
+                if dots.len() == 1 {
+                    let last = dots.iter().next().copied();
+                    *self = last.map_or(Self::None, Self::One);
                 }
             }
         }
@@ -143,8 +163,8 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
     /// Containers above and including this one.
     pub(crate) depth: u32,
-    /// The live containers shown merged here, lowest first by (replica id, seq).
-    pub(crate) incarnations: Vec<LocalContainer>,
+    /// The live entities shown merged here. A root has none.
+    pub(crate) incarnations: Dots,
     pub(crate) content: Content,
     /// Set for list elements.
     pub(crate) seat: Option<Seat>,
@@ -198,7 +218,6 @@ impl View {
         self.roots.push((name.clone(), kind));
         self.root_numbers.insert((name.clone(), kind), number);
         let place = self.open(Link::Root(number), kind, 1, None);
-        self.place_mut(place).incarnations.push(LocalContainer::Root(number));
         self.root_places.push(place);
         number
     }
@@ -230,7 +249,7 @@ impl View {
     }
 
     pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Seat>) -> PlaceId {
-        let place = Place { link, kind, depth, incarnations: Vec::new(), content: Content::of(kind), seat };
+        let place = Place { link, kind, depth, incarnations: Dots::None, content: Content::of(kind), seat };
         if let Some(id) = self.free.pop() {
             self.places[id.0 as usize] = Some(place);
             return id;
@@ -240,22 +259,32 @@ impl View {
     }
 
     /// Adds a live entity to the incarnations of a place.
-    pub(crate) fn incarnate(&mut self, place: PlaceId, dot: LocalDot, origins: &Origins) {
+    pub(crate) fn incarnate(&mut self, place: PlaceId, dot: LocalDot) {
         self.entities.insert(dot, place);
-        let list = &mut self.place_mut(place).incarnations;
-        let at = list.partition_point(|other| match other {
-            LocalContainer::Root(_) => true,
-            LocalContainer::Entity(other) => origins.compare(*other, dot).is_lt(),
-        });
-        list.insert(at, LocalContainer::Entity(dot));
+        self.place_mut(place).incarnations.add(dot);
+    }
+
+    /// The lowest incarnation of a place by (replica id, seq). O(incarnations), of which there is almost always one.
+    pub(crate) fn lowest(&self, place: PlaceId, origins: &Origins) -> Option<LocalContainer> {
+        let place = self.place(place);
+        if let Link::Root(number) = place.link {
+            return Some(LocalContainer::Root(number));
+        }
+        let mut lowest: Option<LocalDot> = None;
+        for dot in place.incarnations.iter() {
+            if lowest.is_none_or(|lowest| origins.compare(dot, lowest).is_lt()) {
+                lowest = Some(dot);
+            }
+        }
+        lowest.map(LocalContainer::Entity)
     }
 
     /// Takes an entity from its place. Gives the place up, and returns true, if it was the last one.
     pub(crate) fn disincarnate(&mut self, dot: LocalDot) -> Option<(PlaceId, bool)> {
         let place = self.entities.remove(&dot)?;
-        let list = &mut self.place_mut(place).incarnations;
-        list.retain(|other| *other != LocalContainer::Entity(dot));
-        let last = list.is_empty();
+        let incarnations = &mut self.place_mut(place).incarnations;
+        incarnations.remove(dot);
+        let last = incarnations.is_empty();
         if last {
             self.places[place.0 as usize] = None;
             self.freed.push(place);
@@ -264,17 +293,30 @@ impl View {
     }
 
     pub(crate) fn note(&mut self, place: PlaceId, note: Note) {
+        if let Note::Removed(dot) = note {
+            // Whoever never saw an element come needs not see it go.
+            self.notes.remove(&(place, Note::Moved(dot)));
+            if self.notes.remove(&(place, Note::Inserted(dot))) {
+                return;
+            }
+        }
+        if matches!(note, Note::Moved(_) | Note::Value) && fault::active(Fault::ChangeNotTold) {
+            return;
+        }
         self.notes.insert((place, note));
     }
 
     /// The changes noted since the last call, as values, and the end of the batch.
+    ///
+    /// What is deeper than containers may nest is left out: nobody who keeps the rules made it, and paths as long as
+    /// somebody cares to nest would take memory as the square of that.
     pub(crate) fn take_changes(&mut self, origins: &Origins) -> Vec<super::Change> {
         let notes = core::mem::take(&mut self.notes);
         let mut changes = Vec::with_capacity(notes.len());
         let mut known: Option<(PlaceId, Option<Path>)> = None;
         for (place, note) in notes {
             if known.as_ref().is_none_or(|known| known.0 != place) {
-                known = Some((place, self.path(place, origins)));
+                known = Some((place, if self.is_too_deep(place) { None } else { self.path(place, origins) }));
             }
             let Some((_, Some(path))) = &known else { continue };
             let kind = match note {
@@ -295,6 +337,12 @@ impl View {
     pub(crate) fn drop_changes(&mut self) {
         self.notes.clear();
         self.free.append(&mut self.freed);
+    }
+
+    /// Whether a place is below the deepest containers and their elements.
+    fn is_too_deep(&self, place: PlaceId) -> bool {
+        let place = self.places[place.0 as usize].as_ref();
+        place.is_some_and(|place| place.depth as usize > limits::MAX_CONTAINER_DEPTH + 1)
     }
 
     /// The path of a place that is still there and not hidden.

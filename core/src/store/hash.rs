@@ -68,6 +68,9 @@ pub(crate) fn beacon_share(
     hasher.finish()
 }
 
+/// As in the bytes of values.
+const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
+
 fn write_dot(hasher: &mut Hasher, dot: Dot) {
     hasher.write(&dot.replica.to_bytes());
     hasher.write(&dot.seq.to_le_bytes());
@@ -88,7 +91,9 @@ fn write_value(hasher: &mut Hasher, value: &Value) {
         }
         Value::Float(number) => {
             hasher.write(&[3]);
-            hasher.write(&number.to_bits().to_le_bytes());
+            // Every NaN is one NaN here too: whoever built the variant by hand may hold another than those who read its bytes.
+            let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
+            hasher.write(&bits.to_le_bytes());
         }
         Value::String(text) => {
             hasher.write(&[4]);

@@ -7,8 +7,9 @@
 //! Not here: which dots are live; that is [`super::Store`].
 
 use alloc::vec::Vec;
+use core::ops::Bound;
 
-use crate::clock::LocalDot;
+use crate::clock::{Dot, DotRuns, LocalDot};
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::Origin;
@@ -19,7 +20,7 @@ pub(crate) type LocalRun = (LocalDot, u64);
 /// Removed dots by the delta that removed them, beyond a horizon.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Removals {
-    by_remover: Map<LocalDot, Vec<LocalRun>>,
+    by_remover: Map<LocalDot, DotRuns>,
     runs: usize,
     /// Sequence numbers by replica number; what is missing is 0.
     horizon: Vec<u64>,
@@ -42,23 +43,28 @@ impl Removals {
         dot.seq() <= self.horizon(dot.origin())
     }
 
-    /// Notes that `remover` removed a run. Pairs within the horizon are not kept; a pair that is there stays once.
-    pub(crate) fn log(&mut self, remover: LocalDot, run: LocalRun) {
+    /// Notes that `remover` removed these dots. Pairs within the horizon are not kept; a pair that is there stays once.
+    pub(crate) fn log(&mut self, remover: LocalDot, removed: &DotRuns) {
         if self.within_horizon(remover) || fault::active(Fault::RemovalNotLogged) {
             return;
         }
-        let runs = self.by_remover.get_or_insert_with(remover, Default::default);
-        if !runs.contains(&run) {
-            runs.push(run);
-            self.runs += 1;
+        if removed.is_empty() {
+            return;
         }
+        let known = self.by_remover.get_or_insert_with(remover, Default::default);
+        self.runs -= known.run_count();
+        for (replica, first, last) in removed.runs() {
+            known.insert_run(replica, first, last);
+        }
+        self.runs += known.run_count();
     }
 
     /// Every pair whose remover is a dot of `origin` beyond `after`, ascending by remover.
-    pub(crate) fn beyond(&self, origin: Origin, after: u64) -> impl Iterator<Item = (LocalDot, &[LocalRun])> {
-        let first = LocalDot::new(origin, after.saturating_add(1).min(crate::Dot::MAX_SEQ));
-        let last = LocalDot::new(origin, crate::Dot::MAX_SEQ);
-        self.by_remover.range(first..=last).map(|(remover, runs)| (*remover, runs.as_slice()))
+    pub(crate) fn beyond(&self, origin: Origin, after: u64) -> impl Iterator<Item = (LocalDot, &DotRuns)> {
+        let after = LocalDot::new(origin, after.min(Dot::MAX_SEQ));
+        let last = LocalDot::new(origin, Dot::MAX_SEQ);
+        let range = (Bound::Excluded(after), Bound::Included(last));
+        self.by_remover.range(range).map(|(remover, runs)| (*remover, runs))
     }
 
     /// Raises the horizon to `version` (sequence numbers by replica number) and forgets what it covers. REM-3.
@@ -72,7 +78,7 @@ impl Removals {
         let horizon = &self.horizon;
         self.by_remover
             .retain(|remover, _| remover.seq() > horizon.get(remover.origin().0 as usize).copied().unwrap_or(0));
-        self.runs = self.by_remover.values().map(Vec::len).sum();
+        self.runs = self.by_remover.values().map(DotRuns::run_count).sum();
     }
 
     fn cap(live: usize) -> usize {

@@ -8,11 +8,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Random, Spec, dump};
+use super::told::untold;
+use super::{Random, Shape, Spec, dump};
 use crate::{
-    ApplyError, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId, Timestamp,
-    Transaction, Value, VersionVector, codec,
+    ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId,
+    Timestamp, Transaction, Value, VersionVector, codec,
 };
+
+type Keyed = BTreeMap<(String, Kind), Shape>;
 
 /// What a history may do.
 #[derive(Clone, Debug)]
@@ -148,8 +151,10 @@ impl History {
                             && decoded.head == diff.head => {}
                     decoded => return self.fail(format!("{diff:#?}\nwas read as {decoded:#?}")),
                 }
+                let before = dump(&self.documents[at]);
                 match self.documents[at].apply_diff(&diff) {
-                    Ok(_) | Err(ApplyError::BaseNotCovered { .. }) => {}
+                    Ok(applied) => self.check_changes(at, &before, &applied.changes)?,
+                    Err(ApplyError::BaseNotCovered { .. }) => {}
                     Err(error) => return self.fail(format!("diff refused: {error}")),
                 }
             }
@@ -164,6 +169,7 @@ impl History {
         let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next_u64() % 50);
         let random = &mut self.random;
         let edits = 1 + random.below(3);
+        let before = dump(&self.documents[at]);
         let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
             for _ in 0..edits {
                 random_edit(tx, random)?;
@@ -176,9 +182,10 @@ impl History {
                     self.spec.record(&delta);
                     self.deltas.push(delta);
                 }
-                Ok(())
+                self.check_changes(at, &before, &commit.changes)
             }
-            Err(EditError::Gone) => Ok(()),
+            // Rolled back: nothing is different.
+            Err(EditError::Gone) if dump(&self.documents[at]) == before => Ok(()),
             Err(error) => self.fail(format!("edit refused: {error}")),
         }
     }
@@ -189,8 +196,9 @@ impl History {
             Ok(decoded) if decoded == *delta => {}
             decoded => return self.fail(format!("{delta:#?}\nwas read as {decoded:#?}")),
         }
+        let before = dump(&self.documents[at]);
         match self.documents[at].apply(delta) {
-            Ok(_) => Ok(()),
+            Ok(applied) => self.check_changes(at, &before, &applied.changes),
             // A copy that kept its id is found out by its chain; that it is refused is right.
             Err(ApplyError::Fork { .. }) if self.options.clones_keep_id => Ok(()),
             Err(error) => self.fail(format!("delta refused: {error}")),
@@ -223,6 +231,17 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// The application is told of everything that is shown differently.
+    fn check_changes(&self, at: usize, before: &Keyed, changes: &Changes) -> Result<(), Failure> {
+        let after = dump(&self.documents[at]);
+        match untold(before, &after, changes) {
+            None => Ok(()),
+            Some(path) => self.fail(format!(
+                "document {at} does not tell what changed in {path:#?}\nit tells {changes:#?}\nbefore {before:#?}\nafter {after:#?}"
+            )),
+        }
     }
 
     fn check(&mut self, at: usize) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ mod history;
 mod random;
 mod shape;
 mod spec;
+mod told;
 
 pub use history::{Failure, History, Options};
 pub use random::Random;

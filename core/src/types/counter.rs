@@ -78,6 +78,7 @@ impl<'t, 'd> CounterMut<'t, 'd> {
         let (plus, minus) =
             if amount > 0 { (old.0.checked_add(size), Some(old.1)) } else { (Some(old.0), old.1.checked_add(size)) };
         let (Some(plus), Some(minus)) = (plus, minus) else { return Err(EditError::CounterOverflow) };
+        self.at.tx.has_room(1)?;
         if let Some(own) = own {
             self.at.tx.remove(own);
         }

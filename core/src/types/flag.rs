@@ -8,22 +8,22 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::clock::LocalDot;
-use crate::document::{Content, EditError};
+use crate::document::{Content, Dots, EditError};
 use crate::store::{Kind, Payload, Slot};
 
 /// A flag, to read.
 #[derive(Clone, Copy, Debug)]
 pub struct FlagRef<'d> {
-    dots: &'d [LocalDot],
+    dots: &'d Dots,
 }
 
 impl<'d> FlagRef<'d> {
-    pub(super) fn of(dots: &'d [LocalDot]) -> Self {
+    pub(super) fn of(dots: &'d Dots) -> Self {
         Self { dots }
     }
 
     pub(super) fn at(at: At<'d>) -> Self {
-        Self { dots: if let Some(Content::Unit(dots)) = at.content() { dots.as_slice() } else { &[] } }
+        Self { dots: if let Some(Content::Unit(dots)) = at.content() { dots } else { &Dots::None } }
     }
 
     /// Whether it is on. O(1).
@@ -52,7 +52,7 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     fn observed(&self) -> Vec<LocalDot> {
         let at = self.at.read();
         match &self.key {
-            Some(key) => at.key(key).map_or(Vec::new(), |slot| slot.flags.as_slice().to_vec()),
+            Some(key) => at.key(key).map_or(Vec::new(), |slot| slot.flags.to_vec()),
             None => FlagRef::at(at).dots.to_vec(),
         }
     }

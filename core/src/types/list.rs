@@ -260,7 +260,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
         let right = self.nth(other(index));
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
         let seat = self.at.read().state().view.place(place).seat.as_ref();
-        let observed = seat.map_or(Vec::new(), |seat| seat.moves.as_slice().to_vec());
+        let observed = seat.map_or(Vec::new(), |seat| seat.moves.to_vec());
         for dot in observed {
             self.at.tx.remove(dot);
         }

@@ -11,9 +11,9 @@ use super::{
     At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, RegisterMut, RegisterRef, SetMut, SetRef,
 };
 use crate::clock::LocalDot;
-use crate::document::{Content, EditError, KeySlot, check_key};
+use crate::document::{Content, Dots, EditError, KeySlot, check_key};
 use crate::ordered::Map;
-use crate::store::{Kind, LocalContainer, Payload, Slot};
+use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
 
 /// A map, to read.
@@ -46,12 +46,12 @@ impl<'d> MapRef<'d> {
 
     /// The register under `key`. O(log n).
     pub fn register(&self, key: &str) -> RegisterRef<'d> {
-        RegisterRef::of(self.at.document, self.at.key(key).map_or(&[], |slot| slot.registers.as_slice()), None)
+        RegisterRef::of(self.at.document, self.at.key(key).map_or(&Dots::None, |slot| &slot.registers), None)
     }
 
     /// The flag under `key`. O(log n).
     pub fn flag(&self, key: &str) -> FlagRef<'d> {
-        FlagRef::of(self.at.key(key).map_or(&[], |slot| slot.flags.as_slice()))
+        FlagRef::of(self.at.key(key).map_or(&Dots::None, |slot| &slot.flags))
     }
 
     /// The value that was put under `key`. O(log n).
@@ -163,14 +163,10 @@ impl<'t, 'd> MapMut<'t, 'd> {
         let mut observed = Vec::new();
         let at = self.at.read();
         let Some(slot) = at.key(key) else { return observed };
-        observed.extend_from_slice(slot.registers.as_slice());
-        observed.extend_from_slice(slot.flags.as_slice());
+        slot.registers.append_to(&mut observed);
+        slot.flags.append_to(&mut observed);
         for (_, child) in &slot.children {
-            for container in &at.state().view.place(*child).incarnations {
-                if let LocalContainer::Entity(dot) = container {
-                    observed.push(*dot);
-                }
-            }
+            at.state().view.place(*child).incarnations.append_to(&mut observed);
         }
         observed
     }

@@ -35,10 +35,10 @@ pub use set::{SetMut, SetRef};
 
 use crate::clock::LocalDot;
 use crate::document::{
-    Content, Document, EditError, KeySlot, Link, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
+    Content, Document, Dots, EditError, KeySlot, Link, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
 };
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{Set, sort_by};
 use crate::store::{Kind, LocalContainer, Payload, Slot};
 use crate::value::Value;
 
@@ -116,21 +116,24 @@ impl<'d> AtMut<'_, 'd> {
     /// of a delta that replace one another hold the same thing, so whichever incarnations survive show it.
     fn replace(&mut self, observed: &[LocalDot], slot: Slot, kind: Kind, payload: Payload) -> Result<(), EditError> {
         let state = &self.tx.document().state;
-        let mut into: Vec<LocalContainer> = Vec::new();
+        // A root is its only incarnation, and is never removed.
+        let mut into: Set<LocalDot> = Set::new();
         for dot in observed {
-            if let Some(live) = state.store.get(*dot)
-                && !into.contains(&live.container)
-            {
-                into.push(live.container);
+            if let Some(LocalContainer::Entity(container)) = state.store.get(*dot).map(|live| live.container) {
+                into.insert(container);
             }
         }
-        if into.is_empty() || fault::active(Fault::PutIntoLowestOnly) {
-            into = Vec::from([self.tx.lowest(self.place)?]);
-        }
+        let lowest = self.tx.lowest(self.place)?;
+        self.tx.has_room(into.len().max(1))?;
         for dot in observed {
             self.tx.remove(*dot);
         }
+        if into.is_empty() || fault::active(Fault::PutIntoLowestOnly) {
+            self.tx.add(Target { container: lowest, slot }, kind, false, payload)?;
+            return Ok(());
+        }
         for container in into {
+            let container = LocalContainer::Entity(container);
             self.tx.add(Target { container, slot: slot.clone() }, kind, false, payload.clone())?;
         }
         Ok(())
@@ -160,7 +163,7 @@ impl<'d> At<'d> {
 
 impl State {
     /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn values(&self, dots: &[LocalDot]) -> Vec<Value> {
+    fn values(&self, dots: &Dots) -> Vec<Value> {
         let mut dots = dots.to_vec();
         sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
         let mut values = Vec::new();
@@ -227,8 +230,8 @@ impl Document {
         if let PathStep::Key { key, kind: kind @ (Kind::REGISTER | Kind::FLAG) } = last {
             let slot = at.key(key)?;
             return Some(match *kind {
-                Kind::REGISTER => NodeRef::Register(RegisterRef::of(self, slot.registers.as_slice(), None)),
-                _ => NodeRef::Flag(FlagRef::of(slot.flags.as_slice())),
+                Kind::REGISTER => NodeRef::Register(RegisterRef::of(self, &slot.registers, None)),
+                _ => NodeRef::Flag(FlagRef::of(&slot.flags)),
             });
         }
         let at = at.step(last)?;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::clock::LocalDot;
-use crate::document::{Content, Document, EditError, Link};
+use crate::document::{Content, Document, Dots, EditError, Link};
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
 
@@ -16,18 +16,18 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterRef<'d> {
     document: &'d Document,
-    dots: &'d [LocalDot],
+    dots: &'d Dots,
     /// The list element that holds the first value, hidden by any later write.
     first: Option<LocalDot>,
 }
 
 impl<'d> RegisterRef<'d> {
-    pub(super) fn of(document: &'d Document, dots: &'d [LocalDot], first: Option<LocalDot>) -> Self {
+    pub(super) fn of(document: &'d Document, dots: &'d Dots, first: Option<LocalDot>) -> Self {
         Self { document, dots, first }
     }
 
     pub(super) fn at(at: At<'d>) -> Self {
-        let dots = if let Some(Content::Unit(dots)) = at.content() { dots.as_slice() } else { &[] };
+        let dots = if let Some(Content::Unit(dots)) = at.content() { dots } else { &Dots::None };
         let first = at.place.and_then(|place| match at.state().view.place(place).link {
             Link::Element(_, dot) => Some(dot),
             _ => None,
@@ -45,7 +45,7 @@ impl<'d> RegisterRef<'d> {
     pub fn values(&self) -> Vec<Value> {
         let state = &self.document.state;
         match self.first {
-            Some(first) if self.dots.is_empty() => state.values(&[first]),
+            Some(first) if self.dots.is_empty() => state.values(&Dots::One(first)),
             _ => state.values(self.dots),
         }
     }
@@ -68,7 +68,8 @@ impl<'t, 'd> RegisterMut<'t, 'd> {
         Self { at, key: Some(key) }
     }
 
-    /// Sets the value. Every value seen so far is replaced. O(log n).
+    /// Sets the value. Every value seen so far is replaced; under a map key, like [`MapMut::put`](crate::MapMut::put), all
+    /// that is seen there, of every kind. O(log n).
     ///
     /// # Errors
     /// When the transaction is full.

@@ -6,7 +6,6 @@
 use alloc::vec::Vec;
 
 use super::{At, AtMut};
-use crate::clock::LocalDot;
 use crate::document::{Content, Dots, EditError};
 use crate::ordered::Map;
 use crate::store::{Kind, Payload, Slot};
@@ -23,10 +22,10 @@ impl<'d> SetRef<'d> {
         Self { at }
     }
 
-    fn dots(&self, value: &Value) -> &'d [LocalDot] {
+    fn dots(&self, value: &Value) -> &'d Dots {
         match self.at.content() {
-            Some(Content::Set(members)) => members.get(value).map_or(&[], |dots| dots.as_slice()),
-            _ => &[],
+            Some(Content::Set(members)) => members.get(value).unwrap_or(&Dots::None),
+            _ => &Dots::None,
         }
     }
 
