@@ -1,13 +1,14 @@
 // How values, paths and records cross into the WebAssembly module and back: as bytes, one call for many of them.
 //
-// Numbers are LEB128, text is UTF-8 behind its length. The other half is `src/convert.rs`; both sides are always of one
+// Numbers are LEB128, text is UTF-8 behind its length. The other half is `src/wire.rs`; both sides are always of one
 // build, so nothing here is versioned, and nothing of it is ever stored or sent.
 
 import { WeftlineError } from './errors.js';
 import type { ElementId, Kind, PathStep, Scalar } from './types.js';
 
 const utf8 = new TextEncoder();
-const text = new TextDecoder();
+// A mark of the byte order is a character like others here.
+const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Kinds by number, as `weftline::Kind` has them. */
 const KINDS: readonly (Kind | undefined)[] = [undefined, 'register', 'flag', 'counter', 'set', 'map', 'list'];
@@ -258,6 +259,11 @@ export class Reader {
 /** The text of an id: as Rust programs print the same dot. */
 export function elementIdOf(replica: string, seq: number): ElementId {
   return `${replica}:${seq}` as ElementId;
+}
+
+/** Text as UTF-8 holds it: halves of characters become U+FFFD, so that a name here is what it is everywhere. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
 export function badArgument(message: string): WeftlineError {

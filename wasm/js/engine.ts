@@ -53,7 +53,8 @@ export class Engine {
   constructor(opening: Opening) {
     const entropy = crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES));
     this.#raw = guarded(() => new RawEngine(entropy));
-    const request = args()
+    // A writer of its own: the shared one would stay as large as all that is stored.
+    const request = new Writer()
       .string(opening.name)
       .uint(opening.slot === null ? 0 : opening.slot + 1);
     for (const record of opening.stored) request.bytes(record);

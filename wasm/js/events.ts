@@ -2,7 +2,8 @@
 //
 // Listeners are called when no transaction is open and the engine is idle, so they may call anything, also edit, subscribe
 // and unsubscribe. What they edit is told afterwards, in order: nobody sees a later change before an earlier one. A listener
-// that throws does not keep the others from being told; its error goes where uncaught errors go.
+// that throws does not keep the others from being told; its error goes where uncaught errors go. Whoever ended its
+// subscription is called no more, also not for what is just being told.
 
 import { ALL_KINDS, childName, elementName, stepName } from './paths.js';
 import type { Change, ChangeEvent, PathStep } from './types.js';
@@ -15,6 +16,8 @@ interface Branch {
 export class Events {
   readonly #all = new Set<(event: ChangeEvent) => void>();
   readonly #root: Branch = newBranch();
+  /** All listeners of containers. */
+  readonly #within = new Set<() => void>();
 
   subscribe(listener: (event: ChangeEvent) => void): () => void {
     // Each subscription is its own, also where one function subscribes twice.
@@ -35,7 +38,9 @@ export class Events {
       way.push(branch);
     }
     way[way.length - 1]!.listeners.add(own);
+    this.#within.add(own);
     return () => {
+      this.#within.delete(own);
       if (!way[way.length - 1]!.listeners.delete(own)) return;
       // Branches nobody listens to any more go with the last listener.
       for (let at = way.length - 1; at > 0 && isBare(way[at]!); at -= 1) way[at - 1]!.branches.delete(stepName(path[at - 1]!));
@@ -45,12 +50,13 @@ export class Events {
   tell(event: ChangeEvent): void {
     const listeners = new Set<() => void>();
     for (const change of event.changes) this.#concerned(change, listeners);
-    for (const listener of listeners) shielded(listener);
+    for (const listener of listeners) if (this.#within.has(listener)) shielded(listener);
     for (const listener of [...this.#all]) if (this.#all.has(listener)) shielded(() => listener(event));
   }
 
   clear(): void {
     this.#all.clear();
+    this.#within.clear();
     this.#root.listeners.clear();
     this.#root.branches.clear();
   }

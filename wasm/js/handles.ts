@@ -3,7 +3,7 @@
 // A handle holds nothing but its path, so it costs little, never goes stale, and may be made before there is anything at its
 // place: reading creates nothing, and the first write creates what is missing on the way, except elements of lists.
 
-import { badArgument, type Reader, type Writer } from './codec.js';
+import { badArgument, wellFormed, type Reader, type Writer } from './codec.js';
 import { Edit, Read } from './ops.js';
 import { args, readIds, readScalars } from './engine.js';
 import type { ElementId, Kind, MapSnapshot, PathStep, Scalar, Snapshot } from './types.js';
@@ -370,7 +370,7 @@ function below(path: readonly PathStep[], step: PathStep): readonly PathStep[] {
 
 function text(key: string): string {
   if (typeof key !== 'string') throw badArgument('a key is a string');
-  return key;
+  return wellFormed(key);
 }
 
 function position(index: number): number {

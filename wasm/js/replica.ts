@@ -7,7 +7,9 @@
 // Rules: DUR-1 nothing is sent before it is stored: the engine holds back what it was not told is durable. TAB-1 each tab
 // is a replica with its own slot. ACK-6 the status is the engine's, read anew after each thing that happens.
 
-import { badArgument, type Reader, type Writer } from './codec.js';
+/// <reference lib="esnext.disposable" preserve="true" />
+
+import { badArgument, wellFormed, type Reader, type Writer } from './codec.js';
 import { Engine, readChanges, readPersist } from './engine.js';
 import { ClosedError, PoisonedError, WeftlineError, type StorageError } from './errors.js';
 import { Events, shielded } from './events.js';
@@ -217,7 +219,7 @@ export class ReplicaBase {
   /** Connects to the relay, now and whenever the connection is lost, until `disconnect`. */
   connect(): void {
     this.#running();
-    if (this.#link === undefined) throw badArgument('the replica was opened without a relay');
+    if (this.#link === undefined) throw noRelay();
     this.#link.connect();
   }
 
@@ -235,9 +237,10 @@ export class ReplicaBase {
     if (this.#status.unstored > 0 || this.#poison !== undefined) this.#running();
   }
 
-  /** Resolves when the replica is live and every edit is durable at the relay. */
+  /** Resolves when the replica is live and every edit is durable at the relay. Rejects if there is no relay. */
   async synced(): Promise<void> {
     this.#running();
+    if (this.#link === undefined) throw noRelay();
     this.#flusher.hurry();
     await new Promise<void>((resolve, reject) => {
       const check = (): void => {
@@ -259,7 +262,13 @@ export class ReplicaBase {
    */
   close(): Promise<void> {
     if (this.#transaction !== undefined) throw new WeftlineError('transaction', 'a replica is not closed in the middle of a transaction');
-    return (this.#closing ??= this.#close());
+    if (this.#closing === undefined) {
+      this.#events.clear();
+      this.#statusListeners.clear();
+      // Not in this call: whoever is told something at this moment finds the replica closed, and cannot open a connection again.
+      this.#closing = Promise.resolve().then(() => this.#close());
+    }
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -279,8 +288,6 @@ export class ReplicaBase {
       globalThis.document?.removeEventListener('visibilitychange', this.#hurry);
       this.#isOver = true;
       this.#engine.free();
-      this.#events.clear();
-      this.#statusListeners.clear();
       for (const check of [...this.#waiting]) check();
       await this.#store.close();
       // Last, so that whoever takes the slot next finds everything written.
@@ -423,10 +430,10 @@ export class ReplicaBase {
 
   /** Tells the listeners what happened, in order; what they make happen is told in turn. After `close` nobody is told. */
   #tell(): void {
-    if (this.#isTelling || this.#transaction !== undefined || this.#closing !== undefined) return;
+    if (this.#isTelling || this.#transaction !== undefined) return;
     this.#isTelling = true;
     try {
-      for (;;) {
+      while (this.#closing === undefined) {
         const event = this.#told.shift();
         if (event !== undefined) this.#events.tell(event);
         else if (this.#status !== this.#statusTold) this.#tellStatus((this.#statusTold = this.#status));
@@ -501,5 +508,9 @@ function relayUrl(relay: string | URL): string {
 
 function rootPath(root: string, kind: Kind): readonly PathStep[] {
   if (typeof root !== 'string') throw badArgument('the name of a root is a string');
-  return Object.freeze([Object.freeze({ root, kind })]);
+  return Object.freeze([Object.freeze({ root: wellFormed(root), kind })]);
+}
+
+function noRelay(): WeftlineError {
+  return badArgument('the replica was opened without a relay');
 }

@@ -3,12 +3,15 @@
 /** A plain value. Integers within ±(2^53 − 1) come back as `number`, larger ones as `bigint`. */
 export type Scalar = null | boolean | number | bigint | string | Uint8Array;
 
-/** A frozen object without a prototype: any string is a usable key, also `constructor`. */
+/** A frozen object without a prototype: any string is a usable key, also `constructor`. The order of keys is the same everywhere. */
 export interface MapSnapshot {
   readonly [key: string]: Snapshot;
 }
 
-/** What a document or a part of it holds at one moment. Never changes; what is equal in two of them is the same object. */
+/**
+ * What a document or a part of it holds at one moment. Never changes; what did not change from one to the next is the same
+ * object. (JavaScript cannot freeze the contents of a `Uint8Array`: copy one before you write to it.)
+ */
 export type Snapshot = Scalar | MapSnapshot | readonly Snapshot[];
 
 /** What a container is. Containers of one name or key and different kinds are different containers. */

@@ -86,6 +86,10 @@ export class View {
         break;
       case 'inserted':
       case 'removed':
+        // Somebody may have asked for what is in it before it came, or may ask after it went.
+        node.children.get(elementName(change.element))?.outdate();
+        node.touch(change.element);
+        break;
       case 'moved':
         node.touch(change.element);
         break;
@@ -98,9 +102,10 @@ export class View {
     let node = this.#root;
     path.forEach((step, at) => {
       const name = stepName(step);
+      const childKind = at === path.length - 1 ? kind : 'element' in step ? kindAbove(path[at + 1]!) : step.kind;
       let child = node.children.get(name);
-      if (child === undefined) {
-        const childKind = at === path.length - 1 ? kind : 'element' in step ? kindAbove(path[at + 1]!) : step.kind;
+      // An element was asked for as what it is not, perhaps before it was there: that stands in nobody's way.
+      if (child === undefined || (child.kind !== childKind && child.snapshot === undefined)) {
         node.children.set(name, (child = new Node(childKind, path.slice(0, at + 1))));
       }
       node = child;
@@ -142,27 +147,30 @@ export class View {
     const old = node.snapshot as MapSnapshot | undefined;
     let next: Record<string, Snapshot>;
     let isSame = old !== undefined;
+    let hasGrown = false;
     const put = (key: string, cell: Cell): void => {
       let value = cell?.value;
       node.shown.delete(key);
-      if (cell !== undefined && hasNode(cell.kind)) {
+      if (cell === undefined) for (const kind of ALL_KINDS) node.children.delete(childName(key, kind));
+      else if (hasNode(cell.kind)) {
         const name = childName(key, cell.kind);
         node.shown.set(key, name);
         value = this.#refresh(this.#child(node, name, cell.kind, key));
       }
       isSame &&= old?.[key] === value;
+      hasGrown ||= !(key in next);
       if (value === undefined) delete next[key];
       else next[key] = value;
     };
 
-    if (node.isNew) {
+    if (node.isNew || old === undefined) {
       const reader = this.#engine.read(args().byte(Read.Content).path(node.path));
       const isThere = reader.byte() !== 0 && reader.kind() === 'map';
       next = emptyObject();
       node.shown.clear();
       if (isThere) for (let left = reader.uint(); left > 0; left -= 1) put(reader.string(), readCell(reader));
       isSame &&= isThere && Object.keys(next).length === Object.keys(old!).length;
-      node.prune(isThere ? new Set(node.shown.values()) : new Set());
+      node.prune((key) => key in next);
       if (!isThere) {
         node.settle(undefined);
         return undefined;
@@ -184,13 +192,14 @@ export class View {
       }
     }
     if (isSame) node.settle(old);
-    else node.settle(Object.freeze(branded(next, node.path)));
+    else node.settle(Object.freeze(branded(hasGrown ? inOrder(next) : next, node.path)));
     return node.snapshot;
   }
 
   #list(node: Node): Snapshot | undefined {
     if (node.isClean) return node.snapshot;
     const old = node.snapshot as readonly Snapshot[] | undefined;
+    const oldIds = node.ids;
     const isReread = node.isNew || old === undefined || node.stale.size * REREAD_SHARE > node.ids.length + REREAD_SHARE;
     if (isReread ? !this.#readList(node) : !this.#patchList(node)) {
       node.settle(undefined);
@@ -198,7 +207,8 @@ export class View {
       return undefined;
     }
     const next = node.pending;
-    const isSame = old !== undefined && old.length === next.length && next.every((value, at) => old[at] === value);
+    // Equal values that are other elements are another list: its ids are.
+    const isSame = old !== undefined && isEqual(old, next) && isEqual(oldIds, node.ids);
     node.settle(isSame ? old : Object.freeze(branded(next, node.path)));
     node.pending = [];
     return node.snapshot;
@@ -207,7 +217,7 @@ export class View {
   #readList(node: Node): boolean {
     const reader = this.#engine.read(args().byte(Read.Content).path(node.path));
     if (reader.byte() === 0 || reader.kind() !== 'list') {
-      node.prune(new Set());
+      node.prune(() => false);
       return false;
     }
     const cells: Cell[] = [];
@@ -217,7 +227,8 @@ export class View {
     });
     node.pending = cells.map((cell, at) => this.#element(node, ids[at]!, cell));
     node.setIds(ids);
-    node.prune(new Set(ids.map(elementName)));
+    const present = new Set<string>(ids);
+    node.prune((id) => present.has(id));
     return true;
   }
 
@@ -305,7 +316,8 @@ class Node {
   }
 
   touch(slot: string, child?: Node): void {
-    if (child === undefined || !hasNode(child.kind)) this.stale.add(slot);
+    // A child that holds nothing was asked for as what is not there: it is not what is shown.
+    if (child?.snapshot === undefined || !hasNode(child.kind)) this.stale.add(slot);
     if (child !== undefined) this.dirty.add(child);
   }
 
@@ -326,9 +338,9 @@ class Node {
     this.dirty.clear();
   }
 
-  /** Forgets the children that are gone. */
-  prune(names: ReadonlySet<string>): void {
-    for (const [name, child] of this.children) if (!names.has(name) && hasNode(child.kind)) this.children.delete(name);
+  /** Forgets the children under keys and in elements that are gone. */
+  prune(isThere: (slot: string) => boolean): void {
+    for (const [name, child] of this.children) if (!isThere(slotOf(child.path[child.path.length - 1]!))) this.children.delete(name);
   }
 }
 
@@ -357,6 +369,13 @@ function emptyObject(): Record<string, Snapshot> {
   return Object.create(null) as Record<string, Snapshot>;
 }
 
+/** The same entries in an order that does not depend on which came first: all replicas show the same. */
+function inOrder(snapshot: Record<string, Snapshot>): Record<string, Snapshot> {
+  const ordered = emptyObject();
+  for (const key of Object.keys(snapshot).sort()) ordered[key] = snapshot[key]!;
+  return ordered;
+}
+
 function branded<T extends object>(snapshot: T, path: readonly PathStep[]): T {
   const step = path[path.length - 1];
   return step !== undefined && 'element' in step ? Object.defineProperty(snapshot, ELEMENT_ID, { value: step.element }) : snapshot;
@@ -365,5 +384,9 @@ function branded<T extends object>(snapshot: T, path: readonly PathStep[]): T {
 /** The old one, if both hold the same. */
 function share(old: Snapshot | undefined, next: readonly Scalar[]): readonly Scalar[] {
   const before = old as readonly Scalar[] | undefined;
-  return before !== undefined && before.length === next.length && next.every((value, at) => before[at] === value) ? before : next;
+  return before !== undefined && isEqual(before, next) ? before : next;
+}
+
+function isEqual(before: readonly unknown[], next: readonly unknown[]): boolean {
+  return before === next || (before.length === next.length && next.every((value, at) => before[at] === value));
 }

@@ -3,13 +3,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket, WebSocketServer, type WebSocket as ServerSocket } from 'ws';
 import { MemoryStorage, Replica } from 'weftline';
 import type { OpenOptions, Replica as ReplicaType, Status, WebSocketClass } from '../js/index.node.js';
-import { changeTo, freshName, relayProgram, startRelay, statusOf, type Relay } from './support.js';
+import { TestStorage, changeTo, freshName, relayProgram, startRelay, statusOf, type Relay } from './support.js';
 
 const webSocket = WebSocket as unknown as WebSocketClass;
 
@@ -113,6 +114,41 @@ describe('a server that is no relay', () => {
     expect(told.at(-1)![0]).toEqual({ link: 'offline', unsaved: 2, unstored: 0 });
   });
 
+  test('who is told of the link may end it', async () => {
+    const sockets: WebSocket[] = [];
+    class Recorded extends WebSocket {
+      constructor(url: string) {
+        super(url);
+        sockets.push(this);
+      }
+    }
+    await open({ connect: false, webSocket: Recorded as unknown as WebSocketClass });
+    const links: string[] = [];
+    replica.onStatus(({ link }) => {
+      links.push(link);
+      if (link === 'connecting') replica.disconnect();
+    });
+    replica.connect();
+    replica.connect();
+    expect(links).toEqual(['connecting', 'offline', 'connecting', 'offline']);
+    expect(sockets.map((socket) => socket.readyState)).toEqual([WebSocket.CLOSING, WebSocket.CLOSING]);
+  });
+
+  test('closing is the end, also if a listener would connect again', async () => {
+    const connection = connected();
+    await open();
+    const closed = once(await connection, 'close');
+    replica.onStatus(({ link }) => {
+      if (link === 'offline') replica.connect();
+    });
+    let dialled = 0;
+    server.on('connection', () => (dialled += 1));
+    await replica.close();
+    await closed;
+    expect(replica.status.link).toBe('offline');
+    expect(dialled).toBe(0);
+  });
+
   test('waiting to be synced ends with the replica', async () => {
     await open();
     const synced = replica.synced();
@@ -140,8 +176,81 @@ test('addresses and classes are checked at once', async () => {
   }
   const replica = await Replica.open(freshName(), { storage: 'memory' });
   expect(() => replica.connect()).toThrowError(expect.objectContaining({ code: 'bad-argument' }));
+  await expect(replica.synced()).rejects.toMatchObject({ code: 'bad-argument' });
   replica.disconnect();
   await replica.close();
+});
+
+describe('when to connect again', () => {
+  interface Dialled {
+    onopen(): void;
+    onclose(): void;
+    isClosed: boolean;
+  }
+  let dialled: Dialled[];
+  let link: { connect(): void; disconnect(): void };
+
+  beforeEach(async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    dialled = [];
+    class Socket {
+      isClosed = false;
+      constructor() {
+        dialled.push(this as unknown as Dialled);
+      }
+      close(): void {
+        this.isClosed = true;
+      }
+    }
+    const file = pathToFileURL(join(process.env['WEFTLINE_PACKED']!, 'node_modules/weftline/dist/transport/link.js')).href;
+    const { Link } = (await import(/* @vite-ignore */ file)) as { Link: new (...args: unknown[]) => typeof link };
+    const ignore = (): void => {};
+    const events = { dialing: ignore, opened: ignore, received: ignore, ended: ignore, refused: ignore, nextDelay: () => 29_000 };
+    link = new Link(Socket, 'ws://relay.example', events);
+  });
+
+  afterEach(() => {
+    link.disconnect();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  test('as the backoff says', () => {
+    link.connect();
+    dialled[0]!.onclose();
+    vi.advanceTimersByTime(28_999);
+    expect(dialled.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(dialled.length).toBe(2);
+  });
+
+  test('at once where it is asked for, but never twice', () => {
+    link.connect();
+    dialled[0]!.onclose();
+    link.connect();
+    link.connect();
+    expect(dialled.length).toBe(2);
+  });
+
+  test('soon while somebody looks at the page', () => {
+    vi.stubGlobal('document', { visibilityState: 'visible', addEventListener() {}, removeEventListener() {} });
+    link.connect();
+    dialled[0]!.onclose();
+    vi.advanceTimersByTime(5_000);
+    expect(dialled.length).toBe(2);
+  });
+
+  test('when a connection does not come up; one that is up stays', () => {
+    link.connect();
+    vi.advanceTimersByTime(15_000);
+    expect(dialled[0]!.isClosed).toBe(true);
+    vi.advanceTimersByTime(29_000);
+    expect(dialled.length).toBe(2);
+    dialled[1]!.onopen();
+    vi.advanceTimersByTime(3_600_000);
+    expect(dialled[1]!.isClosed).toBe(false);
+  });
 });
 
 describe.runIf(relayProgram !== undefined)('the relay', () => {
@@ -182,6 +291,37 @@ describe.runIf(relayProgram !== undefined)('the relay', () => {
     expect(second.snapshot()).toEqual(first.snapshot());
     expect(second.list('l').ids()).toEqual(first.list('l').ids());
     expect(new Set(origins)).toEqual(new Set(['remote']));
+  });
+
+  test('DUR-1 nothing is sent before its write has completed', async () => {
+    const storage = new TestStorage();
+    let sent = 0;
+    class Counting extends WebSocket {
+      override send(bytes: Uint8Array): void {
+        sent += 1;
+        super.send(bytes);
+      }
+    }
+    const replica = await open(freshName(), { storage, webSocket: Counting as unknown as WebSocketClass });
+    await replica.synced();
+    const before = sent;
+    let complete = (): void => {};
+    const isWriting = new Promise<void>((writing) => {
+      storage.beforeWrite = () => {
+        writing();
+        return new Promise((done) => (complete = done));
+      };
+    });
+    replica.list('l').push(1);
+    await isWriting;
+    replica.list('l').push(2);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((done) => setImmediate(done));
+    expect(sent).toBe(before);
+    expect(replica.status).toEqual({ link: 'live', unsaved: 2, unstored: 2 });
+    storage.beforeWrite = () => Promise.resolve();
+    complete();
+    await replica.synced();
+    expect(sent).toBeGreaterThan(before);
   });
 
   test('what was written offline, on both sides, comes together', async () => {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { elementId } from 'weftline';
 import type { MapSnapshot, Replica, Snapshot } from '../js/index.node.js';
@@ -103,6 +105,87 @@ test('any mixture of edits gives what reading everything anew gives', async () =
   }
   expect(replica.snapshot()).toEqual(other.snapshot());
   await other.close();
+});
+
+test('what was removed is empty, whoever asks', () => {
+  const list = replica.list('l');
+  const map = list.pushMap();
+  const counter = list.pushCounter();
+  map.put('k', 1);
+  map.list('deep').push('x');
+  counter.add(3);
+  expect([map.snapshot(), map.list('deep').snapshot(), counter.snapshot()]).toEqual([{ k: 1, deep: ['x'] }, ['x'], 3]);
+  list.remove(map.id!);
+  list.remove(counter.id!);
+  expect([map.snapshot(), map.list('deep').snapshot(), counter.snapshot()]).toEqual([{}, [], 0]);
+});
+
+test('what was undone and came again is seen by handles of before', () => {
+  const list = replica.list('l');
+  let early = replica.map('m');
+  expect(() =>
+    replica.transact(() => {
+      early = list.pushMap();
+      throw new Error('undo');
+    }),
+  ).toThrow('undo');
+  expect([early.snapshot(), list.snapshot()]).toEqual([{}, []]);
+  // What was undone never was: the next element may have the same id.
+  const map = list.pushMap();
+  expect(list.snapshot()).toEqual([{}]);
+  map.put('k', 1);
+  expect(early.snapshot()).toEqual(early.id === map.id ? { k: 1 } : {});
+});
+
+test('asking for an element as what it is not disturbs nobody', () => {
+  const list = replica.list('l');
+  const counter = list.pushCounter();
+  list.push('plain');
+  expect(list.snapshot()).toEqual([0, 'plain']);
+  expect(list.map(counter.id!).snapshot()).toEqual({});
+  expect(list.flag(list.ids()[1]!).snapshot()).toBe(false);
+  counter.add(1);
+  list.set(1, 'changed');
+  expect(list.snapshot()).toEqual([1, 'changed']);
+  expect(list.map(counter.id!).snapshot()).toEqual({});
+  expect(list.register(list.ids()[1]!).snapshot()).toBe('changed');
+});
+
+test('keys come in one order, whichever was first', () => {
+  for (const key of ['b', 'd', 'a', 'c']) {
+    replica.map('m').put(key, 1);
+    replica.snapshot();
+  }
+  expect(Object.keys(replica.snapshot()['m'] as MapSnapshot)).toEqual(['a', 'b', 'c', 'd']);
+});
+
+test('a list is another one when its elements are, also if they hold the same', () => {
+  const list = replica.list('l');
+  list.push('same');
+  const [snapshot, ids] = [list.snapshot(), list.ids()];
+  replica.transact(() => {
+    list.remove(0);
+    list.push('same');
+  });
+  expect(list.snapshot()).toEqual(snapshot);
+  expect(list.snapshot()).not.toBe(snapshot);
+  expect(list.ids()).not.toEqual(ids);
+});
+
+test('what is gone is not kept', async () => {
+  const map = replica.map('m');
+  const seen = Array.from({ length: 100 }, (_, index) => {
+    map.map(`k${index}`).put('k', index);
+    const reference = new WeakRef(map.map(`k${index}`).snapshot());
+    map.remove(`k${index}`);
+    map.snapshot();
+    return reference;
+  });
+  setFlagsFromString('--expose-gc');
+  // References hold until the turn is over.
+  await new Promise((done) => setImmediate(done));
+  (runInNewContext('gc') as () => void)();
+  expect(seen.filter((reference) => reference.deref() !== undefined).length).toBeLessThan(10);
 });
 
 test('snapshots are frozen, all the way down', () => {

@@ -161,6 +161,32 @@ describe('indexeddb', () => {
     await again.close();
   });
 
+  test('DUR-7 a database that cannot be opened again at once is opened later', async () => {
+    const storage = new IndexedDbStorage({ locks: new TestLocks() });
+    const databases: IDBDatabase[] = [];
+    const open = indexedDB.open.bind(indexedDB);
+    const spy = vi.spyOn(indexedDB, 'open').mockImplementation((...args) => {
+      if (databases.length === 1) {
+        databases.length = 0;
+        const request = { error: new DOMException('full', 'QuotaExceededError') } as IDBOpenDBRequest;
+        setImmediate(() => request.onerror!(new Event('error')));
+        return request;
+      }
+      const request = open(...args);
+      request.addEventListener('success', () => databases.push(request.result));
+      return request;
+    });
+    const replica = await Replica.open(freshName(), { storage });
+    forceCloseDatabase(databases.at(-1) as never);
+    replica.list('l').push('kept');
+    const failed = await statusOf(replica, (status) => status.error !== undefined);
+    expect(failed.error).toBe('local storage is full');
+    await statusOf(replica, (status) => status.unstored === 0);
+    expect(replica.status.error).toBeUndefined();
+    spy.mockRestore();
+    await replica.close();
+  });
+
   test('is what a replica uses where there is one', async () => {
     const name = freshName();
     const replica = await Replica.open(name);

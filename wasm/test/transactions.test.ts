@@ -153,6 +153,25 @@ test('unsubscribing works at once, also from inside, and twice', () => {
   expect(heard).toEqual(['both', 'first', 'both']);
 });
 
+test('who stopped listening, or closed, hears no more, not even of what is just being told', async () => {
+  const heard: string[] = [];
+  const closing: Promise<void>[] = [];
+  replica.map('m').subscribe(() => {
+    heard.push('first');
+    stop();
+    if (replica.map('m').has('end')) return;
+    replica.map('m').put('end', true);
+    closing.push(replica.close());
+  });
+  const stop = replica.map('m').subscribe(() => heard.push('second'));
+  replica.map('m').subscribe(() => heard.push('third'));
+  replica.subscribe(() => heard.push('fourth'));
+  replica.onStatus(() => heard.push('status'));
+  replica.map('m').put('k', 1);
+  await Promise.all(closing);
+  expect(heard).toEqual(['first']);
+});
+
 test('a listener that throws keeps nobody else from hearing', async () => {
   const reported = new Promise((resolve) => process.once('uncaughtException', resolve));
   const others = process.listeners('uncaughtException').filter((listener) => listener !== process.listeners('uncaughtException').at(-1));

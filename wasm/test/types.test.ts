@@ -51,6 +51,7 @@ describe('values', () => {
     'small integer': -(2n ** 63n),
     text: 'grün 🌱',
     empty: '',
+    'mark of the byte order': '\ufeffa',
     bytes: new Uint8Array([0, 255, 7]),
   };
 
@@ -87,6 +88,22 @@ describe('maps', () => {
     expect(Object.keys(snapshot).sort()).toEqual(map.keys());
     expect(snapshot['constructor']).toBe('constructor');
     expect(Object.getPrototypeOf(snapshot)).toBeNull();
+  });
+
+  test('a key is what UTF-8 makes of it, for everybody', () => {
+    const marked = replica.map('m').map('\ufeff');
+    const [half, counter] = [marked.map('\ud800'), replica.counter('c\udc00')];
+    let heard = 0;
+    half.subscribe(() => (heard += 1));
+    for (const value of [1, 2]) {
+      half.put('🌱', value);
+      counter.add(1);
+      expect(half.snapshot()).toEqual({ '🌱': value });
+      expect(marked.snapshot()).toEqual({ '\ufffd': { '🌱': value } });
+      expect(counter.snapshot()).toBe(value);
+    }
+    expect(replica.map('m').keys()).toEqual(['\ufeff']);
+    expect(heard).toBe(2);
   });
 
   test('a put replaces whatever is at the key', () => {

@@ -6,7 +6,7 @@
 //   WEB_DIST            the built page       OUT_DIR   where screenshots go
 
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -88,8 +88,23 @@ export class Cleanup {
 
 /** The built page on a port of the system's choice. */
 export async function servePage() {
+  /** @type {Promise<void> | undefined} */
+  let held;
   const server = await preview({
     root: here,
+    plugins: [
+      {
+        name: 'hold-page',
+        configurePreviewServer: ({ middlewares }) =>
+          void middlewares.use(async (request, response, next) => {
+            if (held === undefined || !/^\/(\?|$)/.test(request.url ?? '')) return next();
+            const page = await readFile(join(settings.dist, 'index.html'));
+            response.writeHead(200, { 'content-type': 'text/html' }).write(page.subarray(0, page.length / 2));
+            await held;
+            response.end(page.subarray(page.length / 2));
+          }),
+      },
+    ],
     logLevel: 'error',
     build: { outDir: settings.dist },
     preview: { host: '127.0.0.1', port: 0, open: false },
@@ -99,6 +114,11 @@ export async function servePage() {
   let open = true;
   return {
     url,
+    /** From now on only half of the page is sent, and the rest of it when this promise is fulfilled. @param {Promise<void>} until */
+    hold(until) {
+      held = until;
+      void until.then(() => (held = undefined));
+    },
     async close() {
       if (!open) return;
       open = false;

@@ -409,6 +409,19 @@ try {
     assert.equal(theirs, 'somebody-elses');
   });
 
+  await check('a page that comes slowly is waited for, as soon as it has begun to come', async (todo) => {
+    await todo.installed();
+    let release = () => {};
+    server.hold(new Promise((done) => (release = done)));
+    const reloaded = todo.reload();
+    // Longer than a server may take to answer at all.
+    await new Promise((done) => setTimeout(done, 3500));
+    release();
+    await reloaded;
+    await shows(todo, []);
+    await todo.saved();
+  });
+
   await check('the page opens from the service worker when its server is gone', async (todo) => {
     await todo.add('kept');
     await todo.installed();

@@ -33,9 +33,9 @@ async function start(): Promise<void> {
   find('h1').textContent = list;
   showLists(list);
   installServiceWorker();
-  // Who chose to work offline stays offline over a reload, until the switch is turned back.
-  offlineSwitch.checked = sessionStorage.getItem(OFFLINE_KEY) === 'yes';
   try {
+    // Who chose to work offline stays offline over a reload, until the switch is turned back.
+    offlineSwitch.checked = sessionStorage.getItem(OFFLINE_KEY) === 'yes';
     const replica = await Replica.open(documentName(list), {
       relay: relayAddress(location),
       connect: !offlineSwitch.checked,

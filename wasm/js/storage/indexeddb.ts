@@ -136,22 +136,20 @@ class IndexedDbStore implements Store {
 
   #open(): Promise<IDBDatabase> {
     if (this.#isClosed) return Promise.reject(new StorageError('lost', undefined));
-    if (this.#database === undefined) {
-      const request = indexedDB.open(this.#name, VERSION);
-      request.onupgradeneeded = () => void request.result.createObjectStore(RECORDS);
-      this.#database = answer(request).then((database) => {
-        database.onversionchange = () => this.#forget();
-        database.onclose = () => this.#forget();
-        return database;
-      });
-    }
-    return this.#database;
+    if (this.#database !== undefined) return this.#database;
+    const request = indexedDB.open(this.#name, VERSION);
+    request.onupgradeneeded = () => void request.result.createObjectStore(RECORDS);
+    const opening = answer(request).then((database) => {
+      database.onversionchange = database.onclose = () => this.#forget(opening);
+      return database;
+    });
+    opening.catch(() => this.#forget(opening));
+    return (this.#database = opening);
   }
 
   /** Closes the connection; the next call opens another one. */
-  #forget(): void {
-    const database = this.#database;
-    this.#database = undefined;
+  #forget(database = this.#database): void {
+    if (database === this.#database) this.#database = undefined;
     database?.then(
       (database) => database.close(),
       () => undefined,

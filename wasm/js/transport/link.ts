@@ -1,8 +1,10 @@
 // The link to the relay: when to connect, and when again.
 //
 // After a connection ended it waits as long as the engine's backoff says, or the relay itself; a browser that comes online,
-// or a page that is looked at again, does not wait. Going offline closes the socket at once, because browsers leave it open
-// and silent. `disconnect` closes it and stays away until `connect`.
+// a page that is looked at again, or a call of `connect` does not wait, and while a page is looked at it never waits long.
+// A connection that does not come up in time is given up: where packets vanish, browsers would try for minutes. Going
+// offline closes the socket at once, because browsers leave it open and silent. `disconnect` closes it and stays away until
+// `connect`. Whoever is told of an event may call `connect` and `disconnect`.
 
 import { connectWebSocket, type Transport, type WebSocketClass } from './websocket.js';
 
@@ -17,12 +19,18 @@ export interface LinkEvents {
   nextDelay(): number;
 }
 
+/** The longest wait by the backoff while somebody looks at the page. */
+const LONGEST_WATCHED_WAIT_MS = 5_000;
+/** How long a connection may take to come up. */
+const CONNECT_TIMEOUT_MS = 15_000;
+
 export class Link {
   readonly #webSocket: WebSocketClass;
   readonly #url: string;
   readonly #events: LinkEvents;
   #isWanted = false;
   #transport: Transport | undefined;
+  /** Of the wait for the next attempt, or for the attempt under way. */
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(webSocket: WebSocketClass, url: string, events: LinkEvents) {
@@ -32,11 +40,12 @@ export class Link {
   }
 
   connect(): void {
-    if (this.#isWanted) return;
-    this.#isWanted = true;
-    globalThis.addEventListener?.('online', this.#hurry);
-    globalThis.addEventListener?.('offline', this.#lose);
-    globalThis.document?.addEventListener('visibilitychange', this.#hurry);
+    if (!this.#isWanted) {
+      this.#isWanted = true;
+      globalThis.addEventListener?.('online', this.#hurry);
+      globalThis.addEventListener?.('offline', this.#lose);
+      globalThis.document?.addEventListener('visibilitychange', this.#hurry);
+    }
     this.#dial();
   }
 
@@ -46,7 +55,6 @@ export class Link {
     globalThis.removeEventListener?.('online', this.#hurry);
     globalThis.removeEventListener?.('offline', this.#lose);
     globalThis.document?.removeEventListener('visibilitychange', this.#hurry);
-    clearTimeout(this.#timer);
     this.#end();
   }
 
@@ -61,9 +69,7 @@ export class Link {
   }
 
   readonly #hurry = (): void => {
-    if (this.#transport !== undefined || globalThis.document?.visibilityState === 'hidden') return;
-    clearTimeout(this.#timer);
-    this.#dial();
+    if (globalThis.document?.visibilityState !== 'hidden') this.#dial();
   };
 
   readonly #lose = (): void => {
@@ -71,11 +77,14 @@ export class Link {
   };
 
   #dial(): void {
-    if (!this.#isWanted) return;
-    this.#events.dialing();
+    if (!this.#isWanted || this.#transport !== undefined) return;
+    clearTimeout(this.#timer);
     try {
       this.#transport = connectWebSocket(this.#webSocket, this.#url, {
-        opened: () => this.#events.opened(),
+        opened: () => {
+          clearTimeout(this.#timer);
+          this.#events.opened();
+        },
         received: (bytes) => this.#events.received(bytes),
         ended: () => {
           this.#transport = undefined;
@@ -86,18 +95,29 @@ export class Link {
     } catch (cause) {
       this.#events.refused(cause);
       this.drop();
+      return;
     }
+    this.#timer = setTimeout(() => this.drop(), CONNECT_TIMEOUT_MS);
+    this.#events.dialing();
   }
 
   #end(): void {
     const transport = this.#transport;
     this.#transport = undefined;
+    clearTimeout(this.#timer);
     transport?.close();
     this.#events.ended();
   }
 
   #wait(delayMs?: number): void {
+    if (!this.#isWanted || this.#transport !== undefined) return;
     clearTimeout(this.#timer);
-    if (this.#isWanted && this.#transport === undefined) this.#timer = setTimeout(() => this.#dial(), delayMs ?? this.#events.nextDelay());
+    this.#timer = setTimeout(() => this.#dial(), delayMs ?? this.#backoff());
+  }
+
+  #backoff(): number {
+    const delay = this.#events.nextDelay();
+    // The remainder is as evenly spread as the delay, where a minimum would bring everybody back at once.
+    return globalThis.document?.visibilityState === 'visible' ? delay % LONGEST_WATCHED_WAIT_MS : delay;
   }
 }

@@ -55,12 +55,17 @@ self.addEventListener('fetch', (event) => {
 /** The page from the network; if that fails or takes too long, the one in the cache, whatever the query says. */
 async function networkFirst(request: Request): Promise<Response> {
   const kept = () => caches.match(PAGE, { cacheName: CACHE });
+  const attempt = new AbortController();
+  const timer = setTimeout(() => attempt.abort(), NAVIGATION_TIMEOUT_MS);
   try {
-    const response = await fetch(request, { signal: AbortSignal.timeout(NAVIGATION_TIMEOUT_MS) });
+    const response = await fetch(request, { signal: attempt.signal });
     // A server in front of a stopped one answers with an error page: the kept page is better than that.
     return response.status >= 500 ? ((await kept()) ?? response) : response;
   } catch {
     return (await kept()) ?? Response.error();
+  } finally {
+    // Once there is an answer it may take its time: to abort now would cut the page off in the middle.
+    clearTimeout(timer);
   }
 }
 
