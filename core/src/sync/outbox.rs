@@ -68,8 +68,16 @@ impl Outbox {
     pub(super) fn push(&mut self, delta: &Delta, token: Token) {
         let parts = delta.parts();
         let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);
-        if chain.entries.back().is_some_and(|last| last.last_seq >= parts.first_seq) {
-            return;
+        if let Some(last) = chain.entries.back().map(|last| last.last_seq) {
+            if last >= parts.first_seq {
+                return;
+            }
+            if last + 1 < parts.first_seq {
+                // Only an ack takes anything out, and an ack is for a whole history: what is before a hole was acked too, and
+                // came back from a store that had not heard of it.
+                chain.entries.clear();
+                chain.pushed = 0;
+            }
         }
         chain.entries.push_back(Unacked {
             first_seq: parts.first_seq,
@@ -296,5 +304,30 @@ fn cut_before(version: &mut VersionVector, replica: ReplicaId, entry: Option<&Un
         && version.seq(replica) >= entry.first_seq
     {
         version.set(replica, VersionEntry { seq: entry.first_seq - 1, tag: entry.prev_tag });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::{Commit, Document, EditError};
+
+    #[test]
+    fn ack_2_what_is_before_a_hole_was_acked() {
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        let mut write = |value: i64| {
+            let commit: Result<Commit<()>, EditError> =
+                document.transact(Timestamp(1), |tx| tx.register("r")?.set(value));
+            commit.unwrap().delta.unwrap()
+        };
+        let deltas = [write(1), write(2), write(3)];
+        let mut outbox = Outbox::default();
+        outbox.push(&deltas[0], Token(1));
+        outbox.push(&deltas[2], Token(1));
+        assert_eq!(outbox.len(), 1, "the first came back from somewhere");
+        let (dot, tag) = (deltas[1].dot(), deltas[1].tag());
+        let fact = Fact { replica: dot.replica, seq: dot.seq, tag, agrees: None };
+        assert_eq!(outbox.judge(&fact), Some(Verdict::Agrees { through: dot.seq }));
     }
 }
