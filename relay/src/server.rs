@@ -3,7 +3,7 @@
 //! HTTP serves two things: `GET /healthz`, and the upgrade to a websocket at `/` or any path that ends in `/` or `/sync`. A connection has
 //! the handshake timeout for its whole HTTP part, one request, and no keep-alive, so that half-open handshakes cost little and pass.
 //!
-//! Stopping: the listener closes; sessions read no more; rooms finish what they have taken in, so that whatever was sent in time is
+//! Stopping: the listener closes; who has not finished a request is dropped; sessions read no more; rooms finish what they have taken in, so that whatever was sent in time is
 //! committed and acknowledged; sessions say goodbye with a hint when to come back, spread out so that a thousand clients do not return in
 //! the same instant; the store closes. All of it within the drain timeout.
 
@@ -179,7 +179,15 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) {
         let handshake = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()
     };
-    match timeout(shared.config.handshake_timeout, handshake).await {
+    let mut stop = shared.stop.clone();
+    let upgraded = tokio::select! {
+        // What has arrived is still answered.
+        biased;
+        upgraded = timeout(shared.config.handshake_timeout, handshake) => upgraded,
+        // Nothing is owed to who has not finished asking, and a stop must not wait for it.
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    match upgraded {
         Ok(Some(websocket)) => {
             let _count = Count::one_more(&shared.sessions);
             session::run(websocket, &shared.registry, &shared.config, shared.stop.clone()).await;

@@ -16,6 +16,7 @@ use list::Todo;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::time::Interval;
 use weftline_client::{ClientConfig, Link, Replica};
 
 /// A shared todo list that works offline.
@@ -188,11 +189,16 @@ async fn catch_up(replica: &Replica, options: &Options) {
     }
 }
 
+/// How often a relay that is away is looked for while somebody watches.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// Redraws until interrupted.
 async fn watch(replica: &Replica, options: &Options) -> anyhow::Result<()> {
     let mut changes = replica.changes();
     let mut status = replica.watch_status();
     let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+    // Counted from the start of the program, so that those who watch do not all come in the same moment.
+    let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         let todos = replica.read(list::todos);
         let line = view::status(&status.borrow_and_update());
@@ -201,7 +207,16 @@ async fn watch(replica: &Replica, options: &Options) -> anyhow::Result<()> {
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
             _ = changes.next() => {}
             _ = status.changed() => {}
+            () = keep_looking(replica, &mut look), if !options.offline => {}
         }
+    }
+}
+
+/// Never ends.
+async fn keep_looking(replica: &Replica, look: &mut Interval) {
+    loop {
+        look.tick().await;
+        replica.connect();
     }
 }
 

@@ -36,7 +36,7 @@ pub enum OpenError {
     Thread(#[source] std::io::Error),
 }
 
-/// Edits that are not durable in the local store, and will not be before the replica is opened again.
+/// Edits that are not durable in the local store, because it fails. While the replica is open it keeps trying.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("edits could not be stored")]
 pub struct FlushError(#[source] pub(crate) Arc<StoreError>);

@@ -2,21 +2,26 @@
 //!
 //! One connection at a time. What the core thinks of a connection ends before the next begins, so that no frame of an
 //! old one is ever read (SES-1). Attempts are spread by full jitter; the delay starts small again only after a
-//! connection that got as far as live.
+//! connection that got as far as live. While there are edits that the relay does not have the wait is short, and
+//! whoever asks to be connected does not wait at all.
 
 use crate::shared::{Shared, Wish, describe};
 use crate::websocket::{self, Address, LinkError, Receiver, Sender};
+use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use weftline::sync::{Backoff, Link};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use weftline::sync::{Backoff, Link, ProtocolError};
 
 /// How long an attempt to connect may take, name lookup and handshake included.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest wait by the backoff while there are edits that the relay does not have: somebody is at work.
+const LONGEST_WAIT_AT_WORK_MS: u64 = 5_000;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -54,24 +59,47 @@ pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Back
         if was_live {
             backoff.reset();
         }
-        let delay_ms = match &end {
-            End::Wish => 0,
-            End::Failure(_) => backoff.next_delay_ms(),
+        let (asked_ms, jitter_ms) = match &end {
+            End::Wish => (0, 0),
+            End::Failure(_) => (0, backoff.next_delay_ms()),
             // Jitter on top, or all clients of a relay that restarts would come back in the same moment.
-            End::HangUp(retry_after_ms) => retry_after_ms.unwrap_or(0).saturating_add(backoff.next_delay_ms()),
+            End::HangUp(retry_after_ms) => (retry_after_ms.unwrap_or(0), backoff.next_delay_ms()),
         };
+        // Who asked before this moment had a connection, or one being made.
+        let _ = shared.hurry.notified().now_or_never();
         shared.with(|state, now| {
             state.link_error = match end {
                 End::Failure(reason) => Some(reason),
-                End::Wish | End::HangUp(_) => None,
+                // We have left by ourselves, and why stands in the error of the store.
+                End::HangUp(_) if state.store_error.is_some() => None,
+                End::HangUp(_) => Some("the relay ended the connection".to_owned()),
+                End::Wish => None,
             };
             state.machine.disconnected(now);
             state.outgoing.clear();
         });
         tokio::select! {
-            () = sleep(Duration::from_millis(delay_ms)) => {}
+            () = wait(&shared, asked_ms, jitter_ms) => {}
+            () = shared.hurry.notified() => {}
             changed = wish.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+/// Waits for the next attempt: as long as the relay asked for, and then as the backoff says.
+async fn wait(shared: &Shared, asked_ms: u64, jitter_ms: u64) {
+    let start = Instant::now();
+    let until = |jitter_ms| start + Duration::from_millis(asked_ms.saturating_add(jitter_ms));
+    let at_work = async {
+        let mut status = shared.status.subscribe();
+        // The sender lives as long as what is shared.
+        let _ = status.wait_for(|status| status.unsaved > 0).await;
+        // The remainder is as evenly spread as the delay, where a minimum would bring everybody back at once.
+        sleep_until(until(jitter_ms % LONGEST_WAIT_AT_WORK_MS)).await;
+    };
+    tokio::select! {
+        () = at_work => {}
+        () = sleep_until(until(jitter_ms)) => {}
     }
 }
 
@@ -84,7 +112,7 @@ async fn connection(shared: &Shared, address: &Address, wish: &mut watch::Receiv
     let (mut sender, mut receiver) = match dialed {
         Ok(Ok(halves)) => halves,
         Ok(Err(error)) => return End::Failure(describe(&error)),
-        Err(_) => return End::Failure("the relay does not answer".to_owned()),
+        Err(_) => return End::Failure(format!("the relay at {} does not answer", address.host())),
     };
     shared.with(|state, now| {
         state.link_error = None;
@@ -118,7 +146,7 @@ async fn receive(shared: &Shared, receiver: &mut Receiver, was_live: &mut bool) 
             taken
         });
         if let Err(error) = taken {
-            return End::Failure(describe(&error));
+            return End::from(error);
         }
     }
 }
@@ -155,7 +183,7 @@ async fn keep_time(shared: &Shared) -> End {
                 () = moved => {}
                 () = sleep(Duration::from_millis(wait_ms)) => {
                     if let Err(error) = shared.with(|state, now| state.machine.tick(now)) {
-                        return End::Failure(describe(&error));
+                        return End::from(error);
                     }
                 }
             },
@@ -163,8 +191,64 @@ async fn keep_time(shared: &Shared) -> End {
     }
 }
 
+impl From<ProtocolError> for End {
+    fn from(error: ProtocolError) -> Self {
+        Self::Failure(match error {
+            ProtocolError::TimedOut { .. } => format!("the relay has gone silent: {error}"),
+            ProtocolError::Version { .. } => format!("the relay has another version: {error}"),
+            _ => format!("the relay does not keep to the protocol: {error}"),
+        })
+    }
+}
+
 impl From<LinkError> for End {
     fn from(error: LinkError) -> Self {
         Self::Failure(describe(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use weftline::sync::{Opening, Replica as Machine};
+
+    fn shared() -> Shared {
+        let mut clock = Clock::new();
+        let opening = Opening { slot: None, entropy: [7; 16], now: clock.now() };
+        Shared::new(Machine::open("a", opening, []).unwrap(), false, Wish::Online, clock)
+    }
+
+    fn edit(shared: &Shared) {
+        let put = shared.with(|state, now| state.machine.transact(now, |tx| tx.map("m")?.put("a", "b")));
+        assert!(put.is_ok_and(|commit| commit.delta.is_some()));
+    }
+
+    async fn waited_ms(shared: &Shared, asked_ms: u64, jitter_ms: u64) -> u128 {
+        let start = Instant::now();
+        wait(shared, asked_ms, jitter_ms).await;
+        start.elapsed().as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_short_while_there_are_edits_that_the_relay_does_not_have() {
+        let idle = shared();
+        assert_eq!(waited_ms(&idle, 0, 28_000).await, 28_000);
+        assert_eq!(waited_ms(&idle, 2_000, 28_000).await, 30_000);
+        let at_work = shared();
+        edit(&at_work);
+        assert_eq!(waited_ms(&at_work, 0, 28_000).await, 3_000);
+        assert_eq!(waited_ms(&at_work, 0, 400).await, 400);
+        assert_eq!(waited_ms(&at_work, 2_000, 28_000).await, 5_000, "a relay that asks for time gets it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edit_cuts_a_long_wait_short() {
+        let shared = shared();
+        let later = async {
+            sleep(Duration::from_secs(10)).await;
+            edit(&shared);
+        };
+        assert_eq!(tokio::join!(waited_ms(&shared, 0, 28_000), later).0, 10_000);
     }
 }

@@ -138,7 +138,8 @@ impl Replica {
 
     /// What changes from now on, in local transactions and by others.
     pub fn changes(&self) -> ChangeStream {
-        ChangeStream { receiver: self.inner.shared.changes.subscribe() }
+        let shared = &self.inner.shared;
+        ChangeStream { receiver: shared.changes.subscribe(), wish: shared.wish.subscribe() }
     }
 
     /// How things stand.
@@ -151,9 +152,11 @@ impl Replica {
         self.inner.shared.status.subscribe()
     }
 
-    /// Connects to the relay, if there is one and no connection is there or being made, and stays connected.
+    /// Connects to the relay, if there is one and no connection is there or being made, and stays connected. The next
+    /// attempt is made at once, however long it would have been waited for.
     pub fn connect(&self) {
         self.inner.shared.wish(Wish::Online);
+        self.inner.shared.hurry.notify_one();
     }
 
     /// Closes the connection and stays offline until told to connect.
@@ -249,6 +252,8 @@ impl Drop for Running {
 #[derive(Debug)]
 pub struct ChangeStream {
     receiver: broadcast::Receiver<Arc<Changes>>,
+    /// Other handles keep the sender alive when the replica is closed.
+    wish: watch::Receiver<Wish>,
 }
 
 /// One item of a [`ChangeStream`].
@@ -263,7 +268,12 @@ pub enum Update {
 impl ChangeStream {
     /// The next batch; `None` once the replica is closed and everything was read.
     pub async fn next(&mut self) -> Option<Update> {
-        match self.receiver.recv().await {
+        let received = tokio::select! {
+            biased;
+            received = self.receiver.recv() => received,
+            _ = self.wish.wait_for(|wish| *wish == Wish::Closed) => return None,
+        };
+        match received {
             Ok(changes) => Some(Update::Changes(changes)),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Update::Missed),
             Err(broadcast::error::RecvError::Closed) => None,

@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) frames: Notify,
     /// The deadline moved. The timer waits for it.
     pub(crate) deadline: Notify,
+    /// The application wants to be connected now. Whoever waits for the next attempt waits for it too.
+    pub(crate) hurry: Notify,
     /// What the application asked of the link.
     pub(crate) wish: watch::Sender<Wish>,
     /// The status as everybody sees it.
@@ -103,6 +105,7 @@ impl Shared {
             work: Condvar::new(),
             frames: Notify::new(),
             deadline: Notify::new(),
+            hurry: Notify::new(),
             wish: watch::Sender::new(wish),
             status: watch::Sender::new(status),
             changes: broadcast::Sender::new(CHANGES_KEPT),

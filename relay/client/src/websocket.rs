@@ -31,14 +31,25 @@ impl Address {
         }
         Ok(Self(request))
     }
+
+    /// Host and port, for messages; what else an address holds may be secret.
+    pub(crate) fn host(&self) -> &str {
+        let authority = self.0.uri().authority().map_or("", |authority| authority.as_str());
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    }
 }
 
 /// A connection that ended, or was never made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     /// There is nobody at the address, or no way there.
-    #[error("the relay cannot be reached: {0}")]
-    Unreachable(std::io::Error),
+    #[error("the relay at {host} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        host: String,
+        /// What the operating system said.
+        reason: std::io::Error,
+    },
     /// The connection broke, or the other side does not speak websocket.
     #[error("the connection failed: {0}")]
     Socket(Box<Error>),
@@ -64,7 +75,7 @@ pub(crate) async fn dial(address: &Address) -> Result<(Sender, Receiver), LinkEr
     let limits = WebSocketConfig::default().max_message_size(Some(MAX_FRAME)).max_frame_size(Some(MAX_FRAME));
     let connected = connect_async_with_config(address.0.clone(), Some(limits), true).await;
     let (socket, _) = connected.map_err(|error| match error {
-        Error::Io(source) => LinkError::Unreachable(source),
+        Error::Io(reason) => LinkError::Unreachable { host: address.host().to_owned(), reason },
         other => other.into(),
     })?;
     let (sink, stream) = socket.split();

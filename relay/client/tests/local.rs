@@ -125,6 +125,19 @@ async fn changes_are_told_to_whoever_listens() {
 }
 
 #[tokio::test]
+async fn the_changes_end_when_the_replica_is_closed_although_a_handle_is_left() {
+    let replica = Replica::open(ClientConfig::new("a")).await.unwrap();
+    let (handle, mut changes) = (replica.clone(), replica.changes());
+    put(&replica, "milk", "yes");
+    replica.close().await.unwrap();
+    let read = async { (changes.next().await, changes.next().await) };
+    let (batch, end) = tokio::time::timeout(Duration::from_secs(10), read).await.expect("it ends");
+    assert!(matches!(batch, Some(Update::Changes(_))), "what came before is still told");
+    assert_eq!(end, None);
+    assert_eq!(handle.changes().next().await, None);
+}
+
+#[tokio::test]
 async fn a_transaction_that_fails_or_panics_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let replica = open(folder.path()).await;
@@ -207,6 +220,8 @@ async fn a_relay_that_is_not_there_shows_in_the_status_and_stops_nothing() {
     let mut status = replica.watch_status();
     let failed = status.wait_for(|status| status.error.is_some()).await.unwrap().clone();
     assert_eq!((failed.link, failed.unsaved), (Link::Offline, 1));
+    let error = failed.error.unwrap();
+    assert!(error.contains(&format!("the relay at 127.0.0.1:{port} cannot be reached")), "{error}");
     let not_synced = replica.synced(Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(not_synced.to_string(), "not everything is saved at the relay yet (edits waiting: 1)");
     replica.close().await.unwrap();

@@ -144,3 +144,19 @@ async fn an_address_that_is_taken_is_an_error() {
     let _socket = websocket(relay.local_addr()).await;
     relay.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_holds_up_no_stop() {
+    const LONG: Duration = Duration::from_secs(600);
+    let relay = relay(|config| (config.handshake_timeout, config.drain_timeout) = (LONG, LONG)).await;
+    let mut silent = TcpStream::connect(relay.local_addr()).await.unwrap();
+    let mut half = TcpStream::connect(relay.local_addr()).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+    // Connections are accepted in their order.
+    assert!(get(relay.local_addr(), "/healthz").await.starts_with("HTTP/1.1 200"));
+    // Less than the HTTP library's own patience.
+    tokio::time::timeout(Duration::from_secs(10), relay.shutdown()).await.expect("it stops").unwrap();
+    for stream in [&mut silent, &mut half] {
+        assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)), "closed without an answer");
+    }
+}

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::tempdir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -82,7 +80,7 @@ impl Process {
 async fn write_under_load(
     name: &'static str,
     mut relay: watch::Receiver<Option<SocketAddr>>,
-    acknowledged: Arc<AtomicUsize>,
+    acknowledged: watch::Sender<usize>,
 ) -> Client {
     let mut client = Client::new("shared");
     let mut written = 0u32;
@@ -98,7 +96,7 @@ async fn write_under_load(
             client
                 .until("one more acknowledged", |client| !client.is_connected() || client.acknowledged() >= target)
                 .await;
-            acknowledged.store(client.acknowledged(), Ordering::SeqCst);
+            acknowledged.send_replace(client.acknowledged());
             if relay.has_changed().unwrap() {
                 client.cut();
             }
@@ -115,23 +113,23 @@ async fn ack_1_a_killed_relay_has_every_acknowledged_edit() {
     let mut process = Process::start(&store).await;
     let (tell, relay) = watch::channel(Some(process.address));
     let names = ["a", "b", "c"];
-    let counts: Vec<_> = names.iter().map(|_| Arc::new(AtomicUsize::new(0))).collect();
+    let (told, mut counts): (Vec<_>, Vec<_>) = names.iter().map(|_| watch::channel(0)).unzip();
     let writers: Vec<_> = names
         .iter()
-        .zip(&counts)
-        .map(|(name, count)| tokio::spawn(write_under_load(name, relay.clone(), Arc::clone(count))))
+        .zip(told)
+        .map(|(name, acknowledged)| tokio::spawn(write_under_load(name, relay.clone(), acknowledged)))
         .collect();
 
     for round in 1..=4 {
         // Killed in the middle of the work, when everybody has got on.
-        let goal: Vec<_> = counts.iter().map(|count| count.load(Ordering::SeqCst) + 60).collect();
+        let goals: Vec<_> = counts.iter().map(|count| *count.borrow() + 60).collect();
         let reached = async {
-            while counts.iter().zip(&goal).any(|(count, goal)| count.load(Ordering::SeqCst) < *goal) {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            for (count, goal) in counts.iter_mut().zip(goals) {
+                count.wait_for(|count| *count >= goal).await.unwrap();
             }
         };
         timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("no progress in round {round}"));
-        let acknowledged: Vec<_> = counts.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+        let acknowledged: Vec<_> = counts.iter().map(|count| *count.borrow()).collect();
         process.kill().await;
 
         // Somebody who has nothing, and comes before anybody who could give something back.

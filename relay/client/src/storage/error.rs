@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A store that could not be opened, read or written.
 ///
 /// After an error from a write or a sync nobody knows what the disk holds: the replica stops sending, keeps its memory
-/// readable, and the application opens it again.
+/// readable, and opens the store again by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

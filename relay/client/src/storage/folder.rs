@@ -8,7 +8,8 @@
 //! (ID-2): lowest free slot first, so that a profile has as many replica ids as programs ever ran at once. A slot is
 //! complete in itself. At opening it takes over what the other slots hold and it does not, outboxes included, so that
 //! no edit waits for the program that made it to be started again: anyone may send a durable delta, only the holder of
-//! the lock may create one (ID-7). The others are read without their locks, running or not: what was read is synced
+//! the lock may create one (ID-7). Acks are taken over too and outlive what they acked, so that it is never taken over
+//! again. The others are read without their locks, running or not: what was read is synced
 //! before it is used, which is all that DUR-1 asks.
 //!
 //! Not here: files of a slot; that is [`super::slot`].
@@ -246,9 +247,28 @@ mod tests {
         let second = open(root.path(), "a").unwrap();
         assert_eq!((second.index, second.records.as_slice()), (1, &[row("from 0"), outbox(1, 1)][..]));
         drop(second);
-        append(&mut first, &[row("more"), Record::Acked { replica: ReplicaId::from(1), through: 1 }]);
+        let acked = Record::Acked { replica: ReplicaId::from(1), through: 1 };
+        append(&mut first, &[row("more"), acked.clone()]);
         let second = open(root.path(), "a").unwrap();
-        assert_eq!(second.records, [row("from 0"), row("more")], "what was acked there is acked here");
+        assert_eq!(second.records, [row("from 0"), row("more"), acked], "what was acked there is acked here");
+    }
+
+    #[test]
+    fn ack_2_what_was_acked_does_not_come_back_from_a_slot_that_had_taken_it_over() {
+        let acked = |through| Record::Acked { replica: ReplicaId::from(1), through };
+        let root = tempfile::tempdir().unwrap();
+        let mut first = open(root.path(), "a").unwrap();
+        append(&mut first, &[outbox(1, 1), outbox(1, 2), slot_record(0)]);
+        // Another program takes the two over, and dies before it hears of their acks.
+        drop(open(root.path(), "a").unwrap());
+        append(&mut first, &[acked(2), outbox(1, 3), outbox(1, 4), acked(3)]);
+        first.store.slot.compact(Vec::new()).unwrap();
+        drop(first);
+        let mut first = open(root.path(), "a").unwrap();
+        assert_eq!(first.records, [slot_record(0), acked(3), outbox(1, 4)], "a chain with a hole looks like a fork");
+        // Nor does what is left of them come back to whoever had them before.
+        first.store.slot.compact(Vec::new()).unwrap();
+        assert_eq!(open(root.path(), "a").unwrap().records, [acked(3), outbox(1, 4)]);
     }
 
     #[test]

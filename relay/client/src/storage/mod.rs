@@ -5,7 +5,7 @@
 //!
 //! Rules: ID-2 slots behind exclusive locks. DUR-5 a group of records is stored wholly or not at all. DUR-6 sync
 //! before anybody is told; an error is final. ID-7 the outbox of every slot is sent, under its own id. Not here: when
-//! something is written; that is the writer thread of [`crate::replica`].
+//! something is written; that is [`crate::writer`].
 
 mod error;
 mod folder;

@@ -38,6 +38,9 @@ pub(crate) struct Slot {
 struct Held {
     slot: Option<Record>,
     cursor: Option<Record>,
+    /// How far each id was acked. Never forgotten: another slot may still hold what was acked here, and if some of it
+    /// came back, the outbox would hold a chain with a hole, which cannot be told from a fork.
+    acked: BTreeMap<ReplicaId, u64>,
     outbox: BTreeMap<(ReplicaId, u64), Record>,
     adopted: BTreeMap<u32, AdoptedMark>,
 }
@@ -101,9 +104,9 @@ impl Slot {
         Ok(records.into_iter().filter(Item::is_state).collect())
     }
 
-    /// What the slot holds besides the state: its own record, the cursor and the outbox, each as it is now.
+    /// What the slot holds besides the state: its own record, the cursor, the acks and the outbox, each as it is now.
     pub(crate) fn held(&self) -> Vec<Record> {
-        self.held.records().cloned().collect()
+        self.held.records().collect()
     }
 
     /// Up to where the slot of that number had been taken over into this one.
@@ -247,9 +250,13 @@ impl Held {
                 Record::Slot { .. } => self.slot = Some(record.clone()),
                 Record::Cursor(_) => self.cursor = Some(record.clone()),
                 Record::Outbox { replica, last_seq, .. } => {
-                    self.outbox.insert((*replica, *last_seq), record.clone());
+                    if self.acked.get(replica).is_none_or(|through| through < last_seq) {
+                        self.outbox.insert((*replica, *last_seq), record.clone());
+                    }
                 }
                 Record::Acked { replica, through } => {
+                    let acked = self.acked.entry(*replica).or_default();
+                    *acked = (*acked).max(*through);
                     self.outbox.retain(|(owner, last_seq), _| owner != replica || *last_seq > *through);
                 }
                 Record::Row(_) | Record::Snapshot(_) => {}
@@ -257,13 +264,15 @@ impl Held {
         }
     }
 
-    fn records(&self) -> impl Iterator<Item = &Record> {
-        self.slot.iter().chain(self.cursor.iter()).chain(self.outbox.values())
+    fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        let acked = self.acked.iter().map(|(&replica, &through)| Record::Acked { replica, through });
+        let newest = self.slot.iter().chain(&self.cursor).cloned();
+        newest.chain(acked).chain(self.outbox.values().cloned())
     }
 
     fn items(&self) -> impl Iterator<Item = Item> + '_ {
         let adopted = self.adopted.iter().map(|(&index, &mark)| Item::Adopted { index, mark });
-        self.records().cloned().map(Item::Record).chain(adopted)
+        self.records().map(Item::Record).chain(adopted)
     }
 }
 
@@ -408,7 +417,7 @@ mod tests {
         slot
     }
 
-    const HELD: fn() -> Vec<Record> = || vec![slot_record(2), cursor(3), outbox(2)];
+    const HELD: fn() -> Vec<Record> = || vec![slot_record(2), cursor(3), acked(1), outbox(2)];
 
     #[test]
     fn a_slot_comes_back_as_it_was_left() {
@@ -428,7 +437,7 @@ mod tests {
         drop(slot);
         let (mut slot, state) = Slot::open(folder.path()).unwrap();
         assert_eq!(state, [snapshot("ab"), row("waiting"), row("c")]);
-        assert_eq!(slot.held(), [slot_record(2), cursor(3)]);
+        assert_eq!(slot.held(), [slot_record(2), cursor(3), acked(2)]);
         assert_eq!(slot.state().unwrap(), state);
         slot.compact(vec![snapshot("abc")]).unwrap();
         drop(slot);
