@@ -7,7 +7,6 @@
 
 use alloc::vec::Vec;
 
-use super::state::State;
 use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, LocalDot, Tag, VersionEntry};
 use crate::codec::limits;
@@ -15,8 +14,8 @@ use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::{Origins, ReplicaId};
-use crate::sequence::{BunchRecord, Forest, LocalPosition, Position, Side};
-use crate::store::{Container, Kind, Live, LocalContainer, Slot};
+use crate::sequence::{BunchRecord, Forest, Position, Side};
+use crate::store::{Container, Kind, Slot};
 
 /// What became of a delta or a diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,28 +304,9 @@ impl Document {
 
         state.remove_runs(last, &parts.removes, true);
 
-        let mut bunches = Vec::with_capacity(parts.bunches.len());
-        for record in &parts.bunches {
-            let id = state.origins.intern_dot(record.id);
-            let parent =
-                LocalPosition { bunch: state.origins.intern_dot(record.parent.bunch), index: record.parent.index };
-            // A bunch whose parent is unknown, or that is too deep, is needed by nothing that survives (checked): it is left
-            // out.
-            if state.forest.insert(id, parent, record.side, record.rank).is_ok() {
-                bunches.push(id);
-            }
-        }
+        let bunches = state.take_bunches(parts.bunches.iter());
         for (seq, entry) in &parts.adds {
-            let Some(container) = state.localize(&entry.container) else { continue };
-            let live = Live {
-                container,
-                slot: entry.slot.clone(),
-                kind: entry.kind,
-                entity: entry.entity,
-                payload: entry.payload.clone(),
-                hlc: parts.hlc,
-            };
-            state.insert(LocalDot::new(origin, *seq), live);
+            state.take_entry(LocalDot::new(origin, *seq), parts.hlc, entry);
         }
         // What nothing uses here may be the parent of something to come: it stays as long as dead structure does. What is
         // used is held when that dies, so that only dead structure is held and `Forest::dead` costs no more than there is.
@@ -371,13 +351,6 @@ impl Document {
     pub(crate) fn applied(&mut self, outcome: Outcome) -> Applied {
         let list = self.state.view.take_changes(&self.state.origins);
         Applied { outcome, changes: Changes { origin: ChangeOrigin::Remote, list } }
-    }
-}
-
-impl State {
-    /// Whether a container is live here.
-    pub(crate) fn is_live(&self, container: LocalContainer) -> bool {
-        self.view.container(container).is_some()
     }
 }
 

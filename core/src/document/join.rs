@@ -16,8 +16,8 @@ use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::Origins;
-use crate::sequence::{BunchRecord, Forest, LocalPosition};
-use crate::store::{Container, Live, LocalContainer, Slot};
+use crate::sequence::{BunchRecord, Forest};
+use crate::store::{Container, Slot};
 
 /// For how many heads the dead structure of a diff is kept.
 const MAX_CAUSES: usize = 16;
@@ -180,15 +180,7 @@ impl Document {
         }
         let old: Vec<u64> = state.seqs();
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        let mut bunches = Vec::with_capacity(order.len());
-        for record in order {
-            let id = state.origins.intern_dot(record.id);
-            let parent =
-                LocalPosition { bunch: state.origins.intern_dot(record.parent.bunch), index: record.parent.index };
-            if state.forest.insert(id, parent, record.side, record.rank).is_ok() {
-                bunches.push(id);
-            }
-        }
+        let mut bunches = state.take_bunches(order.iter().copied());
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
         for (remover, removed) in &diff.removes {
@@ -328,19 +320,7 @@ impl State {
                     }
                 }
                 stack.pop();
-                let Some(container) = self.localize(&add.entry.container) else { continue };
-                if matches!(container, LocalContainer::Entity(_)) && !self.is_live(container) {
-                    continue;
-                }
-                let live = Live {
-                    container,
-                    slot: add.entry.slot.clone(),
-                    kind: add.entry.kind,
-                    entity: add.entry.entity,
-                    payload: add.entry.payload.clone(),
-                    hlc: add.hlc,
-                };
-                self.insert(dot, live);
+                self.take_entry(dot, add.hlc, &add.entry);
             }
         }
     }

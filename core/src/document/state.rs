@@ -8,11 +8,11 @@
 use alloc::vec::Vec;
 
 use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
-use crate::clock::{Dot, DotRuns, LocalDot, Tag, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
-use crate::sequence::{Forest, LocalPosition};
+use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{
     Container, Entry, Kind, Live, LocalContainer, LocalRun, Payload, Removals, Slot, Store, beacon_share,
 };
@@ -144,6 +144,28 @@ impl State {
     }
 
     // ---- insert ----
+
+    /// Takes in bunches, parents before children, and returns those that are known now. One whose parent is unknown, or that
+    /// is too deep, is left out: callers have checked that nothing that survives needs it.
+    pub(crate) fn take_bunches<'r>(&mut self, records: impl Iterator<Item = &'r BunchRecord>) -> Vec<LocalDot> {
+        let mut known = Vec::new();
+        for record in records {
+            let id = self.origins.intern_dot(record.id);
+            let bunch = self.origins.intern_dot(record.parent.bunch);
+            let parent = LocalPosition { bunch, index: record.parent.index };
+            if self.forest.insert(id, parent, record.side, record.rank).is_ok() {
+                known.push(id);
+            }
+        }
+        known
+    }
+
+    /// Binds a dot to what another replica bound it to; nothing happens if the container is not alive (VALID-1).
+    pub(crate) fn take_entry(&mut self, dot: LocalDot, hlc: Hlc, entry: &Entry) {
+        let Some(container) = self.localize(&entry.container) else { return };
+        let (slot, payload) = (entry.slot.clone(), entry.payload.clone());
+        self.insert(dot, Live { container, slot, kind: entry.kind, entity: entry.entity, payload, hlc });
+    }
 
     /// Binds a dot. Returns false, and does nothing, if the container is not alive (VALID-1).
     pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> bool {
