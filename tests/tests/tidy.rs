@@ -171,6 +171,31 @@ fn text_is_clean() {
 }
 
 #[test]
+fn every_rule_that_is_quoted_is_written_down() {
+    let rules = read(&root().join("core/docs/rules.md"));
+    let written: Vec<&str> = rule_ids(&rules).collect();
+    let mut missing = String::new();
+    for file in files().iter().filter(|file| file.has_extension(CODE)) {
+        for id in rule_ids(&file.text).filter(|id| !written.contains(id)) {
+            writeln!(missing, "{}: {id}", file.path).unwrap();
+        }
+    }
+    assert!(missing.is_empty(), "core/docs/rules.md lacks:\n{missing}");
+}
+
+/// The ids of rules in a text: a family in capitals, a hyphen, a number.
+fn rule_ids(text: &str) -> impl Iterator<Item = &str> {
+    const FAMILIES: &[&str] = &[
+        "ACK", "BYTES", "CAUSAL", "CLU", "CUR", "DIFF", "DOT", "DUR", "ENT", "FAN", "FORK", "ID", "LEASE", "REM",
+        "SEQ", "SES", "TAB", "VALID",
+    ];
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| {
+        let parts = word.split_once('-');
+        parts.is_some_and(|(family, number)| FAMILIES.contains(&family) && number.parse::<u32>().is_ok())
+    })
+}
+
+#[test]
 fn a_file_holds_one_concept() {
     let mut faults = Faults::default();
     for file in files().iter().filter(|file| file.has_extension(CODE)) {
