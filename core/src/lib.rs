@@ -58,6 +58,7 @@ mod ordered;
 mod replica_id;
 mod sequence;
 mod store;
+mod string;
 pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -74,6 +75,7 @@ pub use document::{
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};
 pub use store::{Container, Entry, Kind, Payload, Slot};
+pub use string::Str;
 pub use types::{
     CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, MapMut, MapRef, NodeMut, NodeRef, RegisterMut,
     RegisterRef, SetMut, SetRef,

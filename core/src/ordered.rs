@@ -378,6 +378,16 @@ impl<K: Ord> Set<K> {
         self.0.insert(key, ()).is_none()
     }
 
+    /// Has this one and no other from now on. Takes no memory where it was one before.
+    pub(crate) fn reset_to(&mut self, key: K) {
+        if let (1, Some(Some(first))) = (self.len(), self.0.chunks.first_mut().map(|chunk| chunk.first_mut())) {
+            first.0 = key;
+        } else {
+            self.clear();
+            self.insert(key);
+        }
+    }
+
     /// Whether it was there.
     pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> bool
     where
@@ -422,9 +432,14 @@ impl<K: fmt::Debug> fmt::Debug for Set<K> {
     }
 }
 
-/// Sorts in place: a heap sort, O(n log n) whatever the order. Equal items may change places.
+/// Sorts in place, O(n log n) whatever the order. Equal items may change places. In a web page it is a heap sort, which is
+/// slower and much smaller.
 pub(crate) fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
-    heap_sort(items, &mut compare);
+    if cfg!(target_family = "wasm") {
+        heap_sort(items, &mut compare);
+    } else {
+        items.sort_unstable_by(compare);
+    }
 }
 
 fn heap_sort<T>(items: &mut [T], compare: &mut dyn FnMut(&T, &T) -> Ordering) {

@@ -4,7 +4,10 @@ use alloc::sync::Arc;
 use core::cmp::Ordering;
 use core::fmt;
 
-/// A plain value. Cloning is cheap: text and bytes are shared.
+use crate::hash::Seed;
+use crate::string::Str;
+
+/// A plain value, of 24 bytes. Cloning is cheap: long text and bytes are shared.
 ///
 /// Values are totally ordered, first by type in the order of the variants, so that sets list their members the same way
 /// everywhere. Floats are ordered by [`f64::total_cmp`]; every NaN is one canonical NaN.
@@ -19,7 +22,7 @@ pub enum Value {
     /// A 64-bit float. Build it with [`Value::from`], which makes every NaN the canonical one.
     Float(f64),
     /// Text.
-    String(Arc<str>),
+    String(Str),
     /// Bytes.
     Bytes(Arc<[u8]>),
 }
@@ -60,7 +63,20 @@ impl Value {
         }
     }
 
-    fn rank(&self) -> u8 {
+    /// Its hash in a table with this seed. Equal values have equal hashes.
+    pub(crate) fn hash(&self, seed: Seed) -> u32 {
+        let kind = 8 + self.rank();
+        match self {
+            Self::Null => 0,
+            Self::Bool(truth) => 1 + u32::from(*truth),
+            Self::Int(number) => seed.hash(kind, &number.to_le_bytes()),
+            Self::Float(number) => seed.hash(kind, &canonical(*number).to_bits().to_le_bytes()),
+            Self::String(text) => seed.hash(kind, text.as_bytes()),
+            Self::Bytes(bytes) => seed.hash(kind, bytes),
+        }
+    }
+
+    pub(crate) fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,
             Self::Bool(_) => 1,

@@ -58,6 +58,15 @@ impl LocalDot {
         Self(((origin.0 as u64) << 44) | seq)
     }
 
+    /// The 64 bits: the replica's number above the sequence number.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     pub(crate) const fn origin(self) -> Origin {
         Origin((self.0 >> 44) as u32)
     }

@@ -6,7 +6,7 @@
 //!
 //! Keys are written where they first occur and by number after that.
 
-use alloc::sync::Arc;
+use crate::string::Str;
 use alloc::vec::Vec;
 
 use super::columns::{Numbers, RunWriter, TableReader, TableWriter, read_dots, write_run};
@@ -316,7 +316,7 @@ fn read_slots(
 }
 
 #[inline(never)]
-fn read_key(reader: &mut Reader<'_>, known: &mut Numbers, at: usize, rows: &[LiveEntry]) -> Result<Arc<str>, Refused> {
+fn read_key(reader: &mut Reader<'_>, known: &mut Numbers, at: usize, rows: &[LiveEntry]) -> Result<Str, Refused> {
     let head = reader.varint();
     if head & 1 == 0 {
         let first = known.place(head >> 1).and_then(|place| rows.get(place));

@@ -210,7 +210,7 @@ impl Document {
         let mut deepest = 0;
         let mut born: Map<u64, usize> = Map::new();
         let known = |dot: Dot| {
-            let place = self.state.origins.local(dot).and_then(|dot| self.state.view.entity(dot));
+            let place = self.state.origins.local(dot).and_then(|dot| self.state.entity(dot));
             place.map_or(0, |place| self.state.view.place(place).depth as usize)
         };
         for (seq, entry) in delta.parts().adds.iter().filter(|(_, entry)| entry.entity) {
@@ -269,7 +269,7 @@ impl Document {
                     born.binary_search(&dot.seq).is_ok()
                 }
                 Container::Entity(dot) => {
-                    self.state.origins.local(*dot).is_some_and(|dot| self.state.view.entity(dot).is_some())
+                    self.state.origins.local(*dot).is_some_and(|dot| self.state.entity(dot).is_some())
                 }
             };
             if !lives {
@@ -317,12 +317,17 @@ impl Document {
         }
 
         state.advance(origin, VersionEntry { seq: parts.last_seq(), tag: delta.tag() });
-        for dep in &parts.deps {
-            if let Some(dep) = state.origins.local(*dep) {
+        let local = |dep: &Dot| state.origins.local(*dep);
+        if let ([dep], 1) = (parts.deps.as_slice(), state.heads.len())
+            && local(dep).is_some_and(|dep| state.heads.contains(&dep))
+        {
+            state.heads.reset_to(last);
+        } else {
+            for dep in parts.deps.iter().filter_map(local) {
                 state.heads.remove(&dep);
             }
+            state.heads.insert(last);
         }
-        state.heads.insert(last);
         state.keep_log_short();
     }
 
@@ -331,6 +336,8 @@ impl Document {
         // One that waits is looked at again after each that could be applied.
         while let Some((key, ready)) = self.next_parked() {
             if let (Some(delta), true) = (self.parked.take(key), ready) {
+                // What came before in this batch is covered by now, so the notes do not see that it was noted.
+                self.state.notes.repeats = true;
                 self.join_delta(&delta);
             }
         }
@@ -349,7 +356,7 @@ impl Document {
     }
 
     pub(crate) fn applied(&mut self, outcome: Outcome) -> Applied {
-        let list = self.state.view.take_changes(&self.state.origins);
+        let list = self.state.take_changes();
         Applied { outcome, changes: Changes { origin: ChangeOrigin::Remote, list } }
     }
 }

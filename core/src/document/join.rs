@@ -50,7 +50,7 @@ impl Document {
         for (id, origin) in state.origins.iter() {
             let after = base.seq(id);
             for (dot, live) in state.store.range(origin, after + 1..=state.seq(origin)) {
-                if let Some(position) = State::position(dot, &live.slot) {
+                if let Some(position) = State::position(dot, live) {
                     bunches.insert(position.bunch);
                 }
                 adds.push(LiveEntry { dot: state.origins.dot(dot), hlc: live.hlc, entry: state.export(live) });
@@ -285,7 +285,7 @@ impl Document {
             let remover = state.origins.intern_dot(*remover);
             state.remove_runs(remover, removed, false);
         }
-        state.view.drop_changes();
+        state.drop_changes();
         if document.beacon() != snapshot.beacon {
             return Err(LoadError::BeaconMismatch);
         }

@@ -9,7 +9,10 @@
 
 mod apply;
 mod change;
+mod dots;
+mod index;
 mod join;
+mod notes;
 mod path;
 mod state;
 mod transaction;
@@ -19,14 +22,17 @@ use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
 pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
+pub(crate) use dots::DotsRef;
+pub(crate) use index::KeyView;
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub use transaction::{Commit, EditError, Transaction};
 pub(crate) use transaction::{Target, check_key};
-pub(crate) use view::{Content, Dots, KeySlot, Link, PlaceId};
+pub(crate) use view::{Content, Link, PlaceId, Totals};
 
 use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
 use crate::codec::DecodeError;
+use crate::hash::Seed;
 use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::Open;
@@ -95,6 +101,13 @@ impl Document {
         Ok(())
     }
 
+    /// Keys the tables in memory with this many random bits, so that nobody can choose keys that crowd them. With the
+    /// feature `std` that happens by itself; without it, whoever takes in what strangers wrote calls this once. Nothing that
+    /// can be seen depends on them. O(live dots).
+    pub fn seed_hashes(&mut self, random: u128) {
+        self.state.reseed(Seed::new(random));
+    }
+
     /// Tells the document the time, so that [`Document::apply`] can judge whether a stamp is too far ahead.
     pub fn observe_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
@@ -113,7 +126,7 @@ impl Document {
     /// 16 bytes over the payloads of all live dots: with equal versions, unequal beacons show that one dot was bound to two
     /// payloads somewhere. O(1).
     pub fn beacon(&self) -> [u8; 16] {
-        self.state.store.beacon().to_le_bytes()
+        self.state.store.beacon.to_le_bytes()
     }
 
     /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing.

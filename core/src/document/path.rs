@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::clock::Dot;
 use crate::store::Kind;
+use crate::string::Str;
 
 /// One step of a [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,14 +13,14 @@ pub enum PathStep {
     /// A root container; always the first step, and only that.
     Root {
         /// Its name.
-        name: Arc<str>,
+        name: Str,
         /// Its kind.
         kind: Kind,
     },
     /// The container of this kind under a map key.
     Key {
         /// The key.
-        key: Arc<str>,
+        key: Str,
         /// The kind.
         kind: Kind,
     },

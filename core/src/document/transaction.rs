@@ -8,6 +8,7 @@
 
 use alloc::vec::Vec;
 
+use super::state::Dead;
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntry};
@@ -17,7 +18,8 @@ use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
-use crate::store::{Kind, Live, LocalContainer, Payload, Slot};
+use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
+use crate::value::Value;
 
 /// What a transaction gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,8 +127,8 @@ pub(crate) struct Open {
 #[derive(Clone, Debug)]
 enum Step {
     Inserted(LocalDot),
-    /// Parents before children.
-    Killed(Vec<(LocalDot, Live)>),
+    /// Children before parents.
+    Killed(Dead),
 }
 
 impl Document {
@@ -228,12 +230,17 @@ impl Document {
         }
         let state = &mut self.state;
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
+        state.count(open.origin, open.first_seq, last.seq());
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
-        state.heads.clear();
-        state.heads.insert(last);
+        state.heads.reset_to(last);
         state.keep_log_short();
-        let list = self.state.view.take_changes(&self.state.origins);
+        for step in open.journal {
+            if let Step::Killed((_, live)) = step {
+                state.discard(live);
+            }
+        }
+        let list = state.take_changes();
         Ok(Commit { value: (), delta: Some(delta), changes: local(list) })
     }
 
@@ -272,18 +279,17 @@ impl Document {
         for step in open.journal.into_iter().rev() {
             match step {
                 Step::Inserted(dot) => _ = self.state.kill(dot, None),
-                Step::Killed(dead) => {
-                    for (dot, live) in dead {
-                        let alive = self.state.insert(dot, live);
-                        debug_assert!(alive, "what died after its container comes back before it");
-                    }
+                Step::Killed((dot, live)) => {
+                    let counted = self.state.covers_local(dot);
+                    let alive = self.state.insert(dot, live, counted);
+                    debug_assert!(alive.is_some(), "what died after its container comes back before it");
                 }
             }
         }
         for id in open.bunches.into_iter().rev() {
             self.state.forest.forget(id);
         }
-        self.state.view.drop_changes();
+        self.state.drop_changes();
     }
 }
 
@@ -300,7 +306,7 @@ pub struct Transaction<'d> {
 /// Where a new entry goes.
 pub(crate) struct Target {
     pub(crate) container: LocalContainer,
-    pub(crate) slot: Slot,
+    pub(crate) slot: LocalSlot,
 }
 
 impl Transaction<'_> {
@@ -350,7 +356,8 @@ impl Transaction<'_> {
         let dot = self.next_dot()?;
         let hlc = self.open().hlc;
         let Target { container, slot } = target;
-        if !self.document.state.insert(dot, Live { container, slot, kind, entity, payload, hlc }) {
+        let live = Live::new(container, slot, kind, entity, payload, hlc);
+        if self.document.state.insert(dot, live, false).is_none() {
             // The dot will be given to something else, so a bunch of that name must not stay.
             let bunches = &mut self.open().bunches;
             if bunches.pop_if(|bunch| *bunch == dot).is_some() {
@@ -365,31 +372,40 @@ impl Transaction<'_> {
     }
 
     /// Removes an observed dot, or takes back one of this transaction.
-    pub(crate) fn remove(&mut self, dot: LocalDot) {
-        let open = self.open();
+    pub(crate) fn remove(&mut self, id: EntryId) {
+        let Document { state, open, .. } = &mut *self.document;
+        let open = open.as_mut().expect("a Transaction exists only while one is open");
+        let dot = state.store.dot(id);
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let cause = LocalDot::new(open.origin, open.first_seq);
-        let dead = self.document.state.kill(dot, Some(cause));
-        if dead.is_empty() {
-            return;
-        }
-        let open = self.open();
-        if !own {
+        if state.kill_and(dot, Some(cause), |_, dot, live| open.journal.push(Step::Killed((dot, live)))) && !own {
             open.removed.push(dot);
         }
-        open.journal.push(Step::Killed(dead));
+    }
+
+    /// Whether an entry was added by this transaction. Nobody else has seen it, so it may be changed in place.
+    pub(crate) fn is_own(&self, id: EntryId) -> bool {
+        let Some(open) = &self.document.open else { return false };
+        let dot = self.document.state.store.dot(id);
+        dot.origin() == open.origin && dot.seq() >= open.first_seq
+    }
+
+    /// Puts another value into an entry of this transaction.
+    pub(crate) fn put_again(&mut self, own: EntryId, value: Value) {
+        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
+        self.document.state.store.update(own, |live| live.set_value(value));
+    }
+
+    /// Puts other running totals into an entry of this transaction.
+    pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
+        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
+        self.document.state.store.update(own, |live| live.set_total(plus, minus));
     }
 
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
-    pub(crate) fn total_overwrote(&mut self, dot: LocalDot, old: LocalDot, total: (u64, u64)) {
-        let open = self.open();
-        let before = if old.seq() >= open.first_seq && old.origin() == open.origin {
-            open.totals_before.get(&old).copied().unwrap_or((0, 0))
-        } else {
-            total
-        };
-        if before != (0, 0) {
-            open.totals_before.insert(dot, before);
+    pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
+        if total != (0, 0) {
+            self.open().totals_before.insert(dot, total);
         }
     }
 
@@ -398,25 +414,24 @@ impl Transaction<'_> {
         &mut self,
         left: Option<LocalPosition>,
         right: Option<LocalPosition>,
-    ) -> Result<Slot, EditError> {
+    ) -> Result<LocalSlot, EditError> {
         let dot = self.next_dot()?;
         let origin = self.origin();
         let state = &mut self.document.state;
         let too_deep = |_: ForestError| EditError::PositionTooDeep { limit: Forest::MAX_DEPTH };
         match state.forest.place(&state.origins, origin, dot.seq(), left, right).map_err(too_deep)? {
-            Placement::Extend { bunch, backward } => Ok(Slot::Position { bunch: bunch.seq(), backward }),
+            Placement::Extend { bunch, backward } => Ok(LocalSlot::Position { bunch: bunch.seq(), backward }),
             Placement::New { parent, side, rank } => {
                 state.forest.insert(dot, parent, side, rank).map_err(too_deep)?;
                 self.open().bunches.push(dot);
-                Ok(Slot::Position { bunch: dot.seq(), backward: false })
+                Ok(LocalSlot::Position { bunch: dot.seq(), backward: false })
             }
         }
     }
 
     /// The lowest incarnation of a place: where a new slot goes.
     pub(crate) fn lowest(&self, place: PlaceId) -> Result<LocalContainer, EditError> {
-        let state = &self.document.state;
-        state.view.lowest(place, &state.origins).ok_or(EditError::Gone)
+        self.document.state.lowest(place).ok_or(EditError::Gone)
     }
 
     pub(crate) fn check_depth(&self, place: PlaceId) -> Result<(), EditError> {

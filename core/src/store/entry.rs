@@ -6,6 +6,7 @@
 use alloc::sync::Arc;
 
 use super::container::Container;
+use crate::string::Str;
 use crate::value::Value;
 
 /// What kind of thing an entry or a container is. Unknown kinds are stored, joined by dots and passed on, but not read.
@@ -63,7 +64,7 @@ pub enum Slot {
     /// The only slot of a register or a flag.
     Unit,
     /// A map key.
-    Key(Arc<str>),
+    Key(Str),
     /// A member of a set.
     Member(Value),
     /// The slot of the writing replica: counters.

@@ -4,104 +4,96 @@
 //! cannot show. The sum is kept up by addition and subtraction, in any order. The bytes hashed are fixed in
 //! `docs/format.md`.
 
-use crate::clock::{Dot, Hlc};
-use crate::hash::{Domain, Hasher};
-use crate::store::{Container, Kind, Payload, Slot};
+use alloc::vec::Vec;
+
+use super::{Keys, Live, PayloadView, SlotView};
+use crate::clock::Dot;
+use crate::store::Kind;
+use crate::string::Str;
 use crate::value::Value;
 
-/// One dot's share of the beacon.
-pub(crate) fn beacon_share(
-    dot: Dot,
-    hlc: Hlc,
-    container: &Container,
-    slot: &Slot,
-    kind: Kind,
-    entity: bool,
-    payload: &Payload,
-) -> u128 {
-    let mut hasher = Hasher::new(Domain::Beacon);
-    write_dot(&mut hasher, dot);
-    hasher.write(&hlc.0.to_le_bytes());
+/// A container, by the names that replicas exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ContainerView<'a> {
+    Root { name: &'a Str, kind: Kind },
+    Entity(Dot),
+}
+
+/// Appends the bytes whose hash is one dot's share of the beacon.
+pub(crate) fn write_share(out: &mut Vec<u8>, dot: Dot, container: ContainerView<'_>, live: &Live, keys: &Keys) {
+    write_dot(out, dot);
+    out.extend_from_slice(&live.hlc.0.to_le_bytes());
     match container {
-        Container::Root { name, kind } => {
-            hasher.write(&[0, kind.0]);
-            write_bytes(&mut hasher, name.as_bytes());
+        ContainerView::Root { name, kind } => {
+            out.extend_from_slice(&[0, kind.0]);
+            write_bytes(out, name.as_bytes());
         }
-        Container::Entity(dot) => {
-            hasher.write(&[1]);
-            write_dot(&mut hasher, *dot);
-        }
-    }
-    match slot {
-        Slot::Unit => hasher.write(&[0]),
-        Slot::Key(key) => {
-            hasher.write(&[1]);
-            write_bytes(&mut hasher, key.as_bytes());
-        }
-        Slot::Member(value) => {
-            hasher.write(&[2]);
-            write_value(&mut hasher, value);
-        }
-        Slot::Owner => hasher.write(&[3]),
-        Slot::Position { bunch, backward } => {
-            hasher.write(&[4, u8::from(*backward)]);
-            hasher.write(&bunch.to_le_bytes());
+        ContainerView::Entity(dot) => {
+            out.push(1);
+            write_dot(out, dot);
         }
     }
-    hasher.write(&[kind.0, u8::from(entity)]);
-    match payload {
-        Payload::Empty => hasher.write(&[0]),
-        Payload::Value(value) => {
-            hasher.write(&[1]);
-            write_value(&mut hasher, value);
+    match live.slot() {
+        SlotView::Unit => out.push(0),
+        SlotView::Key(key) => {
+            out.push(1);
+            write_bytes(out, keys.text(key).as_bytes());
         }
-        Payload::Total { plus, minus } => {
-            hasher.write(&[2]);
-            hasher.write(&plus.to_le_bytes());
-            hasher.write(&minus.to_le_bytes());
+        SlotView::Member(value) => {
+            out.push(2);
+            write_value(out, value);
         }
-        Payload::Opaque(bytes) => {
-            hasher.write(&[3]);
-            write_bytes(&mut hasher, bytes);
+        SlotView::Owner => out.push(3),
+        SlotView::Position { bunch, backward } => {
+            out.extend_from_slice(&[4, u8::from(backward)]);
+            out.extend_from_slice(&bunch.to_le_bytes());
         }
     }
-    hasher.finish()
+    out.extend_from_slice(&[live.kind.0, u8::from(live.entity)]);
+    match live.payload() {
+        PayloadView::Empty => out.push(0),
+        PayloadView::Value(value) => {
+            out.push(1);
+            write_value(out, value);
+        }
+        PayloadView::Total { plus, minus } => {
+            out.push(2);
+            out.extend_from_slice(&plus.to_le_bytes());
+            out.extend_from_slice(&minus.to_le_bytes());
+        }
+        PayloadView::Opaque(bytes) => {
+            out.push(3);
+            write_bytes(out, bytes);
+        }
+    }
 }
 
 /// As in the bytes of values.
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-fn write_dot(hasher: &mut Hasher, dot: Dot) {
-    hasher.write(&dot.replica.to_bytes());
-    hasher.write(&dot.seq.to_le_bytes());
+fn write_dot(out: &mut Vec<u8>, dot: Dot) {
+    out.extend_from_slice(&dot.replica.to_bytes());
+    out.extend_from_slice(&dot.seq.to_le_bytes());
 }
 
-fn write_bytes(hasher: &mut Hasher, bytes: &[u8]) {
-    hasher.write(&(bytes.len() as u64).to_le_bytes());
-    hasher.write(bytes);
+fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    out.extend_from_slice(bytes);
 }
 
-fn write_value(hasher: &mut Hasher, value: &Value) {
+/// Appends bytes that are equal for equal values only.
+pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
+    out.push(value.rank());
     match value {
-        Value::Null => hasher.write(&[0]),
-        Value::Bool(truth) => hasher.write(&[1, u8::from(*truth)]),
-        Value::Int(number) => {
-            hasher.write(&[2]);
-            hasher.write(&number.to_le_bytes());
-        }
+        Value::Null => {}
+        Value::Bool(truth) => out.push(u8::from(*truth)),
+        Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
         Value::Float(number) => {
-            hasher.write(&[3]);
             // Every NaN is one NaN here too: whoever built the variant by hand may hold another than those who read its bytes.
             let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
-            hasher.write(&bits.to_le_bytes());
+            out.extend_from_slice(&bits.to_le_bytes());
         }
-        Value::String(text) => {
-            hasher.write(&[4]);
-            write_bytes(hasher, text.as_bytes());
-        }
-        Value::Bytes(bytes) => {
-            hasher.write(&[5]);
-            write_bytes(hasher, bytes);
-        }
+        Value::String(text) => write_bytes(out, text.as_bytes()),
+        Value::Bytes(bytes) => write_bytes(out, bytes),
     }
 }

@@ -3,27 +3,26 @@
 //! A flag is on while an enabling lives. Disabling removes the enablings it has seen, so one that it has not seen stays.
 //! Enabling always takes a fresh dot, also when the flag is on: that is what survives a concurrent disabling.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{At, AtMut};
-use crate::clock::LocalDot;
-use crate::document::{Content, Dots, EditError};
-use crate::store::{Kind, Payload, Slot};
+use crate::document::{Content, DotsRef, EditError, State};
+use crate::store::{EntryId, Kind, LocalSlot, Payload};
+use crate::string::Str;
 
 /// A flag, to read.
 #[derive(Clone, Copy, Debug)]
 pub struct FlagRef<'d> {
-    dots: &'d Dots,
+    dots: DotsRef<'d>,
 }
 
 impl<'d> FlagRef<'d> {
-    pub(super) fn of(dots: &'d Dots) -> Self {
+    pub(super) fn of(dots: DotsRef<'d>) -> Self {
         Self { dots }
     }
 
     pub(super) fn at(at: At<'d>) -> Self {
-        Self { dots: if let Some(Content::Unit(dots)) = at.content() { dots } else { &Dots::None } }
+        Self { dots: if let Some(Content::Unit(dots)) = at.content() { dots.view() } else { DotsRef::None } }
     }
 
     /// Whether it is on. O(1).
@@ -37,7 +36,7 @@ impl<'d> FlagRef<'d> {
 pub struct FlagMut<'t, 'd> {
     at: AtMut<'t, 'd>,
     /// The map key it is under; none for a root or a list element.
-    key: Option<Arc<str>>,
+    key: Option<Str>,
 }
 
 impl<'t, 'd> FlagMut<'t, 'd> {
@@ -45,14 +44,14 @@ impl<'t, 'd> FlagMut<'t, 'd> {
         Self { at, key: None }
     }
 
-    pub(super) fn under(at: AtMut<'t, 'd>, key: Arc<str>) -> Self {
+    pub(super) fn under(at: AtMut<'t, 'd>, key: Str) -> Self {
         Self { at, key: Some(key) }
     }
 
-    fn observed(&self) -> Vec<LocalDot> {
+    fn observed(&self) -> Vec<EntryId> {
         let at = self.at.read();
         match &self.key {
-            Some(key) => at.key(key).map_or(Vec::new(), |slot| slot.flags.to_vec()),
+            Some(key) => at.key(key).map_or(Vec::new(), |slot| slot.flags().to_vec()),
             None => FlagRef::at(at).dots.to_vec(),
         }
     }
@@ -67,8 +66,19 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     /// # Errors
     /// When the transaction is full.
     pub fn enable(&mut self) -> Result<(), EditError> {
-        let slot = self.key.clone().map_or(Slot::Unit, Slot::Key);
-        self.at.replace(&self.observed(), slot, Kind::FLAG, Payload::Empty)
+        let observed = self.observed();
+        if let [one] = observed.as_slice()
+            && self.at.tx.is_own(*one)
+        {
+            // This transaction enabled it: nothing is fresher.
+            return Ok(());
+        }
+        let key = self.key.clone();
+        let slot = |state: &mut State| match &key {
+            Some(key) => LocalSlot::Key(state.keys.acquire(state.seed, key)),
+            None => LocalSlot::Unit,
+        };
+        self.at.replace(&observed, slot, Kind::FLAG, Payload::Empty)
     }
 
     /// Turns it off. O(log n).
@@ -76,8 +86,8 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn disable(&mut self) -> Result<(), EditError> {
-        for dot in self.observed() {
-            self.at.tx.remove(dot);
+        for id in self.observed() {
+            self.at.tx.remove(id);
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl<'d> ListRef<'d> {
 
     fn element(&self, id: Dot) -> Option<PlaceId> {
         let state = self.at.state();
-        let place = state.view.entity(state.origins.local(id)?)?;
+        let place = state.entity(state.origins.local(id)?)?;
         match state.view.place(place).link {
             Link::Element(list, _) if Some(list) == self.at.place => Some(place),
             _ => None,
@@ -200,7 +200,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
         // A new element lives and dies with the incarnation of what it was put next to.
         let neighbour = left.or(right).and_then(|(_, dot)| self.at.read().state().store.get(dot));
         let container = match neighbour {
-            Some(live) => live.container,
+            Some(live) => live.container(),
             None => self.at.tx.lowest(self.at.place)?,
         };
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
@@ -214,7 +214,8 @@ impl<'t, 'd> ListMut<'t, 'd> {
     /// When it is not in the list.
     pub fn remove(&mut self, id: Dot) -> Result<(), EditError> {
         let (_, dot) = self.element(id)?;
-        self.at.tx.remove(dot);
+        let entry = self.at.read().state().store.find(dot).ok_or(EditError::NoSuchElement)?;
+        self.at.tx.remove(entry);
         Ok(())
     }
 
@@ -260,11 +261,11 @@ impl<'t, 'd> ListMut<'t, 'd> {
         let right = self.nth(other(index));
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
         let seat = self.at.read().state().view.place(place).seat.as_ref();
-        let observed = seat.map_or(Vec::new(), |seat| seat.moves.to_vec());
-        for dot in observed {
-            self.at.tx.remove(dot);
+        let observed = seat.map_or(Vec::new(), |seat| seat.moves.view().to_vec());
+        for entry in observed {
+            self.at.tx.remove(entry);
         }
-        let target = Target { container: LocalContainer::Entity(dot), slot };
+        let target = Target { container: LocalContainer::entity(dot), slot };
         self.at.tx.add(target, Kind::MOVE, false, Payload::Empty)?;
         Ok(())
     }

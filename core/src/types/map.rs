@@ -4,16 +4,14 @@
 //! containers of one kind under one key are shown merged. `put` replaces all that it has seen under the key, of every kind.
 //! `remove` takes all of that away. What either has not seen survives.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
     At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, RegisterMut, RegisterRef, SetMut, SetRef,
 };
-use crate::clock::LocalDot;
-use crate::document::{Content, Dots, EditError, KeySlot, check_key};
-use crate::ordered::Map;
-use crate::store::{Kind, Payload, Slot};
+use crate::document::{Content, DotsRef, EditError, KeyView, State, check_key};
+use crate::ordered::sort_by;
+use crate::store::{EntryId, Kind, LocalSlot, Payload};
 use crate::value::Value;
 
 /// A map, to read.
@@ -46,12 +44,12 @@ impl<'d> MapRef<'d> {
 
     /// The register under `key`. O(log n).
     pub fn register(&self, key: &str) -> RegisterRef<'d> {
-        RegisterRef::of(self.at.document, self.at.key(key).map_or(&Dots::None, |slot| &slot.registers), None)
+        RegisterRef::of(self.at.document, self.at.key(key).map_or(DotsRef::None, KeyView::registers), None)
     }
 
     /// The flag under `key`. O(log n).
     pub fn flag(&self, key: &str) -> FlagRef<'d> {
-        FlagRef::of(self.at.key(key).map_or(&Dots::None, |slot| &slot.flags))
+        FlagRef::of(self.at.key(key).map_or(DotsRef::None, KeyView::flags))
     }
 
     /// The value that was put under `key`. O(log n).
@@ -74,23 +72,33 @@ impl<'d> MapRef<'d> {
     pub fn kinds(&self, key: &str) -> Vec<Kind> {
         let mut kinds = Vec::new();
         let Some(slot) = self.at.key(key) else { return kinds };
-        if !slot.registers.is_empty() {
+        if !slot.registers().is_empty() {
             kinds.push(Kind::REGISTER);
         }
-        if !slot.flags.is_empty() {
+        if !slot.flags().is_empty() {
             kinds.push(Kind::FLAG);
         }
-        for (kind, _) in &slot.children {
+        for (kind, _) in slot.children() {
             kinds.push(*kind);
         }
         kinds
     }
 
-    /// The keys under which there is something, ascending.
+    /// The keys under which there is something, ascending. O(n log n), to sort them.
     pub fn keys(&self) -> impl Iterator<Item = &'d str> + use<'d> {
-        const NONE: &Map<Arc<str>, KeySlot> = &Map::new();
-        let keys = if let Some(Content::Map(keys)) = self.at.content() { keys } else { NONE };
-        keys.keys().map(AsRef::as_ref)
+        self.sorted().into_iter().map(|(key, _)| key)
+    }
+
+    /// Every key with what is under it, ascending.
+    fn sorted(&self) -> Vec<(&'d str, KeyView<'d>)> {
+        let mut sorted = Vec::new();
+        if let Some(Content::Map(index)) = self.at.content() {
+            let state = self.at.state();
+            sorted.reserve_exact(index.len());
+            sorted.extend(index.iter(&state.store).map(|(key, view)| (state.keys.text(key).as_str(), view)));
+            sort_by(&mut sorted, |a, b| a.0.cmp(b.0));
+        }
+        sorted
     }
 
     /// How many keys there are. O(1).
@@ -159,14 +167,14 @@ impl<'t, 'd> MapMut<'t, 'd> {
     }
 
     /// Everything seen under `key`.
-    fn observed(&self, key: &str) -> Vec<LocalDot> {
+    fn observed(&self, key: &str) -> Vec<EntryId> {
         let mut observed = Vec::new();
         let at = self.at.read();
         let Some(slot) = at.key(key) else { return observed };
-        slot.registers.append_to(&mut observed);
-        slot.flags.append_to(&mut observed);
-        for (_, child) in &slot.children {
-            at.state().view.place(*child).incarnations.append_to(&mut observed);
+        slot.registers().append_to(&mut observed);
+        slot.flags().append_to(&mut observed);
+        for (_, child) in slot.children() {
+            observed.extend(at.state().view.place(*child).incarnations.iter());
         }
         observed
     }
@@ -177,8 +185,15 @@ impl<'t, 'd> MapMut<'t, 'd> {
     /// When the key is too long or the transaction is full.
     pub fn put(&mut self, key: &str, value: impl Into<Value>) -> Result<(), EditError> {
         check_key(key)?;
+        let lone = self.at.read().key(key).and_then(|slot| slot.registers().lone().filter(|_| slot.is_lone()));
+        if let Some(own) = lone.filter(|own| self.at.tx.is_own(*own)) {
+            // This transaction put what is there: it never was anything else.
+            self.at.tx.put_again(own, value.into());
+            return Ok(());
+        }
         let observed = self.observed(key);
-        self.at.replace(&observed, Slot::Key(key.into()), Kind::REGISTER, Payload::Value(value.into()))
+        let slot = |state: &mut State| LocalSlot::Key(state.keys.acquire(state.seed, key));
+        self.at.replace(&observed, slot, Kind::REGISTER, Payload::Value(value.into()))
     }
 
     /// Removes all that is seen under `key`, with everything inside, and says whether there was anything.
@@ -187,8 +202,8 @@ impl<'t, 'd> MapMut<'t, 'd> {
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, key: &str) -> Result<bool, EditError> {
         let observed = self.observed(key);
-        for dot in &observed {
-            self.at.tx.remove(*dot);
+        for id in &observed {
+            self.at.tx.remove(*id);
         }
         Ok(!observed.is_empty())
     }

@@ -23,7 +23,6 @@ mod map;
 mod register;
 mod set;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use counter::{CounterMut, CounterRef};
@@ -33,13 +32,14 @@ pub use map::{MapMut, MapRef};
 pub use register::{RegisterMut, RegisterRef};
 pub use set::{SetMut, SetRef};
 
-use crate::clock::LocalDot;
 use crate::document::{
-    Content, Document, Dots, EditError, KeySlot, Link, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
+    Content, Document, DotsRef, EditError, KeyView, Link, Path, PathStep, PlaceId, State, Target, Transaction,
+    check_key,
 };
 use crate::fault::{self, Fault};
 use crate::ordered::{Set, sort_by};
-use crate::store::{Kind, LocalContainer, Payload, Slot};
+use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload};
+use crate::string::Str;
 use crate::value::Value;
 
 /// A container of any kind, to read.
@@ -114,27 +114,37 @@ impl<'d> AtMut<'_, 'd> {
 
     /// Replaces observed entries of a slot, each in its own incarnation; in the lowest one if there are none. All entries
     /// of a delta that replace one another hold the same thing, so whichever incarnations survive show it.
-    fn replace(&mut self, observed: &[LocalDot], slot: Slot, kind: Kind, payload: Payload) -> Result<(), EditError> {
+    fn replace(
+        &mut self,
+        observed: &[EntryId],
+        slot: impl Fn(&mut State) -> LocalSlot,
+        kind: Kind,
+        payload: Payload,
+    ) -> Result<(), EditError> {
         let state = &self.tx.document().state;
         // A root is its only incarnation, and is never removed.
-        let mut into: Set<LocalDot> = Set::new();
-        for dot in observed {
-            if let Some(LocalContainer::Entity(container)) = state.store.get(*dot).map(|live| live.container) {
-                into.insert(container);
+        let mut into: Option<LocalContainer> = None;
+        let mut more: Set<LocalContainer> = Set::new();
+        for id in observed {
+            let container = state.store.live(*id).container();
+            if container.as_root().is_none() && into != Some(container) {
+                match into {
+                    None => into = Some(container),
+                    Some(_) => _ = more.insert(container),
+                }
             }
         }
-        let lowest = self.tx.lowest(self.place)?;
-        self.tx.has_room(into.len().max(1))?;
-        for dot in observed {
-            self.tx.remove(*dot);
+        if into.is_none() || fault::active(Fault::PutIntoLowestOnly) {
+            into = Some(self.tx.lowest(self.place)?);
+            more.clear();
         }
-        if into.is_empty() || fault::active(Fault::PutIntoLowestOnly) {
-            self.tx.add(Target { container: lowest, slot }, kind, false, payload)?;
-            return Ok(());
+        self.tx.has_room(1 + more.len())?;
+        for id in observed {
+            self.tx.remove(*id);
         }
-        for container in into {
-            let container = LocalContainer::Entity(container);
-            self.tx.add(Target { container, slot: slot.clone() }, kind, false, payload.clone())?;
+        for container in into.into_iter().chain(more) {
+            let slot = slot(&mut self.tx.document.state);
+            self.tx.add(Target { container, slot }, kind, false, payload.clone())?;
         }
         Ok(())
     }
@@ -146,40 +156,37 @@ impl<'d> AtMut<'_, 'd> {
             return Ok(child);
         }
         self.tx.check_depth(self.place)?;
-        let target = Target { container: self.tx.lowest(self.place)?, slot: Slot::Key(key.into()) };
-        let dot = self.tx.add(target, kind, true, Payload::Empty)?;
-        self.tx.document().state.view.entity(dot).ok_or(EditError::Gone)
+        let container = self.tx.lowest(self.place)?;
+        let state = &mut self.tx.document.state;
+        let slot = LocalSlot::Key(state.keys.acquire(state.seed, key));
+        let dot = self.tx.add(Target { container, slot }, kind, true, Payload::Empty)?;
+        self.tx.document().state.entity(dot).ok_or(EditError::Gone)
     }
 }
 
 impl<'d> At<'d> {
-    fn key(self, key: &str) -> Option<&'d KeySlot> {
-        match self.content() {
-            Some(Content::Map(keys)) => keys.get(key),
-            _ => None,
-        }
+    fn key(self, key: &str) -> Option<KeyView<'d>> {
+        let Some(Content::Map(index)) = self.content() else { return None };
+        let state = self.state();
+        index.get(state.keys.find(state.seed, key)?, &state.store)
     }
 }
 
 impl State {
     /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn values(&self, dots: &Dots) -> Vec<Value> {
-        let mut dots = dots.to_vec();
-        sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
+    fn values(&self, dots: DotsRef<'_>) -> Vec<Value> {
+        let mut ids = dots.to_vec();
+        sort_by(&mut ids, |a, b| self.by_stamp(*b, *a));
         let mut values = Vec::new();
         let mut last = None;
-        for dot in dots {
-            let delta = Some((dot.origin(), self.store.get(dot).map(|live| live.hlc)));
+        for id in ids {
+            let delta = Some((self.store.dot(id).origin(), self.store.live(id).hlc));
             if delta != last {
-                values.extend(self.value(dot));
+                values.extend(self.value_of(id).cloned());
             }
             last = delta;
         }
         values
-    }
-
-    fn value(&self, dot: LocalDot) -> Option<Value> {
-        if let Payload::Value(value) = self.payload(dot) { Some(value.clone()) } else { None }
     }
 }
 
@@ -206,9 +213,9 @@ impl Document {
     /// The roots that hold something, by name.
     pub fn roots(&self) -> impl Iterator<Item = (&str, Kind)> + '_ {
         let holds = |place: PlaceId| match &self.state.view.place(place).content {
-            Content::Map(keys) => !keys.is_empty(),
-            Content::Set(members) => !members.is_empty(),
-            Content::Counter(totals) => !totals.is_empty(),
+            Content::Map(keys) => keys.len() > 0,
+            Content::Set(members) => members.len() > 0,
+            Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
             Content::List(elements) => !elements.is_empty(),
             Content::Unknown => false,
@@ -230,8 +237,8 @@ impl Document {
         if let PathStep::Key { key, kind: kind @ (Kind::REGISTER | Kind::FLAG) } = last {
             let slot = at.key(key)?;
             return Some(match *kind {
-                Kind::REGISTER => NodeRef::Register(RegisterRef::of(self, &slot.registers, None)),
-                _ => NodeRef::Flag(FlagRef::of(&slot.flags)),
+                Kind::REGISTER => NodeRef::Register(RegisterRef::of(self, slot.registers(), None)),
+                _ => NodeRef::Flag(FlagRef::of(slot.flags())),
             });
         }
         let at = at.step(last)?;
@@ -246,7 +253,7 @@ impl<'d> At<'d> {
             PathStep::Key { key, kind } => self.key(key)?.child(*kind)?,
             PathStep::Element(dot) => {
                 let state = self.state();
-                let place = state.view.entity(state.origins.local(*dot)?)?;
+                let place = state.entity(state.origins.local(*dot)?)?;
                 match state.view.place(place).link {
                     Link::Element(list, _) if Some(list) == self.place => place,
                     _ => return None,
@@ -310,7 +317,7 @@ impl<'d> Transaction<'d> {
     fn root_place(&mut self, name: &str, kind: Kind) -> Result<PlaceId, EditError> {
         check_key(name)?;
         let view = &mut self.document.state.view;
-        let number = view.root_or_new(&Arc::from(name), kind);
+        let number = view.root_or_new(&Str::from(name), kind);
         Ok(view.root_place(number))
     }
 

@@ -3,33 +3,32 @@
 //! A write replaces every value it has seen. Values written without seeing each other are all kept; reading gives the one
 //! with the greatest (stamp, replica id, seq), so the clock decides only between writes that causality leaves open.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{At, AtMut};
-use crate::clock::LocalDot;
-use crate::document::{Content, Document, Dots, EditError, Link};
-use crate::store::{Kind, Payload, Slot};
+use crate::document::{Content, Document, DotsRef, EditError, Link};
+use crate::store::{EntryId, Kind, LocalSlot, Payload};
+use crate::string::Str;
 use crate::value::Value;
 
 /// A register, to read.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterRef<'d> {
     document: &'d Document,
-    dots: &'d Dots,
+    dots: DotsRef<'d>,
     /// The list element that holds the first value, hidden by any later write.
-    first: Option<LocalDot>,
+    first: Option<EntryId>,
 }
 
 impl<'d> RegisterRef<'d> {
-    pub(super) fn of(document: &'d Document, dots: &'d Dots, first: Option<LocalDot>) -> Self {
+    pub(super) fn of(document: &'d Document, dots: DotsRef<'d>, first: Option<EntryId>) -> Self {
         Self { document, dots, first }
     }
 
     pub(super) fn at(at: At<'d>) -> Self {
-        let dots = if let Some(Content::Unit(dots)) = at.content() { dots } else { &Dots::None };
+        let dots = if let Some(Content::Unit(dots)) = at.content() { dots.view() } else { DotsRef::None };
         let first = at.place.and_then(|place| match at.state().view.place(place).link {
-            Link::Element(_, dot) => Some(dot),
+            Link::Element(_, dot) => at.state().store.find(dot),
             _ => None,
         });
         Self::of(at.document, dots, first)
@@ -38,14 +37,14 @@ impl<'d> RegisterRef<'d> {
     /// The value: among concurrent writes the one with the latest stamp. Nothing if it was never set. O(concurrent writes).
     pub fn get(&self) -> Option<Value> {
         let state = &self.document.state;
-        state.value(state.winner(self.dots).or(self.first)?)
+        state.value_of(state.winner(self.dots).or(self.first)?).cloned()
     }
 
     /// The values of all concurrent writes, the winner first. More than one is a conflict that a write settles.
     pub fn values(&self) -> Vec<Value> {
         let state = &self.document.state;
         match self.first {
-            Some(first) if self.dots.is_empty() => state.values(&Dots::One(first)),
+            Some(first) if self.dots.is_empty() => state.values(DotsRef::One(first)),
             _ => state.values(self.dots),
         }
     }
@@ -56,7 +55,7 @@ impl<'d> RegisterRef<'d> {
 pub struct RegisterMut<'t, 'd> {
     at: AtMut<'t, 'd>,
     /// The map key it is under; none for a root or a list element.
-    key: Option<Arc<str>>,
+    key: Option<Str>,
 }
 
 impl<'t, 'd> RegisterMut<'t, 'd> {
@@ -64,7 +63,7 @@ impl<'t, 'd> RegisterMut<'t, 'd> {
         Self { at, key: None }
     }
 
-    pub(super) fn under(at: AtMut<'t, 'd>, key: Arc<str>) -> Self {
+    pub(super) fn under(at: AtMut<'t, 'd>, key: Str) -> Self {
         Self { at, key: Some(key) }
     }
 
@@ -79,6 +78,6 @@ impl<'t, 'd> RegisterMut<'t, 'd> {
             return super::MapMut::at(self.at.reborrow(self.at.place)).put(&key, value);
         }
         let observed = RegisterRef::at(self.at.read()).dots.to_vec();
-        self.at.replace(&observed, Slot::Unit, Kind::REGISTER, Payload::Value(value.into()))
+        self.at.replace(&observed, |_| LocalSlot::Unit, Kind::REGISTER, Payload::Value(value.into()))
     }
 }

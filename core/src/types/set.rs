@@ -6,9 +6,9 @@
 use alloc::vec::Vec;
 
 use super::{At, AtMut};
-use crate::document::{Content, Dots, EditError};
-use crate::ordered::Map;
-use crate::store::{Kind, Payload, Slot};
+use crate::document::{Content, DotsRef, EditError};
+use crate::ordered::sort_by;
+use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
 
 /// A set, to read.
@@ -22,23 +22,26 @@ impl<'d> SetRef<'d> {
         Self { at }
     }
 
-    fn dots(&self, value: &Value) -> &'d Dots {
-        match self.at.content() {
-            Some(Content::Set(members)) => members.get(value).unwrap_or(&Dots::None),
-            _ => &Dots::None,
-        }
+    fn dots(&self, value: &Value) -> DotsRef<'d> {
+        let Some(Content::Set(members)) = self.at.content() else { return DotsRef::None };
+        let state = self.at.state();
+        members.get(value.hash(state.seed), value, &state.store)
     }
 
-    /// Whether `value` is a member. O(log n).
+    /// Whether `value` is a member. O(1).
     pub fn contains(&self, value: &Value) -> bool {
         !self.dots(value).is_empty()
     }
 
-    /// The members in the order of values.
+    /// The members in the order of values. O(n log n), to sort them.
     pub fn iter(&self) -> impl Iterator<Item = &'d Value> + use<'d> {
-        const NONE: &Map<Value, Dots> = &Map::new();
-        let members = if let Some(Content::Set(members)) = self.at.content() { members } else { NONE };
-        members.keys()
+        let mut sorted = Vec::new();
+        if let Some(Content::Set(members)) = self.at.content() {
+            sorted.reserve_exact(members.len());
+            sorted.extend(members.iter(&self.at.state().store).map(|(member, _)| member));
+            sort_by(&mut sorted, |a, b| a.cmp(b));
+        }
+        sorted.into_iter()
     }
 
     /// How many members there are. O(1).
@@ -74,8 +77,13 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// When the transaction is full.
     pub fn add(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         let value = value.into();
-        let observed = self.read().dots(&value).to_vec();
-        self.at.replace(&observed, Slot::Member(value), Kind::MEMBER, Payload::Empty)
+        let observed = self.read().dots(&value);
+        if observed.lone().is_some_and(|one| self.at.tx.is_own(one)) {
+            // This transaction added it: nothing is fresher.
+            return Ok(());
+        }
+        let observed = observed.to_vec();
+        self.at.replace(&observed, |_| LocalSlot::Member(value.clone()), Kind::MEMBER, Payload::Empty)
     }
 
     /// Removes a value and says whether it was a member. O(log n).
@@ -84,8 +92,8 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, value: &Value) -> Result<bool, EditError> {
         let observed = self.read().dots(value).to_vec();
-        for dot in &observed {
-            self.at.tx.remove(*dot);
+        for id in &observed {
+            self.at.tx.remove(*id);
         }
         Ok(!observed.is_empty())
     }

@@ -1,7 +1,7 @@
 //! Valid messages of every kind, drawn from a tape of random numbers, so that a failing one shrinks with its tape.
 
+use crate::string::Str;
 use alloc::collections::BTreeSet;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ impl Tape {
         Tag::from_bytes((self.below(u64::MAX) * 0x0101_0101).to_le_bytes())
     }
 
-    fn text(&mut self) -> Arc<str> {
+    fn text(&mut self) -> Str {
         ["", "title", "done", "naïve", "a rather longer key than the others, but below the limit"]
             [self.below(5) as usize]
             .into()

@@ -1,7 +1,7 @@
 //! Messages that no sender makes that keeps the rules: each is refused, and for the right reason.
 
+use crate::string::Str;
 use alloc::string::ToString as _;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::generators::id;
@@ -95,8 +95,8 @@ fn limits_of_numbers() {
 
 #[test]
 fn limits_of_keys_and_names() {
-    let long: Arc<str> = "k".repeat(MAX_KEY_BYTES).into();
-    let longer: Arc<str> = "k".repeat(MAX_KEY_BYTES + 1).into();
+    let long: Str = "k".repeat(MAX_KEY_BYTES).into();
+    let longer: Str = "k".repeat(MAX_KEY_BYTES + 1).into();
     let mut parts = valid();
     parts.adds[0].1.slot = Slot::Key(long);
     assert_eq!(codec::decode_delta(&codec::encode_delta(&parts)), Ok(parts));
