@@ -86,11 +86,13 @@ impl VersionVector {
     pub fn hash(&self) -> [u8; 16] {
         let mut hasher = Hasher::new(Domain::Version);
         for (replica, entry) in &self.entries {
-            hasher.write(&replica.to_bytes());
-            hasher.write(&entry.seq.to_le_bytes());
-            hasher.write(entry.tag.as_bytes());
+            let (high, low) = replica.words();
+            hasher.word(high);
+            hasher.word(low);
+            hasher.word(entry.seq);
+            hasher.word(u64::from_le_bytes(*entry.tag.as_bytes()));
         }
-        hasher.finish().to_le_bytes()
+        hasher.end(&[]).to_le_bytes()
     }
 }
 

@@ -299,16 +299,16 @@ impl MemberIndex {
 
 /// The member that an entry stands for.
 pub(crate) fn member_of(store: &Store, id: EntryId) -> Option<&Value> {
-    if let SlotView::Member(member) = store.live(id).slot() { Some(member) } else { None }
+    if let SlotView::Member(_, member) = store.live(id).slot() { Some(member) } else { None }
 }
 
 impl MemberIndex {
-    /// Spreads the members by another seed.
-    pub(crate) fn reseed(&mut self, store: &Store, hash: impl Fn(&Value) -> u32) {
+    /// Spreads the members by the hashes that they have now.
+    pub(crate) fn reseed(&mut self, store: &Store) {
         let old = core::mem::take(&mut self.table);
         for number in old.iter() {
-            if let Some(member) = member_of(store, self.any(number)) {
-                self.table.insert(hash(member), number);
+            if let SlotView::Member(hash, _) = store.live(self.any(number)).slot() {
+                self.table.insert(hash, number);
             }
         }
     }

@@ -187,29 +187,21 @@ impl Document {
             let remover = state.origins.intern_dot(*remover);
             state.remove_runs(remover, removed, true);
         }
+        let coming = Coming::of(state, diff);
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
-        let mut living = Set::new();
-        for add in &diff.adds {
-            living.insert(state.origins.intern_dot(add.dot));
-        }
         for (replica, entry) in diff.head.iter() {
             let first = diff.base.seq(replica) + 1;
             if first <= entry.seq {
                 let first = LocalDot::new(state.origins.intern(replica), first);
                 // The full tier, which alone tells deaths by absence, raises the horizon over all of them.
-                state.kill_run((first, entry.seq - first.seq()), None, &living);
+                state.kill_run((first, entry.seq - first.seq()), None, |dot| coming.find(dot).is_some());
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
-        let mut coming: Map<LocalDot, &LiveEntry> = Map::new();
         for add in &diff.adds {
             clock.observe(add.hlc, *now);
-            let dot = state.origins.intern_dot(add.dot);
-            if !old_covers(dot) || fault::active(Fault::DiffResurrects) {
-                coming.insert(dot, add);
-            }
         }
-        state.insert_parents_first(coming);
+        state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -305,23 +297,78 @@ impl State {
         records
     }
 
-    /// Inserts entries whose containers may be among them. What is under a container that is not alive is dropped; so is a
-    /// circle of containers, which no honest maker has.
-    fn insert_parents_first(&mut self, mut coming: Map<LocalDot, &LiveEntry>) {
-        let mut stack: Vec<(LocalDot, &LiveEntry)> = Vec::new();
-        while let Some((dot, add)) = coming.pop_last() {
-            stack.push((dot, add));
-            while let Some((dot, add)) = stack.last().copied() {
-                if let Container::Entity(parent) = &add.entry.container {
-                    let parent = self.origins.local(*parent);
-                    if let Some((parent, above)) = parent.and_then(|parent| coming.remove_entry(&parent)) {
-                        stack.push((parent, above));
-                        continue;
-                    }
+    /// Inserts those entries that are `new`; their containers may be among them. What is under a container that is not alive
+    /// is dropped; so is a circle of containers, which no honest maker has.
+    fn insert_parents_first(&mut self, mut coming: Coming<'_>, new: impl Fn(LocalDot) -> bool) {
+        let mut stack = Vec::new();
+        for at in 0..coming.dots.len() {
+            stack.push(at);
+            while let Some(at) = stack.last().copied() {
+                let (dot, add) = (coming.dots[at].0, coming.add(at));
+                let step = core::mem::replace(&mut coming.steps[at], Step::Begun);
+                if step == Step::Done || !new(dot) {
+                    coming.steps[at] = Step::Done;
+                    stack.pop();
+                    continue;
                 }
+                if step == Step::Untouched
+                    && let Container::Entity(parent) = &add.entry.container
+                    && let Some(parent) = self.origins.local(*parent)
+                    && self.store.find(parent).is_none()
+                    && let Some(above) = coming.find(parent)
+                    && coming.steps[above] == Step::Untouched
+                {
+                    stack.push(above);
+                    continue;
+                }
+                coming.steps[at] = Step::Done;
                 stack.pop();
                 self.take_entry(dot, add.hlc, &add.entry);
             }
         }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Untouched,
+    /// What it is in comes first.
+    Begun,
+    Done,
+}
+
+/// The entries of a diff by this document's dots, ascending.
+struct Coming<'d> {
+    adds: &'d [LiveEntry],
+    dots: Vec<(LocalDot, u32)>,
+    steps: Vec<Step>,
+}
+
+impl<'d> Coming<'d> {
+    fn of(state: &mut State, diff: &'d Diff) -> Self {
+        let mut dots = Vec::with_capacity(diff.adds.len());
+        let mut last = None;
+        for (at, add) in diff.adds.iter().enumerate() {
+            let origin = match last {
+                Some((replica, origin)) if replica == add.dot.replica => origin,
+                _ => state.origins.intern(add.dot.replica),
+            };
+            last = Some((add.dot.replica, origin));
+            dots.push((LocalDot::new(origin, add.dot.seq), at as u32));
+        }
+        // They ascend by full ids: here that is mostly one run a replica.
+        if !dots.is_sorted() {
+            sort_by(&mut dots, Ord::cmp);
+        }
+        let steps = alloc::vec![Step::Untouched; dots.len()];
+        Self { adds: &diff.adds, dots, steps }
+    }
+
+    fn find(&self, dot: LocalDot) -> Option<usize> {
+        self.dots.binary_search_by_key(&dot, |coming| coming.0).ok()
+    }
+
+    fn add(&self, at: usize) -> &'d LiveEntry {
+        &self.adds[self.dots[at].1 as usize]
     }
 }

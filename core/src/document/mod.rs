@@ -35,7 +35,7 @@ use crate::codec::DecodeError;
 use crate::hash::Seed;
 use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
-use transaction::Open;
+use transaction::{Log, Open};
 
 /// A replicated document of registers, flags, counters, sets, maps and lists.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,8 @@ pub struct Document {
     now: Timestamp,
     parked: apply::Parked,
     open: Option<Open>,
+    /// The log of the last transaction, for the next.
+    spare: Log,
 }
 
 /// Why a snapshot could not be loaded.
@@ -137,6 +139,9 @@ impl Document {
     /// The names of the deltas that no known delta depends on, ascending.
     pub fn heads(&self) -> Vec<Dot> {
         let origins = &self.state.origins;
+        if let (1, Some(only)) = (self.state.heads.len(), self.state.heads.iter().next()) {
+            return Vec::from([origins.dot(*only)]);
+        }
         let mut sorted = Vec::new();
         for head in self.state.heads.iter() {
             sorted.push(*head);

@@ -101,6 +101,8 @@ impl Notes {
 
     fn clear(&mut self) {
         self.list.clear();
+        // What a large batch took is given back.
+        self.list.shrink_to(64);
         self.elements.clear();
         (self.repeats, self.emptied) = (false, false);
     }
@@ -202,11 +204,11 @@ impl State {
         if self.notes.repeats {
             self.notes.keep_first();
         }
-        let list = core::mem::take(&mut self.notes.list);
+        let mut list = core::mem::take(&mut self.notes.list);
         let elements = core::mem::take(&mut self.notes.elements);
         let mut changes = Vec::with_capacity(list.len() + elements.len());
         let mut paths = Paths::default();
-        for Note { place, what, old } in list {
+        for Note { place, what, old } in list.drain(..) {
             let Some(path) = paths.of(self, place) else { continue };
             let (kind, new) = match what {
                 What::Value => {
@@ -242,6 +244,7 @@ impl State {
             };
             changes.push(Change { path, kind, old, new });
         }
+        self.notes.list = list;
         self.settle();
         changes
     }

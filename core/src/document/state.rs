@@ -12,13 +12,13 @@ use super::notes::{ElementNote, Notes};
 use super::view::{Content, Link, PlaceId, Seat, View};
 use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
-use crate::hash::{self, Domain, Seed};
+use crate::hash::Seed;
 use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{
-    Container, ContainerView, Entry, EntryId, Keys, Kind, Live, LocalContainer, LocalRun, LocalSlot, NONE, PayloadView,
-    Removals, Slot, SlotView, Store, write_share,
+    Container, ContainerView, Entry, EntryId, KeyId, Keys, Kind, Live, LocalContainer, LocalRun, LocalSlot, NONE,
+    PayloadView, Removals, Slot, SlotView, Store, beacon_share,
 };
 use crate::value::Value;
 
@@ -36,8 +36,14 @@ pub(crate) struct State {
     pub(crate) keys: Keys,
     pub(crate) notes: Notes,
     pub(crate) seed: Seed,
-    /// Room for the bytes that are hashed for the beacon.
-    scratch: Vec<u8>,
+}
+
+/// What of its place an entry is part of.
+enum Touched {
+    Key(KeyId),
+    Member,
+    Value,
+    Nothing,
 }
 
 /// What died, with the dot that it was.
@@ -129,12 +135,23 @@ impl State {
         }
     }
 
+    /// One more use of a key whose number was looked up before.
+    pub(crate) fn acquire_key(&mut self, found: Option<KeyId>, key: &str) -> KeyId {
+        match found {
+            Some(found) => {
+                self.keys.acquire_again(found);
+                found
+            }
+            None => self.keys.acquire(self.seed, key),
+        }
+    }
+
     /// A slot by this document's numbers. Holds one more use of its key.
     pub(crate) fn localize_slot(&mut self, slot: &Slot) -> LocalSlot {
         match slot {
             Slot::Unit => LocalSlot::Unit,
             Slot::Key(key) => LocalSlot::Key(self.keys.acquire(self.seed, key)),
-            Slot::Member(member) => LocalSlot::Member(member.clone()),
+            Slot::Member(member) => LocalSlot::Member(member.hash(self.seed), member.clone()),
             Slot::Owner => LocalSlot::Owner,
             Slot::Position { bunch, backward } => LocalSlot::Position { bunch: *bunch, backward: *backward },
         }
@@ -148,7 +165,7 @@ impl State {
         let slot = match live.slot() {
             SlotView::Unit => Slot::Unit,
             SlotView::Key(key) => Slot::Key(self.keys.text(key).clone()),
-            SlotView::Member(member) => Slot::Member(member.clone()),
+            SlotView::Member(_, member) => Slot::Member(member.clone()),
             SlotView::Owner => Slot::Owner,
             SlotView::Position { bunch, backward } => Slot::Position { bunch, backward },
         };
@@ -164,26 +181,17 @@ impl State {
     }
 
     /// The share of the beacon of a dot that is bound to `live`.
-    fn share(&mut self, dot: LocalDot, live: &Live) -> u128 {
-        let mut bytes = core::mem::take(&mut self.scratch);
-        bytes.clear();
-        write_share(&mut bytes, self.origins.dot(dot), self.container_view(live), live, &self.keys);
-        let share = hash::hash(Domain::Beacon, &bytes);
-        self.scratch = bytes;
-        share
+    fn share(&self, dot: LocalDot, live: &Live) -> u128 {
+        beacon_share(self.origins.dot(dot), self.container_view(live), live, &self.keys)
     }
 
     /// Adds the shares of the live dots of a range, which were inserted without them.
     pub(crate) fn count(&mut self, origin: Origin, first: u64, last: u64) {
-        let mut bytes = core::mem::take(&mut self.scratch);
         let mut sum = self.store.beacon;
         for (dot, live) in self.store.range(origin, first..=last) {
-            bytes.clear();
-            write_share(&mut bytes, self.origins.dot(dot), self.container_view(live), live, &self.keys);
-            sum = sum.wrapping_add(hash::hash(Domain::Beacon, &bytes));
+            sum = sum.wrapping_add(self.share(dot, live));
         }
         self.store.beacon = sum;
-        self.scratch = bytes;
     }
 
     /// The position of an entry that has one.
@@ -289,18 +297,45 @@ impl State {
         }
     }
 
-    /// Notes what is about to change where an entry comes or goes. Elements and their moves are noted where that is known.
+    /// Notes what is about to change where an entry comes. Elements and their moves are noted where that is known.
     fn note_coming(&mut self, place: PlaceId, live: &Live) {
+        match self.touched(place, live) {
+            Touched::Key(key) => self.note_key(place, key),
+            Touched::Member => {
+                if let SlotView::Member(hash, member) = live.slot() {
+                    self.note_member(place, hash, member);
+                }
+            }
+            Touched::Value => self.note_value(place),
+            Touched::Nothing => {}
+        }
+    }
+
+    /// The same, where an entry goes.
+    fn note_going(&mut self, place: PlaceId, id: EntryId) {
+        match self.touched(place, self.store.live(id)) {
+            Touched::Key(key) => self.note_key(place, key),
+            Touched::Member => {
+                if let SlotView::Member(hash, member) = self.store.live(id).slot() {
+                    let member = member.clone();
+                    self.note_member(place, hash, &member);
+                }
+            }
+            Touched::Value => self.note_value(place),
+            Touched::Nothing => {}
+        }
+    }
+
+    /// What of a place an entry is part of.
+    fn touched(&self, place: PlaceId, live: &Live) -> Touched {
         let own = self.view.place(place);
         match (&own.content, live.slot(), live.kind, live.entity) {
-            (Content::Map(_), SlotView::Key(key), Kind::REGISTER | Kind::FLAG, false) => self.note_key(place, key),
-            (Content::Map(_), SlotView::Key(key), kind, true) if kind > Kind::FLAG => self.note_key(place, key),
-            (Content::Set(_), SlotView::Member(member), Kind::MEMBER, false) => {
-                self.note_member(place, member.hash(self.seed), member);
-            }
-            (Content::Counter(_), SlotView::Owner, Kind::TOTAL, false) => self.note_value(place),
-            (Content::Unit(_), SlotView::Unit, kind, false) if kind == own.kind => self.note_value(place),
-            _ => {}
+            (Content::Map(_), SlotView::Key(key), Kind::REGISTER | Kind::FLAG, false) => Touched::Key(key),
+            (Content::Map(_), SlotView::Key(key), kind, true) if kind > Kind::FLAG => Touched::Key(key),
+            (Content::Set(_), SlotView::Member(..), Kind::MEMBER, false) => Touched::Member,
+            (Content::Counter(_), SlotView::Owner, Kind::TOTAL, false) => Touched::Value,
+            (Content::Unit(_), SlotView::Unit, kind, false) if kind == own.kind => Touched::Value,
+            _ => Touched::Nothing,
         }
     }
 
@@ -324,9 +359,7 @@ impl State {
                 });
                 self.incarnate(child, id);
             }
-            (Content::Set(index), SlotView::Member(member), Kind::MEMBER, false) => {
-                index.add(member.hash(self.seed), id, &self.store);
-            }
+            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER, false) => index.add(hash, id, &self.store),
             (Content::Counter(totals), SlotView::Owner, Kind::TOTAL, false) => {
                 totals.dots.add(id);
                 totals.sum += amount(live);
@@ -443,15 +476,17 @@ impl State {
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(crate) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: &Set<LocalDot>) {
+    pub(crate) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: impl Fn(LocalDot) -> bool) {
         let (first, more) = run;
-        if more == 0 && spare.is_empty() {
-            self.kill(first, cause);
+        if more == 0 {
+            if !spare(first) {
+                self.kill(first, cause);
+            }
             return;
         }
         let mut doomed = Vec::new();
         for (dot, _) in self.store.ids(first.origin(), first.seq()..=first.seq() + more) {
-            if !spare.contains(&dot) {
+            if !spare(dot) {
                 doomed.push(dot);
             }
         }
@@ -465,7 +500,7 @@ impl State {
         for (replica, first, last) in removed.runs() {
             let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
             if alive {
-                self.kill_run(run, Some(remover), &Set::new());
+                self.kill_run(run, Some(remover), |_| false);
             }
         }
         self.removals.log(remover, removed);
@@ -499,12 +534,13 @@ impl State {
     }
 
     fn detach(&mut self, place: PlaceId, dot: LocalDot, id: EntryId, tell: bool, old: Option<Value>) {
-        let live = self.store.live(id).clone();
         if tell {
-            self.note_coming(place, &live);
+            self.note_going(place, id);
         }
+        let live = self.store.live(id);
         if live.entity {
-            self.detach_entity(place, dot, id, &live, tell.then_some(old));
+            let kind = live.kind;
+            self.detach_entity(place, dot, id, kind, tell.then_some(old));
             return;
         }
         let element = self.view.place(place).seat.is_some();
@@ -513,13 +549,13 @@ impl State {
                 index.remove(key, id, kind);
                 self.notes.emptied |= index.get(key, &self.store).is_none();
             }
-            (Content::Set(index), SlotView::Member(member), Kind::MEMBER) => {
-                index.remove(member.hash(self.seed), id, &self.store);
+            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER) => {
+                index.remove(hash, id, &self.store);
                 self.notes.emptied = true;
             }
             (Content::Counter(totals), SlotView::Owner, Kind::TOTAL) => {
                 totals.dots.remove(id);
-                totals.sum -= amount(&live);
+                totals.sum -= amount(live);
             }
             (Content::Unit(dots), SlotView::Unit, _) => dots.remove(id),
             (_, SlotView::Position { .. }, Kind::MOVE) if element => {
@@ -533,7 +569,7 @@ impl State {
         }
     }
 
-    fn detach_entity(&mut self, parent: PlaceId, dot: LocalDot, id: EntryId, live: &Live, tell: Option<Option<Value>>) {
+    fn detach_entity(&mut self, parent: PlaceId, dot: LocalDot, id: EntryId, kind: Kind, tell: Option<Option<Value>>) {
         let Some(own) = self.entity_at(id) else { return };
         let link = self.view.place(own).link;
         if let (Link::Element(list, _), Some(seat)) = (link, &self.view.place(own).seat) {
@@ -549,7 +585,7 @@ impl State {
         if let (Link::Key(_, key), true) = (link, last)
             && let Content::Map(index) = &mut self.view.place_mut(parent).content
         {
-            index.remove_child(key, live.kind);
+            index.remove_child(key, kind);
             self.notes.emptied |= index.get(key, &self.store).is_none();
         }
     }
@@ -558,10 +594,10 @@ impl State {
     pub(crate) fn reseed(&mut self, seed: Seed) {
         self.seed = seed;
         self.keys.reseed(seed);
-        let store = &self.store;
+        self.store.rehash(|member| member.hash(seed));
         for place in self.view.places_mut() {
             if let Content::Set(index) = &mut place.content {
-                index.reseed(store, |member| member.hash(seed));
+                index.reseed(&self.store);
             }
         }
     }

@@ -115,6 +115,12 @@ pub(crate) struct Open {
     hlc: Hlc,
     /// The clock before this transaction: a stamp that nobody saw is taken back.
     clock: HlcClock,
+    log: Log,
+}
+
+/// What a transaction did so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
     /// Observed dots that were removed on purpose (not those that died with them).
     removed: Vec<LocalDot>,
     /// Bunches created, by id.
@@ -122,6 +128,22 @@ pub(crate) struct Open {
     /// What each running total overwrote when the transaction began.
     totals_before: Map<LocalDot, (u64, u64)>,
     journal: Vec<Step>,
+}
+
+impl Log {
+    /// A log is used again if it is not larger than this: whoever edits key by key needs no memory for each.
+    const KEPT: usize = 1024;
+
+    fn emptied(mut self) -> Self {
+        if self.journal.capacity() > Self::KEPT {
+            return Self::default();
+        }
+        self.removed.clear();
+        self.bunches.clear();
+        self.totals_before.clear();
+        self.journal.clear();
+        self
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -183,10 +205,7 @@ impl Document {
             next_seq: first_seq,
             hlc: self.clock.tick(now),
             clock,
-            removed: Vec::new(),
-            bunches: Vec::new(),
-            totals_before: Map::new(),
-            journal: Vec::new(),
+            log: core::mem::take(&mut self.spare),
         });
         Ok(())
     }
@@ -212,10 +231,10 @@ impl Document {
     /// # Errors
     /// When none is open, or the delta would be too large; the transaction is rolled back then.
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
-        let Some(open) = self.open.take() else { return Err(EditError::NoTransaction) };
+        let Some(mut open) = self.open.take() else { return Err(EditError::NoTransaction) };
         let state = &self.state;
         let adds_nothing = state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ).next().is_none();
-        if adds_nothing && open.removed.is_empty() {
+        if adds_nothing && open.log.removed.is_empty() {
             self.open = Some(open);
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
@@ -235,12 +254,13 @@ impl Document {
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
         state.heads.reset_to(last);
         state.keep_log_short();
-        for step in open.journal {
+        for step in open.log.journal.drain(..) {
             if let Step::Killed((_, live)) = step {
                 state.discard(live);
             }
         }
         let list = state.take_changes();
+        self.spare = open.log.emptied();
         Ok(Commit { value: (), delta: Some(delta), changes: local(list) })
     }
 
@@ -253,17 +273,17 @@ impl Document {
         let mut totals_before = Vec::new();
         for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
             adds.push((dot.seq(), state.export(live)));
-            if let Some((plus, minus)) = open.totals_before.get(&dot) {
+            if let Some((plus, minus)) = open.log.totals_before.get(&dot) {
                 totals_before.push((dot.seq(), *plus, *minus));
             }
         }
         let mut removes = DotRuns::new();
-        for dot in &open.removed {
+        for dot in &open.log.removed {
             removes.insert(state.origins.dot(*dot));
         }
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
-        for id in &open.bunches {
+        for id in &open.log.bunches {
             if state.forest.is_needed(*id) {
                 bunches.extend(state.forest.record(&state.origins, *id));
             }
@@ -274,9 +294,9 @@ impl Document {
 
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.
     pub fn rollback(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
         self.clock = open.clock;
-        for step in open.journal.into_iter().rev() {
+        for step in open.log.journal.drain(..).rev() {
             match step {
                 Step::Inserted(dot) => _ = self.state.kill(dot, None),
                 Step::Killed((dot, live)) => {
@@ -286,10 +306,11 @@ impl Document {
                 }
             }
         }
-        for id in open.bunches.into_iter().rev() {
+        for id in open.log.bunches.drain(..).rev() {
             self.state.forest.forget(id);
         }
         self.state.drop_changes();
+        self.spare = open.log.emptied();
     }
 }
 
@@ -359,7 +380,7 @@ impl Transaction<'_> {
         let live = Live::new(container, slot, kind, entity, payload, hlc);
         if self.document.state.insert(dot, live, false).is_none() {
             // The dot will be given to something else, so a bunch of that name must not stay.
-            let bunches = &mut self.open().bunches;
+            let bunches = &mut self.open().log.bunches;
             if bunches.pop_if(|bunch| *bunch == dot).is_some() {
                 self.document.state.forest.forget(dot);
             }
@@ -367,7 +388,7 @@ impl Transaction<'_> {
         }
         let open = self.open();
         open.next_seq += 1;
-        open.journal.push(Step::Inserted(dot));
+        open.log.journal.push(Step::Inserted(dot));
         Ok(dot)
     }
 
@@ -378,8 +399,8 @@ impl Transaction<'_> {
         let dot = state.store.dot(id);
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let cause = LocalDot::new(open.origin, open.first_seq);
-        if state.kill_and(dot, Some(cause), |_, dot, live| open.journal.push(Step::Killed((dot, live)))) && !own {
-            open.removed.push(dot);
+        if state.kill_and(dot, Some(cause), |_, dot, live| open.log.journal.push(Step::Killed((dot, live)))) && !own {
+            open.log.removed.push(dot);
         }
     }
 
@@ -405,7 +426,7 @@ impl Transaction<'_> {
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
-            self.open().totals_before.insert(dot, total);
+            self.open().log.totals_before.insert(dot, total);
         }
     }
 
@@ -423,7 +444,7 @@ impl Transaction<'_> {
             Placement::Extend { bunch, backward } => Ok(LocalSlot::Position { bunch: bunch.seq(), backward }),
             Placement::New { parent, side, rank } => {
                 state.forest.insert(dot, parent, side, rank).map_err(too_deep)?;
-                self.open().bunches.push(dot);
+                self.open().log.bunches.push(dot);
                 Ok(LocalSlot::Position { bunch: dot.seq(), backward: false })
             }
         }

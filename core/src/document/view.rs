@@ -165,8 +165,17 @@ pub(crate) struct View {
     free: Vec<PlaceId>,
     /// Places given up during the current batch; they are reused only after it, so that change notes stay unambiguous.
     freed: Vec<PlaceId>,
-    roots: Vec<(Str, Kind, PlaceId)>,
+    roots: Vec<Root>,
     root_numbers: Map<(Str, Kind), u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Root {
+    name: Str,
+    kind: Kind,
+    place: PlaceId,
+    /// Made once: most changes are near the top.
+    path: Path,
 }
 
 impl View {
@@ -195,14 +204,14 @@ impl View {
     /// The place of a root, if anything was ever written there or asked for.
     pub(crate) fn root(&self, name: &str, kind: Kind) -> Option<PlaceId> {
         let number = self.root_numbers.get(&(Str::from(name), kind))?;
-        Some(self.roots[*number as usize].2)
+        Some(self.roots[*number as usize].place)
     }
 
     pub(crate) fn root_or_new(&mut self, name: &Str, kind: Kind) -> u32 {
         // Whoever edits mostly edits one root.
-        if let [(only, of, _)] = self.roots.as_slice()
-            && *of == kind
-            && only == name
+        if let [only] = self.roots.as_slice()
+            && only.kind == kind
+            && only.name == *name
         {
             return 0;
         }
@@ -213,22 +222,22 @@ impl View {
         let number = self.roots.len() as u32;
         self.root_numbers.insert(key, number);
         let place = self.open(Link::Root(number), kind, 1, None);
-        self.roots.push((name.clone(), kind, place));
+        self.roots.push(Root { name: name.clone(), kind, place, path: Path::root(name, kind) });
         number
     }
 
     pub(crate) fn root_place(&self, number: u32) -> PlaceId {
-        self.roots[number as usize].2
+        self.roots[number as usize].place
     }
 
     pub(crate) fn root_name(&self, number: u32) -> (&Str, Kind) {
-        let (name, kind, _) = &self.roots[number as usize];
-        (name, *kind)
+        let root = &self.roots[number as usize];
+        (&root.name, root.kind)
     }
 
     /// The roots that something was written to, by name.
     pub(crate) fn roots(&self) -> impl Iterator<Item = (&Str, Kind, PlaceId)> {
-        self.root_numbers.iter().map(|((name, kind), number)| (name, *kind, self.roots[*number as usize].2))
+        self.root_numbers.iter().map(|((name, kind), number)| (name, *kind, self.roots[*number as usize].place))
     }
 
     pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Seat>) -> PlaceId {
@@ -270,12 +279,13 @@ impl View {
     }
 
     /// The path of a place that is still there and not hidden.
-    pub(crate) fn path(&self, place: PlaceId, origins: &Origins, keys: &Keys) -> Option<Path> {
+    pub(crate) fn path(&self, start: PlaceId, origins: &Origins, keys: &Keys) -> Option<Path> {
         let mut steps = Vec::new();
-        let mut at = place;
+        let mut at = start;
         loop {
             let place = self.place_if_any(at)?;
             match place.link {
+                Link::Root(number) if at == start => return Some(self.roots[number as usize].path.clone()),
                 Link::Root(number) => {
                     let (name, kind) = self.root_name(number);
                     steps.push(PathStep::Root { name: name.clone(), kind });

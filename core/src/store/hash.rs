@@ -4,11 +4,9 @@
 //! cannot show. The sum is kept up by addition and subtraction, in any order. The bytes hashed are fixed in
 //! `docs/format.md`.
 
-use alloc::vec::Vec;
-
-use super::{Keys, Live, PayloadView, SlotView};
+use super::{Keys, Kind, Live, PayloadView, SlotView};
 use crate::clock::Dot;
-use crate::store::Kind;
+use crate::hash::{Domain, Words, hash};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -19,81 +17,102 @@ pub(crate) enum ContainerView<'a> {
     Entity(Dot),
 }
 
-/// Appends the bytes whose hash is one dot's share of the beacon.
-pub(crate) fn write_share(out: &mut Vec<u8>, dot: Dot, container: ContainerView<'_>, live: &Live, keys: &Keys) {
-    write_dot(out, dot);
-    out.extend_from_slice(&live.hlc.0.to_le_bytes());
+/// One dot's share of the beacon.
+pub(crate) fn beacon_share(dot: Dot, container: ContainerView<'_>, live: &Live, keys: &Keys) -> u128 {
+    let mut words = Words::new();
+    let (slot, payload) = (live.slot(), live.payload());
+    let (of_container, root_kind) = match container {
+        ContainerView::Root { kind, .. } => (0, kind.0),
+        ContainerView::Entity(_) => (1, 0),
+    };
+    let of_slot = match slot {
+        SlotView::Unit => 0,
+        SlotView::Key(_) => 1,
+        SlotView::Member(..) => 2,
+        SlotView::Owner => 3,
+        SlotView::Position { .. } => 4,
+    };
+    let of_payload = match payload {
+        PayloadView::Empty => 0,
+        PayloadView::Value(_) => 1,
+        PayloadView::Total { .. } => 2,
+        PayloadView::Opaque(_) => 3,
+    };
+    // Which parts follow, and of what sort.
+    let shape = [live.kind.0, live.entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
+    words.push(u64::from_le_bytes(shape));
+    put_dot(&mut words, dot);
+    words.push(live.hlc.0);
     match container {
-        ContainerView::Root { name, kind } => {
-            out.extend_from_slice(&[0, kind.0]);
-            write_bytes(out, name.as_bytes());
-        }
-        ContainerView::Entity(dot) => {
-            out.push(1);
-            write_dot(out, dot);
-        }
+        ContainerView::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
+        ContainerView::Entity(dot) => put_dot(&mut words, dot),
     }
-    match live.slot() {
-        SlotView::Unit => out.push(0),
-        SlotView::Key(key) => {
-            out.push(1);
-            write_bytes(out, keys.text(key).as_bytes());
-        }
-        SlotView::Member(value) => {
-            out.push(2);
-            write_value(out, value);
-        }
-        SlotView::Owner => out.push(3),
-        SlotView::Position { bunch, backward } => {
-            out.extend_from_slice(&[4, u8::from(backward)]);
-            out.extend_from_slice(&bunch.to_le_bytes());
-        }
+    match slot {
+        SlotView::Unit | SlotView::Owner => {}
+        SlotView::Key(key) => put_bytes(&mut words, 0, keys.text(key).as_bytes()),
+        SlotView::Member(_, value) => put_value(&mut words, value),
+        SlotView::Position { bunch, backward } => words.push(bunch << 1 | u64::from(backward)),
     }
-    out.extend_from_slice(&[live.kind.0, u8::from(live.entity)]);
-    match live.payload() {
-        PayloadView::Empty => out.push(0),
-        PayloadView::Value(value) => {
-            out.push(1);
-            write_value(out, value);
-        }
+    match payload {
+        PayloadView::Empty => {}
+        PayloadView::Value(value) => put_value(&mut words, value),
         PayloadView::Total { plus, minus } => {
-            out.push(2);
-            out.extend_from_slice(&plus.to_le_bytes());
-            out.extend_from_slice(&minus.to_le_bytes());
+            words.push(plus);
+            words.push(minus);
         }
-        PayloadView::Opaque(bytes) => {
-            out.push(3);
-            write_bytes(out, bytes);
-        }
+        PayloadView::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
     }
+    words.hash(Domain::Beacon)
 }
+
+/// More bytes than these are hashed on their own. An entry has three texts at most, and ten words beside them.
+const MOST_BYTES: usize = 48;
+const _: () = assert!(10 + 3 * MOST_BYTES / 8 <= Words::MOST);
 
 /// As in the bytes of values.
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-fn write_dot(out: &mut Vec<u8>, dot: Dot) {
-    out.extend_from_slice(&dot.replica.to_bytes());
-    out.extend_from_slice(&dot.seq.to_le_bytes());
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_dot(words: &mut Words, dot: Dot) {
+    let (high, low) = dot.replica.words();
+    words.push(high);
+    words.push(low);
+    words.push(dot.seq);
 }
 
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-    out.extend_from_slice(bytes);
-}
-
-/// Appends bytes that are equal for equal values only.
-pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value) {
-    out.push(value.rank());
-    match value {
-        Value::Null => {}
-        Value::Bool(truth) => out.push(u8::from(*truth)),
-        Value::Int(number) => out.extend_from_slice(&number.to_le_bytes()),
-        Value::Float(number) => {
-            // Every NaN is one NaN here too: whoever built the variant by hand may hold another than those who read its bytes.
-            let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
-            out.extend_from_slice(&bits.to_le_bytes());
-        }
-        Value::String(text) => write_bytes(out, text.as_bytes()),
-        Value::Bytes(bytes) => write_bytes(out, bytes),
+/// A word of their sort and number, and the bytes, filled up with zeros to whole words; of many bytes their hash.
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_bytes(words: &mut Words, sort: u8, bytes: &[u8]) {
+    words.push((bytes.len() as u64) << 8 | u64::from(sort));
+    if bytes.len() > MOST_BYTES {
+        let hash = hash(Domain::Beacon, bytes);
+        words.push(hash as u64);
+        words.push((hash >> 64) as u64);
+        return;
     }
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for word in whole {
+        words.push(u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        words.push(last);
+    }
+}
+
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_value(words: &mut Words, value: &Value) {
+    let sort = value.rank();
+    let number = match value {
+        Value::String(text) => return put_bytes(words, sort, text.as_bytes()),
+        Value::Bytes(bytes) => return put_bytes(words, sort, bytes),
+        Value::Null => 0,
+        Value::Bool(truth) => u64::from(*truth),
+        Value::Int(number) => *number as u64,
+        // Every NaN is one NaN here too: whoever built the variant by hand may hold another than those who read its bytes.
+        Value::Float(number) if number.is_nan() => CANONICAL_NAN,
+        Value::Float(number) => number.to_bits(),
+    };
+    words.push(sort.into());
+    words.push(number);
 }

@@ -17,7 +17,8 @@ pub(crate) enum LocalSlot {
     Unit,
     /// Holds one use of the key.
     Key(KeyId),
-    Member(Value),
+    /// With its hash in the tables of this document.
+    Member(u32, Value),
     Owner,
     Position {
         bunch: u64,
@@ -30,7 +31,7 @@ pub(crate) enum LocalSlot {
 pub(crate) enum SlotView<'a> {
     Unit,
     Key(KeyId),
-    Member(&'a Value),
+    Member(u32, &'a Value),
     Owner,
     Position { bunch: u64, backward: bool },
 }
@@ -93,7 +94,7 @@ impl Live {
         let (class, word, member) = match slot {
             LocalSlot::Unit => (Class::Unit, 0, None),
             LocalSlot::Key(key) => (Class::Key, u64::from(key.0), None),
-            LocalSlot::Member(member) => (Class::Member, 0, Some(member)),
+            LocalSlot::Member(hash, member) => (Class::Member, u64::from(hash), Some(member)),
             LocalSlot::Owner => (Class::Owner, 0, None),
             LocalSlot::Position { bunch, backward } => (Class::Position, bunch << 1 | u64::from(backward), None),
         };
@@ -122,11 +123,14 @@ impl Live {
         match self.class {
             Class::Unit => SlotView::Unit,
             Class::Key => SlotView::Key(KeyId(self.word as u32)),
-            Class::Member => SlotView::Member(match &self.body {
-                Body::Value(member) => member,
-                Body::Both(both) => &both.0,
-                _ => unreachable!("a member lies in the body"),
-            }),
+            Class::Member => {
+                let member = match &self.body {
+                    Body::Value(member) => member,
+                    Body::Both(both) => &both.0,
+                    _ => unreachable!("a member lies in the body"),
+                };
+                SlotView::Member(self.word as u32, member)
+            }
             Class::Owner => SlotView::Owner,
             Class::Position => SlotView::Position { bunch: self.word >> 1, backward: self.word & 1 == 1 },
         }
@@ -141,6 +145,13 @@ impl Live {
             Body::Total { plus, minus } => PayloadView::Total { plus: *plus, minus: *minus },
             Body::Opaque(bytes) => PayloadView::Opaque(bytes),
             Body::Both(both) => both.1.view(),
+        }
+    }
+
+    /// Gives a member another hash.
+    pub(crate) fn rehash(&mut self, hash: impl FnOnce(&Value) -> u32) {
+        if let SlotView::Member(_, member) = self.slot() {
+            self.word = u64::from(hash(member));
         }
     }
 

@@ -21,7 +21,7 @@ use core::ops::RangeInclusive;
 pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub use entry::{Entry, Kind, Payload, Slot};
-pub(crate) use hash::{ContainerView, write_share};
+pub(crate) use hash::{ContainerView, beacon_share};
 pub(crate) use keys::{KeyId, Keys};
 pub(crate) use live::{Live, LocalSlot, PayloadView, SlotView};
 pub(crate) use removals::{LocalRun, Removals};
@@ -157,6 +157,13 @@ impl Store {
             self.free = NONE;
         }
         live
+    }
+
+    /// Gives every member another hash.
+    pub(crate) fn rehash(&mut self, hash: impl Fn(&crate::value::Value) -> u32) {
+        for node in self.chunks.iter_mut().flatten() {
+            node.live.rehash(&hash);
+        }
     }
 
     /// Changes what an entry holds.

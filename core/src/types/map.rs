@@ -11,7 +11,7 @@ use super::{
 };
 use crate::document::{Content, DotsRef, EditError, KeyView, State, check_key};
 use crate::ordered::sort_by;
-use crate::store::{EntryId, Kind, LocalSlot, Payload};
+use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
 
 /// A map, to read.
@@ -166,33 +166,27 @@ impl<'t, 'd> MapMut<'t, 'd> {
         Ok(FlagMut::under(self.at.reborrow(self.at.place), key.into()))
     }
 
-    /// Everything seen under `key`.
-    fn observed(&self, key: &str) -> Vec<EntryId> {
-        let mut observed = Vec::new();
-        let at = self.at.read();
-        let Some(slot) = at.key(key) else { return observed };
-        slot.registers().append_to(&mut observed);
-        slot.flags().append_to(&mut observed);
-        for (_, child) in slot.children() {
-            observed.extend(at.state().view.place(*child).incarnations.iter());
-        }
-        observed
-    }
-
     /// Puts a value under `key`, in place of all that is seen there. O(log n) and what is replaced.
     ///
     /// # Errors
     /// When the key is too long or the transaction is full.
     pub fn put(&mut self, key: &str, value: impl Into<Value>) -> Result<(), EditError> {
         check_key(key)?;
-        let lone = self.at.read().key(key).and_then(|slot| slot.registers().lone().filter(|_| slot.is_lone()));
+        let at = self.at.read();
+        let id = at.key_id(key);
+        let view = id.and_then(|id| at.under(id));
+        let lone = view.and_then(|view| view.registers().lone().filter(|_| view.is_lone()));
         if let Some(own) = lone.filter(|own| self.at.tx.is_own(*own)) {
             // This transaction put what is there: it never was anything else.
             self.at.tx.put_again(own, value.into());
             return Ok(());
         }
-        let observed = self.observed(key);
-        let slot = |state: &mut State| LocalSlot::Key(state.keys.acquire(state.seed, key));
+        if let (Some(lone), Some(id)) = (lone, id) {
+            self.at.tx.document.state.keys.acquire_again(id);
+            return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
+        }
+        let observed = view.map_or(Vec::new(), |view| at.observed(view));
+        let slot = |state: &mut State| LocalSlot::Key(state.acquire_key(id, key));
         self.at.replace(&observed, slot, Kind::REGISTER, Payload::Value(value.into()))
     }
 
@@ -201,7 +195,8 @@ impl<'t, 'd> MapMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, key: &str) -> Result<bool, EditError> {
-        let observed = self.observed(key);
+        let at = self.at.read();
+        let observed = at.key(key).map_or(Vec::new(), |view| at.observed(view));
         for id in &observed {
             self.at.tx.remove(*id);
         }

@@ -38,7 +38,7 @@ use crate::document::{
 };
 use crate::fault::{self, Fault};
 use crate::ordered::{Set, sort_by};
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload};
+use crate::store::{EntryId, KeyId, Kind, LocalContainer, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -149,16 +149,37 @@ impl<'d> AtMut<'_, 'd> {
         Ok(())
     }
 
+    /// The same for one observed entry, as there almost always is: it is replaced where it is.
+    fn replace_lone(
+        &mut self,
+        observed: EntryId,
+        slot: LocalSlot,
+        kind: Kind,
+        payload: Payload,
+    ) -> Result<(), EditError> {
+        let state = &self.tx.document().state;
+        let mut container = state.store.live(observed).container();
+        if fault::active(Fault::PutIntoLowestOnly) {
+            container = self.tx.lowest(self.place)?;
+        }
+        self.tx.has_room(1)?;
+        self.tx.remove(observed);
+        self.tx.add(Target { container, slot }, kind, false, payload)?;
+        Ok(())
+    }
+
     /// The container of a kind under a key, created in the lowest incarnation if there is none.
     fn child(&mut self, key: &str, kind: Kind) -> Result<PlaceId, EditError> {
         check_key(key)?;
-        if let Some(child) = self.read().key(key).and_then(|slot| slot.child(kind)) {
+        let at = self.read();
+        let id = at.key_id(key);
+        if let Some(child) = id.and_then(|id| at.under(id)).and_then(|slot| slot.child(kind)) {
             return Ok(child);
         }
         self.tx.check_depth(self.place)?;
         let container = self.tx.lowest(self.place)?;
         let state = &mut self.tx.document.state;
-        let slot = LocalSlot::Key(state.keys.acquire(state.seed, key));
+        let slot = LocalSlot::Key(state.acquire_key(id, key));
         let dot = self.tx.add(Target { container, slot }, kind, true, Payload::Empty)?;
         self.tx.document().state.entity(dot).ok_or(EditError::Gone)
     }
@@ -166,9 +187,27 @@ impl<'d> AtMut<'_, 'd> {
 
 impl<'d> At<'d> {
     fn key(self, key: &str) -> Option<KeyView<'d>> {
+        self.under(self.key_id(key)?)
+    }
+
+    fn key_id(self, key: &str) -> Option<KeyId> {
+        self.state().keys.find(self.state().seed, key)
+    }
+
+    fn under(self, key: KeyId) -> Option<KeyView<'d>> {
         let Some(Content::Map(index)) = self.content() else { return None };
-        let state = self.state();
-        index.get(state.keys.find(state.seed, key)?, &state.store)
+        index.get(key, &self.state().store)
+    }
+
+    /// Every entry seen under a key.
+    fn observed(self, view: KeyView<'_>) -> Vec<EntryId> {
+        let mut observed = Vec::new();
+        view.registers().append_to(&mut observed);
+        view.flags().append_to(&mut observed);
+        for (_, child) in view.children() {
+            observed.extend(self.state().view.place(*child).incarnations.iter());
+        }
+        observed
     }
 }
 

@@ -22,15 +22,18 @@ impl<'d> SetRef<'d> {
         Self { at }
     }
 
-    fn dots(&self, value: &Value) -> DotsRef<'d> {
+    fn hash(&self, value: &Value) -> u32 {
+        value.hash(self.at.state().seed)
+    }
+
+    fn dots(&self, hash: u32, value: &Value) -> DotsRef<'d> {
         let Some(Content::Set(members)) = self.at.content() else { return DotsRef::None };
-        let state = self.at.state();
-        members.get(value.hash(state.seed), value, &state.store)
+        members.get(hash, value, &self.at.state().store)
     }
 
     /// Whether `value` is a member. O(1).
     pub fn contains(&self, value: &Value) -> bool {
-        !self.dots(value).is_empty()
+        !self.dots(self.hash(value), value).is_empty()
     }
 
     /// The members in the order of values. O(n log n), to sort them.
@@ -77,13 +80,19 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// When the transaction is full.
     pub fn add(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         let value = value.into();
-        let observed = self.read().dots(&value);
-        if observed.lone().is_some_and(|one| self.at.tx.is_own(one)) {
+        let hash = self.read().hash(&value);
+        let observed = self.read().dots(hash, &value);
+        let lone = observed.lone();
+        if lone.is_some_and(|one| self.at.tx.is_own(one)) {
             // This transaction added it: nothing is fresher.
             return Ok(());
         }
+        if let Some(lone) = lone {
+            let slot = LocalSlot::Member(hash, value);
+            return self.at.replace_lone(lone, slot, Kind::MEMBER, Payload::Empty);
+        }
         let observed = observed.to_vec();
-        self.at.replace(&observed, |_| LocalSlot::Member(value.clone()), Kind::MEMBER, Payload::Empty)
+        self.at.replace(&observed, |_| LocalSlot::Member(hash, value.clone()), Kind::MEMBER, Payload::Empty)
     }
 
     /// Removes a value and says whether it was a member. O(log n).
@@ -91,7 +100,12 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, value: &Value) -> Result<bool, EditError> {
-        let observed = self.read().dots(value).to_vec();
+        let observed = self.read().dots(self.read().hash(value), value);
+        if let Some(lone) = observed.lone() {
+            self.at.tx.remove(lone);
+            return Ok(true);
+        }
+        let observed = observed.to_vec();
         for id in &observed {
             self.at.tx.remove(*id);
         }
