@@ -39,7 +39,8 @@ impl Changes {
 /// `old` and `new` are what reading the changed thing plainly gave before the batch and gives after it: the winning value of
 /// a register, key or list element; `true` for a flag that is on (also under a key without a value) and for a member of a
 /// set; a counter's value, cut to 64 bits. Nothing where there was or is nothing, and for containers. They may be equal:
-/// where a value was written again, where values of concurrent writes came or went, where an element moved.
+/// where a value was written again, where values of concurrent writes came or went, where an element moved. In a container
+/// that came in the batch, `old` is what it showed when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The container whose content changed.

@@ -16,7 +16,7 @@ use super::{Change, ChangeKind, Path};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
-use crate::store::{EntryId, KeyId, Kind, PayloadView};
+use crate::store::{EntryId, KeyId, Kind, NONE, PayloadView};
 use crate::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,11 +153,16 @@ impl State {
 
     /// Notes that the value of a register, flag or counter is about to change.
     pub(super) fn note_value(&mut self, place: PlaceId) {
-        if self.view.place(place).noted || fault::active(Fault::ChangeNotTold) {
+        if self.view.place(place).noted != NONE || fault::active(Fault::ChangeNotTold) {
             return;
         }
-        let old = self.shown(place);
-        self.view.place_mut(place).noted = true;
+        // An element that came in this batch showed nothing before it.
+        let came = match self.view.place(place).link {
+            Link::Element(list, dot) => self.notes.elements.contains_key(&(list, ElementNote::Inserted(dot))),
+            _ => false,
+        };
+        let old = if came { None } else { self.shown(place) };
+        self.view.place_mut(place).noted = self.notes.list.len() as u32;
         self.notes.list.push(Note { place, what: What::Value, old });
     }
 
@@ -176,6 +181,14 @@ impl State {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    /// What reading it gave before this batch.
+    pub(super) fn shown_before(&self, place: PlaceId) -> Option<Value> {
+        match self.notes.list.get(self.view.place(place).noted as usize) {
+            Some(note) => note.old.clone(),
+            None => self.shown(place),
         }
     }
 
@@ -201,6 +214,15 @@ impl State {
     /// What is deeper than containers may nest is left out: nobody who keeps the rules made it, and paths as long as
     /// somebody cares to nest would take memory as the square of that.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        let mut moved = Vec::new();
+        for ((list, note), _) in &self.notes.elements {
+            if let ElementNote::Moved(dot) = note {
+                let came = self.notes.elements.contains_key(&(*list, ElementNote::Inserted(*dot)));
+                let place = self.entity(*dot).filter(|_| !came);
+                moved.push(place.and_then(|place| self.shown_before(place)));
+            }
+        }
+        let mut moved = moved.into_iter();
         if self.notes.repeats {
             self.notes.keep_first();
         }
@@ -212,7 +234,7 @@ impl State {
             let Some(path) = paths.of(self, place) else { continue };
             let (kind, new) = match what {
                 What::Value => {
-                    self.view.place_mut(place).noted = false;
+                    self.view.place_mut(place).noted = NONE;
                     (ChangeKind::Value, self.shown(place))
                 }
                 What::Key(key) => {
@@ -233,14 +255,12 @@ impl State {
             changes.push(Change { path, kind, old, new });
         }
         for ((place, note), old) in elements {
+            let before = if matches!(note, ElementNote::Moved(_)) { moved.next().flatten() } else { old };
             let Some(path) = paths.of(self, place) else { continue };
             let (kind, old, new) = match note {
                 ElementNote::Inserted(dot) => (ChangeKind::Inserted(self.origins.dot(dot)), None, self.element(dot)),
-                ElementNote::Removed(dot) => (ChangeKind::Removed(self.origins.dot(dot)), old, None),
-                ElementNote::Moved(dot) => {
-                    let value = self.element(dot);
-                    (ChangeKind::Moved(self.origins.dot(dot)), value.clone(), value)
-                }
+                ElementNote::Removed(dot) => (ChangeKind::Removed(self.origins.dot(dot)), before, None),
+                ElementNote::Moved(dot) => (ChangeKind::Moved(self.origins.dot(dot)), before, self.element(dot)),
             };
             changes.push(Change { path, kind, old, new });
         }
@@ -260,7 +280,7 @@ impl State {
             if note.what == What::Value
                 && let Some(place) = self.view.place_if_any_mut(note.place)
             {
-                place.noted = false;
+                place.noted = NONE;
             }
         }
         self.settle();

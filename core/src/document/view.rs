@@ -148,8 +148,8 @@ impl Incarnations {
 pub(crate) struct Place {
     pub(crate) link: Link,
     pub(crate) kind: Kind,
-    /// Whether a change of its value was noted in this batch.
-    pub(crate) noted: bool,
+    /// Which note of this batch is about its value; [`NONE`] if none is.
+    pub(crate) noted: u32,
     /// Containers above and including this one.
     pub(crate) depth: u32,
     pub(crate) incarnations: Incarnations,
@@ -242,7 +242,7 @@ impl View {
 
     pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Seat>) -> PlaceId {
         let content = Content::of(kind);
-        let place = Place { link, kind, noted: false, depth, incarnations: Incarnations::None, content, seat };
+        let place = Place { link, kind, noted: NONE, depth, incarnations: Incarnations::None, content, seat };
         if let Some(id) = self.free.pop() {
             self.places[id.0 as usize] = Some(place);
             return id;

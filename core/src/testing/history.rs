@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::told::untold;
+use super::told_values::mistold;
 use super::{Random, Shape, Spec, dump};
 use crate::{
     ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId,
@@ -236,6 +237,11 @@ impl History {
     /// The application is told of everything that is shown differently.
     fn check_changes(&self, at: usize, before: &Keyed, changes: &Changes) -> Result<(), Failure> {
         let after = dump(&self.documents[at]);
+        if let Some(change) = mistold(before, &after, changes) {
+            return self.fail(format!(
+                "document {at} tells other values than it shows: {change:#?}\nbefore {before:#?}\nafter {after:#?}"
+            ));
+        }
         match untold(before, &after, changes) {
             None => Ok(()),
             Some(path) => self.fail(format!(

@@ -8,6 +8,7 @@ mod random;
 mod shape;
 mod spec;
 mod told;
+mod told_values;
 
 pub use history::{Failure, History, Options};
 pub use random::Random;
