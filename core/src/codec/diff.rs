@@ -9,8 +9,8 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_stamps, write_stamps};
-use super::entries::{self, Rows};
+use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_stamps};
+use super::entries::{Columns, EntryWriter};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::put_byte;
@@ -82,7 +82,6 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
-    Rows::Live(&diff.adds).note(table);
     removals::note(table, &diff.removes);
 }
 
@@ -98,11 +97,15 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
-    let rows = Rows::Live(&diff.adds);
-    varint::write_len(out, diff.adds.len());
-    rows.write_dots(out, table);
-    write_stamps(out, &diff.adds);
-    entries::write(out, table, None, rows);
+    let seed = diff.head.iter().fold(0, |seed, (_, entry)| seed ^ u64::from_le_bytes(*entry.tag.as_bytes()));
+    let mut rows = EntryWriter::new(seed);
+    for add in &diff.adds {
+        rows.push(table, None, (add.dot, add.hlc, (&add.entry).into()));
+    }
+    varint::write_len(out, rows.count());
+    rows.write_dots(out);
+    rows.write_stamps(out);
+    rows.write_entries(out, table);
     if diff.tier == Tier::Version {
         removals::write(out, table, &diff.removes);
     } else {
@@ -198,18 +201,23 @@ fn read_adds(
     adds: &mut Vec<LiveEntry>,
 ) -> Result<(), Refused> {
     let count = reader.count("number of entries", 1, u64::MAX);
-    entries::read_rows(reader, table, count, adds)?;
-    read_stamps(reader, adds)?;
-    entries::read(reader, table, None, adds)?;
-    for add in adds {
-        if !scope.is_new(add.dot) {
+    let mut columns = Columns::new(count);
+    columns.read_dots(reader, table)?;
+    for (replica, first, last) in columns.dots.iter() {
+        if !scope.is_new(Dot::new(*replica, *first)) || !scope.is_new(Dot::new(*replica, *last)) {
             return Err(reader.invalid("VALID-1: an entry that is not beyond the base, or that nobody wrote"));
         }
-        if let Container::Entity(entity) = add.entry.container
+    }
+    read_stamps(reader, count, &mut columns.stamps)?;
+    adds.reserve_exact(count);
+    columns.read_entries(reader, table, None, &mut |reader, dot, hlc, entry| {
+        if let Container::Entity(entity) = entry.container
             && !scope.covers(entity)
         {
-            return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
+            reader.invalid("VALID-1: an entry in a container that nobody created");
         }
-    }
+        adds.push(LiveEntry { dot, hlc, entry });
+    })?;
+    reader.ok()?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 use alloc::sync::Arc;
 
 use super::container::Container;
+use crate::clock::Dot;
 use crate::string::Str;
 use crate::value::Value;
 
@@ -110,4 +111,54 @@ pub struct Entry {
     pub entity: bool,
     /// What it holds.
     pub payload: Payload,
+}
+
+/// A [`Container`] that is borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContainerRef<'a> {
+    Root { name: &'a str, kind: Kind },
+    Entity(Dot),
+}
+
+/// A [`Slot`] that is borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SlotRef<'a> {
+    Unit,
+    Key(&'a str),
+    Member(&'a Value),
+    Owner,
+    Position { bunch: u64, backward: bool },
+}
+
+/// An [`Entry`] that is borrowed from wherever it is held: what is written needs not be put together first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryRef<'a> {
+    pub(crate) container: ContainerRef<'a>,
+    pub(crate) slot: SlotRef<'a>,
+    pub(crate) kind: Kind,
+    pub(crate) entity: bool,
+    pub(crate) payload: &'a Payload,
+}
+
+impl<'a> From<&'a Container> for ContainerRef<'a> {
+    fn from(container: &'a Container) -> Self {
+        match container {
+            Container::Root { name, kind } => Self::Root { name, kind: *kind },
+            Container::Entity(entity) => Self::Entity(*entity),
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for EntryRef<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let slot = match &entry.slot {
+            Slot::Unit => SlotRef::Unit,
+            Slot::Key(key) => SlotRef::Key(key),
+            Slot::Member(member) => SlotRef::Member(member),
+            Slot::Owner => SlotRef::Owner,
+            Slot::Position { bunch, backward } => SlotRef::Position { bunch: *bunch, backward: *backward },
+        };
+        let (kind, entity, payload) = (entry.kind, entry.entity, &entry.payload);
+        Self { container: (&entry.container).into(), slot, kind, entity, payload }
+    }
 }

@@ -20,6 +20,7 @@ use core::ops::RangeInclusive;
 
 pub use container::Container;
 pub(crate) use container::LocalContainer;
+pub(crate) use entry::{ContainerRef, EntryRef, SlotRef};
 pub use entry::{Entry, Kind, Payload, Slot};
 pub(crate) use hash::{ContainerView, beacon_share};
 pub(crate) use keys::{KeyId, Keys};
