@@ -31,7 +31,7 @@ const DENSE: u8 = 1 << 4;
 /// There is a set of removed dots.
 const REMOVES: u8 = 1 << 5;
 /// It takes more than one dot.
-const MANY: u8 = 1 << 6;
+pub(super) const MANY: u8 = 1 << 6;
 /// It removes one dot, which is the writer's.
 const REMOVES_OWN: u8 = 1 << 7;
 

@@ -21,6 +21,7 @@ mod diff;
 mod entries;
 mod envelope;
 mod error;
+mod header;
 pub mod limits;
 mod numbers;
 mod reader;
@@ -38,6 +39,7 @@ mod tests;
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub use error::DecodeError;
+pub(crate) use header::DeltaHeader;
 pub use snapshot::{decode_snapshot, encode_snapshot};
 pub use version::{decode_version, encode_version};
 

@@ -109,6 +109,7 @@ impl Desk {
             version: Some(version),
             facts,
             resume: Resume::Same,
+            roster: None,
         }))
         .unwrap();
         self.flush();
@@ -272,8 +273,17 @@ fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
         desk.connect();
         let version_hash = desk.replica.document().version_hash();
         let (facts, resume) = (Vec::new(), Resume::Same);
-        desk.say(Message::OpenAck(OpenAck { epoch: 7, head: 3, version_hash, beacon, version: None, facts, resume }))
-            .unwrap();
+        desk.say(Message::OpenAck(OpenAck {
+            epoch: 7,
+            head: 3,
+            version_hash,
+            beacon,
+            version: None,
+            facts,
+            resume,
+            roster: None,
+        }))
+        .unwrap();
         desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
         let status = desk.replica.status();
         assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, stuck, stuck == 0));
