@@ -6,22 +6,25 @@ use crate::replica_id::ReplicaId;
 
 /// A set of dots, held as sorted, disjoint, non-adjacent runs.
 ///
-/// Membership and insertion are O(log runs), and O(melted runs) more where a run closes gaps.
+/// Membership and insertion are O(log runs), and O(melted runs) more where a run closes gaps. Most sets are one run: what one
+/// edit removes. That one is held in place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DotRuns {
-    /// The last sequence number of each run, by its first dot.
+    /// The one run, where there is one: its first dot, and the last sequence number.
+    only: Option<(Dot, u64)>,
+    /// The last sequence number of each run, by its first dot, where there are more.
     runs: Map<Dot, u64>,
 }
 
 impl DotRuns {
     /// The empty set.
     pub const fn new() -> Self {
-        Self { runs: Map::new() }
+        Self { only: None, runs: Map::new() }
     }
 
     /// Whether no dot is in the set.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.only.is_none() && self.runs.is_empty()
     }
 
     /// Adds one dot.
@@ -32,6 +35,23 @@ impl DotRuns {
     /// Adds the dots `first..=last` of `replica`.
     pub fn insert_run(&mut self, replica: ReplicaId, first: u64, last: u64) {
         debug_assert!(first <= last, "a run is not empty");
+        if self.is_empty() {
+            self.only = Some((Dot::new(replica, first), last));
+            return;
+        }
+        if let Some((first, last)) = self.only.take() {
+            self.runs.insert(first, last);
+        }
+        self.melt(replica, first, last);
+        // One set has one form: equal sets compare equal.
+        if self.runs.len() == 1 {
+            self.only = self.runs.iter().next().map(|(first, last)| (*first, *last));
+            self.runs.clear();
+        }
+    }
+
+    /// Adds a run to those in the map.
+    fn melt(&mut self, replica: ReplicaId, first: u64, last: u64) {
         let (mut first, mut last) = (first, last);
         // All runs that touch or overlap [first, last] melt into one, from the end.
         while let Some((start, end)) = self.run_before(Dot::new(replica, last.saturating_add(1)))
@@ -56,12 +76,13 @@ impl DotRuns {
 
     /// The runs `(replica, first, last)` in ascending order.
     pub fn runs(&self) -> impl Iterator<Item = (ReplicaId, u64, u64)> + '_ {
-        self.runs.iter().map(|(first, last)| (first.replica, first.seq, *last))
+        let only = self.only.iter().map(|(first, last)| (first, last));
+        only.chain(self.runs.iter()).map(|(first, last)| (first.replica, first.seq, *last))
     }
 
     /// How many runs there are.
     pub fn run_count(&self) -> usize {
-        self.runs.len()
+        usize::from(self.only.is_some()) + self.runs.len()
     }
 
     /// How many dots there are. O(runs).
@@ -77,6 +98,9 @@ impl DotRuns {
     /// The last run that begins at `dot` or before it.
     #[inline(never)]
     fn run_before(&self, dot: Dot) -> Option<(Dot, u64)> {
+        if let Some((first, last)) = self.only {
+            return (first <= dot).then_some((first, last));
+        }
         self.runs.range(..=dot).next_back().map(|(first, last)| (*first, *last))
     }
 }

@@ -99,6 +99,9 @@ impl TableWriter {
 /// A table as it was read, with a mark for each replica that was named since.
 #[derive(Default)]
 pub(crate) struct TableReader {
+    /// The one that leads it, which counts as named.
+    writer: Option<ReplicaId>,
+    /// The others.
     ids: Vec<ReplicaId>,
     used: Vec<u8>,
     /// The dots of the delta whose writer leads the table.
@@ -121,22 +124,20 @@ impl OwnRange {
 }
 
 impl TableReader {
-    /// Reads what [`TableWriter::write`] wrote. A leading id counts as used.
+    /// Reads what [`TableWriter::write`] wrote.
     #[inline(never)]
     pub(crate) fn read(&mut self, reader: &mut Reader<'_>, led: bool) -> Result<(), Refused> {
-        let leads = usize::from(led);
-        let others = reader.count("number of replicas", 16, (MAX_REPLICAS - leads) as u64);
-        self.ids.reserve_exact(leads + others);
-        self.used = vec![0; leads + others];
+        let others = reader.count("number of replicas", 16, (MAX_REPLICAS - usize::from(led)) as u64);
         if led {
             let writer = reader.replica();
             if writer == ReplicaId::NIL {
                 return Err(reader.invalid("the nil id writes nothing"));
             }
-            self.ids.push(writer);
-            if let Some(used) = self.used.first_mut() {
-                *used = 1;
-            }
+            self.writer = Some(writer);
+        }
+        if others > 0 {
+            self.ids.reserve_exact(others);
+            self.used = vec![0; others];
         }
         // The nil id names nobody, so starting from it also keeps it out.
         let mut last = ReplicaId::NIL;
@@ -145,7 +146,7 @@ impl TableReader {
             if id <= last {
                 return Err(reader.not_canonical("the table of replicas is not ascending"));
             }
-            if led && self.ids.first() == Some(&id) {
+            if self.writer == Some(id) {
                 return Err(reader.not_canonical("the writer is twice in the table of replicas"));
             }
             self.ids.push(id);
@@ -159,6 +160,7 @@ impl TableReader {
         self.own = Some(own);
     }
 
+    /// The ids but for the leading one.
     pub(crate) fn ids(&self) -> &[ReplicaId] {
         &self.ids
     }
@@ -166,7 +168,13 @@ impl TableReader {
     /// The replica of a number.
     #[inline(never)]
     pub(crate) fn id(&mut self, reader: &mut Reader<'_>, number: u64) -> ReplicaId {
-        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let mut index = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(writer) = self.writer {
+            if index == 0 {
+                return writer;
+            }
+            index -= 1;
+        }
         match (self.ids.get(index), self.used.get_mut(index)) {
             (Some(id), Some(used)) => {
                 *used = 1;

@@ -39,8 +39,8 @@ impl Numbered for ContainerRef<'_> {
 pub(crate) struct Numbers<K> {
     /// By number: what it stands for, and at which entry it occurred first.
     known: Vec<(K, usize)>,
-    /// Numbers plus one by hash, 0 where there is none; empty while there are few.
-    table: Vec<u32>,
+    /// Numbers plus one by hash, each below the upper half of its hash; 0 where there is none; empty while there are few.
+    table: Vec<u64>,
     seed: u64,
 }
 
@@ -62,16 +62,20 @@ impl<K: Numbered> Numbers<K> {
             }
             return None;
         }
-        let mut slot = key.hash(self.seed) as usize;
+        let hash = key.hash(self.seed);
+        let mut slot = hash as usize;
         let mask = self.table.len() - 1;
         loop {
             let taken = self.table.get_mut(slot & mask)?;
-            let number = match taken.checked_sub(1) {
-                None => break *taken = self.known.len() as u32 + 1,
-                Some(number) => number as usize,
-            };
-            if self.known.get(number).is_some_and(|(known, _)| *known == key) {
-                return Some(number as u64);
+            if *taken == 0 {
+                *taken = mark(hash, self.known.len());
+                break;
+            }
+            if (*taken ^ hash) >> 32 == 0 {
+                let number = (*taken as u32 - 1) as usize;
+                if self.known.get(number).is_some_and(|(known, _)| *known == key) {
+                    return Some(number as u64);
+                }
             }
             slot = slot.wrapping_add(1);
         }
@@ -97,16 +101,22 @@ impl<K: Numbered> Numbers<K> {
         let len = (self.known.len() * 4).next_power_of_two();
         self.table = vec![0; len];
         for (number, (key, _)) in self.known.iter().enumerate() {
-            let mut slot = key.hash(self.seed) as usize;
+            let hash = key.hash(self.seed);
+            let mut slot = hash as usize;
             while let Some(taken) = self.table.get_mut(slot & (len - 1)) {
                 if *taken == 0 {
-                    *taken = number as u32 + 1;
+                    *taken = mark(hash, number);
                     break;
                 }
                 slot = slot.wrapping_add(1);
             }
         }
     }
+}
+
+/// What the table holds for a number.
+fn mark(hash: u64, number: usize) -> u64 {
+    hash >> 32 << 32 | (number as u64 + 1)
 }
 
 #[inline(never)]
