@@ -2,13 +2,15 @@
 #![cfg(feature = "testing")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weftline::codec;
 use weftline::testing::{History, Options, Random, dump};
 use weftline::{
     ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Document, Dot, DotRuns, EditError, Entry, Hlc,
-    Kind, Payload, Position, ReplicaId, Side, Slot, Tag, Timestamp, Transaction, Value, VersionEntry, VersionVector,
+    Kind, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Timestamp, Transaction, Value, VersionEntry,
+    VersionVector,
 };
 
 fn histories() -> impl Iterator<Item = (Random, History)> {
@@ -46,8 +48,17 @@ fn still_works_for(mut document: Document, writer: ReplicaId) {
         tx.map("r")?.put("after", 1)?;
         tx.list("r")?.push("after")?;
         tx.map("r")?.clear()?;
-        tx.list("r")?.clear()
+        tx.list("r")?.clear()?;
+        tx.max_register("r")?.raise("after")?;
+        tx.disable_wins_flag("r")?.disable()?;
+        tx.remove_wins_set("r")?.clear()?;
+        tx.grow_only_set("r")?.add("after")?;
+        let mut counter = tx.bounded_counter("r")?;
+        counter.add(2)?;
+        counter.subtract(1)?;
+        counter.transfer(ReplicaId::from(5), 1)
     });
+    drop(dump(&document));
     drop(edited.expect("edits go on"));
     drop(document.diff_since(&VersionVector::new()));
 }
@@ -96,7 +107,24 @@ fn bytes_1_spoiled_diffs_and_snapshots_never_panic() {
 
 /// Contents put together wrongly on purpose, beyond what flipping bytes reaches.
 fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
-    let kinds = [Kind::MAP, Kind::LIST, Kind::REGISTER, Kind::FLAG, Kind::MEMBER, Kind::TOTAL, Kind::MOVE, Kind(99)];
+    let kinds = [
+        Kind::MAP,
+        Kind::LIST,
+        Kind::REGISTER,
+        Kind::FLAG,
+        Kind::MAX_REGISTER,
+        Kind::DISABLE_WINS_FLAG,
+        Kind::REMOVE_WINS_SET,
+        Kind::GROW_ONLY_SET,
+        Kind::BOUNDED_COUNTER,
+        Kind::MEMBER,
+        Kind::TOTAL,
+        Kind::MOVE,
+        Kind::ABSENT,
+        Kind::RIGHTS,
+        Kind::DISABLED,
+        Kind(99),
+    ];
     let parts_first = parts.first_seq;
     for (seq, entry) in &mut parts.adds {
         match random.below(6) {
@@ -117,8 +145,13 @@ fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
         }
         // The encoder asks for payloads that fit.
         entry.payload = match (entry.kind, &entry.payload) {
-            (Kind::REGISTER, Payload::Value(value)) => Payload::Value(value.clone()),
-            (Kind::REGISTER, _) => Payload::Value(Value::Null),
+            (Kind::REGISTER | Kind::BOUNDED_COUNTER, Payload::Value(value)) => Payload::Value(value.clone()),
+            (Kind::REGISTER | Kind::BOUNDED_COUNTER, _) => Payload::Value(Value::Null),
+            // Rights that do not add up: what was given was never there.
+            (Kind::RIGHTS, _) => {
+                let given = [1_u128, 2, 3].map(|id| (ReplicaId::from(id), random.next_u64() | 1)).into();
+                Payload::Rights(Arc::new(Rights { plus: random.next_u64(), minus: random.next_u64(), given }))
+            }
             (Kind::TOTAL, _) => Payload::Total { plus: random.next_u64(), minus: random.next_u64() },
             (Kind(99), _) => Payload::Opaque([1, 2, 3].into()),
             _ => Payload::Empty,
