@@ -224,9 +224,9 @@ fn reading_creates_nothing_of_any_kind() {
 fn the_greater_of_two_concurrent_raises_is_read_whatever_the_clocks_say() {
     let mut pair = Pair::new();
     pair.a(|tx| tx.max_register("r")?.raise(7).map(drop)).b(|tx| tx.max_register("r")?.raise(3).map(drop));
-    assert_eq!(pair.both(|doc| doc.max_register("r").get().cloned()), Some(7.into()));
+    assert_eq!(pair.both(|doc| doc.max_register("r").get()), Some(7.into()));
     pair.a(|tx| tx.min_register("r")?.lower(3).map(drop)).b(|tx| tx.min_register("r")?.lower(7).map(drop));
-    assert_eq!(pair.both(|doc| doc.min_register("r").get().cloned()), Some(3.into()));
+    assert_eq!(pair.both(|doc| doc.min_register("r").get()), Some(3.into()));
     // What settles it replaces both.
     pair.a(|tx| tx.max_register("r")?.raise(8).map(drop)).a(|tx| tx.min_register("r")?.lower(2).map(drop)).meet();
     assert_eq!(pair.b.live_count(), 2);
@@ -241,7 +241,7 @@ fn a_write_that_does_not_change_what_is_read_writes_nothing() {
     assert_eq!((commit.value, commit.delta), (false, None));
     let commit = done(&mut pair.b, |tx| tx.max_register("r")?.raise("z"));
     assert!(commit.value && commit.delta.is_some());
-    assert_eq!(pair.both(|doc| doc.max_register("r").get().cloned()), Some("z".into()));
+    assert_eq!(pair.both(|doc| doc.max_register("r").get()), Some("z".into()));
 }
 
 // Flags where disabling wins.

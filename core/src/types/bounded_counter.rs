@@ -159,6 +159,27 @@ fn kept(entry: &Rights) -> i128 {
 }
 
 /// A bounded counter, to edit.
+///
+/// ```
+/// use weftline::{Document, EditError, ReplicaId, Timestamp};
+///
+/// let (shop, web) = (ReplicaId::from(1), ReplicaId::from(2));
+/// let (mut at_shop, mut at_web) = (Document::with_writer(shop), Document::with_writer(web));
+/// let stock = at_shop.transact(Timestamp(1), |tx| {
+///     let mut stock = tx.bounded_counter("stock")?;
+///     stock.add(10)?;
+///     stock.transfer(web, 4)
+/// })?;
+/// at_web.apply(&stock.delta.expect("an edit"))?;
+///
+/// // Offline, either sells what it has the rights to, and no more.
+/// let sold = at_web.transact(Timestamp(2), |tx| tx.bounded_counter("stock")?.subtract(4))?;
+/// let refused = at_web.transact(Timestamp(3), |tx| tx.bounded_counter("stock")?.subtract(1));
+/// assert_eq!(refused, Err(EditError::NotEnoughRights { wanted: 1, available: 0 }));
+/// assert_eq!(at_web.bounded_counter("stock").value(), 6);
+/// # let _ = sold;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct BoundedCounterMut<'t, 'd> {
     at: AtMut<'t, 'd>,

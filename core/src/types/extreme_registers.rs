@@ -59,8 +59,8 @@ macro_rules! extreme_register {
 
             #[doc = concat!("The ", $most, " value that was written, in the order of [`Value`]; nothing if there is none.")]
             /// O(concurrent writes).
-            pub fn get(&self) -> Option<&'d Value> {
-                extreme(self.at, $best)
+            pub fn get(&self) -> Option<Value> {
+                extreme(self.at, $best).cloned()
             }
         }
 
