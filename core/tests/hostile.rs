@@ -214,7 +214,15 @@ fn valid_1_twisted_contents_never_panic_and_mean_the_same_everywhere() {
 fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
     let replica = ReplicaId::from(9);
     let entry = |(container, slot, kind, entity): (Container, Slot, Kind, bool)| {
-        let payload = if kind == Kind::REGISTER { Payload::Value(Value::Null) } else { Payload::Empty };
+        let payload = match kind {
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Payload::Value(Value::Null),
+            // Two that were never there, for the one who edits.
+            Kind::RIGHTS => {
+                let given = [(ReplicaId::from(1), 2)].into();
+                Payload::Rights(Arc::new(Rights { plus: 0, minus: 0, given }))
+            }
+            _ => Payload::Empty,
+        };
         Entry { container, slot, kind, entity, payload }
     };
     let dots = entries.len() as u64;
@@ -277,6 +285,46 @@ fn bytes_1_many_entries_of_one_slot_cost_no_more_than_many_of_others() {
     for (kind, entity) in [(Kind::FLAG, false), (Kind::REGISTER, false), (Kind::MAP, true)] {
         let entries = (0..MANY).map(|_| (root(Kind::MAP), Slot::Key("k".into()), kind, entity)).collect();
         in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+    }
+}
+
+#[test]
+fn bytes_1_many_incarnations_of_a_bounded_counter_cost_no_more_than_many_entries() {
+    let entry = |seq: u64| {
+        if seq % 2 == 1 {
+            return (root(Kind::MAP), Slot::Key("k".into()), Kind::BOUNDED_COUNTER, true);
+        }
+        (Container::Entity(Dot::new(ReplicaId::from(9), seq - 1)), Slot::Owner, Kind::RIGHTS, false)
+    };
+    in_good_time(&crafted((1..=MANY).map(entry).collect()), |tx| {
+        let mut map = tx.map("r")?;
+        let mut counter = map.bounded_counter("k")?;
+        assert_eq!(counter.read().holders(), [(ReplicaId::from(1), i128::from(MANY))]);
+        counter.subtract(MANY / 2)?;
+        counter.subtract(MANY / 2)?;
+        assert!(matches!(counter.subtract(1), Err(EditError::NotEnoughRights { available: 0, .. })));
+        map.remove("k").map(drop)
+    });
+}
+
+#[test]
+fn esc_2_rights_that_were_never_there_are_read_the_same_everywhere_and_never_below_the_floor() {
+    let delta = crafted([(root(Kind::BOUNDED_COUNTER), Slot::Owner, Kind::RIGHTS, false)].into());
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    document.apply(&delta).expect("it applies");
+    let commit: Result<Commit<()>, EditError> =
+        document.transact(Timestamp(1), |tx| tx.bounded_counter("r")?.subtract(2));
+    let spent = commit.expect("nobody can know better").delta.expect("an edit");
+    let mut other = Document::with_writer(ReplicaId::from(2));
+    let honest: Result<Commit<()>, EditError> = other.transact(Timestamp(1), |tx| tx.bounded_counter("r")?.add(1));
+    document.apply(&honest.expect("possible").delta.expect("an edit")).expect("it applies");
+    for delta in [&delta, &spent] {
+        other.apply(delta).expect("it applies");
+    }
+    for document in [&document, &other, &Document::load(&other.snapshot()).expect("what was saved loads")] {
+        let counter = document.bounded_counter("r");
+        assert_eq!((counter.value(), counter.holders()), (0, [(ReplicaId::from(2), 1)].into()));
+        assert_eq!(counter.rights_of(ReplicaId::from(9)), 0);
     }
 }
 

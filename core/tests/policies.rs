@@ -186,6 +186,38 @@ fn removing_and_creating_anew_keeps_the_new_creation_of_every_kind_wholly() {
 }
 
 #[test]
+fn creations_of_other_kinds_under_one_key_are_both_kept() {
+    for (at, low) in KINDS.into_iter().enumerate() {
+        for high in KINDS.into_iter().skip(at + 1) {
+            let mut pair = Pair::new();
+            pair.a(|tx| touch(tx, &at_key(high), 3)).b(|tx| touch(tx, &at_key(low), 5));
+            assert_eq!(pair.both(|doc| doc.map("m").kinds("k")), [low, high]);
+            assert_eq!(pair.both(|doc| shown(doc, &at_key(low))), Some(alone(low, 5)));
+            assert_eq!(pair.both(|doc| shown(doc, &at_key(high))), Some(alone(high, 3)));
+        }
+    }
+}
+
+#[test]
+fn moving_an_element_of_every_kind_keeps_what_is_in_it() {
+    for kind in KINDS {
+        let mut pair = Pair::after(|tx| {
+            let mut list = tx.list("l")?;
+            list.insert_container(0, kind)?;
+            list.push("beside").map(drop)
+        });
+        let path = in_list(&pair.a);
+        pair.a(|tx| {
+            let id = tx.list("l")?.read().id_at(0).expect("it is there");
+            tx.list("l")?.move_to(id, 1)
+        });
+        pair.b(|tx| touch(tx, &path, 5));
+        assert_eq!(pair.both(|doc| shown(doc, &path)), Some(alone(kind, 5)), "{}", kind.name());
+        assert_eq!(pair.a.list("l").get(0), Some("beside".into()));
+    }
+}
+
+#[test]
 fn a_put_replaces_what_it_saw_of_every_kind_and_survives_its_removal() {
     for kind in KINDS {
         let path = at_key(kind);
