@@ -1,69 +1,15 @@
-//! The table of concurrent outcomes, row by row, and the three sentences that predict it.
+//! The table of concurrent outcomes, row by row, and the three sentences that predict it. Types whose policy is another one
+//! (max and min registers, flags where disabling wins and so on) are in `policies.rs`.
 
+mod pair;
+
+use pair::{Pair, texts};
 use weftline::{
     ApplyError, ChangeKind, Commit, Document, Dot, EditError, Kind, NodeMut, Outcome, Path, PathStep, ReplicaId, Tier,
     Timestamp, Transaction, Value,
 };
 
-/// Two replicas that have not met, or have met and then edit apart.
-struct Pair {
-    a: Document,
-    b: Document,
-    clock: u64,
-}
-
 type Edit = fn(&mut Transaction<'_>) -> Result<(), EditError>;
-
-impl Pair {
-    fn new() -> Self {
-        let writer = |id: u128| Document::with_writer(ReplicaId::from(id));
-        Self { a: writer(1), b: writer(2), clock: 1_000 }
-    }
-
-    /// Both start from what `setup` made at `a`.
-    fn after(setup: Edit) -> Self {
-        let mut pair = Self::new();
-        pair.a(setup);
-        pair.meet();
-        pair
-    }
-
-    fn a(&mut self, edit: Edit) -> &mut Self {
-        self.clock += 10;
-        let _: Commit<()> = self.a.transact(Timestamp(self.clock), edit).expect("the edit is possible");
-        self
-    }
-
-    fn b(&mut self, edit: Edit) -> &mut Self {
-        self.clock += 10;
-        let _: Commit<()> = self.b.transact(Timestamp(self.clock), edit).expect("the edit is possible");
-        self
-    }
-
-    /// Both learn what the other did.
-    fn meet(&mut self) -> &mut Self {
-        let to_a = self.b.diff_since(&self.a.version());
-        let to_b = self.a.diff_since(&self.b.version());
-        self.a.apply_diff(&to_a).expect("the diff applies");
-        self.b.apply_diff(&to_b).expect("the diff applies");
-        assert_eq!(self.a.version(), self.b.version());
-        assert_eq!(self.a.beacon(), self.b.beacon());
-        self
-    }
-
-    /// Meets, and reads the same at both.
-    #[track_caller]
-    fn both<T: PartialEq + std::fmt::Debug>(&mut self, read: impl Fn(&Document) -> T) -> T {
-        self.meet();
-        let (a, b) = (read(&self.a), read(&self.b));
-        assert_eq!(a, b, "both replicas show the same");
-        a
-    }
-}
-
-fn texts(values: Vec<Value>) -> Vec<String> {
-    values.iter().map(|value| value.as_str().unwrap_or("?").to_string()).collect()
-}
 
 fn items(document: &Document, root: &str) -> Vec<String> {
     let list = document.list(root);

@@ -20,7 +20,7 @@ use core::ops::RangeInclusive;
 
 pub use container::Container;
 pub(crate) use container::LocalContainer;
-pub use entry::{Entry, Kind, Payload, Slot};
+pub use entry::{Entry, Kind, Payload, Rights, Slot};
 pub(crate) use hash::{ContainerView, beacon_share};
 pub(crate) use keys::{KeyId, Keys};
 pub(crate) use live::{Live, LocalSlot, PayloadView, SlotView};
