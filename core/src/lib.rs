@@ -78,4 +78,4 @@ pub use types::{
     CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, MapMut, MapRef, NodeMut, NodeRef, RegisterMut,
     RegisterRef, SetMut, SetRef,
 };
-pub use value::Value;
+pub use value::{Value, WrongType};

@@ -73,9 +73,13 @@ impl<'d> ListRef<'d> {
 
     /// The ids of the elements, in order.
     pub fn ids(&self) -> impl Iterator<Item = Dot> + use<'d> {
-        const NONE: &Sequence<LocalDot> = &Sequence::new();
         let origins = &self.at.state().origins;
-        self.sequence().unwrap_or(NONE).iter().map(|(_, dot)| origins.dot(dot))
+        self.dots().map(|dot| origins.dot(dot))
+    }
+
+    fn dots(&self) -> impl Iterator<Item = LocalDot> + use<'d> {
+        const NONE: &Sequence<LocalDot> = &Sequence::new();
+        self.sequence().unwrap_or(NONE).iter().map(|(_, dot)| dot)
     }
 
     /// The id of the element at `index`.
@@ -96,15 +100,46 @@ impl<'d> ListRef<'d> {
         self.element(id).map(|place| self.at.state().view.place(place).kind)
     }
 
-    /// The plain value of the element `id`.
+    /// The plain value of the element `id`; nothing if it is not there, or a container. O(log n).
     pub fn value(&self, id: Dot) -> Option<Value> {
-        self.element_of(id, Kind::REGISTER)?;
-        self.register(id).get()
+        self.value_ref(id).cloned()
     }
 
-    /// The plain value at `index`.
+    /// The plain value of the element `id`, borrowed. O(log n).
+    pub fn value_ref(&self, id: Dot) -> Option<&'d Value> {
+        let place = self.element_of(id, Kind::REGISTER)?;
+        RegisterRef::at(At { document: self.at.document, place: Some(place) }).get_ref()
+    }
+
+    /// The plain value at `index`; nothing if that is beyond the end, or a container.
     pub fn get(&self, index: usize) -> Option<Value> {
-        self.value(self.id_at(index)?)
+        self.get_ref(index).cloned()
+    }
+
+    /// The plain value at `index`, borrowed.
+    pub fn get_ref(&self, index: usize) -> Option<&'d Value> {
+        self.value_ref(self.id_at(index)?)
+    }
+
+    /// The plain value at `index`, as a Rust type. Nothing if there is none, or if it is of another type; see
+    /// [`RegisterRef::get_as`].
+    pub fn get_as<T: TryFrom<&'d Value>>(&self, index: usize) -> Option<T> {
+        T::try_from(self.get_ref(index)?).ok()
+    }
+
+    /// Every element in order, with its kind: all iteration over what is in a list begins here.
+    pub(super) fn elements(&self) -> impl Iterator<Item = (Dot, Kind, At<'d>)> + use<'d> {
+        let document = self.at.document;
+        let state = &document.state;
+        self.dots().filter_map(move |dot| {
+            let place = state.view.entity(dot)?;
+            Some((state.origins.dot(dot), state.view.place(place).kind, At { document, place: Some(place) }))
+        })
+    }
+
+    pub(super) fn element_at(&self, id: Dot) -> Option<(Kind, At<'d>)> {
+        let place = self.element(id)?;
+        Some((self.at.state().view.place(place).kind, At { document: self.at.document, place: Some(place) }))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, RegisterMut, RegisterRef, SetMut, SetRef,
 };
 use crate::clock::LocalDot;
-use crate::document::{Content, Dots, EditError, KeySlot, check_key};
+use crate::document::{Content, Document, Dots, EditError, KeySlot, check_key};
 use crate::ordered::Map;
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
@@ -59,9 +59,36 @@ impl<'d> MapRef<'d> {
         self.register(key).get()
     }
 
+    /// The value that was put under `key`, borrowed. O(log n).
+    pub fn get_ref(&self, key: &str) -> Option<&'d Value> {
+        self.register(key).get_ref()
+    }
+
+    /// The value that was put under `key`, as a Rust type. Nothing if there is none, or if it is of another type; see
+    /// [`RegisterRef::get_as`]. O(log n).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| tx.map("todo")?.put("title", "buy milk"))?;
+    /// let todo = doc.map("todo");
+    /// assert_eq!(todo.get_as("title"), Some("buy milk"));
+    /// assert_eq!(todo.get_as::<i64>("title"), None); // there, but no number
+    /// assert_eq!(todo.get_as("done").unwrap_or(false), false);
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn get_as<T: TryFrom<&'d Value>>(&self, key: &str) -> Option<T> {
+        self.register(key).get_as()
+    }
+
     /// The values that were put under `key` concurrently, the winner first.
     pub fn values(&self, key: &str) -> Vec<Value> {
         self.register(key).values()
+    }
+
+    /// The values that were put under `key` concurrently, borrowed, the winner first.
+    pub fn values_ref(&self, key: &str) -> Vec<&'d Value> {
+        self.register(key).values_ref()
     }
 
     /// Whether there is anything under `key`. O(log n).
@@ -86,11 +113,24 @@ impl<'d> MapRef<'d> {
         kinds
     }
 
-    /// The keys under which there is something, ascending.
+    /// The keys under which there is something, ascending by their bytes.
     pub fn keys(&self) -> impl Iterator<Item = &'d str> + use<'d> {
+        self.slots().map(|(key, _)| key)
+    }
+
+    /// Every key in order, with what is under it: all iteration over maps begins here.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (&'d str, &'d KeySlot)> + use<'d> {
         const NONE: &Map<Arc<str>, KeySlot> = &Map::new();
         let keys = if let Some(Content::Map(keys)) = self.at.content() { keys } else { NONE };
-        keys.keys().map(AsRef::as_ref)
+        keys.iter().map(|(key, slot)| (key.as_ref(), slot))
+    }
+
+    pub(super) fn slot(&self, key: &str) -> Option<&'d KeySlot> {
+        self.at.key(key)
+    }
+
+    pub(super) fn document(&self) -> &'d Document {
+        self.at.document
     }
 
     /// How many keys there are. O(1).

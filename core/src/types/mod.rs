@@ -22,6 +22,7 @@ mod list;
 mod map;
 mod register;
 mod set;
+mod untyped;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -163,7 +164,7 @@ impl<'d> At<'d> {
 
 impl State {
     /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn values(&self, dots: &Dots) -> Vec<Value> {
+    fn values(&self, dots: &Dots) -> Vec<&Value> {
         let mut dots = dots.to_vec();
         sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
         let mut values = Vec::new();
@@ -178,8 +179,8 @@ impl State {
         values
     }
 
-    fn value(&self, dot: LocalDot) -> Option<Value> {
-        if let Payload::Value(value) = self.payload(dot) { Some(value.clone()) } else { None }
+    fn value(&self, dot: LocalDot) -> Option<&Value> {
+        if let Payload::Value(value) = self.payload(dot) { Some(value) } else { None }
     }
 }
 
@@ -203,8 +204,12 @@ impl Document {
         list, LIST, ListRef, "list";
     }
 
-    /// The roots that hold something, by name.
+    /// The roots that hold something, by name, then by kind. O(1) a root.
     pub fn roots(&self) -> impl Iterator<Item = (&str, Kind)> + '_ {
+        self.filled_roots().map(|(name, kind, _)| (name, kind))
+    }
+
+    fn filled_roots(&self) -> impl Iterator<Item = (&str, Kind, PlaceId)> + '_ {
         let holds = |place: PlaceId| match &self.state.view.place(place).content {
             Content::Map(keys) => !keys.is_empty(),
             Content::Set(members) => !members.is_empty(),
@@ -213,7 +218,8 @@ impl Document {
             Content::List(elements) => !elements.is_empty(),
             Content::Unknown => false,
         };
-        self.state.view.roots().filter(move |(_, _, place)| holds(*place)).map(|(name, kind, _)| (name.as_ref(), kind))
+        let roots = self.state.view.roots().filter(move |(_, _, place)| holds(*place));
+        roots.map(|(name, kind, place)| (name.as_ref(), kind, place))
     }
 
     /// The container at `path`, if it exists. A root of a known kind always does. O(steps · log n).

@@ -37,15 +37,35 @@ impl<'d> RegisterRef<'d> {
 
     /// The value: among concurrent writes the one with the latest stamp. Nothing if it was never set. O(concurrent writes).
     pub fn get(&self) -> Option<Value> {
+        self.get_ref().cloned()
+    }
+
+    /// The value, borrowed: what [`RegisterRef::get`] gives. O(concurrent writes).
+    pub fn get_ref(&self) -> Option<&'d Value> {
         let state = &self.document.state;
         state.value(state.winner(self.dots).or(self.first)?)
     }
 
+    /// The value as a Rust type: `bool`, `i64`, `i32`, `u32`, `u64`, `f64`, `&str`, `String`, `&[u8]` or any other that can be
+    /// made of a `&Value`. O(concurrent writes).
+    ///
+    /// Nothing if the register was never set, and nothing if its value is of another type or out of range: another version of an
+    /// application may have written anything. [`RegisterRef::get_ref`] tells the two apart.
+    pub fn get_as<T: TryFrom<&'d Value>>(&self) -> Option<T> {
+        T::try_from(self.get_ref()?).ok()
+    }
+
     /// The values of all concurrent writes, the winner first. More than one is a conflict that a write settles.
+    /// O(w · log w) for w concurrent writes.
     pub fn values(&self) -> Vec<Value> {
+        self.values_ref().into_iter().cloned().collect()
+    }
+
+    /// The values of all concurrent writes, borrowed: what [`RegisterRef::values`] gives.
+    pub fn values_ref(&self) -> Vec<&'d Value> {
         let state = &self.document.state;
         match self.first {
-            Some(first) if self.dots.is_empty() => state.values(&Dots::One(first)),
+            Some(first) if self.dots.is_empty() => state.value(first).into_iter().collect(),
             _ => state.values(self.dots),
         }
     }

@@ -34,7 +34,7 @@ impl<'d> SetRef<'d> {
         !self.dots(value).is_empty()
     }
 
-    /// The members in the order of values.
+    /// The members, borrowed, in the order of [`Value`]s: the same everywhere.
     pub fn iter(&self) -> impl Iterator<Item = &'d Value> + use<'d> {
         const NONE: &Map<Value, Dots> = &Map::new();
         let members = if let Some(Content::Set(members)) = self.at.content() { members } else { NONE };
