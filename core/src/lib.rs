@@ -35,6 +35,8 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `std` | yes | nothing but `std::error::Error` for dependencies' errors |
+//! | `serde` | no | `Serialize` for [`Document`], [`NodeRef`] and every other `…Ref`, [`Value`] included; needs only `alloc` |
+//! | `json` | no | `to_json` on the same, with `serde_json`; needs only `alloc` |
 //! | `testing` | no | `testing`: an executable specification, random histories and named faults, for your own tests |
 //!
 //! # Layout

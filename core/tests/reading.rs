@@ -263,4 +263,6 @@ fn what_this_version_does_not_know_is_passed_over() {
     assert!(map.node("new").is_none());
     assert_eq!(map.nodes("new").count(), 0);
     assert_eq!(map.kinds("new"), [Kind(200)]);
+    #[cfg(feature = "json")]
+    assert_eq!(doc.to_json(), serde_json::json!({ "m": { "known": {}, "new": null } }));
 }

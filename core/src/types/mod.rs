@@ -18,9 +18,13 @@
 
 mod counter;
 mod flag;
+#[cfg(feature = "json")]
+mod json;
 mod list;
 mod map;
 mod register;
+#[cfg(feature = "serde")]
+mod serialize;
 mod set;
 mod untyped;
 

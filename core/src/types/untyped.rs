@@ -27,7 +27,7 @@ fn under<'d>(document: &'d Document, slot: &'d KeySlot) -> impl Iterator<Item = 
     register.into_iter().chain(flag).chain(slot.children.iter().filter_map(nested))
 }
 
-fn shown<'d>(nodes: impl Iterator<Item = NodeRef<'d>>) -> Option<NodeRef<'d>> {
+pub(super) fn shown<'d>(nodes: impl Iterator<Item = NodeRef<'d>>) -> Option<NodeRef<'d>> {
     nodes.max_by_key(|node| weight(node.kind()))
 }
 
@@ -89,6 +89,13 @@ impl<'d> MapRef<'d> {
         self.slots().filter_map(move |(key, slot)| Some((key, shown(under(document, slot))?)))
     }
 
+    /// Every key, and nothing where what is under it cannot be read.
+    #[cfg(feature = "serde")]
+    pub(super) fn each(&self) -> impl Iterator<Item = (&'d str, Option<NodeRef<'d>>)> + use<'d> {
+        let document = self.document();
+        self.slots().map(move |(key, slot)| (key, shown(under(document, slot))))
+    }
+
     /// What is under `key`; of several kinds the one that stands for all, as in [`MapRef::iter`]. O(log n).
     pub fn node(&self, key: &str) -> Option<NodeRef<'d>> {
         shown(under(self.document(), self.slot(key)?))
@@ -127,6 +134,12 @@ impl<'d> ListRef<'d> {
     pub fn node(&self, id: Dot) -> Option<NodeRef<'d>> {
         let (kind, at) = self.element_at(id)?;
         NodeRef::of(kind, at)
+    }
+
+    /// The elements in order, and nothing where one cannot be read.
+    #[cfg(feature = "serde")]
+    pub(super) fn each(&self) -> impl Iterator<Item = Option<NodeRef<'d>>> + use<'d> {
+        self.elements().map(|(_, kind, at)| NodeRef::of(kind, at))
     }
 }
 
