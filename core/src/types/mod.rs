@@ -11,6 +11,8 @@
 //! | [map](crate::MapRef) | keys with values and containers | putting survives removing; containers created under one key merge |
 //! | [list](crate::ListRef) | elements in order | an element that both move is at one place; runs typed at one place stay whole |
 //!
+//! The whole table, with the tests that hold each row, is in `core/README.md`, and in the documentation of the crate.
+//!
 //! For everything nested: removing a key or an element wins over edits inside of what was removed.
 //!
 //! `…Ref` types read and never create anything; a container that does not exist reads as empty. `…Mut` types edit inside a
