@@ -11,6 +11,15 @@ use core::fmt;
 
 /// A plain value. Cloning is cheap: text and bytes are shared.
 ///
+/// ```
+/// # use weftline::Value;
+/// let title = Value::from("buy milk");
+/// assert_eq!(title.as_str(), Some("buy milk"));
+/// assert_eq!(i64::try_from(&Value::from(3)), Ok(3));
+/// assert!(i64::try_from(&title).is_err());
+/// assert!(Value::from(2) < Value::from(1.5)); // integers before floats: an order, not arithmetic
+/// ```
+///
 /// Values are totally ordered, first by type in the order of the variants, so that sets list their members the same way
 /// everywhere. Floats are ordered by [`f64::total_cmp`]; every NaN is one canonical NaN.
 #[derive(Clone)]

@@ -3,6 +3,10 @@
 //! Each replica keeps one running total (its increments and its decrements) in the lowest live incarnation and overwrites it
 //! alone; the value is the sum of all live totals. So a counter costs one entry a replica, however often it was changed, and
 //! removing one of several incarnations takes away exactly the increments made on it.
+//!
+//! A running total for increments and one for decrements per replica is the PN-counter of Shapiro, Preguiça, Baquero and Zawirski, "A
+//! comprehensive study of convergent and commutative replicated data types" (2011), section 3.1.3; that each is an entry of its own,
+//! named by a dot, is what makes it removable.
 
 use super::{At, AtMut};
 use crate::clock::{Dot, LocalDot};
@@ -10,7 +14,17 @@ use crate::document::{Content, EditError, Target};
 use crate::fault::{self, Fault};
 use crate::store::{Kind, Payload, Slot};
 
-/// A counter, to read.
+/// A counter, to read: a number to which every increment of every replica counts, once.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| tx.counter("votes")?.add(3))?;
+/// doc.transact(Timestamp(2), |tx| tx.counter("votes")?.add(-1))?;
+/// assert_eq!(doc.counter("votes").value(), 2);
+/// assert_eq!(doc.live_count(), 1); // one entry a replica, whatever the history
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CounterRef<'d> {
     at: At<'d>,
@@ -21,7 +35,8 @@ impl<'d> CounterRef<'d> {
         Self { at }
     }
 
-    /// The sum of everything added. O(replicas that added something).
+    /// The sum of everything added, 0 if nothing was. O(replicas that added something). It cannot overflow: each replica adds and
+    /// takes away less than 2⁶⁴, and a document knows fewer than 2²⁰ replicas.
     pub fn value(&self) -> i128 {
         let Some(Content::Counter(totals)) = self.at.content() else { return 0 };
         let state = self.at.state();
@@ -44,15 +59,16 @@ impl<'t, 'd> CounterMut<'t, 'd> {
         Self { at }
     }
 
-    /// The sum of everything added, this transaction included.
+    /// The sum of everything added, this transaction included. O(replicas that added something).
     pub fn value(&self) -> i128 {
         CounterRef::at(self.at.read()).value()
     }
 
-    /// Adds `amount`, which may be negative. O(log n).
+    /// Adds `amount`, which may be negative; adding 0 is no edit. O(log n).
     ///
     /// # Errors
-    /// [`EditError::CounterOverflow`] when this replica's running total would not fit 64 bits.
+    /// [`EditError::CounterOverflow`] when this replica's running total would not fit 64 bits, [`EditError::TooLarge`] when the
+    /// transaction is full.
     pub fn add(&mut self, amount: i64) -> Result<(), EditError> {
         if amount == 0 {
             return Ok(());

@@ -16,7 +16,24 @@ use crate::ordered::Map;
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
 
-/// A map, to read.
+/// A map, to read: what is under its keys. Whatever does not exist reads as empty.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut todo = tx.map("todo")?;
+///     todo.put("title", "buy milk")?;
+///     todo.map("origin")?.put("shop", "corner")?;
+///     todo.counter("votes")?.add(2)
+/// })?;
+/// let todo = doc.map("todo");
+/// assert!(todo.keys().eq(["origin", "title", "votes"]));
+/// assert_eq!(todo.get("title"), Some("buy milk".into()));
+/// assert_eq!(todo.map("origin").get_as("shop"), Some("corner"));
+/// assert_eq!(todo.counter("no such key").value(), 0);
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MapRef<'d> {
     at: At<'d>,
@@ -81,12 +98,12 @@ impl<'d> MapRef<'d> {
         self.register(key).get_as()
     }
 
-    /// The values that were put under `key` concurrently, the winner first.
+    /// The values that were put under `key` concurrently, the winner first; see [`RegisterRef::values`]. O(log n).
     pub fn values(&self, key: &str) -> Vec<Value> {
         self.register(key).values()
     }
 
-    /// The values that were put under `key` concurrently, borrowed, the winner first.
+    /// The values that were put under `key` concurrently, borrowed, the winner first. O(log n).
     pub fn values_ref(&self, key: &str) -> Vec<&'d Value> {
         self.register(key).values_ref()
     }
@@ -97,7 +114,7 @@ impl<'d> MapRef<'d> {
     }
 
     /// What kinds of things are under `key`, in a fixed order. More than one is the work of concurrent edits, or of
-    /// containers created beside a value.
+    /// containers created beside a value. O(log n).
     pub fn kinds(&self, key: &str) -> Vec<Kind> {
         let mut kinds = Vec::new();
         let Some(slot) = self.at.key(key) else { return kinds };
@@ -138,13 +155,27 @@ impl<'d> MapRef<'d> {
         if let Some(Content::Map(keys)) = self.at.content() { keys.len() } else { 0 }
     }
 
-    /// Whether there are none.
+    /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A map, to edit.
+/// A map, to edit. Reaching into a container under a key creates it where there is none, and replicas that create one apart have
+/// one: nobody needs to set up a document first.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut todo = tx.map("todo")?;
+///     todo.list("tags")?.push("home")?; // creates the list
+///     todo.put("tags", "none")?; // replaces it, with all that is in it
+///     todo.remove("tags") // and this takes the value away
+/// })?;
+/// assert!(!doc.map("todo").contains("tags"));
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Debug)]
 pub struct MapMut<'t, 'd> {
     at: AtMut<'t, 'd>,
@@ -155,7 +186,8 @@ macro_rules! child_editors {
         #[doc = concat!("The ", $what, " under `key`, created if there is none. Removes nothing. O(log n).")]
         ///
         /// # Errors
-        /// When the key is too long, or containers would nest too deep.
+        /// [`EditError::KeyTooLong`], [`EditError::TooDeep`] when containers would nest too deep, [`EditError::TooLarge`] when the
+        /// transaction is full.
         pub fn $name(&mut self, key: &str) -> Result<$type<'_, 'd>, EditError> {
             let place = self.at.child(key, Kind::$kind)?;
             Ok($type::at(self.at.reborrow(place)))
@@ -180,19 +212,19 @@ impl<'t, 'd> MapMut<'t, 'd> {
         MapRef::at(self.at.read())
     }
 
-    /// The register under `key`, to set.
+    /// The register under `key`, to set. Creates nothing.
     ///
     /// # Errors
-    /// When the key is too long.
+    /// [`EditError::KeyTooLong`].
     pub fn register(&mut self, key: &str) -> Result<RegisterMut<'_, 'd>, EditError> {
         check_key(key)?;
         Ok(RegisterMut::under(self.at.reborrow(self.at.place), key.into()))
     }
 
-    /// The flag under `key`, to switch.
+    /// The flag under `key`, to switch. Creates nothing.
     ///
     /// # Errors
-    /// When the key is too long.
+    /// [`EditError::KeyTooLong`].
     pub fn flag(&mut self, key: &str) -> Result<FlagMut<'_, 'd>, EditError> {
         check_key(key)?;
         Ok(FlagMut::under(self.at.reborrow(self.at.place), key.into()))
@@ -211,17 +243,18 @@ impl<'t, 'd> MapMut<'t, 'd> {
         observed
     }
 
-    /// Puts a value under `key`, in place of all that is seen there. O(log n) and what is replaced.
+    /// Puts a value under `key`, in place of all that is seen there, of every kind. O(log n) and what is replaced.
     ///
     /// # Errors
-    /// When the key is too long or the transaction is full.
+    /// [`EditError::KeyTooLong`], or [`EditError::TooLarge`] when the transaction is full.
     pub fn put(&mut self, key: &str, value: impl Into<Value>) -> Result<(), EditError> {
         check_key(key)?;
         let observed = self.observed(key);
         self.at.replace(&observed, Slot::Key(key.into()), Kind::REGISTER, Payload::Value(value.into()))
     }
 
-    /// Removes all that is seen under `key`, with everything inside, and says whether there was anything.
+    /// Removes all that is seen under `key`, with everything inside, and says whether there was anything. O(log n) and what dies, and
+    /// one dot for each thing under the key, however much is inside.
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.
@@ -233,7 +266,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
         Ok(!observed.is_empty())
     }
 
-    /// Removes all that is seen under every key.
+    /// Removes all that is seen under every key; what is put or created concurrently stays. O(what dies · log n).
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.
@@ -245,18 +278,18 @@ impl<'t, 'd> MapMut<'t, 'd> {
         Ok(())
     }
 
-    /// Turns on the flag under `key`.
+    /// Turns on the flag under `key`; see [`FlagMut::enable`]. O(log n).
     ///
     /// # Errors
-    /// When the key is too long or the transaction is full.
+    /// [`EditError::KeyTooLong`], or [`EditError::TooLarge`] when the transaction is full.
     pub fn enable(&mut self, key: &str) -> Result<(), EditError> {
         self.flag(key)?.enable()
     }
 
-    /// Turns off the flag under `key`.
+    /// Turns off the flag under `key`; see [`FlagMut::disable`]. O(log n).
     ///
     /// # Errors
-    /// When the key is too long.
+    /// [`EditError::KeyTooLong`].
     pub fn disable(&mut self, key: &str) -> Result<(), EditError> {
         self.flag(key)?.disable()
     }

@@ -49,7 +49,8 @@ use crate::ordered::{Set, sort_by};
 use crate::store::{Kind, LocalContainer, Payload, Slot};
 use crate::value::Value;
 
-/// A container of any kind, to read.
+/// A container of any kind, to read: what is met on a walk ([`Document::nodes`], [`MapRef::iter`], [`ListRef::iter`]) and at a
+/// [`Path`] ([`Document::at`]).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum NodeRef<'d> {
@@ -67,7 +68,7 @@ pub enum NodeRef<'d> {
     List(ListRef<'d>),
 }
 
-/// A container of any kind, to edit.
+/// A container of any kind, to edit: what [`Transaction::at`] finds at a [`Path`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NodeMut<'t, 'd> {
@@ -298,9 +299,10 @@ impl<'d> NodeRef<'d> {
 macro_rules! root_editors {
     ($($name:ident, $kind:ident, $type:ident, $what:literal;)*) => {$(
         #[doc = concat!("The root ", $what, " of this name, to edit.")]
+        /// O(log n).
         ///
         /// # Errors
-        /// When the name is too long.
+        /// [`EditError::KeyTooLong`] when the name is.
         pub fn $name(&mut self, name: &str) -> Result<$type<'_, 'd>, EditError> {
             let place = self.root_place(name, Kind::$kind)?;
             Ok($type::at(AtMut { tx: self, place }))
@@ -327,9 +329,24 @@ impl<'d> Transaction<'d> {
     }
 
     /// The container at `path`, to edit; containers under keys on the way are created where they do not exist.
+    /// O(steps · log n).
     ///
     /// # Errors
-    /// When a list element on the way does not exist, or something on the way is of another kind.
+    /// [`EditError::NoSuchElement`] when a list element on the way does not exist, [`EditError::WrongKind`] when something on the way
+    /// is of another kind, [`EditError::Gone`] when the path does not begin at a root, and the errors of creating
+    /// ([`MapMut::map`]).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, Kind, NodeMut, Path, PathStep, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// let settings = Path::root("user", Kind::MAP).join(PathStep::Key { key: "settings".into(), kind: Kind::MAP });
+    /// doc.transact(Timestamp(1), |tx| match tx.at(&settings)? {
+    ///     NodeMut::Map(mut map) => map.put("theme", "dark"),
+    ///     _ => unreachable!("the path says that it is a map"),
+    /// })?;
+    /// assert_eq!(doc.map("user").map("settings").get_as("theme"), Some("dark"));
+    /// # Ok::<(), EditError>(())
+    /// ```
     pub fn at(&mut self, path: &Path) -> Result<NodeMut<'_, 'd>, EditError> {
         let mut steps = path.steps().iter().peekable();
         let Some(PathStep::Root { name, kind }) = steps.next() else { return Err(EditError::Gone) };

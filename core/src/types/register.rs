@@ -1,7 +1,9 @@
 //! Registers: one value, overwritten as a whole.
 //!
 //! A write replaces every value it has seen. Values written without seeing each other are all kept; reading gives the one
-//! with the greatest (stamp, replica id, seq), so the clock decides only between writes that causality leaves open.
+//! with the greatest (stamp, replica id, seq), so the clock decides only between writes that causality leaves open. It is the
+//! multi-value register of Shapiro, Preguiça, Baquero and Zawirski, "A comprehensive study of convergent and commutative replicated
+//! data types" (2011), section 3.2.2, with dots for its version vectors.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +14,21 @@ use crate::document::{Content, Document, Dots, EditError, Link};
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
 
-/// A register, to read.
+/// A register, to read: one value, or those of concurrent writes until the next one.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// let mut other = Document::with_writer(ReplicaId::from(2));
+/// doc.transact(Timestamp(1), |tx| tx.register("title")?.set("mine"))?;
+/// let there = other.transact(Timestamp(2), |tx| tx.register("title")?.set("theirs"))?;
+/// doc.apply(&there.delta.expect("an edit")).expect("it fits");
+/// assert_eq!(doc.register("title").values(), ["theirs".into(), "mine".into()]); // a conflict, the winner first
+/// assert_eq!(doc.register("title").get_as(), Some("theirs"));
+/// doc.transact(Timestamp(3), |tx| tx.register("title")?.set("settled"))?;
+/// assert_eq!(doc.register("title").values(), ["settled".into()]);
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RegisterRef<'d> {
     document: &'d Document,
@@ -89,10 +105,10 @@ impl<'t, 'd> RegisterMut<'t, 'd> {
     }
 
     /// Sets the value. Every value seen so far is replaced; under a map key, like [`MapMut::put`](crate::MapMut::put), all
-    /// that is seen there, of every kind. O(log n).
+    /// that is seen there, of every kind. O(log n) and what is replaced.
     ///
     /// # Errors
-    /// When the transaction is full.
+    /// [`EditError::TooLarge`] when the transaction is full.
     pub fn set(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         if let Some(key) = &self.key {
             let key = key.clone();
