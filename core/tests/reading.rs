@@ -266,3 +266,102 @@ fn what_this_version_does_not_know_is_passed_over() {
     #[cfg(feature = "json")]
     assert_eq!(doc.to_json(), serde_json::json!({ "m": { "known": {}, "new": null } }));
 }
+
+#[cfg(feature = "testing")]
+mod histories {
+    //! Random histories: what a walk finds, and what JSON shows, is what the specification says.
+
+    use std::collections::BTreeMap;
+
+    use weftline::testing::{History, Options, Shape, dump};
+    use weftline::{Document, Kind, NodeRef, PathStep};
+
+    type Keyed = BTreeMap<(String, Kind), Shape>;
+
+    fn documents(mut check: impl FnMut(&Document, &Keyed)) {
+        for seed in 0..60 {
+            let history = History::grow(seed, &Options::default()).expect("the engine keeps to the specification");
+            for document in history.documents() {
+                check(document, &history.spec().dump(&document.version()));
+            }
+        }
+    }
+
+    /// What is found by walking alone, without a look at kinds or keys.
+    fn walked(node: NodeRef<'_>) -> Shape {
+        match node {
+            NodeRef::Register(register) => Shape::Register(register.values_ref().into_iter().cloned().collect()),
+            NodeRef::Flag(flag) => Shape::Flag(flag.is_enabled()),
+            NodeRef::Counter(counter) => Shape::Counter(counter.value()),
+            NodeRef::Set(set) => Shape::Set(set.iter().cloned().collect()),
+            NodeRef::Map(_) => {
+                let child = |(step, node): (PathStep, NodeRef<'_>)| match step {
+                    PathStep::Key { key, kind } => ((key.to_string(), kind), walked(node)),
+                    other => panic!("{other:?} leads nowhere in a map"),
+                };
+                Shape::Map(node.children().map(child).collect())
+            }
+            NodeRef::List(list) => Shape::List(list.iter().map(|(id, node)| (id, walked(node))).collect()),
+            other => panic!("{other:?} is in no history"),
+        }
+    }
+
+    #[test]
+    fn a_walk_finds_what_the_specification_says() {
+        let mut containers = 0;
+        documents(|document, expected| {
+            let found: Keyed =
+                document.nodes().map(|(name, node)| ((name.to_string(), node.kind()), walked(node))).collect();
+            assert_eq!(found, *expected);
+            assert_eq!(found, dump(document));
+            containers += found.len();
+        });
+        assert!(containers > 100, "the histories make something: {containers}");
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_is_what_the_specification_says() {
+        use serde_json::{Value as Json, json};
+        use weftline::Value;
+
+        fn plain(value: &Value) -> Json {
+            serde_json::to_value(value).expect("a plain value has a form in JSON")
+        }
+
+        /// Written from the sentence in the documentation: a list before a map before all others, those by their numbers.
+        fn keyed(all: &Keyed) -> Json {
+            let mut object = serde_json::Map::new();
+            let rank = |kind: Kind| [Kind::MAP, Kind::LIST].iter().position(|other| *other == kind).map(|at| at + 1);
+            let mut sorted: Vec<_> = all.iter().collect();
+            sorted.sort_by_key(|((_, kind), _)| (rank(*kind), kind.0));
+            object.extend(sorted.into_iter().map(|((name, _), shape)| (name.clone(), shown(shape))));
+            Json::Object(object)
+        }
+
+        fn shown(shape: &Shape) -> Json {
+            match shape {
+                Shape::Register(values) => values.first().map_or(Json::Null, plain),
+                Shape::Flag(on) => json!(on),
+                Shape::Counter(number) => json!(i64::try_from(*number).expect("histories count a little")),
+                Shape::Set(members) => members.iter().map(plain).collect(),
+                Shape::Map(all) => keyed(all),
+                Shape::List(elements) => elements.iter().map(|(_, shape)| shown(shape)).collect(),
+            }
+        }
+
+        let mut beside = 0;
+        documents(|document, expected| {
+            assert_eq!(document.to_json(), keyed(expected));
+            let loaded = Document::load(&document.snapshot()).expect("what was saved loads");
+            let (here, there) = (serde_json::to_string(document), serde_json::to_string(&loaded));
+            assert_eq!(here.expect("it can be written"), there.expect("it can be written"));
+            let names: Vec<_> = document.nodes().map(|(name, _)| name).collect();
+            beside += names.windows(2).filter(|pair| pair[0] == pair[1]).count();
+            for map in document.nodes().filter_map(|(_, node)| node.as_map()) {
+                beside += map.keys().filter(|key| map.kinds(key).len() > 1).count();
+            }
+        });
+        assert!(beside > 10, "several kinds under one name are met: {beside}");
+    }
+}
