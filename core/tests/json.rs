@@ -258,6 +258,7 @@ fn what_is_nested_too_deep_is_null_and_no_stack_overflows() {
     }
     assert_eq!((depth, &at["k"]), (MAX_CONTAINER_DEPTH, &json!(null)));
     assert!(doc.map("r").map("k").to_json().is_object());
+    assert!(format!("{doc:?}").contains("…"), "nor does it for whoever looks");
 }
 
 #[test]

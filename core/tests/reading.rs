@@ -224,6 +224,24 @@ fn a_set_lists_its_members_in_the_order_of_values() {
     assert!(expected.iter().all(|value| doc.set("s").contains(value)));
 }
 
+#[test]
+fn debug_shows_contents_and_conflicts() {
+    let (mut a, mut b) = (writer(1), writer(2));
+    edit(&mut a, |tx| {
+        let mut map = tx.map("m")?;
+        map.put("k", "from a")?;
+        map.enable("f")?;
+        map.set("s")?.add(1)?;
+        map.list("l")?.push("x").map(drop)
+    });
+    edit(&mut b, |tx| tx.map("m")?.put("k", "from b").and(tx.map("m")?.counter("f")?.add(3)));
+    meet(&mut a, &mut b);
+    let map = r#"{"f": true, "f": 3, "k": Conflict(["from b", "from a"]), "l": ["x"], "s": {1}}"#;
+    assert_eq!(format!("{:?}", a.map("m")), map);
+    assert_eq!(format!("{:?} {:?}", a.register("none"), a.map("none")), "unset {}");
+    assert!(format!("{a:?}").ends_with(&format!(r#"roots: {{"m": {map}}}, .. }}"#)), "{a:?}");
+}
+
 /// A delta with things of a kind that nobody knows yet: a container under a key and in a list, and a root.
 fn from_the_future() -> Delta {
     let entry = |container: Container, slot: Slot, kind: Kind, payload: Payload| Entry {

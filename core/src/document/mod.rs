@@ -56,7 +56,7 @@ use transaction::Open;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Document {
     pub(crate) state: State,
     writer: Option<ReplicaId>,

@@ -25,7 +25,7 @@ use crate::store::{Kind, Payload, Slot};
 /// assert_eq!(doc.live_count(), 1); // one entry a replica, whatever the history
 /// # Ok::<(), EditError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct CounterRef<'d> {
     at: At<'d>,
 }

@@ -23,7 +23,7 @@ use crate::store::{Kind, Payload, Slot};
 /// assert!(!doc.map("todo").flag("done").is_enabled());
 /// # Ok::<(), EditError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct FlagRef<'d> {
     dots: &'d Dots,
 }

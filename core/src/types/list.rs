@@ -34,7 +34,7 @@ use crate::value::Value;
 /// assert_eq!((steps.index_of(bake), steps.value(bake)), (Some(1), Some("bake".into())));
 /// # Ok::<(), EditError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ListRef<'d> {
     at: At<'d>,
 }

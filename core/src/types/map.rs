@@ -34,7 +34,7 @@ use crate::value::Value;
 /// assert_eq!(todo.counter("no such key").value(), 0);
 /// # Ok::<(), EditError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct MapRef<'d> {
     at: At<'d>,
 }

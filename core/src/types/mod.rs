@@ -19,6 +19,7 @@
 //! [`Transaction`], and reaching into a container creates it.
 
 mod counter;
+mod debug;
 mod flag;
 #[cfg(feature = "json")]
 mod json;
@@ -31,7 +32,6 @@ mod set;
 mod untyped;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 pub use counter::{CounterMut, CounterRef};
 pub use flag::{FlagMut, FlagRef};
@@ -51,7 +51,7 @@ use crate::value::Value;
 
 /// A container of any kind, to read: what is met on a walk ([`Document::nodes`], [`MapRef::iter`], [`ListRef::iter`]) and at a
 /// [`Path`] ([`Document::at`]).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum NodeRef<'d> {
     /// A register.
@@ -87,7 +87,7 @@ pub enum NodeMut<'t, 'd> {
 }
 
 /// A place to read; absent if nothing was ever created there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct At<'d> {
     document: &'d Document,
     place: Option<PlaceId>,
@@ -170,20 +170,18 @@ impl<'d> At<'d> {
 }
 
 impl State {
-    /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn values(&self, dots: &Dots) -> Vec<&Value> {
+    /// Takes the values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
+    fn each_value<'s>(&'s self, dots: &Dots, mut take: impl FnMut(&'s Value)) {
         let mut dots = dots.to_vec();
         sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
-        let mut values = Vec::new();
         let mut last = None;
         for dot in dots {
             let delta = Some((dot.origin(), self.store.get(dot).map(|live| live.hlc)));
             if delta != last {
-                values.extend(self.value(dot));
+                self.value(dot).into_iter().for_each(&mut take);
             }
             last = delta;
         }
-        values
     }
 
     fn value(&self, dot: LocalDot) -> Option<&Value> {

@@ -29,7 +29,7 @@ use crate::value::Value;
 /// assert_eq!(doc.register("title").values(), ["settled".into()]);
 /// # Ok::<(), EditError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RegisterRef<'d> {
     document: &'d Document,
     dots: &'d Dots,
@@ -74,15 +74,23 @@ impl<'d> RegisterRef<'d> {
     /// The values of all concurrent writes, the winner first. More than one is a conflict that a write settles.
     /// O(w · log w) for w concurrent writes.
     pub fn values(&self) -> Vec<Value> {
-        self.values_ref().into_iter().cloned().collect()
+        let mut values = Vec::new();
+        self.each_value(|value| values.push(value.clone()));
+        values
     }
 
     /// The values of all concurrent writes, borrowed: what [`RegisterRef::values`] gives.
     pub fn values_ref(&self) -> Vec<&'d Value> {
+        let mut values = Vec::new();
+        self.each_value(|value| values.push(value));
+        values
+    }
+
+    fn each_value(&self, take: impl FnMut(&'d Value)) {
         let state = &self.document.state;
         match self.first {
-            Some(first) if self.dots.is_empty() => state.value(first).into_iter().collect(),
-            _ => state.values(self.dots),
+            Some(first) if self.dots.is_empty() => state.each_value(&Dots::One(first), take),
+            _ => state.each_value(self.dots, take),
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::value::Value;
 /// assert!(doc.set("tags").iter().eq([&"urgent".into()]));
 /// # Ok::<(), EditError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SetRef<'d> {
     at: At<'d>,
 }
