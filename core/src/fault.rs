@@ -25,6 +25,26 @@ pub enum Fault {
     PutIntoLowestOnly,
     /// A counter's total is overwritten wherever it is, and written into the lowest incarnation.
     CounterMovesTotals,
+    /// A max or min register reads what was written last.
+    ExtremeByStamp,
+    /// A disable-wins flag, or a value of a remove-wins set, is there although it was also taken away.
+    MarksIgnored,
+    /// Disabling a disable-wins flag only removes what enabled it.
+    DisableLeavesNoMark,
+    /// Removing from a remove-wins set only removes the additions.
+    RemoveLeavesNoMark,
+    /// Adding a member of a grow-only set again writes it again.
+    GrowOnlyAddsAgain,
+    /// Whoever subtracts may use everybody's rights (against ESC-2).
+    RightsOfAll,
+    /// Rights that were given away are kept as well (against ESC-2).
+    GivenRightsKept,
+    /// Rights are used up in the first incarnation that has any, whatever it has (against ESC-2).
+    RightsSpentAtOnce,
+    /// A replica's rights are overwritten wherever they are, and written into another incarnation (against ESC-3).
+    RightsMoveIncarnations,
+    /// The floors of several incarnations are added up.
+    FloorsAdd,
     /// A diff inserts what was known and has died here (resurrection).
     DiffResurrects,
     /// The application is not told that an element moved, or that a value changed.

@@ -6,7 +6,9 @@
 //!   with [`Document::apply`] and [`Document::apply_diff`]. [`Document::diff_since`] gives exactly what another version lacks, removals
 //!   included; [`Document::snapshot`] saves it. Nothing is kept of what was removed or overwritten.
 //! - The types and their concurrent outcomes: [`RegisterRef`], [`FlagRef`], [`CounterRef`], [`SetRef`], [`MapRef`], [`ListRef`]. Creations
-//!   under one key merge; deletion wins over edits inside what it deleted; a put survives a concurrent delete.
+//!   under one key merge; deletion wins over edits inside what it deleted; a put survives a concurrent delete. With other policies:
+//!   [`MaxRegisterRef`], [`MinRegisterRef`], [`DisableWinsFlagRef`], [`RemoveWinsSetRef`], [`GrowOnlySetRef`], and [`BoundedCounterRef`], which
+//!   never goes below its floor.
 //! - [`sync`] is the protocol between a replica and a relay, and a replica's outbox and identity, without any input or output of its own.
 //! - [`codec`] is the bytes, laid down in `docs/format.md`. The invariants are in `docs/rules.md`.
 //!
@@ -56,9 +58,11 @@ pub use document::{
 };
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};
-pub use store::{Container, Entry, Kind, Payload, Slot};
+pub use store::{Container, Entry, Kind, Payload, Rights, Slot};
 pub use types::{
-    CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, MapMut, MapRef, NodeMut, NodeRef, RegisterMut,
-    RegisterRef, SetMut, SetRef,
+    BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef, FlagMut,
+    FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef,
+    MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef,
+    SetMut, SetRef,
 };
 pub use value::{Value, WrongType};

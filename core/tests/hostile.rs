@@ -2,13 +2,15 @@
 #![cfg(feature = "testing")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use weftline::codec;
 use weftline::testing::{History, Options, Random, dump};
 use weftline::{
     ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Document, Dot, DotRuns, EditError, Entry, Hlc,
-    Kind, Payload, Position, ReplicaId, Side, Slot, Tag, Timestamp, Transaction, Value, VersionEntry, VersionVector,
+    Kind, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Timestamp, Transaction, Value, VersionEntry,
+    VersionVector,
 };
 
 fn histories() -> impl Iterator<Item = (Random, History)> {
@@ -46,8 +48,17 @@ fn still_works_for(mut document: Document, writer: ReplicaId) {
         tx.map("r")?.put("after", 1)?;
         tx.list("r")?.push("after")?;
         tx.map("r")?.clear()?;
-        tx.list("r")?.clear()
+        tx.list("r")?.clear()?;
+        tx.max_register("r")?.raise("after")?;
+        tx.disable_wins_flag("r")?.disable()?;
+        tx.remove_wins_set("r")?.clear()?;
+        tx.grow_only_set("r")?.add("after")?;
+        let mut counter = tx.bounded_counter("r")?;
+        counter.add(2)?;
+        counter.subtract(1)?;
+        counter.transfer(ReplicaId::from(5), 1)
     });
+    drop(dump(&document));
     drop(edited.expect("edits go on"));
     drop(document.diff_since(&VersionVector::new()));
 }
@@ -96,7 +107,24 @@ fn bytes_1_spoiled_diffs_and_snapshots_never_panic() {
 
 /// Contents put together wrongly on purpose, beyond what flipping bytes reaches.
 fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
-    let kinds = [Kind::MAP, Kind::LIST, Kind::REGISTER, Kind::FLAG, Kind::MEMBER, Kind::TOTAL, Kind::MOVE, Kind(99)];
+    let kinds = [
+        Kind::MAP,
+        Kind::LIST,
+        Kind::REGISTER,
+        Kind::FLAG,
+        Kind::MAX_REGISTER,
+        Kind::DISABLE_WINS_FLAG,
+        Kind::REMOVE_WINS_SET,
+        Kind::GROW_ONLY_SET,
+        Kind::BOUNDED_COUNTER,
+        Kind::MEMBER,
+        Kind::TOTAL,
+        Kind::MOVE,
+        Kind::ABSENT,
+        Kind::RIGHTS,
+        Kind::DISABLED,
+        Kind(99),
+    ];
     let parts_first = parts.first_seq;
     for (seq, entry) in &mut parts.adds {
         match random.below(6) {
@@ -117,8 +145,13 @@ fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
         }
         // The encoder asks for payloads that fit.
         entry.payload = match (entry.kind, &entry.payload) {
-            (Kind::REGISTER, Payload::Value(value)) => Payload::Value(value.clone()),
-            (Kind::REGISTER, _) => Payload::Value(Value::Null),
+            (Kind::REGISTER | Kind::BOUNDED_COUNTER, Payload::Value(value)) => Payload::Value(value.clone()),
+            (Kind::REGISTER | Kind::BOUNDED_COUNTER, _) => Payload::Value(Value::Null),
+            // Rights that do not add up: what was given was never there.
+            (Kind::RIGHTS, _) => {
+                let given = [1_u128, 2, 3].map(|id| (ReplicaId::from(id), random.next_u64() | 1)).into();
+                Payload::Rights(Arc::new(Rights { plus: random.next_u64(), minus: random.next_u64(), given }))
+            }
             (Kind::TOTAL, _) => Payload::Total { plus: random.next_u64(), minus: random.next_u64() },
             (Kind(99), _) => Payload::Opaque([1, 2, 3].into()),
             _ => Payload::Empty,
@@ -181,7 +214,15 @@ fn valid_1_twisted_contents_never_panic_and_mean_the_same_everywhere() {
 fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
     let replica = ReplicaId::from(9);
     let entry = |(container, slot, kind, entity): (Container, Slot, Kind, bool)| {
-        let payload = if kind == Kind::REGISTER { Payload::Value(Value::Null) } else { Payload::Empty };
+        let payload = match kind {
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Payload::Value(Value::Null),
+            // Two that were never there, for the one who edits.
+            Kind::RIGHTS => {
+                let given = [(ReplicaId::from(1), 2)].into();
+                Payload::Rights(Arc::new(Rights { plus: 0, minus: 0, given }))
+            }
+            _ => Payload::Empty,
+        };
         Entry { container, slot, kind, entity, payload }
     };
     let dots = entries.len() as u64;
@@ -244,6 +285,46 @@ fn bytes_1_many_entries_of_one_slot_cost_no_more_than_many_of_others() {
     for (kind, entity) in [(Kind::FLAG, false), (Kind::REGISTER, false), (Kind::MAP, true)] {
         let entries = (0..MANY).map(|_| (root(Kind::MAP), Slot::Key("k".into()), kind, entity)).collect();
         in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+    }
+}
+
+#[test]
+fn bytes_1_many_incarnations_of_a_bounded_counter_cost_no_more_than_many_entries() {
+    let entry = |seq: u64| {
+        if seq % 2 == 1 {
+            return (root(Kind::MAP), Slot::Key("k".into()), Kind::BOUNDED_COUNTER, true);
+        }
+        (Container::Entity(Dot::new(ReplicaId::from(9), seq - 1)), Slot::Owner, Kind::RIGHTS, false)
+    };
+    in_good_time(&crafted((1..=MANY).map(entry).collect()), |tx| {
+        let mut map = tx.map("r")?;
+        let mut counter = map.bounded_counter("k")?;
+        assert_eq!(counter.read().holders(), [(ReplicaId::from(1), i128::from(MANY))]);
+        counter.subtract(MANY / 2)?;
+        counter.subtract(MANY / 2)?;
+        assert!(matches!(counter.subtract(1), Err(EditError::NotEnoughRights { available: 0, .. })));
+        map.remove("k").map(drop)
+    });
+}
+
+#[test]
+fn esc_2_rights_that_were_never_there_are_read_the_same_everywhere_and_never_below_the_floor() {
+    let delta = crafted([(root(Kind::BOUNDED_COUNTER), Slot::Owner, Kind::RIGHTS, false)].into());
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    document.apply(&delta).expect("it applies");
+    let commit: Result<Commit<()>, EditError> =
+        document.transact(Timestamp(1), |tx| tx.bounded_counter("r")?.subtract(2));
+    let spent = commit.expect("nobody can know better").delta.expect("an edit");
+    let mut other = Document::with_writer(ReplicaId::from(2));
+    let honest: Result<Commit<()>, EditError> = other.transact(Timestamp(1), |tx| tx.bounded_counter("r")?.add(1));
+    document.apply(&honest.expect("possible").delta.expect("an edit")).expect("it applies");
+    for delta in [&delta, &spent] {
+        other.apply(delta).expect("it applies");
+    }
+    for document in [&document, &other, &Document::load(&other.snapshot()).expect("what was saved loads")] {
+        let counter = document.bounded_counter("r");
+        assert_eq!((counter.value(), counter.holders()), (0, [(ReplicaId::from(2), 1)].into()));
+        assert_eq!(counter.rights_of(ReplicaId::from(9)), 0);
     }
 }
 

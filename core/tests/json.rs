@@ -79,6 +79,36 @@ fn each_kind_has_its_form() {
 }
 
 #[test]
+fn kinds_of_other_policies_have_the_same_forms() {
+    let mut doc = writer(1);
+    edit(&mut doc, |tx| {
+        let mut map = tx.map("all")?;
+        map.max_register("max")?.raise(3)?;
+        map.min_register("min")?.lower("low")?;
+        map.min_register("unset")?;
+        map.disable_wins_flag("flag")?.enable()?;
+        map.remove_wins_set("set")?.add("kept")?;
+        map.remove_wins_set("set")?.add("gone")?;
+        map.remove_wins_set("set")?.remove(&"gone".into())?;
+        map.grow_only_set("grown")?.add(1)?;
+        map.bounded_counter("stock")?.add(5)?;
+        map.bounded_counter("stock")?.subtract(2)
+    });
+    let expected = json!({ "all": {
+        "max": 3, "min": "low", "unset": null, "flag": true, "set": ["kept"], "grown": [1], "stock": 3
+    } });
+    assert_eq!(doc.to_json(), expected);
+    assert_eq!(doc.map("all").max_register("max").get_as(), Some(3));
+    let shown = r#"{"flag": true, "grown": {1}, "max": 3, "min": "low", "set": {"kept"}, "stock": 3, "unset": unset}"#;
+    assert_eq!(format!("{:?}", doc.map("all")), shown);
+    // Lengths are told beforehand also where marks are counted out.
+    assert_eq!(
+        postcard::to_allocvec(&doc.map("all").remove_wins_set("set")).expect("it can be written"),
+        b"\x01\x04kept"
+    );
+}
+
+#[test]
 fn what_is_empty_and_what_is_missing() {
     let mut doc = writer(1);
     assert_eq!(doc.to_json(), json!({}));

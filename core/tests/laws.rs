@@ -184,6 +184,11 @@ noticed! {
     rem_2_a_removal_that_is_not_logged_is_noticed: RemovalNotLogged;
     a_diff_that_resurrects_is_noticed: DiffResurrects;
     a_change_that_is_not_told_is_noticed: ChangeNotTold;
+    a_max_register_that_reads_the_last_write_is_noticed: ExtremeByStamp;
+    marks_that_are_ignored_are_noticed: MarksIgnored;
+    esc_2_rights_of_all_are_noticed: RightsOfAll;
+    esc_2_rights_that_are_given_and_kept_are_noticed: GivenRightsKept;
+    floors_that_add_up_are_noticed: FloorsAdd;
 }
 
 #[test]

@@ -320,6 +320,15 @@ mod histories {
                 Shape::Map(node.children().map(child).collect())
             }
             NodeRef::List(list) => Shape::List(list.iter().map(|(id, node)| (id, walked(node))).collect()),
+            NodeRef::MaxRegister(register) => Shape::Extreme(register.get()),
+            NodeRef::MinRegister(register) => Shape::Extreme(register.get()),
+            NodeRef::DisableWinsFlag(flag) => Shape::Flag(flag.is_enabled()),
+            NodeRef::RemoveWinsSet(set) => Shape::Set(set.iter().cloned().collect()),
+            NodeRef::GrowOnlySet(set) => Shape::Set(set.iter().cloned().collect()),
+            NodeRef::BoundedCounter(counter) => {
+                let rights = counter.holders().into_iter().collect();
+                Shape::Bounded { value: counter.value(), floor: counter.floor(), rights }
+            }
             other => panic!("{other:?} is in no history"),
         }
     }
@@ -360,6 +369,8 @@ mod histories {
         fn shown(shape: &Shape) -> Json {
             match shape {
                 Shape::Register(values) => values.first().map_or(Json::Null, plain),
+                Shape::Extreme(value) => value.as_ref().map_or(Json::Null, plain),
+                Shape::Bounded { value, .. } => json!(i64::try_from(*value).expect("histories count a little")),
                 Shape::Flag(on) => json!(on),
                 Shape::Counter(number) => json!(i64::try_from(*number).expect("histories count a little")),
                 Shape::Set(members) => members.iter().map(plain).collect(),

@@ -210,15 +210,15 @@ impl State {
                 self.view.incarnate(child, dot);
                 self.view.note(place, Note::Key(key.clone()));
             }
-            (Content::Set(members), Slot::Member(value), Kind::MEMBER, false) => {
+            (Content::Set(members), Slot::Member(value), kind, false) if own_kind.shows(kind) => {
                 members.get_or_insert_with(value.clone(), Default::default).add(dot);
                 self.view.note(place, Note::Member(value.clone()));
             }
-            (Content::Counter(totals), Slot::Owner, Kind::TOTAL, false) => {
+            (Content::Counter(totals), Slot::Owner, kind, false) if own_kind.shows(kind) => {
                 totals.insert(dot);
                 self.view.note(place, Note::Value);
             }
-            (Content::Unit(dots), Slot::Unit, kind, false) if kind == own_kind => {
+            (Content::Unit(dots), Slot::Unit, kind, false) if own_kind.shows(kind) => {
                 dots.add(dot);
                 self.view.note(place, Note::Value);
             }
@@ -366,7 +366,7 @@ impl State {
                 }
                 Some(Note::Key(key.clone()))
             }
-            (Content::Set(members), Slot::Member(value), Kind::MEMBER) => {
+            (Content::Set(members), Slot::Member(value), Kind::MEMBER | Kind::ABSENT) => {
                 if let Some(dots) = members.get_mut(value) {
                     dots.remove(dot);
                     if dots.is_empty() {
@@ -375,7 +375,7 @@ impl State {
                 }
                 Some(Note::Member(value.clone()))
             }
-            (Content::Counter(totals), Slot::Owner, Kind::TOTAL) => {
+            (Content::Counter(totals), Slot::Owner, Kind::TOTAL | Kind::RIGHTS) => {
                 totals.remove(&dot);
                 Some(Note::Value)
             }

@@ -99,6 +99,17 @@ pub enum EditError {
     /// A counter's running total would not fit 64 bits.
     #[error("the counter's running total would overflow")]
     CounterOverflow,
+    /// This replica has not the rights to take so much from a bounded counter.
+    #[error("{wanted} wanted, this replica has the rights to {available}")]
+    NotEnoughRights {
+        /// How much was to be subtracted or given away.
+        wanted: u64,
+        /// How much it may.
+        available: u64,
+    },
+    /// Rights were to be given to [`ReplicaId::NIL`](crate::ReplicaId::NIL).
+    #[error("the nil id names no replica")]
+    NilReplica,
     /// The replica has used up its sequence numbers, or the document its replica numbers.
     #[error("no dot is left for this writer")]
     OutOfDots,

@@ -112,10 +112,11 @@ impl KeySlot {
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Map(Map<Arc<str>, KeySlot>),
+    /// A set of any policy: all that lives of each value, the marks of removed ones included.
     Set(Map<Value, Dots>),
-    /// Every live running total.
+    /// Every live running total, or of a bounded counter every replica's rights.
     Counter(Set<LocalDot>),
-    /// Register or flag.
+    /// Register or flag, of any policy.
     Unit(Dots),
     List(Sequence<LocalDot>),
     /// A kind this version does not read.
@@ -126,9 +127,11 @@ impl Content {
     fn of(kind: Kind) -> Self {
         match kind {
             Kind::MAP => Self::Map(Map::new()),
-            Kind::SET => Self::Set(Map::new()),
-            Kind::COUNTER => Self::Counter(Set::new()),
-            Kind::REGISTER | Kind::FLAG => Self::Unit(Dots::None),
+            Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Self::Set(Map::new()),
+            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Set::new()),
+            Kind::REGISTER | Kind::FLAG | Kind::MAX_REGISTER | Kind::MIN_REGISTER | Kind::DISABLE_WINS_FLAG => {
+                Self::Unit(Dots::None)
+            }
             Kind::LIST => Self::List(Sequence::new()),
             _ => Self::Unknown,
         }

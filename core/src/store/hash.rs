@@ -64,6 +64,16 @@ pub(crate) fn beacon_share(
             hasher.write(&[3]);
             write_bytes(&mut hasher, bytes);
         }
+        Payload::Rights(rights) => {
+            hasher.write(&[4]);
+            hasher.write(&rights.plus.to_le_bytes());
+            hasher.write(&rights.minus.to_le_bytes());
+            hasher.write(&(rights.given.len() as u64).to_le_bytes());
+            for (replica, amount) in &rights.given {
+                hasher.write(&replica.to_bytes());
+                hasher.write(&amount.to_le_bytes());
+            }
+        }
     }
     hasher.finish()
 }

@@ -15,7 +15,7 @@ use core::ops::RangeInclusive;
 
 pub use container::Container;
 pub(crate) use container::LocalContainer;
-pub use entry::{Entry, Kind, Payload, Slot};
+pub use entry::{Entry, Kind, Payload, Rights, Slot};
 pub(crate) use hash::beacon_share;
 pub(crate) use removals::{LocalRun, Removals};
 

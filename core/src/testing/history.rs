@@ -8,11 +8,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::edit::random_edit;
 use super::told::untold;
 use super::{Random, Shape, Spec, dump};
 use crate::{
-    ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId,
-    Timestamp, Transaction, Value, VersionVector, codec,
+    ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Kind, ReplicaId, Timestamp, VersionVector,
+    codec,
 };
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
@@ -301,71 +302,5 @@ impl History {
             }
         }
         Ok(())
-    }
-}
-
-/// One random edit somewhere in a small document, so that edits meet.
-fn random_edit(tx: &mut Transaction<'_>, random: &mut Random) -> Result<(), EditError> {
-    let mut path = Path::root(
-        "r",
-        *random.pick(&[Kind::MAP, Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
-    );
-    for _ in 0..random.below(3) {
-        let next = match tx.document().at(&path) {
-            Some(crate::NodeRef::Map(_)) => PathStep::Key {
-                key: (*random.pick(&["a", "b"])).into(),
-                kind: *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
-            },
-            Some(crate::NodeRef::List(list)) if !list.is_empty() => {
-                let index = random.below(list.len());
-                let Some(id) = list.id_at(index) else { break };
-                PathStep::Element(id)
-            }
-            _ => break,
-        };
-        path = path.join(next);
-    }
-    let value = Value::Int(random.below(4) as i64);
-    match tx.at(&path)? {
-        NodeMut::Register(mut register) => register.set(value),
-        NodeMut::Flag(mut flag) => {
-            if random.one_in(2) {
-                flag.enable()
-            } else {
-                flag.disable()
-            }
-        }
-        NodeMut::Counter(mut counter) => counter.add(random.below(7) as i64 - 3),
-        NodeMut::Set(mut set) => match random.below(5) {
-            0 | 1 => set.remove(&value).map(drop),
-            2 if random.one_in(4) => set.clear(),
-            _ => set.add(value),
-        },
-        NodeMut::Map(mut map) => {
-            let key = *random.pick(&["a", "b"]);
-            match random.below(9) {
-                0..=2 => map.put(key, value),
-                3 | 4 => map.remove(key).map(drop),
-                5 => map.enable(key),
-                6 if random.one_in(4) => map.clear(),
-                7 => map.map(key).map(drop),
-                _ => map.list(key).map(drop),
-            }
-        }
-        NodeMut::List(mut list) => {
-            let len = list.read().len();
-            let some = (len > 0).then(|| random.below(len.max(1)));
-            let id = some.and_then(|index| list.read().id_at(index));
-            match (random.below(8), id) {
-                (0 | 1, Some(id)) => list.remove(id),
-                (2 | 3, Some(id)) => list.move_to(id, random.below(len)),
-                (4, Some(id)) if list.read().kind(id) == Some(Kind::REGISTER) => list.put(id, value),
-                (5, _) => {
-                    let kind = *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG]);
-                    list.insert_container(random.below(len + 1), kind).map(drop)
-                }
-                _ => list.insert(random.below(len + 1), value).map(drop),
-            }
-        }
     }
 }

@@ -3,10 +3,15 @@
 //! All that is under a key is shown, one of each kind, and all values of a conflict, the winner first: this is for whoever wonders.
 
 use core::fmt;
+use core::fmt::Debug as _;
 
-use super::{CounterRef, FlagRef, ListRef, MapRef, NodeRef, RegisterRef, SetRef};
+use super::{
+    BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+};
 use crate::codec::limits;
 use crate::document::Document;
+use crate::value::Value;
 
 /// One container, and how many containers it is in, itself included.
 struct Shown<'d> {
@@ -19,13 +24,19 @@ impl fmt::Debug for Shown<'_> {
         let inside = |node| Shown { node, depth: self.depth + 1 };
         match self.node {
             NodeRef::Register(register) => match &register.values_ref()[..] {
-                [] => f.write_str("unset"),
-                [value] => value.fmt(f),
+                [] => value(None, f),
+                [one] => value(Some(one), f),
                 values => f.debug_tuple("Conflict").field(&values).finish(),
             },
+            NodeRef::MaxRegister(register) => value(register.get_ref(), f),
+            NodeRef::MinRegister(register) => value(register.get_ref(), f),
             NodeRef::Flag(flag) => flag.is_enabled().fmt(f),
+            NodeRef::DisableWinsFlag(flag) => flag.is_enabled().fmt(f),
             NodeRef::Counter(counter) => counter.value().fmt(f),
+            NodeRef::BoundedCounter(counter) => counter.value().fmt(f),
             NodeRef::Set(set) => f.debug_set().entries(set.iter()).finish(),
+            NodeRef::RemoveWinsSet(set) => f.debug_set().entries(set.iter()).finish(),
+            NodeRef::GrowOnlySet(set) => f.debug_set().entries(set.iter()).finish(),
             // As deep as containers may be; no stack is deep enough for whoever does not keep to that.
             NodeRef::Map(_) | NodeRef::List(_) if self.depth > limits::MAX_CONTAINER_DEPTH => f.write_str("…"),
             NodeRef::Map(map) => {
@@ -34,6 +45,13 @@ impl fmt::Debug for Shown<'_> {
             }
             NodeRef::List(list) => f.debug_list().entries(list.iter().map(|(_, node)| inside(node))).finish(),
         }
+    }
+}
+
+fn value(value: Option<&Value>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match value {
+        Some(value) => value.fmt(f),
+        None => f.write_str("unset"),
     }
 }
 
@@ -47,7 +65,10 @@ macro_rules! containers {
     )*};
 }
 
-containers! { NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef }
+containers! {
+    NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef
+    MaxRegisterRef MinRegisterRef DisableWinsFlagRef RemoveWinsSetRef GrowOnlySetRef BoundedCounterRef
+}
 
 /// The roots that hold something.
 struct Roots<'d>(&'d Document);

@@ -2,7 +2,10 @@
 
 use serde_json::Value as Json;
 
-use super::{CounterRef, FlagRef, ListRef, MapRef, NodeRef, RegisterRef, SetRef};
+use super::{
+    BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+};
 use crate::document::Document;
 
 fn json(shown: &impl serde_core::Serialize) -> Json {
@@ -52,4 +55,7 @@ macro_rules! containers {
     )*};
 }
 
-containers! { NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef }
+containers! {
+    NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef
+    MaxRegisterRef MinRegisterRef DisableWinsFlagRef RemoveWinsSetRef GrowOnlySetRef BoundedCounterRef
+}

@@ -10,7 +10,9 @@
 use alloc::vec::Vec;
 
 use super::{
-    At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, MapMut, MapRef, RegisterMut, RegisterRef, SetMut, SetRef,
+    At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
+    FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, creation,
 };
 use crate::clock::{Dot, LocalDot};
 use crate::document::{Content, EditError, Link, PlaceId, Target};
@@ -60,6 +62,12 @@ impl<'d> ListRef<'d> {
         set, SET, SetRef, "set";
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        max_register, MAX_REGISTER, MaxRegisterRef, "max register";
+        min_register, MIN_REGISTER, MinRegisterRef, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetRef, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetRef, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
     fn sequence(&self) -> Option<&'d Sequence<LocalDot>> {
@@ -210,6 +218,12 @@ impl<'t, 'd> ListMut<'t, 'd> {
         set, SET, SetMut, "set";
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        max_register, MAX_REGISTER, MaxRegisterMut, "max register";
+        min_register, MIN_REGISTER, MinRegisterMut, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetMut, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetMut, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterMut, "bounded counter";
     }
 
     /// The list as it is now, to read.
@@ -260,7 +274,16 @@ impl<'t, 'd> ListMut<'t, 'd> {
             return Err(EditError::WrongKind { expected: Kind::MAP, found: kind });
         }
         self.at.tx.check_depth(self.at.place)?;
-        self.insert_element(index, kind, Payload::Empty)
+        self.insert_element(index, kind, creation(kind))
+    }
+
+    /// Inserts a bounded counter with this floor so that it is at `index`, and returns its id. O(log n).
+    ///
+    /// # Errors
+    /// When the index is beyond the end, or containers would nest too deep.
+    pub fn insert_bounded_counter(&mut self, index: usize, floor: i64) -> Result<Dot, EditError> {
+        self.at.tx.check_depth(self.at.place)?;
+        self.insert_element(index, Kind::BOUNDED_COUNTER, Payload::Value(floor.into()))
     }
 
     fn insert_element(&mut self, index: usize, kind: Kind, payload: Payload) -> Result<Dot, EditError> {

@@ -8,7 +8,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
-    At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, RegisterMut, RegisterRef, SetMut, SetRef,
+    At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
+    FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef,
 };
 use crate::clock::LocalDot;
 use crate::document::{Content, Document, Dots, EditError, KeySlot, check_key};
@@ -59,6 +61,12 @@ impl<'d> MapRef<'d> {
         list, LIST, ListRef, "list";
         set, SET, SetRef, "set";
         counter, COUNTER, CounterRef, "counter";
+        max_register, MAX_REGISTER, MaxRegisterRef, "max register";
+        min_register, MIN_REGISTER, MinRegisterRef, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetRef, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetRef, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
     /// The register under `key`. O(log n).
@@ -205,6 +213,22 @@ impl<'t, 'd> MapMut<'t, 'd> {
         list, LIST, ListMut, "list";
         set, SET, SetMut, "set";
         counter, COUNTER, CounterMut, "counter";
+        max_register, MAX_REGISTER, MaxRegisterMut, "max register";
+        min_register, MIN_REGISTER, MinRegisterMut, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetMut, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetMut, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterMut, "bounded counter";
+    }
+
+    /// The bounded counter under `key`, created with this floor if there is none; one that is there keeps its own. Removes
+    /// nothing. O(log n).
+    ///
+    /// # Errors
+    /// When the key is too long, or containers would nest too deep.
+    pub fn bounded_counter_above(&mut self, key: &str, floor: i64) -> Result<BoundedCounterMut<'_, 'd>, EditError> {
+        let place = self.at.child_or_new(key, Kind::BOUNDED_COUNTER, Payload::Value(floor.into()))?;
+        Ok(BoundedCounterMut::at(self.at.reborrow(place)))
     }
 
     /// The map as it is now, to read.

@@ -5,11 +5,32 @@
 //! | type | holds | two edits that did not see each other |
 //! |---|---|---|
 //! | [register](crate::RegisterRef) | one value | both are kept; reading gives the later stamp, `values()` gives both |
+//! | [max register](crate::MaxRegisterRef), [min register](crate::MinRegisterRef) | one value that only grows, or only shrinks | the greater, or the lesser, is read |
 //! | [flag](crate::FlagRef) | on or off | enabling wins over disabling |
+//! | [disable-wins flag](crate::DisableWinsFlagRef) | on or off | disabling wins over enabling |
 //! | [counter](crate::CounterRef) | a number | both increments count |
+//! | [bounded counter](crate::BoundedCounterRef) | a number that is never below its floor | all that had the rights to be done counts; what has not is refused where it is tried |
 //! | [set](crate::SetRef) | distinct values | adding a value wins over removing it |
+//! | [remove-wins set](crate::RemoveWinsSetRef) | distinct values | removing a value wins over adding it |
+//! | [grow-only set](crate::GrowOnlySetRef) | distinct values, never removed | both additions count |
 //! | [map](crate::MapRef) | keys with values and containers | putting survives removing; containers created under one key merge |
 //! | [list](crate::ListRef) | elements in order | an element that both move is at one place; runs typed at one place stay whole |
+//!
+//! What each costs, in live entries, which is all that a document keeps:
+//!
+//! | type | entries |
+//! |---|---|
+//! | register, max and min register | one, and one more for each concurrent write until the next write settles them |
+//! | flag | one while it is on, none while it is off |
+//! | disable-wins flag | one, **also while it is off**, once it was switched |
+//! | counter | one for each replica that added something |
+//! | bounded counter | one for each replica that added, subtracted or transferred something; each holds whom it gave rights to |
+//! | set, grow-only set | one a member |
+//! | remove-wins set | one a member, and **one for each value that was removed** |
+//! | map | one a value, flag or container |
+//! | list | one an element, one more if it was moved |
+//!
+//! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
 //!
 //! The whole table, with the tests that hold each row, is in `core/README.md`, and in the documentation of the crate.
 //!
@@ -18,14 +39,19 @@
 //! `…Ref` types read and never create anything; a container that does not exist reads as empty. `…Mut` types edit inside a
 //! [`Transaction`], and reaching into a container creates it.
 
+mod bounded_counter;
 mod counter;
 mod debug;
+mod disable_wins_flag;
+mod extreme_registers;
 mod flag;
+mod grow_only_set;
 #[cfg(feature = "json")]
 mod json;
 mod list;
 mod map;
 mod register;
+mod remove_wins_set;
 #[cfg(feature = "serde")]
 mod serialize;
 mod set;
@@ -33,11 +59,16 @@ mod untyped;
 
 use alloc::sync::Arc;
 
+pub use bounded_counter::{BoundedCounterMut, BoundedCounterRef};
 pub use counter::{CounterMut, CounterRef};
+pub use disable_wins_flag::{DisableWinsFlagMut, DisableWinsFlagRef};
+pub use extreme_registers::{MaxRegisterMut, MaxRegisterRef, MinRegisterMut, MinRegisterRef};
 pub use flag::{FlagMut, FlagRef};
+pub use grow_only_set::{GrowOnlySetMut, GrowOnlySetRef};
 pub use list::{ListMut, ListRef};
 pub use map::{MapMut, MapRef};
 pub use register::{RegisterMut, RegisterRef};
+pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
 
 use crate::clock::LocalDot;
@@ -66,6 +97,18 @@ pub enum NodeRef<'d> {
     Map(MapRef<'d>),
     /// A list.
     List(ListRef<'d>),
+    /// A max register.
+    MaxRegister(MaxRegisterRef<'d>),
+    /// A min register.
+    MinRegister(MinRegisterRef<'d>),
+    /// A disable-wins flag.
+    DisableWinsFlag(DisableWinsFlagRef<'d>),
+    /// A remove-wins set.
+    RemoveWinsSet(RemoveWinsSetRef<'d>),
+    /// A grow-only set.
+    GrowOnlySet(GrowOnlySetRef<'d>),
+    /// A bounded counter.
+    BoundedCounter(BoundedCounterRef<'d>),
 }
 
 /// A container of any kind, to edit: what [`Transaction::at`] finds at a [`Path`].
@@ -84,6 +127,18 @@ pub enum NodeMut<'t, 'd> {
     Map(MapMut<'t, 'd>),
     /// A list.
     List(ListMut<'t, 'd>),
+    /// A max register.
+    MaxRegister(MaxRegisterMut<'t, 'd>),
+    /// A min register.
+    MinRegister(MinRegisterMut<'t, 'd>),
+    /// A disable-wins flag.
+    DisableWinsFlag(DisableWinsFlagMut<'t, 'd>),
+    /// A remove-wins set.
+    RemoveWinsSet(RemoveWinsSetMut<'t, 'd>),
+    /// A grow-only set.
+    GrowOnlySet(GrowOnlySetMut<'t, 'd>),
+    /// A bounded counter.
+    BoundedCounter(BoundedCounterMut<'t, 'd>),
 }
 
 /// A place to read; absent if nothing was ever created there.
@@ -149,15 +204,24 @@ impl<'d> AtMut<'_, 'd> {
 
     /// The container of a kind under a key, created in the lowest incarnation if there is none.
     fn child(&mut self, key: &str, kind: Kind) -> Result<PlaceId, EditError> {
+        self.child_or_new(key, kind, creation(kind))
+    }
+
+    fn child_or_new(&mut self, key: &str, kind: Kind, payload: Payload) -> Result<PlaceId, EditError> {
         check_key(key)?;
         if let Some(child) = self.read().key(key).and_then(|slot| slot.child(kind)) {
             return Ok(child);
         }
         self.tx.check_depth(self.place)?;
         let target = Target { container: self.tx.lowest(self.place)?, slot: Slot::Key(key.into()) };
-        let dot = self.tx.add(target, kind, true, Payload::Empty)?;
+        let dot = self.tx.add(target, kind, true, payload)?;
         self.tx.document().state.view.entity(dot).ok_or(EditError::Gone)
     }
+}
+
+/// What the creation of a container holds, if nothing else is said: of a bounded counter the floor.
+fn creation(kind: Kind) -> Payload {
+    if kind == Kind::BOUNDED_COUNTER { Payload::Value(Value::Int(0)) } else { Payload::Empty }
 }
 
 impl<'d> At<'d> {
@@ -187,6 +251,12 @@ impl State {
     fn value(&self, dot: LocalDot) -> Option<&Value> {
         if let Payload::Value(value) = self.payload(dot) { Some(value) } else { None }
     }
+
+    /// Whether there are entries, and all of this kind.
+    fn all_are(&self, dots: &Dots, kind: Kind) -> bool {
+        let is = |dot| self.store.get(dot).is_some_and(|live| live.kind == kind);
+        !dots.is_empty() && (dots.iter().all(is) || fault::active(Fault::MarksIgnored) && dots.iter().any(is))
+    }
 }
 
 macro_rules! root_readers {
@@ -207,15 +277,26 @@ impl Document {
         set, SET, SetRef, "set";
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        max_register, MAX_REGISTER, MaxRegisterRef, "max register";
+        min_register, MIN_REGISTER, MinRegisterRef, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetRef, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetRef, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
-    /// The roots that hold something, by name, then by kind. O(1) a root.
+    /// The roots that hold something, by name, then by kind. Marks alone are nothing: a flag that is off, a set whose members are all
+    /// gone. O(1) a root, O(values) of a remove-wins set.
     pub fn roots(&self) -> impl Iterator<Item = (&str, Kind)> + '_ {
         self.filled_roots().map(|(name, kind, _)| (name, kind))
     }
 
     fn filled_roots(&self) -> impl Iterator<Item = (&str, Kind, PlaceId)> + '_ {
-        let holds = |place: PlaceId| match &self.state.view.place(place).content {
+        let holds = |place: PlaceId, kind: Kind| match &self.state.view.place(place).content {
+            Content::Set(members) if kind == Kind::REMOVE_WINS_SET => {
+                members.values().any(|dots| self.state.all_are(dots, Kind::MEMBER))
+            }
+            Content::Unit(dots) if kind == Kind::DISABLE_WINS_FLAG => self.state.all_are(dots, Kind::FLAG),
             Content::Map(keys) => !keys.is_empty(),
             Content::Set(members) => !members.is_empty(),
             Content::Counter(totals) => !totals.is_empty(),
@@ -223,7 +304,7 @@ impl Document {
             Content::List(elements) => !elements.is_empty(),
             Content::Unknown => false,
         };
-        let roots = self.state.view.roots().filter(move |(_, _, place)| holds(*place));
+        let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
         roots.map(|(name, kind, place)| (name.as_ref(), kind, place))
     }
 
@@ -277,6 +358,12 @@ impl<'d> NodeRef<'d> {
             Kind::SET => Self::Set(SetRef::at(at)),
             Kind::MAP => Self::Map(MapRef::at(at)),
             Kind::LIST => Self::List(ListRef::at(at)),
+            Kind::MAX_REGISTER => Self::MaxRegister(MaxRegisterRef::at(at)),
+            Kind::MIN_REGISTER => Self::MinRegister(MinRegisterRef::at(at)),
+            Kind::DISABLE_WINS_FLAG => Self::DisableWinsFlag(DisableWinsFlagRef::at(at)),
+            Kind::REMOVE_WINS_SET => Self::RemoveWinsSet(RemoveWinsSetRef::at(at)),
+            Kind::GROW_ONLY_SET => Self::GrowOnlySet(GrowOnlySetRef::at(at)),
+            Kind::BOUNDED_COUNTER => Self::BoundedCounter(BoundedCounterRef::at(at)),
             _ => return None,
         })
     }
@@ -290,6 +377,12 @@ impl<'d> NodeRef<'d> {
             Self::Set(_) => Kind::SET,
             Self::Map(_) => Kind::MAP,
             Self::List(_) => Kind::LIST,
+            Self::MaxRegister(_) => Kind::MAX_REGISTER,
+            Self::MinRegister(_) => Kind::MIN_REGISTER,
+            Self::DisableWinsFlag(_) => Kind::DISABLE_WINS_FLAG,
+            Self::RemoveWinsSet(_) => Kind::REMOVE_WINS_SET,
+            Self::GrowOnlySet(_) => Kind::GROW_ONLY_SET,
+            Self::BoundedCounter(_) => Kind::BOUNDED_COUNTER,
         }
     }
 }
@@ -317,6 +410,12 @@ impl<'d> Transaction<'d> {
         set, SET, SetMut, "set";
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        max_register, MAX_REGISTER, MaxRegisterMut, "max register";
+        min_register, MIN_REGISTER, MinRegisterMut, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetMut, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetMut, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterMut, "bounded counter";
     }
 
     fn root_place(&mut self, name: &str, kind: Kind) -> Result<PlaceId, EditError> {
@@ -387,6 +486,12 @@ impl<'d> Transaction<'d> {
             Kind::SET => NodeMut::Set(SetMut::at(at)),
             Kind::MAP => NodeMut::Map(MapMut::at(at)),
             Kind::LIST => NodeMut::List(ListMut::at(at)),
+            Kind::MAX_REGISTER => NodeMut::MaxRegister(MaxRegisterMut::at(at)),
+            Kind::MIN_REGISTER => NodeMut::MinRegister(MinRegisterMut::at(at)),
+            Kind::DISABLE_WINS_FLAG => NodeMut::DisableWinsFlag(DisableWinsFlagMut::at(at)),
+            Kind::REMOVE_WINS_SET => NodeMut::RemoveWinsSet(RemoveWinsSetMut::at(at)),
+            Kind::GROW_ONLY_SET => NodeMut::GrowOnlySet(GrowOnlySetMut::at(at)),
+            Kind::BOUNDED_COUNTER => NodeMut::BoundedCounter(BoundedCounterMut::at(at)),
             found => return Err(EditError::WrongKind { expected: Kind::MAP, found }),
         })
     }

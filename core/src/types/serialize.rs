@@ -15,10 +15,14 @@
 //! rules makes them, and no stack is deep enough for whoever does not.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use serde_core::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
-use super::{CounterRef, FlagRef, ListRef, MapRef, NodeRef, RegisterRef, SetRef};
+use super::{
+    BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+};
 use crate::codec::limits;
 use crate::document::Document;
 use crate::value::Value;
@@ -34,13 +38,17 @@ impl Serialize for Shown<'_> {
         let inside = |node| Shown { node, depth: self.depth + 1 };
         let Some(node) = self.node else { return to.serialize_unit() };
         match node {
-            NodeRef::Register(register) => match register.get_ref() {
-                Some(value) => value.serialize(to),
-                None => to.serialize_unit(),
-            },
+            NodeRef::Register(register) => value(register.get_ref(), to),
+            NodeRef::MaxRegister(register) => value(register.get_ref(), to),
+            NodeRef::MinRegister(register) => value(register.get_ref(), to),
             NodeRef::Flag(flag) => to.serialize_bool(flag.is_enabled()),
+            NodeRef::DisableWinsFlag(flag) => to.serialize_bool(flag.is_enabled()),
             NodeRef::Counter(counter) => integer(counter.value(), to),
+            NodeRef::BoundedCounter(counter) => integer(counter.value(), to),
             NodeRef::Set(set) => to.collect_seq(set.iter()),
+            NodeRef::GrowOnlySet(set) => to.collect_seq(set.iter()),
+            // Collected first, so that its length is known.
+            NodeRef::RemoveWinsSet(set) => to.collect_seq(set.iter().collect::<Vec<_>>()),
             NodeRef::Map(_) | NodeRef::List(_) if self.depth > limits::MAX_CONTAINER_DEPTH => to.serialize_unit(),
             NodeRef::Map(map) => {
                 let mut all = to.serialize_map(Some(map.len()))?;
@@ -57,6 +65,13 @@ impl Serialize for Shown<'_> {
                 all.end()
             }
         }
+    }
+}
+
+fn value<S: Serializer>(value: Option<&Value>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => value.serialize(to),
+        None => to.serialize_unit(),
     }
 }
 
@@ -138,4 +153,10 @@ containers! {
     SetRef: "A sequence in the order of values.";
     MapRef: "A map, by key in ascending order; of several kinds under one key the one that stands for all. O(what is inside).";
     ListRef: "A sequence in the order of the list. O(what is inside).";
+    MaxRegisterRef: "Its value; null if it was never raised.";
+    MinRegisterRef: "Its value; null if it was never lowered.";
+    DisableWinsFlagRef: "A truth value.";
+    RemoveWinsSetRef: "A sequence in the order of values.";
+    GrowOnlySetRef: "A sequence in the order of values.";
+    BoundedCounterRef: "An integer; beyond 64 bits decimal text.";
 }

@@ -6,7 +6,10 @@
 //!
 //! What this version does not know is passed over: it is stored and passed on, but cannot be read.
 
-use super::{At, CounterRef, FlagRef, ListRef, MapRef, NodeRef, RegisterRef, SetRef};
+use super::{
+    At, BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+};
 use crate::clock::Dot;
 use crate::document::{Document, KeySlot, PathStep};
 use crate::store::Kind;
@@ -160,6 +163,12 @@ into_node! {
     Set, SetRef;
     Map, MapRef;
     List, ListRef;
+    MaxRegister, MaxRegisterRef;
+    MinRegister, MinRegisterRef;
+    DisableWinsFlag, DisableWinsFlagRef;
+    RemoveWinsSet, RemoveWinsSetRef;
+    GrowOnlySet, GrowOnlySetRef;
+    BoundedCounter, BoundedCounterRef;
 }
 
 macro_rules! narrow {
@@ -179,6 +188,12 @@ impl<'d> NodeRef<'d> {
         as_set, Set, SetRef, "set";
         as_map, Map, MapRef, "map";
         as_list, List, ListRef, "list";
+        as_max_register, MaxRegister, MaxRegisterRef, "max register";
+        as_min_register, MinRegister, MinRegisterRef, "min register";
+        as_disable_wins_flag, DisableWinsFlag, DisableWinsFlagRef, "disable-wins flag";
+        as_remove_wins_set, RemoveWinsSet, RemoveWinsSetRef, "remove-wins set";
+        as_grow_only_set, GrowOnlySet, GrowOnlySetRef, "grow-only set";
+        as_bounded_counter, BoundedCounter, BoundedCounterRef, "bounded counter";
     }
 
     /// The plain value, if it is a register that was set.

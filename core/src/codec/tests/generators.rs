@@ -1,6 +1,6 @@
 //! Valid messages of every kind, drawn from a tape of random numbers, so that a failing one shrinks with its tape.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,7 +11,7 @@ use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, Rights, Slot};
 use crate::value::Value;
 
 pub(super) fn delta() -> impl Strategy<Value = DeltaParts> {
@@ -91,16 +91,29 @@ impl Tape {
     }
 
     fn kind(&mut self) -> Kind {
-        Kind([1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 0, 255][self.below(12) as usize])
+        Kind([1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 17, 18, 19, 20, 21, 0, 255][self.below(19) as usize])
     }
 
-    fn payload(&mut self, kind: Kind) -> Payload {
+    fn payload(&mut self, kind: Kind, owner: ReplicaId) -> Payload {
         match kind {
-            Kind::REGISTER => Payload::Value(self.value()),
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Payload::Value(self.value()),
+            Kind::RIGHTS => Payload::Rights(Arc::new(self.rights(owner))),
             Kind::TOTAL => Payload::Total { plus: self.below(5) << self.below(60), minus: self.below(1000) },
             Kind(0 | 7 | 255) => Payload::Opaque([1, 2, 3][..self.below(4) as usize].into()),
             _ => Payload::Empty,
         }
+    }
+
+    fn rights(&mut self, owner: ReplicaId) -> Rights {
+        let mut given = BTreeMap::new();
+        for _ in 0..self.below(3) {
+            // One of those who write, or somebody that no table names.
+            let to = if self.one_in(2) { ReplicaId::from(u128::from(self.below(9) + 1)) } else { self.replica() };
+            given.insert(to, 1 + (self.below(5) << self.below(60)));
+        }
+        given.remove(&owner);
+        let (plus, minus) = (self.below(5) << self.below(60), self.below(1000));
+        Rights { plus, minus, given: given.into_iter().collect() }
     }
 
     /// An entry at `dot`, in the root, in an older entity of the same replica, or in one of those offered.
@@ -124,7 +137,7 @@ impl Tape {
             _ => Slot::Key(self.text()),
         };
         let kind = self.kind();
-        Entry { container, slot, kind, entity: self.one_in(2), payload: self.payload(kind) }
+        Entry { container, slot, kind, entity: self.one_in(2), payload: self.payload(kind, dot.replica) }
     }
 
     /// A bunch at `id` whose parent is one of `parents` or START.

@@ -13,7 +13,7 @@ use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, Rights, Slot};
 use crate::value::Value;
 
 const START: Position = Position { bunch: Dot::ROOT, index: 0 };
@@ -191,6 +191,33 @@ fn a_total_below_what_it_overwrites() {
         parts.totals_before = [(10, 3, 4)].into();
     });
     assert_says(&error, "total");
+}
+
+#[test]
+fn esc_1_rights_that_nobody_can_have_given() {
+    let given = |given: &[(ReplicaId, u64)]| {
+        let given = given.to_vec();
+        refused(move |parts| {
+            parts.adds[0].1.kind = Kind::RIGHTS;
+            parts.adds[0].1.payload = Payload::Rights(Arc::new(Rights { plus: 9, minus: 0, given }));
+        })
+    };
+    assert_says(&given(&[(id(1), 1)]), "ESC-1");
+    assert_says(&given(&[(id(2), 0)]), "none given");
+    assert_says(&given(&[(id(3), 1), (id(2), 1)]), "ascending");
+    assert_says(&given(&[(id(2), 1), (id(2), 1)]), "ascending");
+    assert_says(&given(&[(ReplicaId::NIL, 1)]), "ascending");
+}
+
+#[test]
+fn bytes_1_more_who_were_given_rights_than_there_are_bytes() {
+    let mut parts = valid();
+    parts.adds[0].1.kind = Kind::RIGHTS;
+    parts.adds[0].1.payload = Payload::Rights(Arc::new(Rights { plus: 77, minus: 88, given: Vec::new() }));
+    let mut bytes = codec::encode_delta(&parts);
+    let at = bytes.windows(3).position(|window| window == [77, 88, 0]).expect("the payload is there");
+    bytes.splice(at + 2..at + 3, [0xff, 0xff, 0xff, 0x7f]);
+    assert!(matches!(codec::decode_delta(&bytes), Err(DecodeError::Truncated { .. })));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What messages cost, and the bytes of some of them, so that a change of the format is noticed.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
@@ -9,8 +10,9 @@ use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, Rights, Slot};
 use crate::value::Value;
 
 fn root(name: &str, kind: Kind) -> Container {
@@ -103,6 +105,35 @@ fn a_stored_put_costs_a_few_bytes_beyond_its_content() {
     };
     // Stamp 3 (another one for each entry), key length 1, value type and length 2.
     assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 3 + 3));
+}
+
+#[test]
+fn format_v1_rights_and_marks_have_these_bytes() {
+    let given = [(id(2), 300), (ReplicaId::from(0xff << 120), 1)].into();
+    let rights = Payload::Rights(Arc::new(Rights { plus: 10, minus: 200, given }));
+    let entry = |kind, slot, in_kind, payload| Entry {
+        container: root("r", kind),
+        slot,
+        kind: in_kind,
+        entity: false,
+        payload,
+    };
+    let bytes = codec::encode_delta(&following(
+        3,
+        [
+            entry(Kind::BOUNDED_COUNTER, Slot::Owner, Kind::RIGHTS, rights),
+            entry(Kind::DISABLE_WINS_FLAG, Slot::Unit, Kind::DISABLED, Payload::Empty),
+            entry(Kind::REMOVE_WINS_SET, Slot::Member(Value::Bool(true)), Kind::ABSENT, Payload::Empty),
+        ]
+        .into(),
+    ));
+    // Three roots of one name, and the shapes of their entries.
+    let shapes = "00 04 0d 72  02 04 0a 72  04 04 0b 72  8c 05  a0 05  e8 04";
+    // The member; then plus, minus and two ids with amounts.
+    let payloads = "02  0a c8 01 02  6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a ac 02  ff000000000000000000000000000000 01";
+    let entries = [shapes, payloads].concat().replace(' ', "");
+    let (head, tail) = bytes.split_at(bytes.len() - entries.len() / 2);
+    assert_eq!(hex(tail), entries, "after {}", hex(head));
 }
 
 #[test]
