@@ -30,7 +30,28 @@ pub struct LiveEntry {
     pub entry: Entry,
 }
 
-/// The join of every delta beyond a base.
+/// The join of every delta beyond a base: what [`crate::Document::diff_since`] gives, and
+/// [`crate::Document::apply_diff`] takes. As large as what is missing, whatever happened in between.
+///
+/// ```
+/// # use weftline::{Document, ReplicaId, Tier, Timestamp, codec};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut here = Document::with_writer(ReplicaId::from(1));
+/// here.transact(Timestamp(1), |tx| tx.set("s")?.add("old"))?;
+/// let mut there = here.clone();
+/// for round in 0..100 {
+///     here.transact(Timestamp(2), |tx| tx.set("s")?.remove(&"old".into()).and(tx.register("r")?.set(round)))?;
+/// }
+///
+/// let diff = here.diff_since(&there.version());
+/// assert_eq!(diff.tier, Tier::Version);
+/// assert_eq!(diff.adds.len(), 1); // the last of a hundred writes
+/// assert!(diff.removes[0].1.contains(weftline::Dot::new(ReplicaId::from(1), 1))); // the removal, by name
+/// there.apply_diff(&codec::decode_diff(&codec::encode_diff(&diff))?)?;
+/// assert_eq!((there.set("s").len(), there.register("r").get_as()), (0, Some(99)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diff {
     /// How deaths are told.

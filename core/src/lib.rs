@@ -1,24 +1,5 @@
-//! Conflict-free replicated documents: registers, flags, counters, sets, maps and lists that several replicas edit, offline
-//! too, and that come together by themselves.
-//!
-//! ```
-//! use weftline::{Document, EditError, ReplicaId, Timestamp};
-//!
-//! let mut phone = Document::with_writer(ReplicaId::from(1));
-//! let mut laptop = Document::with_writer(ReplicaId::from(2));
-//! let now = Timestamp(1_700_000_000_000);
-//!
-//! // Each edits on its own. A transaction gives the delta that other replicas need.
-//! let milk = phone.transact(now, |tx| tx.map("shopping")?.put("milk", 2))?.delta.expect("an edit");
-//! let eggs = laptop.transact(now, |tx| tx.map("shopping")?.put("eggs", 12))?.delta.expect("an edit");
-//!
-//! // In whatever order the deltas arrive, both show the same.
-//! laptop.apply(&milk)?;
-//! phone.apply(&eggs)?;
-//! assert_eq!(phone.map("shopping").keys().collect::<Vec<_>>(), ["eggs", "milk"]);
-//! assert_eq!(phone.version(), laptop.version());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! Conflict-free replicated documents that several replicas edit, offline too, and that come together by themselves.
+#![doc = include_str!("../README.md")]
 //!
 //! # The tour
 //! - [`Document`] is the state: read it through [`Document::map`] and its siblings, edit it in [`Document::transact`], join what others did
@@ -37,6 +18,8 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `std` | yes | nothing but `std::error::Error` for dependencies' errors |
+//! | `serde` | no | `Serialize` for [`Document`], [`NodeRef`] and every other `…Ref`, [`Value`] included; needs only `alloc` |
+//! | `json` | no | `to_json` on the same, with `serde_json`; needs only `alloc` |
 //! | `testing` | no | `testing`: an executable specification, random histories and named faults, for your own tests |
 //!
 //! # Layout
@@ -84,4 +67,4 @@ pub use types::{
     MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef,
     SetMut, SetRef,
 };
-pub use value::Value;
+pub use value::{Value, WrongType};

@@ -7,6 +7,15 @@ use crate::replica_id::ReplicaId;
 /// A set of dots, held as sorted, disjoint, non-adjacent runs.
 ///
 /// Membership and insertion are O(log runs), and O(melted runs) more where a run closes gaps.
+///
+/// ```
+/// # use weftline::{Dot, DotRuns, ReplicaId};
+/// let dot = |seq| Dot::new(ReplicaId::from(1), seq);
+/// let mut dots: DotRuns = [dot(1), dot(2), dot(4)].into_iter().collect();
+/// assert_eq!((dots.run_count(), dots.dot_count()), (2, 3));
+/// dots.insert(dot(3));
+/// assert!(dots.runs().eq([(ReplicaId::from(1), 1, 4)]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DotRuns {
     /// The last sequence number of each run, by its first dot.
@@ -24,12 +33,12 @@ impl DotRuns {
         self.runs.is_empty()
     }
 
-    /// Adds one dot.
+    /// Adds one dot. O(log runs).
     pub fn insert(&mut self, dot: Dot) {
         self.insert_run(dot.replica, dot.seq, dot.seq);
     }
 
-    /// Adds the dots `first..=last` of `replica`.
+    /// Adds the dots `first..=last` of `replica`; `first` is not above `last`. O(log runs + melted runs).
     pub fn insert_run(&mut self, replica: ReplicaId, first: u64, last: u64) {
         debug_assert!(first <= last, "a run is not empty");
         let (mut first, mut last) = (first, last);
@@ -49,7 +58,7 @@ impl DotRuns {
         self.runs.insert(Dot::new(replica, first), last);
     }
 
-    /// Whether `dot` is in the set.
+    /// Whether `dot` is in the set. O(log runs).
     pub fn contains(&self, dot: Dot) -> bool {
         self.run_before(dot).is_some_and(|(first, last)| first.replica == dot.replica && dot.seq <= last)
     }
@@ -59,7 +68,7 @@ impl DotRuns {
         self.runs.iter().map(|(first, last)| (first.replica, first.seq, *last))
     }
 
-    /// How many runs there are.
+    /// How many runs there are. O(1).
     pub fn run_count(&self) -> usize {
         self.runs.len()
     }

@@ -23,7 +23,7 @@ use crate::store::Container;
 const TIER_VERSION: u8 = 0;
 const TIER_FULL: u8 = 1;
 
-/// The bytes of a diff. The tags of its base are not written, since nobody looks at them.
+/// The bytes of a diff. O(bytes · log n). The tags of its base are not written, since nobody looks at them.
 pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     let mut table = TableWriter::sorted();
     note(&mut table, diff);

@@ -21,7 +21,7 @@ const BEACON: u64 = 10;
 /// All that there are, in their order.
 const SECTIONS: [u64; 5] = [REPLICAS, STATE, HORIZON, REMOVALS, BEACON];
 
-/// The bytes of a snapshot, in a checksummed envelope.
+/// The bytes of a snapshot, in a checksummed envelope. O(bytes · log n). [`crate::Document::snapshot`] makes and encodes one.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
     debug_assert!(snapshot.diff.tier == Tier::Full, "a snapshot holds a full diff");
     let mut table = TableWriter::sorted();

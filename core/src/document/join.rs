@@ -235,7 +235,8 @@ impl Document {
         state.keep_log_short();
     }
 
-    /// The document at rest, in the bytes of `docs/format.md`. O(live).
+    /// The document at rest, in the bytes of `docs/format.md`: what lives, how far each replica is known, and the removal log, so that
+    /// what is loaded can go on serving others. O(live + log). [`Document`] shows it in use.
     pub fn snapshot(&self) -> Vec<u8> {
         let state = &self.state;
         let mut diff = self.make_diff(Tier::Full, VersionVector::new());
@@ -256,7 +257,8 @@ impl Document {
         codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
     }
 
-    /// Reads what [`Document::snapshot`] wrote. The document has no writer.
+    /// Reads what [`Document::snapshot`] wrote. The document has no writer. O(bytes · log n), and memory within a constant factor of the
+    /// bytes (BYTES-1).
     ///
     /// # Errors
     /// When the bytes are damaged, or their content is not what its beacon says.

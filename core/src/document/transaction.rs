@@ -170,8 +170,28 @@ impl Document {
     /// Nothing is changed if `edit` returns an error. Costs O(edits · log n). If `edit` panics and somebody catches that, the
     /// transaction is still open: [`Document::rollback`] ends it.
     ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// # let now = Timestamp(1);
+    /// let commit = doc.transact(now, |tx| {
+    ///     tx.counter("from")?.add(-10)?;
+    ///     tx.counter("to")?.add(10)
+    /// })?;
+    /// let delta = commit.delta.expect("something was edited"); // one for both
+    ///
+    /// let failed = doc.transact(now, |tx| {
+    ///     tx.counter("from")?.add(-10)?;
+    ///     if tx.document().counter("from").value() < -15 { Err(EditError::Gone) } else { Ok(()) }
+    /// });
+    /// assert!(failed.is_err());
+    /// assert_eq!(doc.counter("from").value(), -10); // nothing of it is left
+    /// # Ok::<(), EditError>(())
+    /// ```
+    ///
     /// # Errors
-    /// What `edit` returns, [`EditError::NoWriter`] without a writer id, or [`EditError::TooLarge`] if the delta would be.
+    /// What `edit` returns, [`EditError::NoWriter`] without a writer id, [`EditError::InTransaction`] when one is open already, or
+    /// [`EditError::TooLarge`] if the delta would be.
     pub fn transact<T, E: From<EditError>>(
         &mut self,
         now: Timestamp,

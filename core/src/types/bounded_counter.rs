@@ -41,7 +41,7 @@ use crate::replica_id::ReplicaId;
 use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload, PayloadView, Rights};
 
 /// A bounded counter, to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct BoundedCounterRef<'d> {
     at: At<'d>,
 }

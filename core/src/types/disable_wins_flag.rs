@@ -13,7 +13,7 @@ use crate::fault::{self, Fault};
 use crate::store::{Kind, LocalSlot, Payload};
 
 /// A disable-wins flag, to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct DisableWinsFlagRef<'d> {
     at: At<'d>,
 }

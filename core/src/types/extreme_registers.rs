@@ -34,7 +34,7 @@ fn write(at: &mut AtMut<'_, '_>, value: Value, best: Ordering) -> Result<bool, E
 macro_rules! extreme_register {
     ($reader:ident, $editor:ident, $write:ident, $best:expr, $kind:literal, $most:literal) => {
         #[doc = concat!("A ", $kind, " register, to read: the ", $most, " value that was written.")]
-        #[derive(Clone, Copy, Debug)]
+        #[derive(Clone, Copy)]
         pub struct $reader<'d> {
             at: At<'d>,
         }
@@ -47,7 +47,17 @@ macro_rules! extreme_register {
             #[doc = concat!("The ", $most, " value that was written, in the order of [`Value`]; nothing if there is none.")]
             /// O(concurrent writes).
             pub fn get(&self) -> Option<Value> {
-                extreme(self.at, $best).cloned()
+                self.get_ref().cloned()
+            }
+
+            /// The same, borrowed. O(concurrent writes).
+            pub fn get_ref(&self) -> Option<&'d Value> {
+                extreme(self.at, $best)
+            }
+
+            /// The same, as a Rust type; nothing if it is of another type. O(concurrent writes).
+            pub fn get_as<T: TryFrom<&'d Value>>(&self) -> Option<T> {
+                T::try_from(self.get_ref()?).ok()
             }
         }
 

@@ -11,7 +11,7 @@ use crate::fault::{self, Fault};
 use crate::value::Value;
 
 /// A grow-only set, to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct GrowOnlySetRef<'d> {
     set: SetRef<'d>,
 }

@@ -32,6 +32,8 @@
 //!
 //! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
 //!
+//! The whole table, with the tests that hold each row, is in `core/README.md`, and in the documentation of the crate.
+//!
 //! For everything nested: removing a key or an element wins over edits inside of what was removed.
 //!
 //! `…Ref` types read and never create anything; a container that does not exist reads as empty. `…Mut` types edit inside a
@@ -39,15 +41,21 @@
 
 mod bounded_counter;
 mod counter;
+mod debug;
 mod disable_wins_flag;
 mod extreme_registers;
 mod flag;
 mod grow_only_set;
+#[cfg(feature = "json")]
+mod json;
 mod list;
 mod map;
 mod register;
 mod remove_wins_set;
+#[cfg(feature = "serde")]
+mod serialize;
 mod set;
+mod untyped;
 
 use alloc::vec::Vec;
 
@@ -73,8 +81,9 @@ use crate::store::{EntryId, KeyId, Kind, LocalContainer, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
 
-/// A container of any kind, to read.
-#[derive(Clone, Copy, Debug)]
+/// A container of any kind, to read: what is met on a walk ([`Document::nodes`], [`MapRef::iter`], [`ListRef::iter`]) and at a
+/// [`Path`] ([`Document::at`]).
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum NodeRef<'d> {
     /// A register.
@@ -103,7 +112,7 @@ pub enum NodeRef<'d> {
     BoundedCounter(BoundedCounterRef<'d>),
 }
 
-/// A container of any kind, to edit.
+/// A container of any kind, to edit: what [`Transaction::at`] finds at a [`Path`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NodeMut<'t, 'd> {
@@ -134,7 +143,7 @@ pub enum NodeMut<'t, 'd> {
 }
 
 /// A place to read; absent if nothing was ever created there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct At<'d> {
     document: &'d Document,
     place: Option<PlaceId>,
@@ -276,20 +285,18 @@ impl<'d> At<'d> {
 }
 
 impl State {
-    /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn values(&self, dots: DotsRef<'_>) -> Vec<Value> {
+    /// Takes the values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
+    fn each_value<'s>(&'s self, dots: DotsRef<'_>, mut take: impl FnMut(&'s Value)) {
         let mut ids = dots.to_vec();
         sort_by(&mut ids, |a, b| self.by_stamp(*b, *a));
-        let mut values = Vec::new();
         let mut last = None;
         for id in ids {
             let delta = Some((self.store.dot(id).origin(), self.store.live(id).hlc));
             if delta != last {
-                values.extend(self.value_of(id).cloned());
+                self.value_of(id).into_iter().for_each(&mut take);
             }
             last = delta;
         }
-        values
     }
 }
 
@@ -319,8 +326,13 @@ impl Document {
         bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
-    /// The roots that hold something, by name. Marks alone are nothing: a flag that is off, a set whose members are all gone.
+    /// The roots that hold something, by name, then by kind. Marks alone are nothing: a flag that is off, a set whose members are all
+    /// gone. O(1) a root, O(values) of a remove-wins set.
     pub fn roots(&self) -> impl Iterator<Item = (&str, Kind)> + '_ {
+        self.filled_roots().map(|(name, kind, _)| (name, kind))
+    }
+
+    fn filled_roots(&self) -> impl Iterator<Item = (&str, Kind, PlaceId)> + '_ {
         let holds = |place: PlaceId, kind: Kind| match &self.state.view.place(place).content {
             Content::Set(members) if kind == Kind::REMOVE_WINS_SET => {
                 members.iter(&self.state.store).any(|(_, dots)| self.state.all_are(dots, Kind::MEMBER))
@@ -333,11 +345,8 @@ impl Document {
             Content::List(elements) => !elements.is_empty(),
             Content::Unknown => false,
         };
-        self.state
-            .view
-            .roots()
-            .filter(move |(_, kind, place)| holds(*place, *kind))
-            .map(|(name, kind, _)| (name.as_ref(), kind))
+        let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
+        roots.map(|(name, kind, place)| (name.as_ref(), kind, place))
     }
 
     /// The container at `path`, if it exists. A root of a known kind always does. O(steps · log n).
@@ -422,9 +431,10 @@ impl<'d> NodeRef<'d> {
 macro_rules! root_editors {
     ($($name:ident, $kind:ident, $type:ident, $what:literal;)*) => {$(
         #[doc = concat!("The root ", $what, " of this name, to edit.")]
+        /// O(log n).
         ///
         /// # Errors
-        /// When the name is too long.
+        /// [`EditError::KeyTooLong`] when the name is.
         pub fn $name(&mut self, name: &str) -> Result<$type<'_, 'd>, EditError> {
             let place = self.root_place(name, Kind::$kind)?;
             Ok($type::at(AtMut { tx: self, place }))
@@ -457,9 +467,24 @@ impl<'d> Transaction<'d> {
     }
 
     /// The container at `path`, to edit; containers under keys on the way are created where they do not exist.
+    /// O(steps · log n).
     ///
     /// # Errors
-    /// When a list element on the way does not exist, or something on the way is of another kind.
+    /// [`EditError::NoSuchElement`] when a list element on the way does not exist, [`EditError::WrongKind`] when something on the way
+    /// is of another kind, [`EditError::Gone`] when the path does not begin at a root, and the errors of creating
+    /// ([`MapMut::map`]).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, Kind, NodeMut, Path, PathStep, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// let settings = Path::root("user", Kind::MAP).join(PathStep::Key { key: "settings".into(), kind: Kind::MAP });
+    /// doc.transact(Timestamp(1), |tx| match tx.at(&settings)? {
+    ///     NodeMut::Map(mut map) => map.put("theme", "dark"),
+    ///     _ => unreachable!("the path says that it is a map"),
+    /// })?;
+    /// assert_eq!(doc.map("user").map("settings").get_as("theme"), Some("dark"));
+    /// # Ok::<(), EditError>(())
+    /// ```
     pub fn at(&mut self, path: &Path) -> Result<NodeMut<'_, 'd>, EditError> {
         let mut steps = path.steps().iter().peekable();
         let Some(PathStep::Root { name, kind }) = steps.next() else { return Err(EditError::Gone) };

@@ -20,7 +20,7 @@ use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
 
 /// A remove-wins set, to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RemoveWinsSetRef<'d> {
     at: At<'d>,
 }
