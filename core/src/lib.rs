@@ -66,14 +66,14 @@ mod value;
 
 pub use clock::{Dot, DotRuns, Hlc, HlcClock, Tag, Timestamp, VersionEntry, VersionVector};
 pub use delta::{Delta, DeltaParts};
-pub use diff::{Diff, LiveEntry, Snapshot, Tier};
+pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
     Path, PathStep, Readiness, Transaction,
 };
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};
-pub use store::{Container, Entry, Kind, Payload, Slot};
+pub use store::{Container, Entry, Kind, Payload, RemovalRun, Slot};
 pub use types::{
     CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, MapMut, MapRef, NodeMut, NodeRef, RegisterMut,
     RegisterRef, SetMut, SetRef,

@@ -17,11 +17,13 @@ pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub use entry::{Entry, Kind, Payload, Slot};
 pub(crate) use hash::beacon_share;
+pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 
 use crate::clock::{Dot, Hlc, LocalDot};
 use crate::ordered::{Map, Set};
 use crate::replica_id::Origin;
+use crate::value::Value;
 
 /// A live entry inside one document.
 #[derive(Clone, Debug)]
@@ -40,6 +42,30 @@ pub(crate) struct Store {
     live: Map<LocalDot, Live>,
     children: Set<(LocalDot, LocalDot)>,
     beacon: u128,
+    bytes: usize,
+}
+
+impl Live {
+    /// About how many bytes it takes when it is written: what its slot and payload hold, and what else every entry takes.
+    pub(crate) fn byte_len(&self) -> usize {
+        const REST: usize = 8;
+        let value = |value: &Value| match value {
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            _ => 4,
+        };
+        let slot = match &self.slot {
+            Slot::Key(key) => key.len(),
+            Slot::Member(member) => value(member),
+            _ => 0,
+        };
+        let payload = match &self.payload {
+            Payload::Value(content) => value(content),
+            Payload::Opaque(bytes) => bytes.len(),
+            _ => 0,
+        };
+        slot + payload + REST
+    }
 }
 
 impl Store {
@@ -51,6 +77,11 @@ impl Store {
         self.live.len()
     }
 
+    /// About how many bytes all that lives takes when it is written.
+    pub(crate) fn live_bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn beacon(&self) -> u128 {
         self.beacon
     }
@@ -60,6 +91,7 @@ impl Store {
         if let LocalContainer::Entity(parent) = entry.container {
             self.children.insert((parent, dot));
         }
+        self.bytes += entry.byte_len();
         let old = self.live.insert(dot, entry);
         debug_assert!(old.is_none(), "DOT-1: a dot is inserted once");
         self.beacon = self.beacon.wrapping_add(share);
@@ -68,6 +100,7 @@ impl Store {
     /// Removes a dot; its share of the beacon is subtracted separately.
     pub(crate) fn remove(&mut self, dot: LocalDot) -> Option<Live> {
         let entry = self.live.remove(&dot)?;
+        self.bytes -= entry.byte_len();
         if let LocalContainer::Entity(parent) = entry.container {
             self.children.remove(&(parent, dot));
         }
