@@ -414,7 +414,7 @@ impl State {
     fn take_removals(&mut self, run: &RemovalRun, old: &[u64]) {
         let (remover, mut removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
         let known = old.get(remover.origin().0 as usize).copied().unwrap_or(0);
-        if run.last_remover().seq <= known {
+        if run.last_remover().seq <= known || run.len == 0 {
             return;
         }
         let skip = if run.chain { (known + 1).saturating_sub(remover.seq()) } else { 0 };
