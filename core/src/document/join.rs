@@ -2,9 +2,8 @@
 //!
 //! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
 //! beyond the peer. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers;
-//! loading a snapshot does not. DIFF-5 the
-//! result equals the join of the states. The proof is by cases over a dot's presence in version, base and adds: the table in
-//! `docs/rules.md`.
+//! loading a snapshot does not. DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
+//! in version, base and adds: the table in `docs/rules.md`.
 
 use alloc::vec::Vec;
 
