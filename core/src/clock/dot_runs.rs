@@ -1,7 +1,7 @@
 //! Sets of dots as runs of consecutive sequence numbers.
 
 use super::Dot;
-use crate::ordered::Map;
+use crate::ordered::{Iter, Map};
 use crate::replica_id::ReplicaId;
 
 /// A set of dots, held as sorted, disjoint, non-adjacent runs.
@@ -59,8 +59,7 @@ impl DotRuns {
 
     /// The runs `(replica, first, last)` in ascending order.
     pub fn runs(&self) -> impl Iterator<Item = (ReplicaId, u64, u64)> + '_ {
-        let rest = self.rest.iter().map(|(first, last)| (*first, *last));
-        self.lowest.into_iter().chain(rest).map(|(first, last)| (first.replica, first.seq, last))
+        Runs { lowest: self.lowest, rest: self.rest.iter() }
     }
 
     /// How many runs there are.
@@ -109,6 +108,25 @@ impl DotRuns {
             }
             _ => self.lowest = Some((first, last)),
         }
+    }
+}
+
+/// The runs of a set. A type of its own, so that its step exists once, whoever goes through them.
+struct Runs<'s> {
+    lowest: Option<(Dot, u64)>,
+    rest: Iter<'s, Dot, u64>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = (ReplicaId, u64, u64);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (first, last) = match self.lowest.take() {
+            Some(lowest) => lowest,
+            None => self.rest.next().map(|(first, last)| (*first, *last))?,
+        };
+        Some((first.replica, first.seq, last))
     }
 }
 

@@ -25,11 +25,18 @@ pub(crate) fn note(table: &mut TableWriter, removals: &[RemovalRun]) {
 /// the remover, and if that is the same delta also what it removed; else what it removed is counted back from it.
 #[inline(never)]
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, removals: &[RemovalRun]) {
-    let groups = || removals.chunk_by(|a, b| a.remover.replica == b.remover.replica);
-    varint::write_len(out, groups().count());
+    let mut groups = 0;
+    let mut rest = removals;
+    while !rest.is_empty() {
+        groups += 1;
+        rest = split(rest).1;
+    }
+    varint::write_len(out, groups);
     let mut next = 0;
-    for group in groups() {
-        let Some(first) = group.first() else { continue };
+    let mut rest = removals;
+    while let Some(first) = rest.first() {
+        let group;
+        (group, rest) = split(rest);
         let number = table.number(first.remover.replica);
         varint::write(out, number.wrapping_sub(next));
         next = number.wrapping_add(1);
@@ -54,6 +61,16 @@ pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, removals: &[RemovalR
             before = *run;
         }
     }
+}
+
+/// The runs of the first run's remover's replica, and the others.
+fn split(removals: &[RemovalRun]) -> (&[RemovalRun], &[RemovalRun]) {
+    let mut len = 0;
+    let replica = removals.first().map(|run| run.remover.replica);
+    while removals.get(len).is_some_and(|run| Some(run.remover.replica) == replica) {
+        len += 1;
+    }
+    removals.split_at(len)
 }
 
 /// What the removed dot of a run is written relative to: whether counted up, and from which dot.

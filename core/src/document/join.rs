@@ -70,20 +70,9 @@ impl Document {
         let version = self.version();
         let mut live = DotRuns::new();
         for (id, origin) in self.state.origins.iter() {
-            // Ascending, so that each is appended; and most only make the last run longer.
-            let mut run: Option<(u64, u64)> = None;
+            // Ascending, so that each is appended or makes the last run longer.
             for (dot, _) in self.state.store.range(origin, 1..=version.seq(id)) {
-                match &mut run {
-                    Some((_, last)) if *last + 1 == dot.seq() => *last += 1,
-                    _ => {
-                        if let Some((first, last)) = run.replace((dot.seq(), dot.seq())) {
-                            live.insert_run(id, first, last);
-                        }
-                    }
-                }
-            }
-            if let Some((first, last)) = run {
-                live.insert_run(id, first, last);
+                live.insert(Dot::new(id, dot.seq()));
             }
         }
         Digest { version, live }

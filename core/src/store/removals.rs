@@ -174,8 +174,8 @@ impl Removals {
         }
         let run = run.beyond(horizon);
         let index = origin.0 as usize;
-        if self.logs.len() <= index {
-            self.logs.resize(index + 1, Vec::new());
+        while self.logs.len() <= index {
+            self.logs.push(Vec::new());
         }
         let log = &mut self.logs[index];
         let mut before = log.last().copied();
@@ -217,16 +217,17 @@ impl Removals {
         self.bytes = 0;
         for (index, log) in self.logs.iter_mut().enumerate() {
             let horizon = self.horizon.get(index).copied().unwrap_or(0);
-            let gone = log.partition_point(|run| run.last_remover() <= horizon);
-            log.drain(..gone);
-            if let Some(first) = log.first_mut() {
-                *first = first.beyond(horizon);
-            }
+            let mut kept = Vec::new();
             let mut before = None;
-            for run in log {
-                self.bytes += run.encoded_len(Origin(index as u32), before);
-                before = Some(*run);
+            for run in log.iter() {
+                if run.last_remover() > horizon {
+                    let run = run.beyond(horizon);
+                    self.bytes += run.encoded_len(Origin(index as u32), before);
+                    before = Some(run);
+                    kept.push(run);
+                }
             }
+            *log = kept;
         }
     }
 

@@ -208,9 +208,9 @@ impl Writer {
     }
 
     fn horizon(&mut self, version: Option<&VersionVector>, horizon: &VersionVector) {
-        let replicas = version.filter(|_| !horizon.is_empty());
-        self.number(replicas.map_or(0, VersionVector::len) as u64);
-        for (replica, _) in replicas.into_iter().flat_map(VersionVector::iter) {
+        let Some(version) = version.filter(|_| !horizon.is_empty()) else { return self.number(0) };
+        self.number(version.len() as u64);
+        for (replica, _) in version.iter() {
             self.number(horizon.seq(replica));
         }
     }
@@ -238,21 +238,20 @@ fn want(from: &mut Reader<'_>) -> Result<Want, Malformed> {
 
 /// One number for each replica of the version, in their order, or none at all where all would be 0.
 fn horizon(from: &mut Reader<'_>, version: Option<&VersionVector>) -> Result<VersionVector, Malformed> {
-    let seqs = list(from, |from| from.varint())?;
-    let known = version.map_or(0, VersionVector::len);
+    let count = from.varint()?;
     let mut horizon = VersionVector::new();
-    if !seqs.is_empty() {
-        for ((replica, entry), seq) in version.into_iter().flat_map(VersionVector::iter).zip(&seqs) {
-            if *seq > entry.seq {
-                return Err(Malformed);
-            }
-            horizon.set(replica, VersionEntry { seq: *seq, tag: Tag::from_bytes([0; 8]) });
-        }
-        if seqs.len() != known || horizon.is_empty() {
+    if count == 0 {
+        return Ok(horizon);
+    }
+    let version = version.filter(|version| version.len() as u64 == count).ok_or(Malformed)?;
+    for (replica, entry) in version.iter() {
+        let seq = from.varint()?;
+        if seq > entry.seq {
             return Err(Malformed);
         }
+        horizon.set(replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
     }
-    Ok(horizon)
+    if horizon.is_empty() { Err(Malformed) } else { Ok(horizon) }
 }
 
 fn flag(from: &mut Reader<'_>) -> Result<bool, Malformed> {
