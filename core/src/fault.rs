@@ -13,6 +13,12 @@ pub enum Fault {
     NoChainCheck,
     /// A full diff leaves the receiver's horizon where it was (against DIFF-4).
     FullKeepsHorizon,
+    /// A diff of the digest tier leaves the receiver's horizon where it was (against DIFF-4).
+    DigestKeepsHorizon,
+    /// A diff of the digest tier tells only what died of its maker's own dots (against DIFF-5).
+    DigestOnlyOwnDeaths,
+    /// A diff of the digest tier is applied by replicas that do not cover the digest's version (against DIFF-1).
+    DigestIgnoresAhead,
     /// The version tier is served to a peer below the horizon (against DIFF-2).
     VersionTierBelowHorizon,
     /// Removal pairs are left out where the peer has not seen the removed dot (against DIFF-3).

@@ -52,14 +52,14 @@ mod value;
 
 pub use clock::{Dot, DotRuns, Hlc, HlcClock, Tag, Timestamp, VersionEntry, VersionVector};
 pub use delta::{Delta, DeltaParts};
-pub use diff::{Diff, LiveEntry, Snapshot, Tier};
+pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
     Path, PathStep, Readiness, Transaction,
 };
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};
-pub use store::{Container, Entry, Kind, Payload, Rights, Slot};
+pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
 pub use string::Str;
 pub use types::{
     BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef, FlagMut,

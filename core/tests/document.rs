@@ -161,9 +161,10 @@ fn rem_2_a_log_cut_in_the_middle_serves_whoever_is_beyond_the_cut() {
     };
     let mut set = edit(&mut maker, &|tx| (0..3_000).try_for_each(|value| tx.set("s")?.add(value)));
     other.apply(&set).expect("it applies");
-    for round in 0..1_500 {
+    for round in 0..3_000 {
         set = edit(&mut maker, &|tx| {
-            tx.set("s")?.remove(&Value::from(2 * round))?;
+            // In no order, so that no two are neighbours.
+            tx.set("s")?.remove(&Value::from(round * 1_009 % 3_000))?;
             tx.list("l")?.insert(0, round)?;
             if round % 3 == 0 { tx.list("l")?.remove_at(0) } else { Ok(()) }
         });
@@ -187,12 +188,16 @@ fn rem_2_a_log_cut_in_the_middle_serves_whoever_is_beyond_the_cut() {
         let diff = maker.diff_since(&old.version());
         assert_eq!(diff.tier == Tier::Version, old.version().dominates(&horizon));
         tiers[usize::from(diff.tier == Tier::Full)] += 1;
+        assert_eq!(maker.diff_for(&old.digest()).tier == Tier::Version, old.version().dominates(&horizon));
         for maker in [&maker, &Document::load(&maker.snapshot()).expect("it loads")] {
-            let mut old = old.clone();
+            let (before, mut old) = (old, old.clone());
             old.apply_diff(&maker.diff_since(&old.version())).expect("it applies");
             assert_eq!(old.version(), maker.version());
             assert_eq!(old.beacon(), maker.beacon());
             assert!(old.list("l").values().eq(maker.list("l").values()));
+            let mut by_digest = before.clone();
+            by_digest.apply_diff(&maker.diff_for(&by_digest.digest())).expect("it applies");
+            assert_eq!((by_digest.version(), by_digest.beacon()), (maker.version(), maker.beacon()));
         }
     }
     assert!(tiers[0] > 2 && tiers[1] > 2, "both tiers were served: {tiers:?}");

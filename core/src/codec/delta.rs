@@ -146,6 +146,9 @@ fn read(reader: &mut Reader<'_>, parts: &mut DeltaParts) -> Result<(), Refused> 
     }
     if flags & REMOVES != 0 {
         read_set(reader, table, &mut parts.removes)?;
+        if parts.removes.is_empty() {
+            return Err(reader.not_canonical("an empty set of dots"));
+        }
     }
     reader.finish()?;
     table.finish(reader)?;

@@ -199,8 +199,8 @@ impl Document {
         self.state.store.len()
     }
 
-    /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the full
-    /// tier from now on. It happens by itself when the log grows out of proportion. O(log + dead positions).
+    /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the digest or the
+    /// full tier from now on. It happens by itself when the log grows out of proportion. O(log + dead positions).
     pub fn truncate_removals(&mut self) {
         let version = self.state.seqs();
         self.state.removals.truncate(&version);

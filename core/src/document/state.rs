@@ -116,7 +116,8 @@ impl State {
 
     /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
     pub(crate) fn keep_log_short(&mut self) {
-        if self.removals.is_long(self.store.len()) && self.removals.shorten(self.store.len(), self.seqs()) {
+        let live_bytes = self.store.live_bytes();
+        if self.removals.is_long(live_bytes) && self.removals.shorten(live_bytes, self.seqs()) {
             self.drop_dead_structure();
         }
     }
@@ -505,8 +506,8 @@ impl State {
             if alive {
                 self.kill_run(run, Some(remover), |_| false);
             }
+            self.removals.log(remover, run.0, run.1 + 1, false);
         }
-        self.removals.log(remover, removed);
     }
 
     fn kill_one(&mut self, id: EntryId, cause: Option<LocalDot>, tell: bool, old: Option<Value>) -> Live {

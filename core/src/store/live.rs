@@ -170,7 +170,7 @@ impl Live {
         self.body = Body::Total { plus, minus };
     }
 
-    /// The bytes that it takes, about: what the removal log is held in proportion to.
+    /// About how many bytes it takes when it is written, its key aside: what the removal log is held in proportion to.
     pub(crate) fn byte_len(&self) -> usize {
         let value = |value: &Value| value.byte_len();
         let body = match &self.body {

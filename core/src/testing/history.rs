@@ -13,8 +13,8 @@ use super::told::untold;
 use super::told_values::mistold;
 use super::{Random, Shape, Spec, dump};
 use crate::{
-    ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Kind, ReplicaId, Timestamp, VersionVector,
-    codec,
+    ApplyError, Changes, Commit, Delta, Diff, Digest, Document, Dot, EditError, Kind, Outcome, ReplicaId, Tier,
+    Timestamp, VersionVector, codec,
 };
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
@@ -60,6 +60,10 @@ pub struct History {
     /// Deltas in flight: any document may get any of them, at any time, more than once.
     deltas: Vec<Delta>,
     diffs: Vec<Diff>,
+    /// What documents said of themselves, now or some time ago.
+    digests: Vec<Digest>,
+    /// How many diffs of the digest tier changed a document.
+    by_digest: usize,
     spec: Spec,
     next_id: u128,
     step: usize,
@@ -86,6 +90,8 @@ impl History {
             documents: Vec::new(),
             deltas: Vec::new(),
             diffs: Vec::new(),
+            digests: Vec::new(),
+            by_digest: 0,
             spec: Spec::default(),
             next_id: 0,
             step: 0,
@@ -106,6 +112,11 @@ impl History {
     /// The documents.
     pub fn documents(&self) -> &[Document] {
         &self.documents
+    }
+
+    /// How many diffs of the digest tier changed a document.
+    pub fn by_digest(&self) -> usize {
+        self.by_digest
     }
 
     /// The specification, which knows every delta made.
@@ -135,9 +146,8 @@ impl History {
             }
             14 | 15 if self.options.diffs => {
                 // What a peer asked for some time ago, or another peer asked for: the answer may arrive anywhere.
-                let asker = self.random.below(self.documents.len());
-                let base = self.documents[asker].version();
-                self.diffs.push(self.documents[at].diff_since(&base));
+                let diff = self.answer(at)?;
+                self.diffs.push(diff);
                 if self.diffs.len() > 8 {
                     let drop = self.random.below(self.diffs.len());
                     self.diffs.swap_remove(drop);
@@ -150,12 +160,17 @@ impl History {
                     Ok(decoded)
                         if decoded.adds == diff.adds
                             && decoded.removes == diff.removes
+                            && decoded.dead == diff.dead
+                            && decoded.ahead.len() == diff.ahead.len()
                             && decoded.head == diff.head => {}
                     decoded => return self.fail(format!("{diff:#?}\nwas read as {decoded:#?}")),
                 }
                 let before = dump(&self.documents[at]);
                 match self.documents[at].apply_diff(&diff) {
-                    Ok(applied) => self.check_changes(at, &before, &applied.changes)?,
+                    Ok(applied) => {
+                        self.by_digest += usize::from(diff.tier == Tier::Digest && applied.outcome == Outcome::Applied);
+                        self.check_changes(at, &before, &applied.changes)?;
+                    }
                     Err(ApplyError::BaseNotCovered { .. }) => {}
                     Err(error) => return self.fail(format!("diff refused: {error}")),
                 }
@@ -165,6 +180,25 @@ impl History {
             _ => {}
         }
         Ok(at.min(self.documents.len() - 1))
+    }
+
+    /// What some document lacks that the one at `at` has, by its version or by a digest that may be old.
+    fn answer(&mut self, at: usize) -> Result<Diff, Failure> {
+        let asker = self.random.below(self.documents.len());
+        if self.random.one_in(2) {
+            return Ok(self.documents[at].diff_since(&self.documents[asker].version()));
+        }
+        let digest = self.documents[asker].digest();
+        match codec::decode_digest(&codec::encode_digest(&digest)) {
+            Ok(decoded) if decoded == digest => {}
+            decoded => return self.fail(format!("{digest:#?}\nwas read as {decoded:#?}")),
+        }
+        self.digests.push(digest);
+        if self.digests.len() > 4 {
+            self.digests.remove(0);
+        }
+        let digest = self.random.pick(&self.digests).clone();
+        Ok(self.documents[at].diff_for(&digest))
     }
 
     fn edit(&mut self, at: usize) -> Result<(), Failure> {
@@ -287,8 +321,11 @@ impl History {
         for _ in 0..2 {
             for from in 0..self.documents.len() {
                 for to in 0..self.documents.len() {
-                    let base = self.documents[to].version();
-                    let diff = self.documents[from].diff_since(&base);
+                    let diff = if self.random.one_in(2) {
+                        self.documents[from].diff_for(&self.documents[to].digest())
+                    } else {
+                        self.documents[from].diff_since(&self.documents[to].version())
+                    };
                     match self.documents[to].apply_diff(&diff) {
                         Ok(_) => {}
                         Err(ApplyError::Fork { .. }) if self.options.clones_keep_id => return Ok(()),
