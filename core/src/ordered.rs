@@ -160,6 +160,13 @@ impl<K: Ord, V> Map<K, V> {
         (chunk, at)
     }
 
+    pub(crate) fn remove_entry<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<(K, V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.locate(key).ok().map(|place| self.take(place))
+    }
+
     pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,

@@ -6,9 +6,9 @@ use core::fmt;
 
 use crate::replica_id::{Origin, ReplicaId};
 
-/// `(replica, seq)`: the name of one immutable payload.
+/// `(replica, seq)`: the name of one immutable payload, and of a list element for as long as that lives.
 ///
-/// Ordered by replica id, then by sequence number.
+/// Ordered by replica id, then by sequence number: the order that every replica agrees on. Shown as `replica:seq`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     /// Who wrote it.

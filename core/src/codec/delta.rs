@@ -35,7 +35,7 @@ pub(super) const MANY: u8 = 1 << 6;
 /// It removes one dot, which is the writer's.
 const REMOVES_OWN: u8 = 1 << 7;
 
-/// The canonical bytes of a delta.
+/// The canonical bytes of a delta. O(bytes · log n).
 ///
 /// Parts that break the rules of [`DeltaParts`] give bytes that [`decode_delta`] refuses or reads as something else; what a
 /// transaction makes never does.
@@ -261,6 +261,9 @@ fn read_removes(
         (false, false) => {}
         (true, false) => {
             read_set(reader, table, removes)?;
+            if removes.is_empty() {
+                return Err(reader.not_canonical("an empty set of dots"));
+            }
             if only_own(own.replica, own.first_seq, removes).is_some() {
                 return Err(reader.not_canonical("one removed dot of the writer, in a set"));
             }

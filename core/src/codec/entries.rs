@@ -8,6 +8,7 @@
 //!
 //! Keys are written where they first occur and by number after that.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
@@ -16,11 +17,11 @@ use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
 use super::shapes::{KEY, MEMBER, OWNER, POSITION, Shape};
-use super::writer::{put, put_sized};
+use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, Entry, EntryRef, Kind, Payload, Slot, SlotRef};
+use crate::store::{Container, Entry, EntryRef, Kind, Payload, Rights, Slot, SlotRef};
 use crate::string::Str;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
@@ -32,15 +33,18 @@ enum PayloadClass {
     Empty,
     Value,
     Total,
+    Rights,
     Opaque,
 }
 
 impl PayloadClass {
     const fn of(kind: Kind) -> Self {
         match kind {
-            Kind::REGISTER => Self::Value,
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Self::Value,
             Kind::TOTAL => Self::Total,
-            Kind::FLAG | Kind::COUNTER | Kind::SET | Kind::MAP | Kind::LIST | Kind::MEMBER | Kind::MOVE => Self::Empty,
+            Kind::RIGHTS => Self::Rights,
+            Kind::MEMBER | Kind::MOVE | Kind::ABSENT | Kind::DISABLED => Self::Empty,
+            kind if kind.is_container() => Self::Empty,
             _ => Self::Opaque,
         }
     }
@@ -51,6 +55,7 @@ impl PayloadClass {
             (Self::Empty, Payload::Empty)
                 | (Self::Value, Payload::Value(_))
                 | (Self::Total, Payload::Total { .. })
+                | (Self::Rights, Payload::Rights(_))
                 | (Self::Opaque, Payload::Opaque(_))
         )
     }
@@ -232,8 +237,47 @@ fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, ent
             let before = before.and_then(|before| totals.get(before));
             write_total(out, (*plus, *minus), before.map(|before| (before.1, before.2)));
         }
+        (Payload::Rights(rights), _) => write_rights(out, rights),
         (Payload::Opaque(bytes), _) => put_sized(out, bytes),
     }
+}
+
+#[inline(never)]
+fn write_rights(out: &mut Vec<u8>, rights: &Rights) {
+    varint::write(out, rights.plus);
+    varint::write(out, rights.minus);
+    varint::write_len(out, rights.given.len());
+    for (replica, amount) in &rights.given {
+        // In full: rights can be given to a replica that has written nothing yet, and is then in no table.
+        put_id(out, *replica);
+        varint::write(out, *amount);
+    }
+}
+
+/// Reads the rights of `owner`. Whether they add up with those of others depends on what others wrote, so readers see to it.
+#[inline(never)]
+fn read_rights(reader: &mut Reader<'_>, owner: ReplicaId) -> Result<Rights, Refused> {
+    let (plus, minus) = (reader.varint(), reader.varint());
+    let count = reader.count("number of those given rights", 17, u64::MAX);
+    reader.ok()?;
+    let mut given: Vec<(ReplicaId, u64)> = Vec::with_capacity(count);
+    let mut last = ReplicaId::NIL;
+    for _ in 0..count {
+        let (replica, amount) = (reader.replica(), reader.varint());
+        reader.ok()?;
+        if replica <= last {
+            return Err(reader.not_canonical("those given rights, not ascending"));
+        }
+        if amount == 0 {
+            return Err(reader.not_canonical("none given"));
+        }
+        if replica == owner {
+            return Err(reader.invalid("ESC-1: rights given to oneself"));
+        }
+        given.push((replica, amount));
+        last = replica;
+    }
+    Ok(Rights { plus, minus, given })
 }
 
 // Totals in deltas: a head says which of the two sums are there and which of them moved, and by how much.
@@ -442,6 +486,7 @@ impl Columns {
                 let payload = match (PayloadClass::of(shape.kind), &mut totals) {
                     (PayloadClass::Empty, _) => Payload::Empty,
                     (PayloadClass::Value, _) => Payload::Value(reader.value()),
+                    (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
                     (PayloadClass::Opaque, _) => {
                         let len = reader.length("payload length");
                         Payload::Opaque(reader.blob(len))

@@ -11,7 +11,7 @@ pub(crate) const OWNER: u8 = 3;
 pub(crate) const POSITION: u8 = 4;
 
 /// The shapes that have a number of their own: 1 and up.
-const USUAL: [Shape; 20] = [
+const USUAL: [Shape; 29] = [
     Shape::plain(Kind::REGISTER, KEY),
     Shape::plain(Kind::REGISTER, UNIT),
     Shape::plain(Kind::REGISTER, POSITION),
@@ -32,6 +32,15 @@ const USUAL: [Shape; 20] = [
     Shape::entity(Kind::MAP, POSITION),
     Shape::entity(Kind::LIST, POSITION),
     Shape::entity(Kind::TEXT, POSITION),
+    Shape::plain(Kind::ABSENT, MEMBER),
+    Shape::plain(Kind::RIGHTS, OWNER),
+    Shape::plain(Kind::DISABLED, UNIT),
+    Shape::entity(Kind::MAX_REGISTER, KEY),
+    Shape::entity(Kind::MIN_REGISTER, KEY),
+    Shape::entity(Kind::DISABLE_WINS_FLAG, KEY),
+    Shape::entity(Kind::REMOVE_WINS_SET, KEY),
+    Shape::entity(Kind::GROW_ONLY_SET, KEY),
+    Shape::entity(Kind::BOUNDED_COUNTER, KEY),
 ];
 
 /// What an entry is, apart from where it is and what it holds.

@@ -155,6 +155,22 @@ impl Document {
     /// A delta that is known already changes nothing. One that is not ready is parked and applied as soon as it is.
     /// Costs O(delta · log n), whatever the size of the containers it touches, and a look at each parked delta.
     ///
+    /// ```
+    /// # use weftline::{Document, EditError, Outcome, ReplicaId, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut author = Document::with_writer(ReplicaId::from(1));
+    /// let first = author.transact(Timestamp(1), |tx| tx.map("m")?.put("k", 1))?.delta.expect("an edit");
+    /// let second = author.transact(Timestamp(2), |tx| tx.map("m")?.put("k", 2))?.delta.expect("an edit");
+    ///
+    /// let mut reader = Document::new();
+    /// assert_eq!(reader.apply(&second)?.outcome, Outcome::Parked); // too early: it waits
+    /// assert_eq!(reader.apply(&first)?.outcome, Outcome::Applied); // and comes with this one
+    /// assert_eq!(reader.apply(&first)?.outcome, Outcome::Known); // once is enough
+    /// assert_eq!(reader.map("m").get_as("k"), Some(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the delta contradicts what is known, or too much is parked. The document is unchanged then.
     pub fn apply(&mut self, delta: &Delta) -> Result<Applied, ApplyError> {

@@ -58,9 +58,9 @@ pub struct Change {
 pub enum ChangeKind {
     /// Map: what is under this key.
     Key(Str),
-    /// Set: whether this value is a member.
+    /// Set of any policy: whether this value is a member.
     Member(Value),
-    /// Register, flag or counter: its value.
+    /// Register, flag or counter of any policy: its value; of a bounded counter also its floor and whose rights it is.
     Value,
     /// List: this element came.
     Inserted(Dot),

@@ -140,9 +140,9 @@ impl State {
         {
             return;
         }
-        let was = (!dots.is_empty()).then_some(Value::Bool(true));
+        let was = self.all_are(dots, Kind::MEMBER).then_some(Value::Bool(true));
         let what = What::Member(hash, member.clone());
-        if dots.lone().is_none() && (was.is_some() || self.notes.emptied) {
+        if dots.lone().is_none() && (!dots.is_empty() || self.notes.emptied) {
             if self.notes.last_is(place, &what) {
                 return;
             }
@@ -168,17 +168,24 @@ impl State {
 
     /// What reading a register, flag, counter or plain element gives.
     pub(super) fn shown(&self, place: PlaceId) -> Option<Value> {
-        let place = self.view.place(place);
-        match &place.content {
+        let own = self.view.place(place);
+        match &own.content {
             Content::Counter(totals) => {
-                let cut = totals.sum.clamp(i64::MIN.into(), i64::MAX.into());
+                let bounded = own.kind == Kind::BOUNDED_COUNTER;
+                let sum = if bounded { i128::from(self.floor(place)) + totals.sum.max(0) } else { totals.sum };
+                let cut = sum.clamp(i64::MIN.into(), i64::MAX.into());
                 Some(Value::Int(cut as i64))
             }
-            Content::Unit(dots) if place.kind == Kind::FLAG => (!dots.is_empty()).then_some(Value::Bool(true)),
-            Content::Unit(dots) => match (self.winner(dots.view()), place.link) {
-                (Some(winner), _) => self.value_of(winner).cloned(),
-                (None, Link::Element(_, dot)) => self.value_of(self.store.find(dot)?).cloned(),
-                _ => None,
+            Content::Unit(dots) => match own.kind {
+                Kind::FLAG => (!dots.is_empty()).then_some(Value::Bool(true)),
+                Kind::DISABLE_WINS_FLAG => self.all_are(dots.view(), Kind::FLAG).then_some(Value::Bool(true)),
+                Kind::MAX_REGISTER => self.extreme(dots.view(), Ordering::Greater).cloned(),
+                Kind::MIN_REGISTER => self.extreme(dots.view(), Ordering::Less).cloned(),
+                _ => match (self.winner(dots.view()), own.link) {
+                    (Some(winner), _) => self.value_of(winner).cloned(),
+                    (None, Link::Element(_, dot)) => self.value_of(self.store.find(dot)?).cloned(),
+                    _ => None,
+                },
             },
             _ => None,
         }
@@ -246,7 +253,7 @@ impl State {
                 }
                 What::Member(hash, member) => {
                     let is = match &self.view.place(place).content {
-                        Content::Set(index) => !index.get(hash, &member, &self.store).is_empty(),
+                        Content::Set(index) => self.all_are(index.get(hash, &member, &self.store), Kind::MEMBER),
                         _ => false,
                     };
                     (ChangeKind::Member(member), is.then_some(Value::Bool(true)))

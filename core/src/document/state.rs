@@ -6,6 +6,7 @@
 //! Rules: ENT-1 the subtree of a removed entity dies with it. VALID-1 what does not fit its container is stored and hidden.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use super::dots::{Dots, DotsRef};
 use super::notes::{ElementNote, Notes};
@@ -115,7 +116,8 @@ impl State {
 
     /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
     pub(crate) fn keep_log_short(&mut self) {
-        if self.removals.is_long(self.store.len()) && self.removals.shorten(self.store.len(), self.seqs()) {
+        let live_bytes = self.store.live_bytes();
+        if self.removals.is_long(live_bytes) && self.removals.shorten(live_bytes, self.seqs()) {
             self.drop_dead_structure();
         }
     }
@@ -332,9 +334,9 @@ impl State {
         match (&own.content, live.slot(), live.kind, live.entity) {
             (Content::Map(_), SlotView::Key(key), Kind::REGISTER | Kind::FLAG, false) => Touched::Key(key),
             (Content::Map(_), SlotView::Key(key), kind, true) if kind > Kind::FLAG => Touched::Key(key),
-            (Content::Set(_), SlotView::Member(..), Kind::MEMBER, false) => Touched::Member,
-            (Content::Counter(_), SlotView::Owner, Kind::TOTAL, false) => Touched::Value,
-            (Content::Unit(_), SlotView::Unit, kind, false) if kind == own.kind => Touched::Value,
+            (Content::Set(_), SlotView::Member(..), kind, false) if own.kind.shows(kind) => Touched::Member,
+            (Content::Counter(_), SlotView::Owner, kind, false) if own.kind.shows(kind) => Touched::Value,
+            (Content::Unit(_), SlotView::Unit, kind, false) if own.kind.shows(kind) => Touched::Value,
             _ => Touched::Nothing,
         }
     }
@@ -359,12 +361,14 @@ impl State {
                 });
                 self.incarnate(child, id);
             }
-            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER, false) => index.add(hash, id, &self.store),
-            (Content::Counter(totals), SlotView::Owner, Kind::TOTAL, false) => {
+            (Content::Set(index), SlotView::Member(hash, _), kind, false) if own_kind.shows(kind) => {
+                index.add(hash, id, &self.store);
+            }
+            (Content::Counter(totals), SlotView::Owner, kind, false) if own_kind.shows(kind) => {
                 totals.dots.add(id);
                 totals.sum += amount(live);
             }
-            (Content::Unit(dots), SlotView::Unit, kind, false) if kind == own_kind => dots.add(id),
+            (Content::Unit(dots), SlotView::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
             (Content::List(_), SlotView::Position { .. }, kind, true) => {
                 self.attach_element(place, dot, id, kind, depth)
             }
@@ -502,8 +506,8 @@ impl State {
             if alive {
                 self.kill_run(run, Some(remover), |_| false);
             }
+            self.removals.log(remover, run.0, run.1 + 1, false);
         }
-        self.removals.log(remover, removed);
     }
 
     fn kill_one(&mut self, id: EntryId, cause: Option<LocalDot>, tell: bool, old: Option<Value>) -> Live {
@@ -549,11 +553,11 @@ impl State {
                 index.remove(key, id, kind);
                 self.notes.emptied |= index.get(key, &self.store).is_none();
             }
-            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER) => {
+            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER | Kind::ABSENT) => {
                 index.remove(hash, id, &self.store);
                 self.notes.emptied = true;
             }
-            (Content::Counter(totals), SlotView::Owner, Kind::TOTAL) => {
+            (Content::Counter(totals), SlotView::Owner, Kind::TOTAL | Kind::RIGHTS) => {
                 totals.dots.remove(id);
                 totals.sum -= amount(live);
             }
@@ -609,16 +613,53 @@ impl State {
         dots.iter().max_by(|a, b| self.by_stamp(*a, *b))
     }
 
-    pub(crate) fn by_stamp(&self, a: EntryId, b: EntryId) -> core::cmp::Ordering {
+    /// Whether there are entries, and all of this kind.
+    pub(crate) fn all_are(&self, dots: DotsRef<'_>, kind: Kind) -> bool {
+        let is = |id| self.store.live(id).kind == kind;
+        !dots.is_empty() && (dots.iter().all(is) || fault::active(Fault::MarksIgnored) && dots.iter().any(is))
+    }
+
+    /// The value that comes out `best` of a comparison with any other.
+    pub(crate) fn extreme(&self, dots: DotsRef<'_>, best: Ordering) -> Option<&Value> {
+        if fault::active(Fault::ExtremeByStamp) {
+            return self.winner(dots).and_then(|id| self.value_of(id));
+        }
+        let mut found: Option<&Value> = None;
+        for id in dots.iter() {
+            if let Some(value) = self.value_of(id)
+                && found.is_none_or(|found| value.cmp(found) == best)
+            {
+                found = Some(value);
+            }
+        }
+        found
+    }
+
+    /// What the value of a bounded counter never goes below.
+    pub(crate) fn floor(&self, place: PlaceId) -> i64 {
+        let mut floor: Option<i64> = None;
+        for entity in self.view.place(place).incarnations.iter() {
+            let said = if let Some(Value::Int(said)) = self.value_of(entity) { *said } else { 0 };
+            floor = Some(match floor {
+                Some(floor) if fault::active(Fault::FloorsAdd) => floor.saturating_add(said),
+                Some(floor) => floor.max(said),
+                None => said,
+            });
+        }
+        floor.unwrap_or(0)
+    }
+
+    pub(crate) fn by_stamp(&self, a: EntryId, b: EntryId) -> Ordering {
         let stamp = |id| self.store.live(id).hlc;
         stamp(a).cmp(&stamp(b)).then_with(|| self.origins.compare(self.store.dot(a), self.store.dot(b)))
     }
 }
 
-/// What a running total adds to its counter.
+/// What an entry adds to its counter.
 pub(crate) fn amount(live: &Live) -> i128 {
     match live.payload() {
         PayloadView::Total { plus, minus } => i128::from(plus) - i128::from(minus),
+        PayloadView::Rights(rights) => i128::from(rights.plus) - i128::from(rights.minus),
         _ => 0,
     }
 }

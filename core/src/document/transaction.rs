@@ -101,6 +101,17 @@ pub enum EditError {
     /// A counter's running total would not fit 64 bits.
     #[error("the counter's running total would overflow")]
     CounterOverflow,
+    /// This replica has not the rights to take so much from a bounded counter.
+    #[error("{wanted} wanted, this replica has the rights to {available}")]
+    NotEnoughRights {
+        /// How much was to be subtracted or given away.
+        wanted: u64,
+        /// How much it may.
+        available: u64,
+    },
+    /// Rights were to be given to [`ReplicaId::NIL`](crate::ReplicaId::NIL).
+    #[error("the nil id names no replica")]
+    NilReplica,
     /// The replica has used up its sequence numbers, or the document its replica numbers.
     #[error("no dot is left for this writer")]
     OutOfDots,
@@ -159,8 +170,28 @@ impl Document {
     /// Nothing is changed if `edit` returns an error. Costs O(edits · log n). If `edit` panics and somebody catches that, the
     /// transaction is still open: [`Document::rollback`] ends it.
     ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// # let now = Timestamp(1);
+    /// let commit = doc.transact(now, |tx| {
+    ///     tx.counter("from")?.add(-10)?;
+    ///     tx.counter("to")?.add(10)
+    /// })?;
+    /// let delta = commit.delta.expect("something was edited"); // one for both
+    ///
+    /// let failed = doc.transact(now, |tx| {
+    ///     tx.counter("from")?.add(-10)?;
+    ///     if tx.document().counter("from").value() < -15 { Err(EditError::Gone) } else { Ok(()) }
+    /// });
+    /// assert!(failed.is_err());
+    /// assert_eq!(doc.counter("from").value(), -10); // nothing of it is left
+    /// # Ok::<(), EditError>(())
+    /// ```
+    ///
     /// # Errors
-    /// What `edit` returns, [`EditError::NoWriter`] without a writer id, or [`EditError::TooLarge`] if the delta would be.
+    /// What `edit` returns, [`EditError::NoWriter`] without a writer id, [`EditError::InTransaction`] when one is open already, or
+    /// [`EditError::TooLarge`] if the delta would be.
     pub fn transact<T, E: From<EditError>>(
         &mut self,
         now: Timestamp,

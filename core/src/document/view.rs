@@ -29,16 +29,18 @@ pub(crate) struct PlaceId(pub(crate) u32);
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Map(KeyIndex),
+    /// A set of any policy: all that lives of each value, the marks of removed ones included.
     Set(MemberIndex),
+    /// Every live running total, or of a bounded counter every replica's rights.
     Counter(Totals),
-    /// Register or flag.
+    /// Register or flag, of any policy.
     Unit(Dots),
     List(Sequence<LocalDot>),
     /// A kind this version does not read.
     Unknown,
 }
 
-/// The live running totals of a counter.
+/// The live running totals, or rights, of a counter.
 #[derive(Clone, Debug)]
 pub(crate) struct Totals {
     pub(crate) dots: Dots,
@@ -52,9 +54,11 @@ impl Content {
     fn of(kind: Kind) -> Self {
         match kind {
             Kind::MAP => Self::Map(KeyIndex::default()),
-            Kind::SET => Self::Set(MemberIndex::default()),
-            Kind::COUNTER => Self::Counter(Totals { dots: Dots::None, sum: 0, own: NONE }),
-            Kind::REGISTER | Kind::FLAG => Self::Unit(Dots::None),
+            Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Self::Set(MemberIndex::default()),
+            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: 0, own: NONE }),
+            Kind::REGISTER | Kind::FLAG | Kind::MAX_REGISTER | Kind::MIN_REGISTER | Kind::DISABLE_WINS_FLAG => {
+                Self::Unit(Dots::None)
+            }
             Kind::LIST => Self::List(Sequence::new()),
             _ => Self::Unknown,
         }

@@ -4,6 +4,8 @@
 //! cannot show. The sum is kept up by addition and subtraction, in any order. The bytes hashed are fixed in
 //! `docs/format.md`.
 
+use alloc::vec::Vec;
+
 use super::{Keys, Kind, Live, PayloadView, SlotView};
 use crate::clock::Dot;
 use crate::hash::{Domain, Words, hash};
@@ -37,6 +39,7 @@ pub(crate) fn beacon_share(dot: Dot, container: ContainerView<'_>, live: &Live, 
         PayloadView::Value(_) => 1,
         PayloadView::Total { .. } => 2,
         PayloadView::Opaque(_) => 3,
+        PayloadView::Rights(_) => 4,
     };
     // Which parts follow, and of what sort.
     let shape = [live.kind.0, live.entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
@@ -61,6 +64,16 @@ pub(crate) fn beacon_share(dot: Dot, container: ContainerView<'_>, live: &Live, 
             words.push(minus);
         }
         PayloadView::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
+        PayloadView::Rights(rights) => {
+            words.push(rights.plus);
+            words.push(rights.minus);
+            let mut given = Vec::new();
+            for (replica, amount) in &rights.given {
+                given.extend_from_slice(&replica.to_bytes());
+                given.extend_from_slice(&amount.to_le_bytes());
+            }
+            put_bytes(&mut words, 0, &given);
+        }
     }
     words.hash(Domain::Beacon)
 }

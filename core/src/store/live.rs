@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::keys::KeyId;
-use super::{Kind, LocalContainer, NONE, Payload};
+use super::{Kind, LocalContainer, NONE, Payload, Rights};
 use crate::clock::Hlc;
 use crate::value::Value;
 
@@ -43,6 +43,7 @@ pub(crate) enum PayloadView<'a> {
     Value(&'a Value),
     Total { plus: u64, minus: u64 },
     Opaque(&'a Arc<[u8]>),
+    Rights(&'a Arc<Rights>),
 }
 
 /// What an entry holds: its payload, or its member if it has one.
@@ -55,6 +56,7 @@ enum Body {
         minus: u64,
     },
     Opaque(Arc<[u8]>),
+    Rights(Arc<Rights>),
     /// A member and a payload: of kinds that this version does not know.
     Both(Box<(Value, Payload)>),
 }
@@ -103,6 +105,7 @@ impl Live {
             (None, Payload::Value(value)) | (Some(value), Payload::Empty) => Body::Value(value),
             (None, Payload::Total { plus, minus }) => Body::Total { plus, minus },
             (None, Payload::Opaque(bytes)) => Body::Opaque(bytes),
+            (None, Payload::Rights(rights)) => Body::Rights(rights),
             (Some(member), payload) => Body::Both(Box::new((member, payload))),
         };
         Self { hlc, container, word, body, place: NONE, kind, entity, class }
@@ -144,6 +147,7 @@ impl Live {
             Body::Value(value) => PayloadView::Value(value),
             Body::Total { plus, minus } => PayloadView::Total { plus: *plus, minus: *minus },
             Body::Opaque(bytes) => PayloadView::Opaque(bytes),
+            Body::Rights(rights) => PayloadView::Rights(rights),
             Body::Both(both) => both.1.view(),
         }
     }
@@ -166,7 +170,7 @@ impl Live {
         self.body = Body::Total { plus, minus };
     }
 
-    /// The bytes that it takes, about: what the removal log is held in proportion to.
+    /// About how many bytes it takes when it is written, its key aside: what the removal log is held in proportion to.
     pub(crate) fn byte_len(&self) -> usize {
         let value = |value: &Value| value.byte_len();
         let body = match &self.body {
@@ -174,6 +178,7 @@ impl Live {
             Body::Value(held) => value(held),
             Body::Total { .. } => 8,
             Body::Opaque(bytes) => bytes.len(),
+            Body::Rights(rights) => 8 + 24 * rights.given.len(),
             Body::Both(both) => value(&both.0) + 8,
         };
         8 + body
@@ -187,6 +192,7 @@ impl Payload {
             Self::Value(value) => PayloadView::Value(value),
             Self::Total { plus, minus } => PayloadView::Total { plus: *plus, minus: *minus },
             Self::Opaque(bytes) => PayloadView::Opaque(bytes),
+            Self::Rights(rights) => PayloadView::Rights(rights),
         }
     }
 }
@@ -199,6 +205,7 @@ impl PayloadView<'_> {
             Self::Value(value) => Payload::Value(value.clone()),
             Self::Total { plus, minus } => Payload::Total { plus, minus },
             Self::Opaque(bytes) => Payload::Opaque(bytes.clone()),
+            Self::Rights(rights) => Payload::Rights(rights.clone()),
         }
     }
 }

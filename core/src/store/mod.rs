@@ -21,16 +21,18 @@ use core::ops::RangeInclusive;
 pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub(crate) use entry::{ContainerRef, EntryRef, SlotRef};
-pub use entry::{Entry, Kind, Payload, Slot};
+pub use entry::{Entry, Kind, Payload, Rights, Slot};
 pub(crate) use hash::{ContainerView, beacon_share};
 pub(crate) use keys::{KeyId, Keys};
 pub(crate) use live::{Live, LocalSlot, PayloadView, SlotView};
+pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;
 use windows::Windows;
 
 use crate::clock::LocalDot;
 use crate::replica_id::Origin;
+use crate::value::Value;
 
 /// Where an entry lies in the store. It stays there while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,7 +163,7 @@ impl Store {
     }
 
     /// Gives every member another hash.
-    pub(crate) fn rehash(&mut self, hash: impl Fn(&crate::value::Value) -> u32) {
+    pub(crate) fn rehash(&mut self, hash: impl Fn(&Value) -> u32) {
         for node in self.chunks.iter_mut().flatten() {
             node.live.rehash(&hash);
         }

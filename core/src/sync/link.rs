@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Message, PackedRows, Rows};
+use super::message::{Message, PackedRows, Rows, Want};
 use super::packed::pack;
 use super::roster::Roster;
 use super::row::Row;
@@ -40,6 +40,8 @@ pub(super) enum Refill {
     None,
     /// A diff is to be sent as soon as every own delta is durable (DIFF-7).
     Needed,
+    /// The relay was asked for its digest, because the log here does not reach back to it.
+    Asked,
     /// It is sent, its Durable has not come.
     Sent,
     /// It was refused for good.
@@ -53,7 +55,9 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// What the relay durably has, as far as it told on this connection. Until OpenAck: what Open hashed.
     pub(super) relay: VersionVector,
-    /// The same with everything pushed since.
+    /// How far back the relay's removal log does not reach, as of OpenAck.
+    pub(super) horizon: VersionVector,
+    /// The same as `relay` with everything pushed since.
     pub(super) pushed: VersionVector,
     /// The relay's roster as far as it told, if rows are packed.
     pub(super) roster: Option<Roster>,
@@ -67,6 +71,10 @@ pub(super) struct Connection {
     /// A diff was asked for and has not come.
     pub(super) wanted: bool,
     pub(super) refill: Refill,
+    /// Whether the relay was asked for its digest on this connection, which it answers once.
+    pub(super) asked: bool,
+    /// What it answered, until the diff is made.
+    pub(super) digest: Option<Want>,
     /// The relay has the same version, with other payloads.
     pub(super) diverged: bool,
     repairs: u32,
@@ -78,6 +86,7 @@ impl Connection {
             session,
             stage: Stage::Proving,
             relay: VersionVector::new(),
+            horizon: VersionVector::new(),
             pushed: VersionVector::new(),
             roster: None,
             heard: VersionVector::new(),
@@ -86,6 +95,8 @@ impl Connection {
             position: 0,
             wanted: false,
             refill: Refill::None,
+            asked: false,
+            digest: None,
             diverged: false,
             repairs: 0,
         }

@@ -3,6 +3,7 @@
 //! [`Spec`] computes from the set of deltas alone what a document must show; [`History`] makes documents edit, talk, forget
 //! and fail at random, and compares each with the specification after every step. A seed replays exactly.
 
+mod edit;
 mod history;
 mod random;
 mod shape;

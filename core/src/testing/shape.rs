@@ -5,18 +5,29 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::clock::Dot;
-use crate::{Document, Kind, ListRef, MapRef, NodeRef, Path, Value};
+use crate::{Document, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId, Value};
 
 /// What a container shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// The values of concurrent writes, the winner first.
     Register(Vec<Value>),
-    /// Whether it is on.
+    /// The value of a max or min register.
+    Extreme(Option<Value>),
+    /// Whether it is on, whichever wins.
     Flag(bool),
     /// The value.
     Counter(i128),
-    /// The members in order.
+    /// A bounded counter.
+    Bounded {
+        /// The value.
+        value: i128,
+        /// What it never goes below.
+        floor: i64,
+        /// Who has rights.
+        rights: Vec<(ReplicaId, i128)>,
+    },
+    /// The members in order, of a set of any policy.
     Set(Vec<Value>),
     /// What is under each key, by kind.
     Map(BTreeMap<(String, Kind), Shape>),
@@ -39,6 +50,14 @@ fn shape(node: NodeRef<'_>) -> Shape {
         NodeRef::Flag(flag) => Shape::Flag(flag.is_enabled()),
         NodeRef::Counter(counter) => Shape::Counter(counter.value()),
         NodeRef::Set(set) => Shape::Set(set.iter().cloned().collect()),
+        NodeRef::MaxRegister(register) => Shape::Extreme(register.get()),
+        NodeRef::MinRegister(register) => Shape::Extreme(register.get()),
+        NodeRef::DisableWinsFlag(flag) => Shape::Flag(flag.is_enabled()),
+        NodeRef::RemoveWinsSet(set) => Shape::Set(set.iter().cloned().collect()),
+        NodeRef::GrowOnlySet(set) => Shape::Set(set.iter().cloned().collect()),
+        NodeRef::BoundedCounter(counter) => {
+            Shape::Bounded { value: counter.value(), floor: counter.floor(), rights: counter.holders() }
+        }
         NodeRef::Map(map) => map_shape(map),
         NodeRef::List(list) => Shape::List(list.ids().map(|id| (id, element_shape(list, id))).collect()),
     }
@@ -55,6 +74,12 @@ fn map_shape(map: MapRef<'_>) -> Shape {
                 Kind::SET => NodeRef::Set(map.set(key)),
                 Kind::MAP => NodeRef::Map(map.map(key)),
                 Kind::LIST => NodeRef::List(map.list(key)),
+                Kind::MAX_REGISTER => NodeRef::MaxRegister(map.max_register(key)),
+                Kind::MIN_REGISTER => NodeRef::MinRegister(map.min_register(key)),
+                Kind::DISABLE_WINS_FLAG => NodeRef::DisableWinsFlag(map.disable_wins_flag(key)),
+                Kind::REMOVE_WINS_SET => NodeRef::RemoveWinsSet(map.remove_wins_set(key)),
+                Kind::GROW_ONLY_SET => NodeRef::GrowOnlySet(map.grow_only_set(key)),
+                Kind::BOUNDED_COUNTER => NodeRef::BoundedCounter(map.bounded_counter(key)),
                 _ => continue,
             };
             all.insert((key.to_string(), kind), shape(node));
@@ -70,6 +95,12 @@ fn element_shape(list: ListRef<'_>, id: Dot) -> Shape {
         Some(Kind::SET) => NodeRef::Set(list.set(id)),
         Some(Kind::MAP) => NodeRef::Map(list.map(id)),
         Some(Kind::LIST) => NodeRef::List(list.list(id)),
+        Some(Kind::MAX_REGISTER) => NodeRef::MaxRegister(list.max_register(id)),
+        Some(Kind::MIN_REGISTER) => NodeRef::MinRegister(list.min_register(id)),
+        Some(Kind::DISABLE_WINS_FLAG) => NodeRef::DisableWinsFlag(list.disable_wins_flag(id)),
+        Some(Kind::REMOVE_WINS_SET) => NodeRef::RemoveWinsSet(list.remove_wins_set(id)),
+        Some(Kind::GROW_ONLY_SET) => NodeRef::GrowOnlySet(list.grow_only_set(id)),
+        Some(Kind::BOUNDED_COUNTER) => NodeRef::BoundedCounter(list.bounded_counter(id)),
         _ => NodeRef::Register(list.register(id)),
     };
     shape(node)

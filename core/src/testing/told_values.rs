@@ -70,7 +70,10 @@ fn plain(shape: &Shape) -> Option<Value> {
     match shape {
         Shape::Register(values) => values.first().cloned(),
         Shape::Flag(is_on) => is_on.then_some(Value::Bool(true)),
-        Shape::Counter(sum) => Some(Value::Int((*sum).clamp(i64::MIN.into(), i64::MAX.into()) as i64)),
+        Shape::Extreme(value) => value.clone(),
+        Shape::Bounded { value: sum, .. } | Shape::Counter(sum) => {
+            Some(Value::Int((*sum).clamp(i64::MIN.into(), i64::MAX.into()) as i64))
+        }
         Shape::Set(_) | Shape::Map(_) | Shape::List(_) => None,
     }
 }

@@ -1,7 +1,8 @@
 //! Flags: on or off, where enabling wins.
 //!
 //! A flag is on while an enabling lives. Disabling removes the enablings it has seen, so one that it has not seen stays.
-//! Enabling always takes a fresh dot, also when the flag is on: that is what survives a concurrent disabling.
+//! Enabling always takes a fresh dot, also when the flag is on: that is what survives a concurrent disabling. It is the add-wins set
+//! of one member (see `set`).
 
 use alloc::vec::Vec;
 
@@ -10,8 +11,18 @@ use crate::document::{Content, DotsRef, EditError, State};
 use crate::store::{EntryId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 
-/// A flag, to read.
-#[derive(Clone, Copy, Debug)]
+/// A flag, to read: on while an enabling lives that no disabling has seen.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| tx.map("todo")?.enable("done"))?;
+/// assert!(doc.map("todo").flag("done").is_enabled());
+/// doc.transact(Timestamp(2), |tx| tx.map("todo")?.disable("done"))?;
+/// assert!(!doc.map("todo").flag("done").is_enabled());
+/// # Ok::<(), EditError>(())
+/// ```
+#[derive(Clone, Copy)]
 pub struct FlagRef<'d> {
     dots: DotsRef<'d>,
 }
@@ -61,10 +72,10 @@ impl<'t, 'd> FlagMut<'t, 'd> {
         !self.observed().is_empty()
     }
 
-    /// Turns it on. O(log n).
+    /// Turns it on; where it is on already, once more, so that a disabling elsewhere does not win. O(log n).
     ///
     /// # Errors
-    /// When the transaction is full.
+    /// [`EditError::TooLarge`] when the transaction is full.
     pub fn enable(&mut self) -> Result<(), EditError> {
         let observed = self.observed();
         if let [one] = observed.as_slice()
@@ -81,7 +92,7 @@ impl<'t, 'd> FlagMut<'t, 'd> {
         self.at.replace(&observed, slot, Kind::FLAG, Payload::Empty)
     }
 
-    /// Turns it off. O(log n).
+    /// Turns it off, as far as it was seen on; nothing happens where it is off. O(enablings seen · log n), almost always one.
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.

@@ -1,7 +1,9 @@
 //! Sets: distinct values, where adding wins.
 //!
 //! A value is a member while an addition of it lives. Removing takes away the additions it has seen; one that it has not
-//! seen stays. Adding always takes a fresh dot, also when the value is a member: that is what survives a concurrent removal.
+//! seen stays. Adding always takes a fresh dot, also when the value is a member: that is what survives a concurrent removal. It is the
+//! observed-remove set without tombstones of Bieniusa, Zawirski, Preguiça, Shapiro, Baquero, Balegas and Duarte, "An optimized
+//! conflict-free replicated set" (2012), where a version vector tells what was removed from what was never seen.
 
 use alloc::vec::Vec;
 
@@ -11,8 +13,22 @@ use crate::ordered::sort_by;
 use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
 
-/// A set, to read.
-#[derive(Clone, Copy, Debug)]
+/// A set, to read: distinct [`Value`]s, in their order.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut tags = tx.set("tags")?;
+///     tags.add("home")?;
+///     tags.add("urgent")?;
+///     tags.remove(&"home".into())
+/// })?;
+/// assert!(doc.set("tags").contains(&"urgent".into()));
+/// assert!(doc.set("tags").iter().eq([&"urgent".into()]));
+/// # Ok::<(), EditError>(())
+/// ```
+#[derive(Clone, Copy)]
 pub struct SetRef<'d> {
     at: At<'d>,
 }
@@ -36,7 +52,7 @@ impl<'d> SetRef<'d> {
         !self.dots(self.hash(value), value).is_empty()
     }
 
-    /// The members in the order of values. O(n log n), to sort them.
+    /// The members, borrowed, in the order of [`Value`]s: the same everywhere. O(n log n), to sort them.
     pub fn iter(&self) -> impl Iterator<Item = &'d Value> + use<'d> {
         let mut sorted = Vec::new();
         if let Some(Content::Set(members)) = self.at.content() {
@@ -52,7 +68,7 @@ impl<'d> SetRef<'d> {
         if let Some(Content::Set(members)) = self.at.content() { members.len() } else { 0 }
     }
 
-    /// Whether there are none.
+    /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -74,10 +90,10 @@ impl<'t, 'd> SetMut<'t, 'd> {
         SetRef::at(self.at.read())
     }
 
-    /// Adds a value. O(log n).
+    /// Adds a value; where it is a member already, once more, so that a removal elsewhere does not win. O(log n).
     ///
     /// # Errors
-    /// When the transaction is full.
+    /// [`EditError::TooLarge`] when the transaction is full.
     pub fn add(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         let value = value.into();
         let hash = self.read().hash(&value);
@@ -95,7 +111,8 @@ impl<'t, 'd> SetMut<'t, 'd> {
         self.at.replace(&observed, |_| LocalSlot::Member(hash, value.clone()), Kind::MEMBER, Payload::Empty)
     }
 
-    /// Removes a value and says whether it was a member. O(log n).
+    /// Removes a value, as far as its additions were seen, and says whether it was a member. O(additions seen · log n), almost always
+    /// one.
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.

@@ -39,7 +39,8 @@ impl Room {
             Message::Rows(rows) => self.pushed(id, rows),
             Message::Packed(rows) => self.pushed_packed(id, &rows),
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
-            Message::Want(want) => self.want(id, &want.version),
+            Message::Want(want) => self.want(id, want),
+            Message::Ask => self.asked(id),
             _ => self.close(id, CloseReason::Protocol),
         }
     }

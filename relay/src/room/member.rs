@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use weftline::{ReplicaId, Tag, VersionVector};
+use weftline::sync::Want;
+use weftline::{ReplicaId, Tag};
 
 use crate::store::Position;
 
@@ -19,6 +20,8 @@ pub(super) struct Member {
     pub(super) feeding: bool,
     /// What it asked for.
     pub(super) question: Question,
+    /// It has asked what lives here. Once is enough on a connection.
+    pub(super) has_asked: bool,
     /// Every row up to here was sent to it, or is its own.
     pub(super) cursor: Position,
     /// Up to where it knows that.
@@ -47,8 +50,8 @@ pub(super) enum Question {
     /// Nothing was asked.
     #[default]
     None,
-    /// Asked from this version, while a batch of rows was still on its way.
-    Waits(VersionVector),
+    /// Asked while a batch of rows was still on its way.
+    Waits(Want),
     /// The diff is held, or on its way.
     Answered,
 }
@@ -62,6 +65,7 @@ impl Member {
             opened: false,
             feeding: false,
             question: Question::None,
+            has_asked: false,
             cursor: 0,
             told: 0,
             outstanding: false,
