@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
-use super::entries::{Columns, EntryWriter};
+use super::entries::{Columns, EntryWriter, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
@@ -38,7 +38,7 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     };
     put_byte(&mut out, tier);
     table.write(&mut out);
-    write_body(&mut out, &table, diff);
+    write_body(&mut out, &table, diff, &diff.adds);
     out
 }
 
@@ -97,9 +97,9 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     table.note_set(&diff.dead);
 }
 
-/// Appends everything behind the tier and the table.
+/// Appends everything behind the tier and the table, with `adds` for those of the diff.
 #[inline(never)]
-pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
+pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
     varint::write_len(out, diff.heads.len());
@@ -111,9 +111,7 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     bunches::write(out, table, &diff.bunches);
     let seed = diff.head.iter().fold(0, |seed, (_, entry)| seed ^ u64::from_le_bytes(*entry.tag.as_bytes()));
     let mut rows = EntryWriter::new(seed);
-    for add in &diff.adds {
-        rows.push(table, None, (add.dot, add.hlc, (&add.entry).into()));
-    }
+    adds.each(&mut |row| rows.push(table, None, row));
     varint::write_len(out, rows.count());
     rows.write_dots(out);
     rows.write_stamps(out);

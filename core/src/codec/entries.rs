@@ -20,8 +20,9 @@ use super::shapes::{KEY, MEMBER, OWNER, POSITION, Shape};
 use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
+use crate::diff::LiveEntry;
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, Entry, EntryRef, Kind, Payload, Rights, Slot, SlotRef};
+use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
 use crate::string::Str;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
@@ -49,14 +50,14 @@ impl PayloadClass {
         }
     }
 
-    const fn fits(self, payload: &Payload) -> bool {
+    const fn fits(self, payload: PayloadRef<'_>) -> bool {
         matches!(
             (self, payload),
-            (Self::Empty, Payload::Empty)
-                | (Self::Value, Payload::Value(_))
-                | (Self::Total, Payload::Total { .. })
-                | (Self::Rights, Payload::Rights(_))
-                | (Self::Opaque, Payload::Opaque(_))
+            (Self::Empty, PayloadRef::Empty)
+                | (Self::Value, PayloadRef::Value(_))
+                | (Self::Total, PayloadRef::Total { .. })
+                | (Self::Rights, PayloadRef::Rights(_))
+                | (Self::Opaque, PayloadRef::Opaque(_))
         )
     }
 }
@@ -88,6 +89,23 @@ pub(crate) fn write_one(
         SlotRef::Unit | SlotRef::Owner | SlotRef::Position { .. } => {}
     }
     write_payload(out, totals, dot, entry);
+}
+
+/// An entry to write, with its dot and its stamp.
+pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>);
+
+/// Entries to write, ascending by dot, wherever they are held.
+pub(crate) trait Rows {
+    /// Gives each to `push`.
+    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>));
+}
+
+impl Rows for Vec<LiveEntry> {
+    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
+        for add in self {
+            push((add.dot, add.hlc, (&add.entry).into()));
+        }
+    }
 }
 
 /// Writes entries in one pass over them: each column has a buffer of its own until all are there.
@@ -137,12 +155,7 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(
-        &mut self,
-        table: &TableWriter,
-        totals: Option<&TotalsBefore>,
-        (dot, hlc, entry): (Dot, Hlc, EntryRef<'a>),
-    ) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, (dot, hlc, entry): Row<'a>) {
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
         self.stamps.push(&mut self.stamps_out, hlc);
@@ -226,19 +239,19 @@ fn write_new_key(out: &mut Vec<u8>, key: &str) {
 fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, entry: EntryRef<'_>) {
     debug_assert!(PayloadClass::of(entry.kind).fits(entry.payload), "VALID-1: the payload is of the entry's kind");
     match (entry.payload, totals) {
-        (Payload::Empty, _) => {}
-        (Payload::Value(value), _) => value::write(out, value),
-        (Payload::Total { plus, minus }, None) => {
-            varint::write(out, *plus);
-            varint::write(out, *minus);
+        (PayloadRef::Empty, _) => {}
+        (PayloadRef::Value(value), _) => value::write(out, value),
+        (PayloadRef::Total { plus, minus }, None) => {
+            varint::write(out, plus);
+            varint::write(out, minus);
         }
-        (Payload::Total { plus, minus }, Some(totals)) => {
+        (PayloadRef::Total { plus, minus }, Some(totals)) => {
             let before = totals.binary_search_by(|total| total.0.cmp(&dot.seq)).ok();
             let before = before.and_then(|before| totals.get(before));
-            write_total(out, (*plus, *minus), before.map(|before| (before.1, before.2)));
+            write_total(out, (plus, minus), before.map(|before| (before.1, before.2)));
         }
-        (Payload::Rights(rights), _) => write_rights(out, rights),
-        (Payload::Opaque(bytes), _) => put_sized(out, bytes),
+        (PayloadRef::Rights(rights), _) => write_rights(out, rights),
+        (PayloadRef::Opaque(bytes), _) => put_sized(out, bytes),
     }
 }
 

@@ -188,6 +188,16 @@ pub(crate) enum SlotRef<'a> {
     Position { bunch: u64, backward: bool },
 }
 
+/// A [`Payload`] that is borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PayloadRef<'a> {
+    Empty,
+    Value(&'a Value),
+    Total { plus: u64, minus: u64 },
+    Opaque(&'a Arc<[u8]>),
+    Rights(&'a Arc<Rights>),
+}
+
 /// An [`Entry`] that is borrowed from wherever it is held: what is written needs not be put together first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryRef<'a> {
@@ -195,7 +205,33 @@ pub(crate) struct EntryRef<'a> {
     pub(crate) slot: SlotRef<'a>,
     pub(crate) kind: Kind,
     pub(crate) entity: bool,
-    pub(crate) payload: &'a Payload,
+    pub(crate) payload: PayloadRef<'a>,
+}
+
+impl Payload {
+    /// The same, borrowed.
+    pub(crate) fn borrowed(&self) -> PayloadRef<'_> {
+        match self {
+            Self::Empty => PayloadRef::Empty,
+            Self::Value(value) => PayloadRef::Value(value),
+            Self::Total { plus, minus } => PayloadRef::Total { plus: *plus, minus: *minus },
+            Self::Opaque(bytes) => PayloadRef::Opaque(bytes),
+            Self::Rights(rights) => PayloadRef::Rights(rights),
+        }
+    }
+}
+
+impl PayloadRef<'_> {
+    /// The payload, as replicas exchange it.
+    pub(crate) fn to_payload(self) -> Payload {
+        match self {
+            Self::Empty => Payload::Empty,
+            Self::Value(value) => Payload::Value(value.clone()),
+            Self::Total { plus, minus } => Payload::Total { plus, minus },
+            Self::Opaque(bytes) => Payload::Opaque(bytes.clone()),
+            Self::Rights(rights) => Payload::Rights(rights.clone()),
+        }
+    }
 }
 
 impl<'a> From<&'a Container> for ContainerRef<'a> {
@@ -216,7 +252,7 @@ impl<'a> From<&'a Entry> for EntryRef<'a> {
             Slot::Owner => SlotRef::Owner,
             Slot::Position { bunch, backward } => SlotRef::Position { bunch: *bunch, backward: *backward },
         };
-        let (kind, entity, payload) = (entry.kind, entry.entity, &entry.payload);
+        let (kind, entity, payload) = (entry.kind, entry.entity, entry.payload.borrowed());
         Self { container: (&entry.container).into(), slot, kind, entity, payload }
     }
 }

@@ -11,7 +11,7 @@
 use super::{At, AtMut};
 use crate::document::{Content, EditError, Target, Totals};
 use crate::fault::{self, Fault};
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadView};
+use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadRef};
 
 /// A counter, to read: a number to which every increment of every replica counts, once.
 ///
@@ -69,7 +69,7 @@ impl<'t, 'd> CounterMut<'t, 'd> {
         let container = self.at.tx.lowest(self.at.place)?;
         let own = self.own(container);
         let old = match own.map(|own| self.at.read().state().store.live(own).payload()) {
-            Some(PayloadView::Total { plus, minus }) => (plus, minus),
+            Some(PayloadRef::Total { plus, minus }) => (plus, minus),
             _ => (0, 0),
         };
         let size = amount.unsigned_abs();
