@@ -16,8 +16,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 /// One edit. Strings are owned by the workload; what a library copies is its own cost.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Edit {
     /// `m[key] = value`.
     Put {
@@ -77,7 +79,7 @@ pub enum Edit {
 }
 
 /// What `m` holds under a key.
-#[derive(Clone, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Value {
     /// A string.
     Text(String),
@@ -99,7 +101,7 @@ impl Value {
 }
 
 /// Everything a document shows, in one shape for all libraries: to see that replicas agree, with each other and with the workload.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contents {
     /// `m`. A library that keeps several concurrent values shows the one its users would see.
     pub map: BTreeMap<String, Value>,
@@ -114,7 +116,7 @@ pub struct Contents {
 }
 
 /// One todo. A field is missing where concurrent edits left half a record, which some libraries allow.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Todo {
     /// Its title.
     pub title: Option<String>,
@@ -145,6 +147,13 @@ impl Traffic {
     pub fn count(&mut self, message: &[u8]) {
         self.messages += 1;
         self.bytes += message.len() as u64;
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
     }
 }
 
@@ -301,17 +310,6 @@ impl Row {
             Self::B3String => "b3-string".into(),
             Self::B3Counter => "b3-counter".into(),
             Self::Todo => "todo".into(),
-        }
-    }
-
-    /// Which of the roots it uses, for [`Peer::supports`].
-    pub fn root(self) -> char {
-        match self {
-            Self::CounterOne | Self::EditCounter | Self::B3Counter => 'c',
-            Self::CounterMap => 'k',
-            Self::SetAdd | Self::SetChurn | Self::EditSet => 's',
-            Self::Todo => 't',
-            _ => 'm',
         }
     }
 }
