@@ -139,7 +139,7 @@ pub fn b3_string(index: usize, clients: usize) -> Edit {
 
 /// See [`b3_number`].
 pub fn b3_counter(index: usize) -> Edit {
-    Edit::Increment { counter: None, by: index as i64 }
+    Edit::Increment { counter: None, by: index as i64 + 1 }
 }
 
 impl Workload {
@@ -291,7 +291,7 @@ mod tests {
     fn the_clients_of_b3_set_what_the_public_benchmark_sets() {
         assert_eq!(b3_number(7), Edit::Put { key: "v".into(), value: Value::Number(7) });
         assert_eq!(b3_string(12, 3), Edit::Put { key: "v".into(), value: Value::Text("121212".into()) });
-        assert_eq!(b3_counter(5), Edit::Increment { counter: None, by: 5 });
+        assert_eq!(b3_counter(5), Edit::Increment { counter: None, by: 6 });
         let Edit::Put { value: Value::Object(fields), .. } = b3_object(3) else { panic!("an object") };
         assert_eq!(fields, [("address".into(), "here".into()), ("name".into(), "3".into())]);
     }
