@@ -261,3 +261,60 @@ fn actor(replica: u64) -> ActorId {
     bytes[8..].copy_from_slice(&high);
     ActorId::from(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::{self, Scale};
+    use crate::workload::replica;
+
+    fn put(key: &str, value: &str) -> Edit {
+        Edit::Put { key: key.into(), value: Value::Text(value.into()) }
+    }
+
+    #[test]
+    fn every_row_converges_when_small() {
+        for row in Row::all().into_iter().filter(|row| Automerge::supports(*row)) {
+            let metrics = cells::run::<Automerge>(row, Scale(1_000));
+            assert!(metrics.iter().all(|metric| metric.value.is_finite()), "{row:?}: {metrics:?}");
+        }
+    }
+
+    #[test]
+    fn replicas_begin_with_the_same_change_and_add_to_the_same_roots() {
+        let (mut one, mut other) = (Automerge::new(replica(1)), Automerge::new(replica(2)));
+        assert_eq!(one.document.get_heads(), other.document.get_heads());
+        for (peer, key, by) in [(&mut one, "a", 7), (&mut other, "b", -2)] {
+            peer.transact(&[put(key, "1"), Edit::Increment { counter: None, by }], false);
+        }
+        one.catch_up(&mut other, true);
+        assert_eq!(one.contents(), other.contents());
+        assert_eq!(one.contents().counter, 5);
+        assert_eq!(one.scan(), Scan { entries: 2, bytes: 4 });
+    }
+
+    #[test]
+    fn a_transaction_is_one_change_and_none_where_nothing_changes() {
+        let (mut one, mut other) = (Automerge::new(replica(1)), Automerge::new(replica(2)));
+        let sent = one.transact(&[put("a", "2"), put("b", "3")], true).expect("something changed");
+        assert_eq!(one.transact(&[put("a", "2")], true), None, "nothing changed");
+        other.apply(&sent);
+        assert_eq!(one.contents(), other.contents());
+        assert_eq!(one.document.get_heads(), other.document.get_heads());
+    }
+
+    #[test]
+    fn both_ways_of_saving_open() {
+        let mut one = Automerge::new(replica(1));
+        let title = "buy milk".to_owned();
+        let fields = vec![("name".to_owned(), "one".to_owned())];
+        let object = Edit::Put { key: "o".into(), value: Value::Object(fields) };
+        one.transact(&[Edit::NewTodo { id: "t".into(), title }, object], false);
+        one.transact(&[Edit::SetDone { id: "t".into(), done: true }], false);
+        for saved in [one.save(), one.save_compressed()] {
+            assert_eq!(Automerge::load(&saved, replica(2)).contents(), one.contents());
+        }
+        let todo = Todo { title: Some("buy milk".into()), done: Some(true) };
+        assert_eq!(one.contents().todos["t"], todo);
+    }
+}
