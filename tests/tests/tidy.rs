@@ -36,6 +36,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("relay/client", &["weftline"]),
     ("wasm", &["weftline"]),
     ("examples/todo", &["weftline", "weftline-client"]),
+    ("tests/peers", &["weftline"]),
     ("xtask", &[]),
     ("xtask/bindgen", &[]),
 ];

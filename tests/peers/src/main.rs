@@ -15,7 +15,7 @@ mod workload;
 
 use std::process::ExitCode;
 
-use adapters::{Crdts, Floor, Weftline, Yrs};
+use adapters::{Automerge, Crdts, Dson, Floor, Loro, Weftline, Yrs};
 use cells::{Metric, Scale};
 use peer::{Peer, Row};
 
@@ -33,7 +33,15 @@ const fn library<P: Peer>() -> Library {
     Library { name: P::NAME, supports: P::supports, run: cells::run::<P> }
 }
 
-const LIBRARIES: &[Library] = &[library::<Weftline>(), library::<Yrs>(), library::<Crdts>(), library::<Floor>()];
+const LIBRARIES: &[Library] = &[
+    library::<Weftline>(),
+    library::<Yrs>(),
+    library::<Automerge>(),
+    library::<Loro>(),
+    library::<Crdts>(),
+    library::<Dson>(),
+    library::<Floor>(),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -34,10 +34,9 @@ pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";
 /// A cell that runs for longer is stopped: a library that needs this for what others do in a second has lost.
 const CELL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How often a cell runs whose run is short …
-const REPETITIONS: usize = 5;
-/// … that is, shorter than this; up to ten times as long, it runs twice.
-const SHORT: Duration = Duration::from_secs(3);
+/// How often a cell runs, at most, by how long it took the first time; one that takes longer than all of these runs once.
+const REPETITIONS: [(Duration, usize); 3] =
+    [(Duration::from_secs(1), 5), (Duration::from_secs(4), 3), (Duration::from_secs(16), 2)];
 
 /// What sizes are divided by in a quick run.
 const QUICK_DIVISOR: usize = 20;
@@ -164,7 +163,7 @@ fn measure(binary: &Path, cells: &[(String, String)], quick: bool, failed: &mut 
         let began = Instant::now();
         let mut left: BTreeMap<&str, usize> = BTreeMap::new();
         let libraries = || cells.iter().filter(|(_, other)| other == row).map(|(peer, _)| peer.as_str());
-        for round in 0..REPETITIONS {
+        for round in 0..REPETITIONS[0].1 {
             for peer in libraries() {
                 if round > 0 && left.get(peer).is_none_or(|left| *left == 0) {
                     continue;
@@ -189,11 +188,7 @@ fn measure(binary: &Path, cells: &[(String, String)], quick: bool, failed: &mut 
 
 /// How often to run a cell that took this long.
 fn repetitions(took: Duration) -> usize {
-    match took {
-        took if took < SHORT => REPETITIONS,
-        took if took < 10 * SHORT => 2,
-        _ => 1,
-    }
+    REPETITIONS.iter().find(|(limit, _)| took < *limit).map_or(1, |(_, times)| *times)
 }
 
 /// One process, and what it measured; every number that the row is known to have must be there.
@@ -274,6 +269,6 @@ mod tests {
 
     #[test]
     fn short_cells_run_more_often_than_long_ones() {
-        assert_eq!([0, 5, 60].map(|seconds| repetitions(Duration::from_secs(seconds))), [REPETITIONS, 2, 1]);
+        assert_eq!([0, 3, 10, 60].map(|seconds| repetitions(Duration::from_secs(seconds))), [5, 3, 2, 1]);
     }
 }

@@ -7,7 +7,7 @@ use crate::workload::{self, contested, replica};
 /// Keys of the map that both have.
 const KEYS: usize = 100_000;
 /// The same is done several times from the same start, and the quickest counts: one catch-up is short.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// Two replicas with the same large map; one or both make `missed` edits, a transaction each; then they catch up.
 pub(super) fn run<P: Peer>(scale: Scale, missed: usize, concurrent: bool, loaded: bool) -> Vec<Metric> {

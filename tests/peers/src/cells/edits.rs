@@ -1,11 +1,18 @@
 //! One edit, one delta: what a live session does all day.
 
+use std::time::Duration;
+
 use super::{Metric, SEED, Scale, assert_shows, bytes, edit_in_batches, time, us_each};
 use crate::peer::{Contents, Edit, Peer};
 use crate::workload::{self, Rng, keys, replica};
 
 /// How many edits are made and applied.
 const EDITS: usize = 10_000;
+/// They are made and applied in stretches of so many, …
+const STRETCH: usize = 100;
+/// … no further ones after this time: libraries that go over the whole map for each edit would take minutes, and the time of one edit is
+/// known by then.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Keys or members of the small rows.
 const FEW: usize = 1_000;
 /// Keys of the large map.
@@ -61,19 +68,30 @@ fn live<P: Peer>(start: &[Edit], edits: &[Edit]) -> Vec<Metric> {
     if !start.is_empty() {
         writer.catch_up(&mut reader, false);
     }
-    let mut sent = Vec::with_capacity(edits.len());
-    let ((), making) = time(|| {
-        for edit in edits.chunks(1) {
-            sent.push(writer.transact(edit, true).expect("an edit is sent"));
-        }
-    });
-    let ((), applying) = time(|| sent.iter().for_each(|one| reader.apply(one)));
-
     let mut expected = Contents::default();
-    start.iter().chain(edits).for_each(|edit| expected.apply(edit));
+    start.iter().for_each(|edit| expected.apply(edit));
+
+    let (mut making, mut applying) = (Duration::ZERO, Duration::ZERO);
+    let (mut done, mut sent_bytes) = (0, 0);
+    for stretch in edits.chunks(STRETCH) {
+        let mut sent = Vec::with_capacity(stretch.len());
+        let ((), made) = time(|| {
+            for edit in stretch.chunks(1) {
+                sent.push(writer.transact(edit, true).expect("an edit is sent"));
+            }
+        });
+        let ((), applied) = time(|| sent.iter().for_each(|one| reader.apply(one)));
+        stretch.iter().for_each(|edit| expected.apply(edit));
+        making += made;
+        applying += applied;
+        done += stretch.len();
+        sent_bytes += sent.iter().map(Vec::len).sum::<usize>();
+        if making + applying > LONGEST {
+            break;
+        }
+    }
     assert_shows(&writer, &expected);
     assert_shows(&reader, &expected);
-    let total: usize = sent.iter().map(Vec::len).sum();
-    let each = Metric { value: total as f64 / edits.len() as f64, ..bytes("bytes", 0) };
-    vec![us_each("make", making, edits.len()), us_each("apply", applying, edits.len()), each]
+    let each = Metric { value: sent_bytes as f64 / done as f64, ..bytes("bytes", 0) };
+    vec![us_each("make", making, done), us_each("apply", applying, done), each]
 }

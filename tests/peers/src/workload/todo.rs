@@ -34,12 +34,12 @@ pub struct TodoTrace {
     pub contested: BTreeSet<String>,
 }
 
-/// Edits of each replica in a round, beside its new todos.
-const TOGGLES: usize = 4;
-const RETITLES: usize = 2;
-const DELETIONS: usize = 1;
-/// New todos of each replica in a round.
-const FRESH: usize = 8;
+/// New todos of each replica in a round …
+const FRESH: usize = 40;
+/// … and its edits of those that are there.
+const TOGGLES: usize = 20;
+const RETITLES: usize = 10;
+const DELETIONS: usize = 5;
 
 /// A trace in which `todos` are created in all.
 pub fn todo_trace(seed: u64, todos: usize) -> TodoTrace {
