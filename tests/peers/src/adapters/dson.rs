@@ -463,12 +463,6 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_number_would_still_converge() {
-        assert!(!Dson::supports(Row::EditLarge));
-        cells::run::<Dson>(Row::EditLarge, Scale(1_000));
-    }
-
-    #[test]
     fn catching_up_takes_removals_along_in_both_directions() {
         let (mut one, mut other) = (Dson::new(replica(1)), Dson::new(replica(2)));
         one.transact(&[put("a", "1"), put("b", "2"), put("c", "3")], false);
