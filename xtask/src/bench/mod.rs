@@ -32,7 +32,7 @@ use rows::{LINES, Line};
 pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";
 
 /// A cell that runs for longer is stopped: a library that needs this for what others do in a second has lost.
-const CELL_TIMEOUT: Duration = Duration::from_secs(300);
+const CELL_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How often a cell runs, at most, by how long it took the first time; one that takes longer than all of these runs once.
 const REPETITIONS: [(Duration, usize); 3] =
@@ -53,7 +53,7 @@ enum What {
     Core(CoreOptions),
 }
 
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(crate) struct CoreOptions {
     /// Write one line of JSON for each number to this file
     #[arg(long, value_name = "FILE")]
@@ -61,6 +61,9 @@ pub(crate) struct CoreOptions {
     /// A twentieth of the sizes, each cell once: shows that all works, and little about speed
     #[arg(long)]
     quick: bool,
+    /// Run no cell more often than this
+    #[arg(long, value_name = "N", default_value_t = REPETITIONS[0].1)]
+    runs: usize,
     /// Only rows whose name contains one of these
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     rows: Vec<String>,
@@ -85,7 +88,7 @@ pub(crate) fn test(tally: &mut Tally) -> Result<()> {
 
 /// Every cell once, at small sizes.
 pub(crate) fn quick() -> Result<()> {
-    core(&CoreOptions { quick: true, ..CoreOptions::default() })
+    core(&CoreOptions { quick: true, runs: 1, json: None, rows: Vec::new(), peers: Vec::new(), readme: false })
 }
 
 fn core(options: &CoreOptions) -> Result<()> {
@@ -95,7 +98,9 @@ fn core(options: &CoreOptions) -> Result<()> {
     peers.retain(|peer| cells.iter().any(|(other, _)| other == peer));
 
     let mut failed = Vec::new();
-    let results = measure(&binary, &cells, options.quick, &mut failed);
+    let divisor = if options.quick { QUICK_DIVISOR } else { 1 };
+    let runs = if options.quick { 1 } else { options.runs };
+    let results = measure(&binary, &cells, divisor, runs, &mut failed);
     let lines: Vec<&Line> = LINES.iter().filter(|line| wanted(line.row, &options.rows)).collect();
 
     println!("{}", table::terminal(&lines, &results, &peers, std::io::stdout().is_terminal()));
@@ -151,7 +156,13 @@ fn wanted(row: &str, filter: &[String]) -> bool {
 }
 
 /// Runs every cell, row by row, and within a row library by library, as often as it is short.
-fn measure(binary: &Path, cells: &[(String, String)], quick: bool, failed: &mut Vec<String>) -> Results {
+fn measure(
+    binary: &Path,
+    cells: &[(String, String)],
+    divisor: usize,
+    runs: usize,
+    failed: &mut Vec<String>,
+) -> Results {
     let mut results = Results::default();
     let mut rows: Vec<&str> = Vec::new();
     for (_, row) in cells {
@@ -161,27 +172,29 @@ fn measure(binary: &Path, cells: &[(String, String)], quick: bool, failed: &mut 
     }
     for row in rows {
         let began = Instant::now();
-        let mut left: BTreeMap<&str, usize> = BTreeMap::new();
-        let libraries = || cells.iter().filter(|(_, other)| other == row).map(|(peer, _)| peer.as_str());
-        for round in 0..REPETITIONS[0].1 {
-            for peer in libraries() {
-                if round > 0 && left.get(peer).is_none_or(|left| *left == 0) {
+        // How often each library runs: known after its first run.
+        let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+        let libraries: Vec<&str> =
+            cells.iter().filter(|(_, other)| other == row).map(|(peer, _)| peer.as_str()).collect();
+        for round in 0..runs.max(1) {
+            for peer in &libraries {
+                if round > 0 && times.get(peer).is_none_or(|times| *times <= round) {
                     continue;
                 }
                 let ran = Instant::now();
-                match run_cell(binary, peer, row, if quick { QUICK_DIVISOR } else { 1 }) {
-                    Ok(cell) => results.add(&cell),
+                match run_cell(binary, peer, row, divisor) {
+                    Ok(cell) => {
+                        results.add(&cell);
+                        times.entry(peer).or_insert_with(|| repetitions(ran.elapsed()));
+                    }
                     Err(error) => {
                         failed.push(format!("{peer} {row}: {error:#}"));
-                        left.insert(peer, 0);
-                        continue;
+                        times.insert(peer, 0);
                     }
                 }
-                let again = if quick { 0 } else { repetitions(ran.elapsed()) - 1 };
-                left.entry(peer).and_modify(|left| *left -= 1).or_insert(again);
             }
         }
-        eprintln!("    {row}: {} libraries, {:.1} s", libraries().count(), began.elapsed().as_secs_f64());
+        eprintln!("    {row}: {} libraries, {:.1} s", libraries.len(), began.elapsed().as_secs_f64());
     }
     results
 }
@@ -257,7 +270,8 @@ mod tests {
     fn filters_choose_rows_by_a_part_of_the_name_and_libraries_by_the_whole() {
         let rows = |rows: &[&str], peers: &[&str]| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            let options = CoreOptions { rows: owned(rows), peers: owned(peers), ..CoreOptions::default() };
+            let (rows, peers) = (owned(rows), owned(peers));
+            let options = CoreOptions { rows, peers, quick: false, runs: 1, json: None, readme: false };
             chosen(&cells(), &options).map(|cells| cells.len())
         };
         assert_eq!(rows(&[], &[]).unwrap(), 4);
