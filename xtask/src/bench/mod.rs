@@ -81,8 +81,10 @@ pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The comparison's own tests, in the profile that is measured, so that nothing is compiled for them alone.
+/// The comparison's own lints and tests, in the profile that is measured, so that the other libraries are not compiled once more.
 pub(crate) fn test(tally: &mut Tally) -> Result<()> {
+    let clippy = ["clippy", "--release", "--locked", "--all-targets", "--manifest-path", MANIFEST, "--", "-Dwarnings"];
+    run(cargo().args(clippy))?;
     run_tests(cargo().args(["test", "--release", "--locked", "--manifest-path", MANIFEST]), tally)
 }
 

@@ -107,10 +107,10 @@ struct View {
 impl View {
     fn apply(&mut self, edit: &Edit) {
         match edit {
+            // Ids are fresh, and each edit is applied once: it is not there yet.
             Edit::NewTodo { id, .. } if !self.deleted.contains(id) => {
-                if self.done.insert(id.clone(), false).is_none() {
-                    self.order.push(id.clone());
-                }
+                self.done.insert(id.clone(), false);
+                self.order.push(id.clone());
             }
             Edit::SetDone { id, done } => {
                 self.done.entry(id.clone()).and_modify(|old| *old = *done);
@@ -144,10 +144,8 @@ impl World {
             }
         }
         for &replica in &group {
-            for from in 0..REPLICAS {
-                for index in self.known[replica][from]..together[from] {
-                    self.sees[replica].apply(&self.log[from][index].0);
-                }
+            for (log, (known, together)) in self.log.iter().zip(self.known[replica].into_iter().zip(together)) {
+                log[known..together].iter().for_each(|(edit, _)| self.sees[replica].apply(edit));
             }
             self.known[replica] = together;
         }
