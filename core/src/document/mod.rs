@@ -12,6 +12,7 @@ mod change;
 mod join;
 mod path;
 mod state;
+mod total;
 mod transaction;
 mod view;
 

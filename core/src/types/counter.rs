@@ -5,10 +5,9 @@
 //! removing one of several incarnations takes away exactly the increments made on it.
 
 use super::{At, AtMut};
-use crate::clock::{Dot, LocalDot};
-use crate::document::{Content, EditError, Target};
-use crate::fault::{self, Fault};
-use crate::store::{Kind, Payload, Slot};
+use crate::clock::LocalDot;
+use crate::document::{Content, EditError};
+use crate::store::Payload;
 
 /// A counter, to read.
 #[derive(Clone, Copy, Debug)]
@@ -58,35 +57,8 @@ impl<'t, 'd> CounterMut<'t, 'd> {
             return Ok(());
         }
         let container = self.at.tx.lowest(self.at.place)?;
-        let me = self.at.tx.origin();
-        let at = self.at.read();
-        let state = at.state();
-        let own = match at.content() {
-            Some(Content::Counter(totals)) => {
-                totals.range(LocalDot::new(me, 0)..=LocalDot::new(me, Dot::MAX_SEQ)).rev().copied().find(|dot| {
-                    let here = state.store.get(*dot).is_some_and(|live| live.container == container);
-                    here || fault::active(Fault::CounterMovesTotals)
-                })
-            }
-            _ => None,
-        };
-        let old = match own.map(|dot| state.payload(dot)) {
-            Some(Payload::Total { plus, minus }) => (*plus, *minus),
-            _ => (0, 0),
-        };
         let size = amount.unsigned_abs();
-        let (plus, minus) =
-            if amount > 0 { (old.0.checked_add(size), Some(old.1)) } else { (Some(old.0), old.1.checked_add(size)) };
-        let (Some(plus), Some(minus)) = (plus, minus) else { return Err(EditError::CounterOverflow) };
-        self.at.tx.has_room(1)?;
-        if let Some(own) = own {
-            self.at.tx.remove(own);
-        }
-        let target = Target { container, slot: Slot::Owner };
-        let dot = self.at.tx.add(target, Kind::TOTAL, false, Payload::Total { plus, minus })?;
-        if let Some(own) = own {
-            self.at.tx.total_overwrote(dot, own, old);
-        }
-        Ok(())
+        let (plus, minus) = if amount > 0 { (size, 0) } else { (0, size) };
+        self.at.tx.add_total(container, plus, minus)
     }
 }
