@@ -24,6 +24,7 @@
 //! - [`Document`] is the state: read it through [`Document::map`] and its siblings, edit it in [`Document::transact`], join what others did
 //!   with [`Document::apply`] and [`Document::apply_diff`]. [`Document::diff_since`] gives exactly what another version lacks, removals
 //!   included; [`Document::snapshot`] saves it. Nothing is kept of what was removed or overwritten.
+//! - [`Document::undo`] and [`Document::redo`] take back one's own edits, beside what others do, once [`Document::keep_undo`] asks for it.
 //! - The types and their concurrent outcomes: [`RegisterRef`], [`FlagRef`], [`CounterRef`], [`SetRef`], [`MapRef`], [`ListRef`]. Creations
 //!   under one key merge; deletion wins over edits inside what it deleted; a put survives a concurrent delete.
 //! - [`sync`] is the protocol between a replica and a relay, and a replica's outbox and identity, without any input or output of its own.
@@ -69,7 +70,7 @@ pub use delta::{Delta, DeltaParts};
 pub use diff::{Diff, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
-    Path, PathStep, Readiness, Transaction,
+    Path, PathStep, Readiness, Transaction, UndoLimits,
 };
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};

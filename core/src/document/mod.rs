@@ -14,8 +14,10 @@ mod path;
 mod state;
 mod total;
 mod transaction;
+mod undo;
 mod view;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
@@ -24,6 +26,7 @@ pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub use transaction::{Commit, EditError, Transaction};
 pub(crate) use transaction::{Target, check_key};
+pub use undo::UndoLimits;
 pub(crate) use view::{Content, Dots, KeySlot, Link, PlaceId};
 
 use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
@@ -31,6 +34,7 @@ use crate::codec::DecodeError;
 use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::Open;
+use undo::Undo;
 
 /// A replicated document of registers, flags, counters, sets, maps and lists.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,8 @@ pub struct Document {
     now: Timestamp,
     parked: apply::Parked,
     open: Option<Open>,
+    /// What was done and undone here, if the document was told to keep it.
+    undo: Option<Box<Undo>>,
 }
 
 /// Why a snapshot could not be loaded.

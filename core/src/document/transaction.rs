@@ -8,6 +8,7 @@
 
 use alloc::vec::Vec;
 
+use super::undo::Done;
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntry};
@@ -120,6 +121,8 @@ pub(crate) struct Open {
     /// What each running total overwrote when the transaction began.
     totals_before: Map<LocalDot, (u64, u64)>,
     journal: Vec<Step>,
+    /// Whether the user can undo it, where undo is kept at all.
+    undoable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +130,20 @@ enum Step {
     Inserted(LocalDot),
     /// Parents before children.
     Killed(Vec<(LocalDot, Live)>),
+}
+
+impl Open {
+    /// What was done, for those who will undo it.
+    fn done(self) -> Done {
+        let (mut inserted, mut killed) = (Vec::new(), Vec::new());
+        for step in self.journal {
+            match step {
+                Step::Inserted(dot) => inserted.push(dot),
+                Step::Killed(dead) => killed.extend(dead),
+            }
+        }
+        Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, inserted, killed }
+    }
 }
 
 impl Document {
@@ -185,6 +202,7 @@ impl Document {
             bunches: Vec::new(),
             totals_before: Map::new(),
             journal: Vec::new(),
+            undoable: true,
         });
         Ok(())
     }
@@ -232,6 +250,11 @@ impl Document {
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
         state.heads.clear();
         state.heads.insert(last);
+        // Where dead list elements were can be told only until the log is cut.
+        if let Some(undo) = self.undo.as_mut().filter(|_| open.undoable) {
+            undo.record(state, open.done(), self.now);
+        }
+        let state = &mut self.state;
         state.keep_log_short();
         let list = self.state.view.take_changes(&self.state.origins);
         Ok(Commit { value: (), delta: Some(delta), changes: local(list) })
@@ -315,6 +338,17 @@ impl Transaction<'_> {
 
     pub(crate) fn origin(&mut self) -> Origin {
         self.open().origin
+    }
+
+    /// Keeps this transaction out of what [`Document::undo`] takes back: for edits that the user did not ask for. To undo
+    /// it is as if another replica had done it, except that its writes may go with what they are in.
+    pub fn leave_out_of_undo(&mut self) {
+        self.open().undoable = false;
+    }
+
+    /// Whether a dot was bound in this transaction.
+    pub(crate) fn made(&self, dot: LocalDot) -> bool {
+        self.document.open.as_ref().is_some_and(|open| dot.origin() == open.origin && dot.seq() >= open.first_seq)
     }
 
     /// The dot that the next entry will take.

@@ -9,9 +9,9 @@ mod shape;
 mod spec;
 mod told;
 
-pub use history::{Failure, History, Options};
+pub use history::{Failure, History, Options, random_edit};
 pub use random::Random;
-pub use shape::{Shape, dump};
+pub use shape::{Shape, content, dump};
 pub use spec::Spec;
 
 pub use crate::fault::{Fault, with_fault};

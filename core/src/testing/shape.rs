@@ -33,6 +33,27 @@ pub fn dump(document: &Document) -> BTreeMap<(String, Kind), Shape> {
     document.roots().filter_map(root).collect()
 }
 
+/// What a document shows, without what nobody would call its content: the names of list elements, beside the value of a
+/// register those that it won over, and root counters at 0.
+pub fn content(document: &Document) -> BTreeMap<(String, Kind), Shape> {
+    let mut all = dump(document);
+    all.retain(|_, shape| *shape != Shape::Counter(0));
+    all.into_iter().map(|(root, shape)| (root, shape.plain())).collect()
+}
+
+impl Shape {
+    fn plain(self) -> Self {
+        match self {
+            Self::Register(values) => Self::Register(values.into_iter().take(1).collect()),
+            Self::Map(keys) => Self::Map(keys.into_iter().map(|(key, shape)| (key, shape.plain())).collect()),
+            Self::List(elements) => {
+                Self::List(elements.into_iter().map(|(_, shape)| (Dot::ROOT, shape.plain())).collect())
+            }
+            other => other,
+        }
+    }
+}
+
 fn shape(node: NodeRef<'_>) -> Shape {
     match node {
         NodeRef::Register(register) => Shape::Register(register.values()),
