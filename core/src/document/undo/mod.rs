@@ -59,6 +59,8 @@ impl Default for UndoLimits {
 /// What can be undone and redone.
 #[derive(Clone, Debug)]
 pub(crate) struct Undo {
+    /// [`Self::learn`], called through here alone: a program that never keeps undo does not carry the code either.
+    record: fn(&mut Self, &State, Done, Timestamp),
     limits: UndoLimits,
     done: Stack,
     undone: Stack,
@@ -122,11 +124,16 @@ fn size(group: &[Step]) -> usize {
 impl Undo {
     fn new(limits: UndoLimits) -> Self {
         let (done, undone) = (Stack::default(), Stack::default());
-        Self { limits, done, undone, role: Role::Edit, last_edit: None, own: Vec::new(), copies: Set::new() }
+        let (role, last_edit, own, copies) = (Role::Edit, None, Vec::new(), Set::new());
+        Self { record: Self::learn, limits, done, undone, role, last_edit, own, copies }
     }
 
     /// Learns of a local transaction that is about to end.
     pub(super) fn record(&mut self, state: &State, done: Done, now: Timestamp) {
+        (self.record)(self, state, done, now);
+    }
+
+    fn learn(&mut self, state: &State, done: Done, now: Timestamp) {
         if !self.own.contains(&done.origin) {
             self.own.push(done.origin);
         }
