@@ -181,7 +181,8 @@ impl Document {
     /// Keeps, from now on, what [`Self::undo`] needs of every local transaction; with `None`, nothing any more. What was kept
     /// before is forgotten. A document that was not told to keep it, the default, pays nothing.
     ///
-    /// Steps are kept in this document alone: not in snapshots, and not across a load.
+    /// Steps are kept in this document alone: not in snapshots, and not across a load. A clone has them too; one that goes on
+    /// under an id of its own is told anew, so that it does not undo what the other one did.
     pub fn keep_undo(&mut self, limits: Option<UndoLimits>) {
         self.undo = limits.map(|limits| Box::new(Undo::new(limits)));
     }
