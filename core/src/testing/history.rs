@@ -205,11 +205,14 @@ impl History {
         }
     }
 
-    /// Goes back or forth, and once in a while there and back again.
+    /// Goes some steps back or forth, and once in a while there and back again.
     fn undo(&mut self, at: usize) -> Result<(), Failure> {
-        let back: [bool; 2] = [self.random.one_in(2), self.random.one_in(4)];
+        let (redo, returns) = (self.random.one_in(3), self.random.one_in(4));
+        for _ in 0..self.random.below(5) {
+            self.step_back(at, redo)?;
+        }
         let content_before = content(&self.documents[at]);
-        if self.step_back(at, back[0])? && back[1] && self.step_back(at, !back[0])? {
+        if self.step_back(at, redo)? && returns && self.step_back(at, !redo)? {
             let content_after = content(&self.documents[at]);
             if content_after != content_before {
                 return self.fail(format!(

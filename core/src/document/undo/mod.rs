@@ -218,7 +218,8 @@ impl Document {
         self.take_back(now, Role::Undo)
     }
 
-    /// Takes back the latest undo, like [`Self::undo`]. The first edit that is no undo ends what can be redone.
+    /// Takes back the latest undo, like [`Self::undo`], but no more than that: it gives nothing when others left nothing of it
+    /// to redo. The first edit that is no undo ends what can be redone.
     ///
     /// # Errors
     /// As [`Self::undo`].
@@ -236,6 +237,8 @@ impl Document {
             undo.role = Role::Edit;
             match result {
                 Ok(commit) if commit.delta.is_some() => return Ok(Some(commit)),
+                // To pass over it would redo more than was undone.
+                Ok(_) if role == Role::Redo => return Ok(None),
                 Ok(_) => {}
                 Err(error) => {
                     let limits = undo.limits;
