@@ -13,6 +13,12 @@ pub enum Fault {
     NoChainCheck,
     /// A full diff leaves the receiver's horizon where it was (against DIFF-4).
     FullKeepsHorizon,
+    /// A diff of the digest tier leaves the receiver's horizon where it was (against DIFF-4).
+    DigestKeepsHorizon,
+    /// A diff of the digest tier tells only what died of its maker's own dots (against DIFF-5).
+    DigestOnlyOwnDeaths,
+    /// A diff of the digest tier is applied by replicas that do not cover the digest's version (against DIFF-1).
+    DigestIgnoresAhead,
     /// The version tier is served to a peer below the horizon (against DIFF-2).
     VersionTierBelowHorizon,
     /// Removal pairs are left out where the peer has not seen the removed dot (against DIFF-3).
@@ -25,6 +31,26 @@ pub enum Fault {
     PutIntoLowestOnly,
     /// A counter's total is overwritten wherever it is, and written into the lowest incarnation.
     CounterMovesTotals,
+    /// A max or min register reads what was written last.
+    ExtremeByStamp,
+    /// A disable-wins flag, or a value of a remove-wins set, is there although it was also taken away.
+    MarksIgnored,
+    /// Disabling a disable-wins flag only removes what enabled it.
+    DisableLeavesNoMark,
+    /// Removing from a remove-wins set only removes the additions.
+    RemoveLeavesNoMark,
+    /// Adding a member of a grow-only set again writes it again.
+    GrowOnlyAddsAgain,
+    /// Whoever subtracts may use everybody's rights (against ESC-2).
+    RightsOfAll,
+    /// Rights that were given away are kept as well (against ESC-2).
+    GivenRightsKept,
+    /// Rights are used up in the first incarnation that has any, whatever it has (against ESC-2).
+    RightsSpentAtOnce,
+    /// A replica's rights are overwritten wherever they are, and written into another incarnation (against ESC-3).
+    RightsMoveIncarnations,
+    /// The floors of several incarnations are added up.
+    FloorsAdd,
     /// A diff inserts what was known and has died here (resurrection).
     DiffResurrects,
     /// The application is not told that an element moved, or that a value changed.

@@ -55,6 +55,16 @@ fn joined_in_full(into: &Document, from: &Document) -> Document {
     into
 }
 
+/// On the digest tier, whatever the log still holds.
+fn joined_by_digest(into: &Document, from: &Document) -> Document {
+    let mut from = from.clone();
+    from.truncate_removals();
+    let diff = from.diff_for(&into.digest());
+    let mut into = into.clone();
+    into.apply_diff(&diff).expect("an answer to its digest applies");
+    into
+}
+
 #[test]
 fn documents_equal_the_specification_by_deltas_alone() {
     run(&Options { diffs: false, truncate: false, disks: false, ..Options::default() });
@@ -63,6 +73,8 @@ fn documents_equal_the_specification_by_deltas_alone() {
 #[test]
 fn documents_equal_the_specification_by_deltas_and_diffs_on_every_tier() {
     run(&Options::default());
+    let by_digest: usize = (0..seeds()).map(|seed| grown(seed, &Options::default()).by_digest()).sum();
+    assert!(by_digest > 0, "the digest tier was used");
 }
 
 #[test]
@@ -97,6 +109,13 @@ fn diff_5_join_of_diff_equals_join_of_state_on_every_tier() {
             for b in &documents {
                 let by_diff = joined(a, b);
                 assert_equal(&by_diff, &joined_in_full(a, b), "version tier and full tier");
+                let by_digest = joined_by_digest(a, b);
+                assert_equal(&by_digest, &by_diff, "digest tier");
+                if by_digest.version() != a.version() {
+                    let seqs =
+                        |version: VersionVector| -> Vec<u64> { version.iter().map(|(_, entry)| entry.seq).collect() };
+                    assert_eq!(seqs(by_digest.horizon()), seqs(by_digest.version()), "DIFF-4");
+                }
                 let saved = Document::load(&by_diff.snapshot()).expect("what was saved loads");
                 assert_equal(&saved, &by_diff, "snapshot");
                 // The deltas that `a` lacks, in any order, lead to the same.
@@ -177,6 +196,8 @@ noticed! {
     dot_2_a_removal_without_a_dot_is_noticed: RemovalTakesNoDot;
     causal_2_a_missing_dependency_check_is_noticed: NoDependencyCheck;
     diff_4_a_full_diff_that_keeps_the_horizon_is_noticed: FullKeepsHorizon;
+    diff_4_a_digest_diff_that_keeps_the_horizon_is_noticed: DigestKeepsHorizon;
+    diff_5_a_digest_diff_that_tells_only_own_deaths_is_noticed: DigestOnlyOwnDeaths;
     diff_2_the_version_tier_below_the_horizon_is_noticed: VersionTierBelowHorizon;
     diff_3_pairs_only_for_known_dots_are_noticed: PairsOnlyForKnownDots;
     diff_1_a_missing_base_check_is_noticed: NoBaseCheck;
@@ -184,6 +205,11 @@ noticed! {
     rem_2_a_removal_that_is_not_logged_is_noticed: RemovalNotLogged;
     a_diff_that_resurrects_is_noticed: DiffResurrects;
     a_change_that_is_not_told_is_noticed: ChangeNotTold;
+    a_max_register_that_reads_the_last_write_is_noticed: ExtremeByStamp;
+    marks_that_are_ignored_are_noticed: MarksIgnored;
+    esc_2_rights_of_all_are_noticed: RightsOfAll;
+    esc_2_rights_that_are_given_and_kept_are_noticed: GivenRightsKept;
+    floors_that_add_up_are_noticed: FloorsAdd;
 }
 
 #[test]

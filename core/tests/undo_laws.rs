@@ -28,8 +28,9 @@ fn edited(document: &mut Document, random: &mut Random, steps: usize) -> Vec<Con
     let mut contents = vec![content(document)];
     for step in 0..steps {
         let edits = 1 + random.below(4);
-        let commit: Result<Commit<()>, EditError> = document
-            .transact(Timestamp(1_000_000 + step as u64), |tx| (0..edits).try_for_each(|_| random_edit(tx, random)));
+        let commit: Result<Commit<()>, EditError> = document.transact(Timestamp(1_000_000 + step as u64), |tx| {
+            (0..edits).try_for_each(|_| random_edit(tx, random, false))
+        });
         if commit.expect("the edits are possible").delta.is_some() {
             contents.push(content(document));
         }

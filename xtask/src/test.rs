@@ -105,7 +105,10 @@ fn rust(tally: &mut Tally) -> Result<()> {
 fn no_std(_: &mut Tally) -> Result<()> {
     for target in [setup::WASM_TARGET, setup::BARE_TARGET] {
         setup::rust_target(target)?;
-        run(cargo().args(["build", "--package", "weftline", "--no-default-features", "--target", target]))?;
+        for features in ["", "json"] {
+            let core = ["build", "--package", "weftline", "--no-default-features", "--features", features];
+            run(cargo().args(core).args(["--target", target]))?;
+        }
     }
     Ok(())
 }

@@ -8,11 +8,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::edit::random_edit;
 use super::told::untold;
+use super::told_values::mistold;
 use super::{Random, Shape, Spec, content, dump};
 use crate::{
-    ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Kind, NodeMut, Path, PathStep, ReplicaId,
-    Timestamp, Transaction, UndoLimits, Value, VersionVector, codec,
+    ApplyError, Changes, Commit, Delta, Diff, Digest, Document, Dot, EditError, Kind, Outcome, ReplicaId, Tier,
+    Timestamp, UndoLimits, VersionVector, codec,
 };
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
@@ -60,6 +62,10 @@ pub struct History {
     /// Deltas in flight: any document may get any of them, at any time, more than once.
     deltas: Vec<Delta>,
     diffs: Vec<Diff>,
+    /// What documents said of themselves, now or some time ago.
+    digests: Vec<Digest>,
+    /// How many diffs of the digest tier changed a document.
+    by_digest: usize,
     spec: Spec,
     next_id: u128,
     step: usize,
@@ -86,6 +92,8 @@ impl History {
             documents: Vec::new(),
             deltas: Vec::new(),
             diffs: Vec::new(),
+            digests: Vec::new(),
+            by_digest: 0,
             spec: Spec::default(),
             next_id: 0,
             step: 0,
@@ -107,6 +115,11 @@ impl History {
     /// The documents.
     pub fn documents(&self) -> &[Document] {
         &self.documents
+    }
+
+    /// How many diffs of the digest tier changed a document.
+    pub fn by_digest(&self) -> usize {
+        self.by_digest
     }
 
     /// The specification, which knows every delta made.
@@ -148,9 +161,8 @@ impl History {
             }
             14 | 15 if self.options.diffs => {
                 // What a peer asked for some time ago, or another peer asked for: the answer may arrive anywhere.
-                let asker = self.random.below(self.documents.len());
-                let base = self.documents[asker].version();
-                self.diffs.push(self.documents[at].diff_since(&base));
+                let diff = self.answer(at)?;
+                self.diffs.push(diff);
                 if self.diffs.len() > 8 {
                     let drop = self.random.below(self.diffs.len());
                     self.diffs.swap_remove(drop);
@@ -163,12 +175,17 @@ impl History {
                     Ok(decoded)
                         if decoded.adds == diff.adds
                             && decoded.removes == diff.removes
+                            && decoded.dead == diff.dead
+                            && decoded.ahead.len() == diff.ahead.len()
                             && decoded.head == diff.head => {}
                     decoded => return self.fail(format!("{diff:#?}\nwas read as {decoded:#?}")),
                 }
                 let before = dump(&self.documents[at]);
                 match self.documents[at].apply_diff(&diff) {
-                    Ok(applied) => self.check_changes(at, &before, &applied.changes)?,
+                    Ok(applied) => {
+                        self.by_digest += usize::from(diff.tier == Tier::Digest && applied.outcome == Outcome::Applied);
+                        self.check_changes(at, &before, &applied.changes)?;
+                    }
                     Err(ApplyError::BaseNotCovered { .. }) => {}
                     Err(error) => return self.fail(format!("diff refused: {error}")),
                 }
@@ -180,6 +197,25 @@ impl History {
         Ok(at.min(self.documents.len() - 1))
     }
 
+    /// What some document lacks that the one at `at` has, by its version or by a digest that may be old.
+    fn answer(&mut self, at: usize) -> Result<Diff, Failure> {
+        let asker = self.random.below(self.documents.len());
+        if self.random.one_in(2) {
+            return Ok(self.documents[at].diff_since(&self.documents[asker].version()));
+        }
+        let digest = self.documents[asker].digest();
+        match codec::decode_digest(&codec::encode_digest(&digest)) {
+            Ok(decoded) if decoded == digest => {}
+            decoded => return self.fail(format!("{digest:#?}\nwas read as {decoded:#?}")),
+        }
+        self.digests.push(digest);
+        if self.digests.len() > 4 {
+            self.digests.remove(0);
+        }
+        let digest = self.random.pick(&self.digests).clone();
+        Ok(self.documents[at].diff_for(&digest))
+    }
+
     fn edit(&mut self, at: usize) -> Result<(), Failure> {
         let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next_u64() % 50);
         let random = &mut self.random;
@@ -187,7 +223,7 @@ impl History {
         let before = dump(&self.documents[at]);
         let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
             for _ in 0..edits {
-                random_edit(tx, random)?;
+                random_edit(tx, random, true)?;
             }
             if random.one_in(12) { Err(EditError::Gone) } else { Ok(()) }
         });
@@ -299,6 +335,11 @@ impl History {
     /// The application is told of everything that is shown differently.
     fn check_changes(&self, at: usize, before: &Keyed, changes: &Changes) -> Result<(), Failure> {
         let after = dump(&self.documents[at]);
+        if let Some(change) = mistold(before, &after, changes) {
+            return self.fail(format!(
+                "document {at} tells other values than it shows: {change:#?}\nbefore {before:#?}\nafter {after:#?}"
+            ));
+        }
         match untold(before, &after, changes) {
             None => Ok(()),
             Some(path) => self.fail(format!(
@@ -343,8 +384,11 @@ impl History {
         for _ in 0..2 {
             for from in 0..self.documents.len() {
                 for to in 0..self.documents.len() {
-                    let base = self.documents[to].version();
-                    let diff = self.documents[from].diff_since(&base);
+                    let diff = if self.random.one_in(2) {
+                        self.documents[from].diff_for(&self.documents[to].digest())
+                    } else {
+                        self.documents[from].diff_since(&self.documents[to].version())
+                    };
                     match self.documents[to].apply_diff(&diff) {
                         Ok(_) => {}
                         Err(ApplyError::Fork { .. }) if self.options.clones_keep_id => return Ok(()),
@@ -364,74 +408,5 @@ impl History {
             }
         }
         Ok(())
-    }
-}
-
-/// One random edit somewhere in a small document, so that edits meet.
-///
-/// # Errors
-/// When an edit is refused, which none of these should be.
-pub fn random_edit(tx: &mut Transaction<'_>, random: &mut Random) -> Result<(), EditError> {
-    let mut path = Path::root(
-        "r",
-        *random.pick(&[Kind::MAP, Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
-    );
-    for _ in 0..random.below(3) {
-        let next = match tx.document().at(&path) {
-            Some(crate::NodeRef::Map(_)) => PathStep::Key {
-                key: (*random.pick(&["a", "b"])).into(),
-                kind: *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
-            },
-            Some(crate::NodeRef::List(list)) if !list.is_empty() => {
-                let index = random.below(list.len());
-                let Some(id) = list.id_at(index) else { break };
-                PathStep::Element(id)
-            }
-            _ => break,
-        };
-        path = path.join(next);
-    }
-    let value = Value::Int(random.below(4) as i64);
-    match tx.at(&path)? {
-        NodeMut::Register(mut register) => register.set(value),
-        NodeMut::Flag(mut flag) => {
-            if random.one_in(2) {
-                flag.enable()
-            } else {
-                flag.disable()
-            }
-        }
-        NodeMut::Counter(mut counter) => counter.add(random.below(7) as i64 - 3),
-        NodeMut::Set(mut set) => match random.below(5) {
-            0 | 1 => set.remove(&value).map(drop),
-            2 if random.one_in(4) => set.clear(),
-            _ => set.add(value),
-        },
-        NodeMut::Map(mut map) => {
-            let key = *random.pick(&["a", "b"]);
-            match random.below(9) {
-                0..=2 => map.put(key, value),
-                3 | 4 => map.remove(key).map(drop),
-                5 => map.enable(key),
-                6 if random.one_in(4) => map.clear(),
-                7 => map.map(key).map(drop),
-                _ => map.list(key).map(drop),
-            }
-        }
-        NodeMut::List(mut list) => {
-            let len = list.read().len();
-            let some = (len > 0).then(|| random.below(len.max(1)));
-            let id = some.and_then(|index| list.read().id_at(index));
-            match (random.below(8), id) {
-                (0 | 1, Some(id)) => list.remove(id),
-                (2 | 3, Some(id)) => list.move_to(id, random.below(len)),
-                (4, Some(id)) if list.read().kind(id) == Some(Kind::REGISTER) => list.put(id, value),
-                (5, _) => {
-                    let kind = *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG]);
-                    list.insert_container(random.below(len + 1), kind).map(drop)
-                }
-                _ => list.insert(random.below(len + 1), value).map(drop),
-            }
-        }
     }
 }

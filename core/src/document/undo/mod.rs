@@ -12,7 +12,11 @@
 //! - A container or element that was created goes only while nothing that another replica wrote is inside.
 //! - What was removed comes back as a deep copy, at its key or between the neighbours it had. Copies of what others wrote
 //!   stay theirs: a later undo does not take them away.
-//! - An increment is taken back by the opposite one, as long as the counter lives.
+//! - An increment is taken back by the opposite one, as long as the counter lives; of a bounded counter as far as one's own
+//!   rights go. Rights that were given away are not: they are another replica's. What comes back with a removed counter is
+//!   one's own total, or rights, of its whole value.
+//! - What only grows (max and min registers, grow-only sets) stays as it is, unless it goes with what it is in.
+//! - A mark (a disabling, a removal from a remove-wins set) does not come back over what another replica wrote since.
 //!
 //! What others removed is told by the removal log, so it is known as far back as the log goes (REM-3).
 //!
@@ -60,7 +64,7 @@ impl Default for UndoLimits {
 #[derive(Clone, Debug)]
 pub(crate) struct Undo {
     /// [`Self::learn`], called through here alone: a program that never keeps undo does not carry the code either.
-    record: fn(&mut Self, &State, Done, Timestamp),
+    record: fn(&mut Self, &State, Done<'_>, Timestamp),
     limits: UndoLimits,
     done: Stack,
     undone: Stack,
@@ -129,11 +133,11 @@ impl Undo {
     }
 
     /// Learns of a local transaction that is about to end.
-    pub(super) fn record(&mut self, state: &State, done: Done, now: Timestamp) {
+    pub(super) fn record(&mut self, state: &State, done: Done<'_>, now: Timestamp) {
         (self.record)(self, state, done, now);
     }
 
-    fn learn(&mut self, state: &State, done: Done, now: Timestamp) {
+    fn learn(&mut self, state: &State, done: Done<'_>, now: Timestamp) {
         if !self.own.contains(&done.origin) {
             self.own.push(done.origin);
         }
@@ -167,9 +171,9 @@ impl Undo {
         if !fault::active(Fault::UndoForgetsNames) {
             self.undone.rename(fresh);
         }
-        self.copies.retain(|dot| state.store.get(*dot).is_some());
+        self.copies.retain(|dot| state.store.find(*dot).is_some());
         for dot in copies.iter() {
-            if state.store.get(*dot).is_some() {
+            if state.store.find(*dot).is_some() {
                 self.copies.insert(*dot);
             }
         }

@@ -45,20 +45,20 @@ pub(super) fn find_gaps(
     movers: &mut [Mover],
 ) -> Vec<Gap> {
     let mut lists: Map<LocalDot, PlaceId> = Map::new();
-    for Killed { dot, live, .. } in killed.iter() {
-        if let (Slot::Position { .. }, true, Some(list)) = (&live.slot, live.entity, state.live_list(live.container)) {
+    for Killed { dot, container, slot, entity, .. } in killed.iter() {
+        if let (Slot::Position { .. }, true, Some(list)) = (slot, *entity, state.live_list(*container)) {
             lists.insert(*dot, list);
         }
     }
     let mut positions: Vec<(Option<PlaceId>, LocalPosition, &mut Nook)> = Vec::new();
-    for Killed { dot, live, nook, .. } in killed.iter_mut() {
-        let Some(at) = State::position(*dot, &live.slot).filter(|at| state.forest.contains(at.bunch)) else { continue };
-        let list = match live.container {
-            _ if live.entity => lists.get(dot).copied(),
-            LocalContainer::Entity(element) => lists.get(&element).copied().or_else(|| state.list_of(element)),
-            LocalContainer::Root(_) => None,
+    for killed in killed.iter_mut() {
+        let Some(at) = killed.position().filter(|at| state.forest.contains(at.bunch)) else { continue };
+        let list = match killed.container.as_entity() {
+            _ if killed.entity => lists.get(&killed.dot).copied(),
+            Some(element) => lists.get(&element).copied().or_else(|| state.list_of(element)),
+            None => None,
         };
-        positions.push((list, at, nook));
+        positions.push((list, at, &mut killed.nook));
     }
     for Mover { element, nook, .. } in movers.iter_mut() {
         if let Some(Seat { initial, .. }) = state.seat_of(*element) {
@@ -211,13 +211,13 @@ impl Placed {
 impl State {
     /// The place of a live list.
     pub(super) fn live_list(&self, container: LocalContainer) -> Option<PlaceId> {
-        let place = self.view.container(container)?;
+        let place = self.container(container)?;
         matches!(self.view.place(place).content, Content::List(_)).then_some(place)
     }
 
     /// The list that a live element is in.
     pub(super) fn list_of(&self, element: LocalDot) -> Option<PlaceId> {
-        match self.view.place(self.view.entity(element)?).link {
+        match self.view.place(self.entity(element)?).link {
             Link::Element(list, _) => Some(list),
             _ => None,
         }
@@ -225,18 +225,13 @@ impl State {
 
     /// Where a live element sits.
     pub(super) fn seat_of(&self, element: LocalDot) -> Option<&Seat> {
-        self.view.place(self.view.entity(element)?).seat.as_ref()
+        self.view.place(self.entity(element)?).seat.as_ref()
     }
 
     /// The position of this name, if it is where an element of the list sits now.
     fn seat_in(&self, list: PlaceId, name: LocalDot) -> Option<LocalPosition> {
-        let element = match self.store.get(name)? {
-            live if live.entity => name,
-            live => match live.container {
-                LocalContainer::Entity(element) => element,
-                LocalContainer::Root(_) => return None,
-            },
-        };
+        let live = self.store.get(name)?;
+        let element = if live.entity { name } else { live.container().as_entity()? };
         let at = self.seat_of(element)?.current;
         (self.list_of(element) == Some(list) && at.dot() == Some(name)).then_some(at)
     }

@@ -7,14 +7,15 @@
 use alloc::vec::Vec;
 
 use super::super::transaction::{Target, Transaction};
-use super::super::{EditError, State};
+use super::super::{Content, EditError, State};
 use super::Role;
 use super::place::Placed;
-use super::record::{Amount, Killed, Mover, Step, is_read_as_one, net, newest};
+use super::record::{Amount, Killed, Mover, Step, is_mark, newest};
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set};
-use crate::store::{Kind, Live, LocalContainer, Payload, Slot};
+use crate::sequence::LocalPosition;
+use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload, Slot};
 
 /// The undo of one group of steps.
 #[derive(Debug, Default)]
@@ -32,12 +33,14 @@ impl Replay {
         let mut waiting: Vec<&Killed> = Vec::new();
         let removed = removed_by_others(tx, step);
         for killed in &step.killed {
-            let Killed { dot, live, replaced_by, .. } = killed;
+            let Killed { dot, container, entity, replaced_by, .. } = killed;
+            let container = self.now(*container);
             let overwritten = replaced_by.is_some_and(|by| !self.lives(tx, by));
             // Values inside of what died come back as they were, also those that others have overwritten there in vain.
-            let inside = tx.document().state.view.container(self.now(live.container)).is_none();
-            let removed = removed.contains(dot) && (live.entity || !inside);
-            if fault::active(Fault::UndoResurrects) || !overwritten && !removed {
+            let inside = tx.document().state.container(container).is_none();
+            let removed = removed.contains(dot) && (*entity || !inside);
+            let stays = overwritten || removed || tx.document().state.is_kept(container, killed.kind);
+            if fault::active(Fault::UndoResurrects) || !stays {
                 waiting.push(killed);
             }
         }
@@ -80,23 +83,22 @@ impl Replay {
     }
 
     fn lives(&self, tx: &Transaction<'_>, dot: LocalDot) -> bool {
-        tx.document().state.store.get(newest(&self.fresh, dot)).is_some()
+        tx.document().state.store.find(newest(&self.fresh, dot)).is_some()
     }
 
     fn now(&self, container: LocalContainer) -> LocalContainer {
-        match container {
-            LocalContainer::Entity(dot) => LocalContainer::Entity(newest(&self.fresh, dot)),
-            root => root,
-        }
+        container.as_entity().map_or(container, |dot| LocalContainer::entity(newest(&self.fresh, dot)))
     }
 
     fn remove_added(&self, tx: &mut Transaction<'_>, step: &Step, mine: &Set<LocalDot>) {
         for dot in &step.added {
             let dot = newest(&self.fresh, *dot);
-            let Some(container) = tx.document().state.store.get(dot).map(|live| live.container) else { continue };
-            let goes = self.is_free(tx, dot, mine) && !stays_whole(tx, container, mine);
-            if goes || fault::active(Fault::UndoRemovesForeign) {
-                tx.remove(dot);
+            let state = &tx.document().state;
+            let Some(id) = state.store.find(dot) else { continue };
+            let container = state.store.live(id).container();
+            let stays = state.is_kept(container, state.store.live(id).kind) || stays_whole(tx, container, mine);
+            if !stays && self.is_free(tx, dot, mine) || fault::active(Fault::UndoRemovesForeign) {
+                tx.remove(id);
             }
         }
     }
@@ -110,7 +112,7 @@ impl Replay {
             if !back && (!undo.is_own(dot) || self.copies.contains(&dot)) {
                 return false;
             }
-            inside.extend(tx.document().state.store.children(dot));
+            tx.document().state.add_inside(dot, &mut inside);
         }
         true
     }
@@ -123,45 +125,39 @@ impl Replay {
         killed: &Killed,
         placed: &mut Placed,
     ) -> Result<bool, EditError> {
-        let Killed { dot, live, foreign, .. } = killed;
-        let container = self.now(live.container);
-        if tx.document().state.view.container(container).is_none() {
+        let container = self.now(killed.container);
+        if tx.document().state.container(container).is_none() {
             return Ok(false);
         }
-        if container != live.container && fault::active(Fault::UndoRestoresTopOnly) {
+        if container != killed.container && fault::active(Fault::UndoRestoresTopOnly) {
             return Ok(true);
         }
-        if is_read_as_one(live.kind) && Self::is_taken(tx, killed, container) {
+        if Self::is_taken(tx, step, killed, container) {
             return Ok(true);
         }
-        if live.kind == Kind::TOTAL {
-            let (plus, minus) = split(net(&live.payload))?;
-            tx.add_total(container, plus, minus)?;
-            if let (true, LocalContainer::Entity(counter)) = (*foreign, container) {
-                self.copies.insert(counter);
-            }
-            return Ok(true);
-        }
-        let slot = match &live.slot {
+        let slot = match &killed.slot {
             Slot::Position { .. } => {
                 let document = tx.document();
-                let list = match container {
-                    LocalContainer::Entity(element) if live.kind == Kind::MOVE => document.state.list_of(element),
+                let list = match container.as_entity() {
+                    Some(element) if killed.kind == Kind::MOVE => document.state.list_of(element),
                     _ => document.state.live_list(container),
                 };
-                let old = State::position(*dot, &live.slot);
+                let old = killed.position();
                 let (left, right) = placed.neighbours(document, &self.fresh, step, killed.nook, list, old);
                 tx.place_between(left, right)?
             }
-            slot => slot.clone(),
+            slot => {
+                tx.has_room(1)?;
+                tx.document.state.localize_slot(slot)
+            }
         };
-        let at = State::position(tx.next_dot()?, &slot);
-        let fresh = tx.add(Target { container, slot }, live.kind, live.entity, live.payload.clone())?;
+        let at = position(tx.next_dot()?, &slot);
+        let fresh = tx.add(Target { container, slot }, killed.kind, killed.entity, killed.payload.clone())?;
         if let Some(at) = at {
             placed.insert(killed.nook, at);
         }
-        self.fresh.insert(*dot, fresh);
-        if *foreign {
+        self.fresh.insert(killed.dot, fresh);
+        if killed.foreign {
             self.copies.insert(fresh);
         }
         Ok(true)
@@ -187,50 +183,93 @@ impl Replay {
         if !placed.fits(state, &self.fresh, step, mover.nook, list, at) {
             let (left, right) = placed.neighbours(document, &self.fresh, step, mover.nook, Some(list), Some(at));
             let slot = tx.place_between(left, right)?;
-            at = State::position(tx.next_dot()?, &slot).unwrap_or(at);
-            let container = LocalContainer::Entity(element);
+            at = position(tx.next_dot()?, &slot).unwrap_or(at);
+            let container = LocalContainer::entity(element);
             tx.add(Target { container, slot }, Kind::MOVE, false, Payload::Empty)?;
         }
         placed.insert(mover.nook, at);
         Ok(())
     }
 
-    /// Whether others wrote something later into its slot, which what comes back under a fresh stamp would hide.
-    fn is_taken(tx: &Transaction<'_>, killed: &Killed, container: LocalContainer) -> bool {
-        let state = &tx.document().state;
-        state.in_slot(container, &killed.live.slot, killed.live.kind).into_iter().any(|dot| {
-            let by_stamp = |live: &Live| {
-                let stamp = live.hlc.cmp(&killed.live.hlc);
-                live.kind == killed.live.kind && stamp.then_with(|| state.origins.compare(dot, killed.dot)).is_gt()
-            };
-            !tx.made(dot) && state.store.get(dot).is_some_and(by_stamp) && !fault::active(Fault::UndoResurrects)
-        })
+    /// Whether others wrote something into its slot that it would hide: later, if the latest is read; of a mark, since it was
+    /// taken away.
+    fn is_taken(tx: &Transaction<'_>, step: &Step, killed: &Killed, container: LocalContainer) -> bool {
+        let document = tx.document();
+        let state = &document.state;
+        let mark = is_mark(killed.kind);
+        let latest =
+            killed.kind == Kind::MOVE || killed.kind == Kind::REGISTER && !state.is_kept(container, killed.kind);
+        if !mark && !latest || fault::active(Fault::UndoResurrects) {
+            return false;
+        }
+        let hidden = |id: EntryId| {
+            let (dot, live) = (state.store.dot(id), state.store.live(id));
+            if tx.made(dot) {
+                return false;
+            }
+            if mark {
+                let seen = step.seen.get(dot.origin().0 as usize).is_some_and(|seen| dot.seq() <= *seen);
+                let own = document.undo.as_ref().is_some_and(|undo| undo.is_own(dot));
+                return live.kind != killed.kind && !seen && !own;
+            }
+            let stamp = live.hlc.cmp(&killed.hlc);
+            live.kind == killed.kind && stamp.then_with(|| state.origins.compare(dot, killed.dot)).is_gt()
+        };
+        state.in_slot(container, &killed.slot, killed.kind).into_iter().any(hidden)
     }
 
-    /// Takes off what was added to a counter, if it lives.
-    fn take_off(&self, tx: &mut Transaction<'_>, container: LocalContainer, amount: &Amount) -> Result<(), EditError> {
+    /// Takes off what was added to a counter, if it lives, or puts back what went with it.
+    fn take_off(
+        &mut self,
+        tx: &mut Transaction<'_>,
+        container: LocalContainer,
+        amount: &Amount,
+    ) -> Result<(), EditError> {
         let state = &tx.document().state;
-        if amount.net == 0 || state.view.container(container).is_none() {
-            return Ok(());
+        let Some(place) = state.container(container) else { return Ok(()) };
+        if let (true, Some(counter)) = (amount.foreign, container.as_entity()) {
+            self.copies.insert(counter);
         }
         let mut net = amount.net;
+        if net == 0 || container != amount.container && fault::active(Fault::UndoRestoresTopOnly) {
+            return Ok(());
+        }
+        let own = state.view.place(place);
         if fault::active(Fault::UndoTakesForeignTotals)
-            && let Some(place) = state.view.container(container)
-            && let super::super::Content::Counter(totals) = &state.view.place(place).content
+            && let Content::Counter(totals) = &own.content
         {
-            net = totals.iter().map(|dot| super::record::net(state.payload(*dot))).sum();
+            net = totals.sum;
+        }
+        let (plus, minus) = split(-net)?;
+        if own.kind == Kind::BOUNDED_COUNTER {
+            return tx.change_rights(place, container, (plus, minus));
         }
         // A counter that nobody had added to is as it was again.
-        if let Some((own, (plus, minus))) = tx.own_total(container)
+        if let Some((own, (plus, minus))) = tx.own_total(place, container)
             && amount.first
             && i128::from(plus) - i128::from(minus) == net
         {
             tx.remove(own);
             return Ok(());
         }
-        let (plus, minus) = split(-net)?;
-        tx.add_total(container, plus, minus)
+        tx.add_total(place, container, plus, minus)
     }
+}
+
+impl State {
+    /// Adds the dots of the entries in an entity.
+    fn add_inside(&self, dot: LocalDot, all: &mut Vec<LocalDot>) {
+        let (Some(id), Some(place)) = (self.store.find(dot), self.entity(dot)) else { return };
+        for inside in self.store.list(self.view.place(place).incarnations.first(id)) {
+            all.push(self.store.dot(inside));
+        }
+    }
+}
+
+/// The position that a dot takes with a slot.
+fn position(dot: LocalDot, slot: &LocalSlot) -> Option<LocalPosition> {
+    let LocalSlot::Position { bunch, backward } = slot else { return None };
+    LocalPosition::of(dot, *bunch, *backward)
 }
 
 /// Whether what is in a container stays because the container does: what came back as a whole goes as a whole or not at
@@ -238,10 +277,8 @@ impl Replay {
 fn stays_whole(tx: &Transaction<'_>, container: LocalContainer, mine: &Set<LocalDot>) -> bool {
     let document = tx.document();
     let redo = document.undo.as_ref().is_some_and(|undo| undo.role == Role::Redo);
-    match container {
-        LocalContainer::Entity(dot) => redo && mine.contains(&dot) && document.state.store.get(dot).is_some(),
-        LocalContainer::Root(_) => false,
-    }
+    let lives = |dot| mine.contains(&dot) && document.state.store.find(dot).is_some();
+    redo && container.as_entity().is_some_and(lives)
 }
 
 /// An amount as increments and decrements.
@@ -259,7 +296,7 @@ fn removed_by_others(tx: &Transaction<'_>, step: &Step) -> Set<LocalDot> {
     }
     let document = tx.document();
     let Some(undo) = &document.undo else { return removed };
-    if dots.is_empty() {
+    if dots.len() == 0 {
         return removed;
     }
     let state = &document.state;
@@ -267,13 +304,10 @@ fn removed_by_others(tx: &Transaction<'_>, step: &Step) -> Set<LocalDot> {
         if undo.own.contains(&remover) {
             continue;
         }
-        for (_, runs) in state.removals.beyond(remover, 0) {
-            for (replica, first, last) in runs.runs() {
-                let Some(origin) = state.origins.get(&replica) else { continue };
-                let (first, last) = (LocalDot::new(origin, first), LocalDot::new(origin, last.min(Dot::MAX_SEQ)));
-                for dot in dots.range(first..=last) {
-                    removed.insert(*dot);
-                }
+        for (_, first, len, _) in state.removals.beyond(remover, 0) {
+            let last = LocalDot::new(first.origin(), (first.seq() + (len - 1)).min(Dot::MAX_SEQ));
+            for dot in dots.range(first..=last) {
+                removed.insert(*dot);
             }
         }
     }

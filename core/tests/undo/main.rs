@@ -1,95 +1,12 @@
 //! Undo and redo, type by type and beside others: the rules UNDO-1 to UNDO-3, each as a story.
 
+mod pair;
+mod policies;
+
+use pair::{Edit, Pair};
 use weftline::{
     ChangeKind, Commit, Document, Dot, EditError, Kind, ReplicaId, Timestamp, Transaction, UndoLimits, Value,
 };
-
-type Edit = fn(&mut Transaction<'_>) -> Result<(), EditError>;
-
-/// Ann can undo; Bob is somebody else.
-struct Pair {
-    ann: Document,
-    bob: Document,
-    clock: u64,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let writer = |id: u128| Document::with_writer(ReplicaId::from(id));
-        let mut ann = writer(1);
-        ann.keep_undo(Some(UndoLimits::default()));
-        Self { ann, bob: writer(2), clock: 1_000 }
-    }
-
-    /// Both start from what Bob made.
-    fn after(setup: Edit) -> Self {
-        let mut pair = Self::new();
-        pair.bob(setup).meet();
-        pair
-    }
-
-    fn now(&mut self) -> Timestamp {
-        self.clock += 10;
-        Timestamp(self.clock)
-    }
-
-    fn ann(&mut self, edit: Edit) -> &mut Self {
-        let now = self.now();
-        let _: Commit<()> = self.ann.transact(now, edit).expect("the edit is possible");
-        self
-    }
-
-    fn bob(&mut self, edit: Edit) -> &mut Self {
-        let now = self.now();
-        let _: Commit<()> = self.bob.transact(now, edit).expect("the edit is possible");
-        self
-    }
-
-    #[track_caller]
-    fn undo(&mut self) -> &mut Self {
-        let now = self.now();
-        let commit = self.ann.undo(now).expect("it is possible").expect("there is something to undo");
-        assert!(commit.delta.is_some());
-        self
-    }
-
-    #[track_caller]
-    fn redo(&mut self) -> &mut Self {
-        let now = self.now();
-        let commit = self.ann.redo(now).expect("it is possible").expect("there is something to redo");
-        assert!(commit.delta.is_some());
-        self
-    }
-
-    /// Nothing that could be undone is left of what was done.
-    #[track_caller]
-    fn undoes_nothing(&mut self) -> &mut Self {
-        let now = self.now();
-        let before = self.ann.version();
-        assert_eq!(self.ann.undo(now), Ok(None));
-        assert_eq!(self.ann.version(), before, "no dot is taken");
-        self
-    }
-
-    fn meet(&mut self) -> &mut Self {
-        let to_ann = self.bob.diff_since(&self.ann.version());
-        let to_bob = self.ann.diff_since(&self.bob.version());
-        self.ann.apply_diff(&to_ann).expect("the diff applies");
-        self.bob.apply_diff(&to_bob).expect("the diff applies");
-        assert_eq!(self.ann.version(), self.bob.version());
-        assert_eq!(self.ann.beacon(), self.bob.beacon());
-        self
-    }
-
-    /// Meets, and reads the same at both.
-    #[track_caller]
-    fn both<T: PartialEq + std::fmt::Debug>(&mut self, read: impl Fn(&Document) -> T) -> T {
-        self.meet();
-        let (ann, bob) = (read(&self.ann), read(&self.bob));
-        assert_eq!(ann, bob, "both replicas show the same");
-        ann
-    }
-}
 
 fn title(document: &Document) -> Vec<Value> {
     document.map("m").values("title")
@@ -801,6 +718,10 @@ mod faults {
         noticed(Fault::UndoResurrects, super::undo_2_a_row_that_both_removed_stays_removed);
         noticed(Fault::UndoResurrects, super::undo_1_a_put_that_was_overwritten_elsewhere_stays_overwritten);
         noticed(Fault::UndoResurrects, super::undo_1_of_two_concurrent_puts_only_ones_own_goes);
+        noticed(
+            Fault::UndoResurrects,
+            super::policies::undo_2_a_mark_does_not_come_back_over_what_another_replica_wrote_since,
+        );
     }
 
     #[test]
