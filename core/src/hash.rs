@@ -63,7 +63,9 @@ impl Hasher {
 /// Krawczyk, Krovetz and Rogaway, "UMAC: Fast and Secure Message Authentication", 1999, section 4), put through the hash
 /// above. Two lists of words collide with a chance of 2⁻⁶⁴, for a third of what hashing all of them costs.
 pub(crate) struct Words {
-    list: [u64; Self::MOST],
+    sum: u128,
+    /// The last word, plus its constant, if it has no neighbour yet.
+    first: u64,
     len: usize,
 }
 
@@ -87,26 +89,29 @@ impl Words {
     };
 
     pub(crate) const fn new() -> Self {
-        Self { list: [0; Self::MOST], len: 0 }
+        Self { sum: 0, first: 0, len: 0 }
     }
 
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn push(&mut self, word: u64) {
-        self.list[self.len] = word;
+        let word = word.wrapping_add(Self::CONSTANTS[self.len % Self::MOST]);
+        if self.len.is_multiple_of(2) {
+            self.first = word;
+        } else {
+            self.sum = self.sum.wrapping_add(u128::from(self.first) * u128::from(word));
+        }
         self.len += 1;
     }
 
     /// The hash. A missing last word is 0: the words say themselves how many they are.
-    pub(crate) fn hash(&self, domain: Domain) -> u128 {
-        let (words, constants) = (&self.list[..self.len.next_multiple_of(2)], &Self::CONSTANTS);
-        let mut sum = 0u128;
-        for (words, constants) in words.as_chunks::<2>().0.iter().zip(constants.as_chunks::<2>().0) {
-            let [first, second] = [words[0].wrapping_add(constants[0]), words[1].wrapping_add(constants[1])];
-            sum = sum.wrapping_add(u128::from(first) * u128::from(second));
+    pub(crate) fn hash(mut self, domain: Domain) -> u128 {
+        debug_assert!(self.len <= Self::MOST, "there is a constant for each word");
+        if !self.len.is_multiple_of(2) {
+            self.push(0);
         }
         let mut hasher = Hasher::new(domain);
-        hasher.word(sum as u64);
-        hasher.word((sum >> 64) as u64);
+        hasher.word(self.sum as u64);
+        hasher.word((self.sum >> 64) as u64);
         hasher.end(&[])
     }
 }

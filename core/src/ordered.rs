@@ -261,6 +261,12 @@ pub(crate) struct Iter<'m, K, V> {
     back: Place,
 }
 
+impl<K, V> Default for Iter<'_, K, V> {
+    fn default() -> Self {
+        Self { chunks: &[], front: (0, 0), back: (0, 0) }
+    }
+}
+
 impl<K, V> Clone for Iter<'_, K, V> {
     fn clone(&self) -> Self {
         Self { ..*self }

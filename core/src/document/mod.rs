@@ -135,6 +135,12 @@ impl Document {
         Ok(())
     }
 
+    /// Whether transactions, deltas and diffs say what they changed; they do until told otherwise. A document that nobody looks
+    /// at, such as a relay's, is faster without: its [`Changes`] are all empty.
+    pub fn tell_changes(&mut self, tell: bool) {
+        self.state.notes.quiet = !tell;
+    }
+
     /// Keys the tables in memory with this many random bits, so that nobody can choose keys that crowd them. With the
     /// feature `std` that happens by itself; without it, whoever takes in what strangers wrote calls this once. Nothing that
     /// can be seen depends on them. O(live dots).

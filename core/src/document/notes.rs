@@ -62,6 +62,8 @@ pub(crate) struct Notes {
     pub(crate) repeats: bool,
     /// Whether a slot became empty in this batch: then an empty one may have been noted.
     pub(super) emptied: bool,
+    /// Whether nobody is to be told of anything.
+    pub(crate) quiet: bool,
 }
 
 impl Notes {
@@ -71,6 +73,9 @@ impl Notes {
     }
 
     pub(super) fn element(&mut self, list: PlaceId, note: ElementNote, old: Option<Value>) {
+        if self.quiet {
+            return;
+        }
         match note {
             ElementNote::Removed(dot) => {
                 // Whoever never saw an element come needs not see it go.
@@ -116,6 +121,9 @@ impl State {
 
     /// Notes that what is under a key is about to change.
     pub(super) fn note_key(&mut self, place: PlaceId, key: KeyId) {
+        if self.notes.quiet {
+            return;
+        }
         let Content::Map(index) = &self.view.place(place).content else { return };
         let what = What::Key(key);
         let old = match index.get(key, &self.store) {
@@ -133,6 +141,9 @@ impl State {
 
     /// Notes that a value is about to become a member, or one no longer.
     pub(super) fn note_member(&mut self, place: PlaceId, hash: u32, member: &Value) {
+        if self.notes.quiet {
+            return;
+        }
         let Content::Set(index) = &self.view.place(place).content else { return };
         let dots = index.get(hash, member, &self.store);
         if let Some(id) = dots.lone()
@@ -153,7 +164,7 @@ impl State {
 
     /// Notes that the value of a register, flag or counter is about to change.
     pub(super) fn note_value(&mut self, place: PlaceId) {
-        if self.view.place(place).noted != NONE || fault::active(Fault::ChangeNotTold) {
+        if self.notes.quiet || self.view.place(place).noted != NONE || fault::active(Fault::ChangeNotTold) {
             return;
         }
         // An element that came in this batch showed nothing before it.
@@ -221,6 +232,10 @@ impl State {
     /// What is deeper than containers may nest is left out: nobody who keeps the rules made it, and paths as long as
     /// somebody cares to nest would take memory as the square of that.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        if self.notes.list.is_empty() && self.notes.elements.is_empty() {
+            self.settle();
+            return Vec::new();
+        }
         let mut moved = Vec::new();
         for ((list, note), _) in &self.notes.elements {
             if let ElementNote::Moved(dot) = note {

@@ -457,7 +457,7 @@ impl State {
             return true;
         }
         // What is read there now, before what is in it goes.
-        let shown = self.entity_at(top).and_then(|place| self.shown_before(place));
+        let shown = self.entity_at(top).filter(|_| !self.notes.quiet).and_then(|place| self.shown_before(place));
         let mut doomed = Vec::from([top]);
         let mut next = 0;
         while next < doomed.len() {

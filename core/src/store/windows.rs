@@ -8,7 +8,7 @@ use core::ops::RangeInclusive;
 
 use super::EntryId;
 use crate::clock::{Dot, LocalDot};
-use crate::ordered::Map;
+use crate::ordered::{Iter, Map};
 use crate::replica_id::Origin;
 
 /// Live dots by name, ascending.
@@ -76,39 +76,53 @@ impl Windows {
     }
 
     /// The live dots of `origin` in a range of sequence numbers, ascending, with their places. O(log windows + found).
-    pub(crate) fn range(
-        &self,
-        origin: Origin,
-        seqs: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = (LocalDot, EntryId)> + '_ {
+    pub(crate) fn range(&self, origin: Origin, seqs: RangeInclusive<u64>) -> Range<'_> {
         let last = (*seqs.end()).min(Dot::MAX_SEQ);
-        // An empty range is given as 1..=0: it begins behind its end.
-        let first = (*seqs.start()).min(last.saturating_add(1)).min(Dot::MAX_SEQ);
-        let nothing = *seqs.start() > last;
-        let (first, last) = (LocalDot::new(origin, first), LocalDot::new(origin, last));
-        let windows = self.windows.range(split(first).0..=split(last).0);
-        windows
-            .flat_map(|(key, window)| {
-                let bits = Bits(window.mask).map(move |bit| LocalDot::from_bits(key << BITS | u64::from(bit)));
-                bits.zip(window.ids.iter().copied())
-            })
-            .filter(move |(dot, _)| !nothing && *dot >= first && *dot <= last)
+        if *seqs.start() > last {
+            return Range { windows: Iter::default(), first: 1, last: 0, key: 0, mask: 0, ids: [].iter() };
+        }
+        let (first, last) = (LocalDot::new(origin, *seqs.start()), LocalDot::new(origin, last));
+        let windows = self.windows.range(split(first).0..);
+        Range { windows, first: first.bits(), last: last.bits(), key: 0, mask: 0, ids: [].iter() }
     }
 }
 
-/// The ones of a mask, from the lowest.
-struct Bits(u64);
+/// The live dots of a range, window by window.
+#[derive(Clone)]
+pub(crate) struct Range<'w> {
+    windows: Iter<'w, u64, Window>,
+    first: u64,
+    last: u64,
+    key: u64,
+    mask: u64,
+    ids: core::slice::Iter<'w, EntryId>,
+}
 
-impl Iterator for Bits {
-    type Item = u32;
+impl Iterator for Range<'_> {
+    type Item = (LocalDot, EntryId);
 
-    fn next(&mut self) -> Option<u32> {
-        if self.0 == 0 {
-            return None;
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.mask == 0 {
+            let (key, window) = self.windows.next()?;
+            self.key = *key << BITS;
+            if self.key > self.last {
+                self.windows = Iter::default();
+                return None;
+            }
+            let (mut mask, mut ids) = (window.mask, window.ids.as_slice());
+            if self.key < self.first {
+                let before = mask & ((1 << (self.first - self.key)) - 1);
+                mask &= !before;
+                ids = &ids[before.count_ones() as usize..];
+            }
+            if self.last < self.key + 63 {
+                mask &= u64::MAX >> (63 - (self.last - self.key));
+            }
+            (self.mask, self.ids) = (mask, ids.iter());
         }
-        let bit = self.0.trailing_zeros();
-        self.0 &= self.0 - 1;
-        Some(bit)
+        let bit = self.mask.trailing_zeros();
+        self.mask &= self.mask - 1;
+        Some((LocalDot::from_bits(self.key | u64::from(bit)), *self.ids.next()?))
     }
 }
 
