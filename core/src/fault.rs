@@ -57,6 +57,18 @@ pub enum Fault {
     ChangeNotTold,
     /// A delta's removal is not noted in the log (against REM-2).
     RemovalNotLogged,
+    /// An undo takes away a container although another replica wrote into it.
+    UndoRemovesForeign,
+    /// What was undone and comes back under fresh dots is not found by the steps that named it before.
+    UndoForgetsNames,
+    /// Undoing a removal brings back what was removed, but nothing inside.
+    UndoRestoresTopOnly,
+    /// A write that was overwritten elsewhere is undone all the same: what it had replaced comes back.
+    UndoResurrects,
+    /// A list element comes back at the end, wherever it was.
+    UndoForgetsPlace,
+    /// Undoing an increment takes back what the others added, too.
+    UndoTakesForeignTotals,
     /// An own delta is sent, and claimed, before it is durable (against DUR-1).
     SendBeforeDurable,
     /// An own delta and its slot are written without waiting for the disk (against DUR-1).

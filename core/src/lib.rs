@@ -5,6 +5,7 @@
 //! - [`Document`] is the state: read it through [`Document::map`] and its siblings, edit it in [`Document::transact`], join what others did
 //!   with [`Document::apply`] and [`Document::apply_diff`]. [`Document::diff_since`] gives exactly what another version lacks, removals
 //!   included; [`Document::snapshot`] saves it. Nothing is kept of what was removed or overwritten.
+//! - [`Document::undo`] and [`Document::redo`] take back one's own edits, beside what others do, once [`Document::keep_undo`] asks for it.
 //! - The types and their concurrent outcomes: [`RegisterRef`], [`FlagRef`], [`CounterRef`], [`SetRef`], [`MapRef`], [`ListRef`]. Creations
 //!   under one key merge; deletion wins over edits inside what it deleted; a put survives a concurrent delete. With other policies:
 //!   [`MaxRegisterRef`], [`MinRegisterRef`], [`DisableWinsFlagRef`], [`RemoveWinsSetRef`], [`GrowOnlySetRef`], and [`BoundedCounterRef`], which
@@ -55,7 +56,7 @@ pub use delta::{Delta, DeltaParts};
 pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
-    Path, PathStep, Readiness, Transaction,
+    Path, PathStep, Readiness, Transaction, UndoLimits,
 };
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};

@@ -36,6 +36,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("relay/client", &["weftline"]),
     ("wasm", &["weftline"]),
     ("examples/todo", &["weftline", "weftline-client"]),
+    ("tests/peers", &["weftline"]),
     ("xtask", &[]),
     ("xtask/bindgen", &[]),
 ];
@@ -227,10 +228,13 @@ fn lock_files_name_no_mirror() {
             }
         }
     }
-    for (index, line) in read(&root().join("Cargo.lock")).lines().enumerate() {
-        if line.starts_with("source = ") && line != "source = \"registry+https://github.com/rust-lang/crates.io-index\""
-        {
-            faults.add("Cargo.lock", index + 1, "names a source other than crates.io");
+    for path in ["Cargo.lock", "tests/peers/Cargo.lock"] {
+        for (index, line) in read(&root().join(path)).lines().enumerate() {
+            if line.starts_with("source = ")
+                && line != "source = \"registry+https://github.com/rust-lang/crates.io-index\""
+            {
+                faults.add(path, index + 1, "names a source other than crates.io");
+            }
         }
     }
     faults.assert_none();

@@ -2,6 +2,7 @@
 //!
 //! A task prints what it runs as a line that can be run by hand. This file only reads the command line; each task has its file.
 
+mod bench;
 mod consumer;
 mod demo;
 mod process;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every check and test, with the time each step took and a closing summary
     Test(test::Options),
+    /// Measure how Weftline compares with other libraries
+    Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
     Wasm,
     /// Measure what a minimal app downloads, and fail above the budget
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
+        Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),
         Task::Setup => setup::everything().map(|()| ExitCode::SUCCESS),

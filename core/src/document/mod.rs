@@ -15,9 +15,12 @@ mod join;
 mod notes;
 mod path;
 mod state;
+mod total;
 mod transaction;
+mod undo;
 mod view;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
@@ -26,8 +29,10 @@ pub(crate) use dots::DotsRef;
 pub(crate) use index::KeyView;
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
+pub(crate) use total::kept;
 pub use transaction::{Commit, EditError, Transaction};
 pub(crate) use transaction::{Target, check_key};
+pub use undo::UndoLimits;
 pub(crate) use view::{Content, Link, PlaceId, Totals};
 
 use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
@@ -36,6 +41,7 @@ use crate::hash::Seed;
 use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::{Log, Open};
+use undo::Undo;
 
 /// A replicated document of registers, flags, counters, sets, maps and lists.
 ///
@@ -70,6 +76,8 @@ pub struct Document {
     now: Timestamp,
     parked: apply::Parked,
     open: Option<Open>,
+    /// What was done and undone here, if the document was told to keep it.
+    undo: Option<Box<Undo>>,
     /// The log of the last transaction, for the next.
     spare: Log,
 }

@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 
 use super::state::Dead;
+use super::undo::Done;
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntry};
@@ -127,6 +128,8 @@ pub(crate) struct Open {
     /// The clock before this transaction: a stamp that nobody saw is taken back.
     clock: HlcClock,
     log: Log,
+    /// Whether the user can undo it, where undo is kept at all.
+    undoable: bool,
 }
 
 /// What a transaction did so far.
@@ -162,6 +165,20 @@ enum Step {
     Inserted(LocalDot),
     /// Children before parents.
     Killed(Dead),
+}
+
+impl Open {
+    /// What was done, for those who will undo it.
+    fn done(&self) -> Done<'_> {
+        let (mut inserted, mut killed) = (Vec::new(), Vec::new());
+        for step in &self.log.journal {
+            match step {
+                Step::Inserted(dot) => inserted.push(*dot),
+                Step::Killed(dead) => killed.push(dead),
+            }
+        }
+        Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, inserted, killed }
+    }
 }
 
 impl Document {
@@ -237,6 +254,7 @@ impl Document {
             hlc: self.clock.tick(now),
             clock,
             log: core::mem::take(&mut self.spare),
+            undoable: true,
         });
         Ok(())
     }
@@ -284,6 +302,10 @@ impl Document {
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
         state.heads.reset_to(last);
+        // Where dead list elements were can be told only until the log is cut.
+        if let Some(undo) = self.undo.as_mut().filter(|_| open.undoable) {
+            undo.record(state, open.done(), self.now);
+        }
         state.keep_log_short();
         for step in open.log.journal.drain(..) {
             if let Step::Killed((_, live)) = step {
@@ -373,6 +395,17 @@ impl Transaction<'_> {
 
     pub(crate) fn origin(&mut self) -> Origin {
         self.open().origin
+    }
+
+    /// Keeps this transaction out of what [`Document::undo`] takes back: for edits that the user did not ask for. To undo
+    /// it is as if another replica had done it, except that its writes may go with what they are in.
+    pub fn leave_out_of_undo(&mut self) {
+        self.open().undoable = false;
+    }
+
+    /// Whether a dot was bound in this transaction.
+    pub(crate) fn made(&self, dot: LocalDot) -> bool {
+        self.document.open.as_ref().is_some_and(|open| dot.origin() == open.origin && dot.seq() >= open.first_seq)
     }
 
     /// The dot that the next entry will take.

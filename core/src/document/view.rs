@@ -137,6 +137,15 @@ impl Incarnations {
         one.into_iter().chain(many.keys().copied())
     }
 
+    /// The first of the entries in an entity; [`NONE`] if there is none.
+    pub(crate) fn first(&self, entity: EntryId) -> u32 {
+        match self {
+            Self::One(one, head) if *one == entity => *head,
+            Self::None | Self::One(..) => NONE,
+            Self::Many(all) => all.get(&entity).copied().unwrap_or(NONE),
+        }
+    }
+
     /// Where the list of the entries in an entity begins.
     pub(crate) fn head(&mut self, entity: EntryId) -> Option<&mut u32> {
         match self {

@@ -76,6 +76,11 @@ impl Kind {
         }
     }
 
+    /// Whether nothing is ever taken out of a container of this kind, but with it.
+    pub(crate) const fn only_grows(self) -> bool {
+        matches!(self, Self::MAX_REGISTER | Self::MIN_REGISTER | Self::GROW_ONLY_SET)
+    }
+
     /// A name for messages.
     pub const fn name(self) -> &'static str {
         match self {

@@ -21,8 +21,12 @@ const KINDS: [Kind; 12] = [
     Kind::BOUNDED_COUNTER,
 ];
 
-/// One random edit somewhere in a small document, so that edits meet.
-pub(super) fn random_edit(tx: &mut Transaction<'_>, random: &mut Random) -> Result<(), EditError> {
+/// One random edit somewhere in a small document, so that edits meet. Rights in bounded counters are given away only if it
+/// `gives`: that is no undo's to take back.
+///
+/// # Errors
+/// When an edit is refused, which none of these should be.
+pub fn random_edit(tx: &mut Transaction<'_>, random: &mut Random, gives: bool) -> Result<(), EditError> {
     // Half of all edits begin in a map or a list, where there is more to go wrong.
     let kinds: &[Kind] = if random.one_in(2) { &[Kind::MAP, Kind::MAP, Kind::LIST] } else { &KINDS };
     let mut path = Path::root("r", *random.pick(kinds));
@@ -72,7 +76,7 @@ pub(super) fn random_edit(tx: &mut Transaction<'_>, random: &mut Random) -> Resu
             _ => set.add(value),
         },
         NodeMut::GrowOnlySet(mut set) => set.add(value).map(drop),
-        NodeMut::BoundedCounter(counter) => edit_bounded(counter, &everybody, random),
+        NodeMut::BoundedCounter(counter) => edit_bounded(counter, &everybody, random, gives),
         NodeMut::Map(mut map) => {
             let key = *random.pick(&["a", "b"]);
             match random.below(10) {
@@ -111,17 +115,18 @@ fn edit_bounded(
     mut counter: BoundedCounterMut<'_, '_>,
     everybody: &[ReplicaId],
     random: &mut Random,
+    gives: bool,
 ) -> Result<(), EditError> {
     let (amount, rights) = (random.below(6) as u64, counter.read().rights());
     let done = match random.below(6) {
         0..=2 => return counter.add(amount),
-        3 | 4 => counter.subtract(amount),
-        _ => {
+        5 if gives => {
             // To somebody known, or to somebody who has written nothing yet.
             let to =
                 if everybody.is_empty() || random.one_in(4) { ReplicaId::from(7) } else { *random.pick(everybody) };
             counter.transfer(to, amount)
         }
+        _ => counter.subtract(amount),
     };
     match done {
         Err(EditError::NotEnoughRights { wanted, available })

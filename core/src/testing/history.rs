@@ -11,10 +11,10 @@ use alloc::vec::Vec;
 use super::edit::random_edit;
 use super::told::untold;
 use super::told_values::mistold;
-use super::{Random, Shape, Spec, dump};
+use super::{Random, Shape, Spec, content, dump};
 use crate::{
     ApplyError, Changes, Commit, Delta, Diff, Digest, Document, Dot, EditError, Kind, Outcome, ReplicaId, Tier,
-    Timestamp, VersionVector, codec,
+    Timestamp, UndoLimits, VersionVector, codec,
 };
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
@@ -34,11 +34,13 @@ pub struct Options {
     pub disks: bool,
     /// Whether copies keep their id, which a real replica never may.
     pub clones_keep_id: bool,
+    /// Whether documents also undo and redo.
+    pub undo: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps: 60, replicas: 3, diffs: true, truncate: true, disks: true, clones_keep_id: false }
+        Self { steps: 60, replicas: 3, diffs: true, truncate: true, disks: true, clones_keep_id: false, undo: false }
     }
 }
 
@@ -99,7 +101,8 @@ impl History {
         };
         for _ in 0..options.replicas {
             let id = history.fresh_id();
-            history.documents.push(Document::with_writer(id));
+            let document = history.blank(id);
+            history.documents.push(document);
         }
         for step in 0..options.steps {
             history.step = step;
@@ -131,6 +134,14 @@ impl History {
         ReplicaId::from((high << 64) | self.next_id)
     }
 
+    fn blank(&self, id: ReplicaId) -> Document {
+        let mut document = Document::with_writer(id);
+        if self.options.undo {
+            document.keep_undo(Some(UndoLimits::default()));
+        }
+        document
+    }
+
     fn fail<T>(&self, what: String) -> Result<T, Failure> {
         Err(Failure { step: self.step, what })
     }
@@ -138,6 +149,10 @@ impl History {
     /// Does one thing and says which document may have changed.
     fn one_step(&mut self) -> Result<usize, Failure> {
         let at = self.random.below(self.documents.len());
+        if self.options.undo && self.random.one_in(5) {
+            self.undo(at)?;
+            return Ok(at);
+        }
         match self.random.below(20) {
             0..=7 => self.edit(at)?,
             8..=13 if !self.deltas.is_empty() => {
@@ -208,7 +223,7 @@ impl History {
         let before = dump(&self.documents[at]);
         let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
             for _ in 0..edits {
-                random_edit(tx, random)?;
+                random_edit(tx, random, true)?;
             }
             if random.one_in(12) { Err(EditError::Gone) } else { Ok(()) }
         });
@@ -224,6 +239,47 @@ impl History {
             Err(EditError::Gone) if dump(&self.documents[at]) == before => Ok(()),
             Err(error) => self.fail(format!("edit refused: {error}")),
         }
+    }
+
+    /// Goes some steps back or forth, and once in a while there and back again.
+    fn undo(&mut self, at: usize) -> Result<(), Failure> {
+        let (redo, returns) = (self.random.one_in(3), self.random.one_in(4));
+        for _ in 0..self.random.below(5) {
+            self.step_back(at, redo)?;
+        }
+        let content_before = content(&self.documents[at]);
+        if self.step_back(at, redo)? && returns && self.step_back(at, !redo)? {
+            let content_after = content(&self.documents[at]);
+            if content_after != content_before {
+                return self.fail(format!(
+                    "undo_3: document {at} goes back and forth from {content_before:#?}\nto {content_after:#?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn step_back(&mut self, at: usize, redo: bool) -> Result<bool, Failure> {
+        let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next_u64() % 50);
+        let document = &mut self.documents[at];
+        let (before, version, can) = (dump(document), document.version(), document.can_undo());
+        let (me, can) = (document.writer(), if redo { document.can_redo() } else { can });
+        let commit = match if redo { document.redo(now) } else { document.undo(now) } {
+            Ok(Some(commit)) if can => commit,
+            Ok(None) if dump(document) == before => return Ok(false),
+            result => return self.fail(format!("undo gave {result:?}")),
+        };
+        let Some(delta) = commit.delta else { return self.fail("an undo did nothing".into()) };
+        self.spec.record(&delta);
+        self.deltas.push(delta);
+        let after = self.spec.live(&self.documents[at].version());
+        for dot in self.spec.live(&version).into_keys() {
+            if Some(dot.replica) != me && !after.contains_key(&dot) {
+                return self.fail(format!("undo_1: document {at} removes {dot:?} of another replica"));
+            }
+        }
+        self.check_changes(at, &before, &commit.changes)?;
+        Ok(true)
     }
 
     /// Everything travels as bytes, and what was read is what was written.
@@ -251,6 +307,9 @@ impl History {
                     Err(error) => return self.fail(format!("snapshot refused: {error}")),
                 };
                 _ = loaded.set_writer(writer);
+                if self.options.undo {
+                    loaded.keep_undo(Some(UndoLimits::default()));
+                }
                 self.documents[at] = loaded;
             }
             2 if self.documents.len() < 6 => {
@@ -258,12 +317,16 @@ impl History {
                 if !self.options.clones_keep_id {
                     _ = copy.set_writer(Some(self.fresh_id()));
                 }
+                if self.options.undo {
+                    // What the other one did is nothing of its own any more.
+                    copy.keep_undo(Some(UndoLimits::default()));
+                }
                 self.documents.push(copy);
             }
             _ => {
                 // A lost disk: the id is not used again.
                 let id = self.fresh_id();
-                self.documents[at] = Document::with_writer(id);
+                self.documents[at] = self.blank(id);
             }
         }
         Ok(())

@@ -11,9 +11,10 @@ mod spec;
 mod told;
 mod told_values;
 
+pub use edit::random_edit;
 pub use history::{Failure, History, Options};
 pub use random::Random;
-pub use shape::{Shape, dump};
+pub use shape::{Shape, content, dump};
 pub use spec::Spec;
 
 pub use crate::fault::{Fault, with_fault};

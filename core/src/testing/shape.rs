@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::clock::Dot;
-use crate::{Document, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId, Value};
+use crate::{Document, Kind, ListRef, MapRef, NodeRef, Path, PathStep, ReplicaId, Value};
 
 /// What a container shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,45 @@ pub fn dump(document: &Document) -> BTreeMap<(String, Kind), Shape> {
         Some(((name.to_string(), kind), shape))
     };
     document.roots().filter_map(root).collect()
+}
+
+/// What a document shows, without what nobody would call its content: the names of list elements, beside the value of a
+/// register those that it won over, who has the rights in a bounded counter, and root counters at 0. Also without what only
+/// grows, which no undo takes back.
+pub fn content(document: &Document) -> BTreeMap<(String, Kind), Shape> {
+    let mut all = BTreeMap::new();
+    for ((name, kind), shape) in dump(document) {
+        let zero = matches!(shape, Shape::Counter(0) | Shape::Bounded { value: 0, .. });
+        if !zero && !kind.only_grows() {
+            let shape = shape.plain(document, &Path::root(&name, kind));
+            all.insert((name, kind), shape);
+        }
+    }
+    all
+}
+
+impl Shape {
+    fn plain(self, document: &Document, path: &Path) -> Self {
+        match self {
+            Self::Register(values) => Self::Register(values.into_iter().take(1).collect()),
+            Self::Extreme(_) => Self::Extreme(None),
+            Self::Set(_) if document.at(path).is_some_and(|node| node.kind().only_grows()) => Self::Set(Vec::new()),
+            Self::Bounded { value, floor, .. } => Self::Bounded { value, floor, rights: Vec::new() },
+            Self::Map(keys) => {
+                let plain = |((key, kind), shape): ((String, Kind), Self)| {
+                    let path = path.join(PathStep::Key { key: key.as_str().into(), kind });
+                    ((key, kind), shape.plain(document, &path))
+                };
+                Self::Map(keys.into_iter().map(plain).collect())
+            }
+            Self::List(elements) => {
+                let plain =
+                    |(id, shape): (Dot, Self)| (Dot::ROOT, shape.plain(document, &path.join(PathStep::Element(id))));
+                Self::List(elements.into_iter().map(plain).collect())
+            }
+            other => other,
+        }
+    }
 }
 
 fn shape(node: NodeRef<'_>) -> Shape {

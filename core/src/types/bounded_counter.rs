@@ -34,7 +34,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{At, AtMut};
-use crate::document::{Content, DotsRef, EditError, Target};
+use crate::document::{Content, DotsRef, EditError, Target, kept};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
 use crate::replica_id::ReplicaId;
@@ -129,17 +129,6 @@ impl<'d> BoundedCounterRef<'d> {
         });
         usable
     }
-}
-
-/// What an owner kept of what it added.
-fn kept(entry: &Rights) -> i128 {
-    let mut kept = i128::from(entry.plus) - i128::from(entry.minus);
-    for (_, amount) in &entry.given {
-        if !fault::active(Fault::GivenRightsKept) {
-            kept -= i128::from(*amount);
-        }
-    }
-    kept
 }
 
 /// A bounded counter, to edit.

@@ -9,9 +9,7 @@
 //! named by a dot, is what makes it removable.
 
 use super::{At, AtMut};
-use crate::document::{Content, EditError, Target, Totals};
-use crate::fault::{self, Fault};
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadRef};
+use crate::document::{Content, EditError};
 
 /// A counter, to read: a number to which every increment of every replica counts, once.
 ///
@@ -67,55 +65,8 @@ impl<'t, 'd> CounterMut<'t, 'd> {
             return Ok(());
         }
         let container = self.at.tx.lowest(self.at.place)?;
-        let own = self.own(container);
-        let old = match own.map(|own| self.at.read().state().store.live(own).payload()) {
-            Some(PayloadRef::Total { plus, minus }) => (plus, minus),
-            _ => (0, 0),
-        };
         let size = amount.unsigned_abs();
-        let (plus, minus) =
-            if amount > 0 { (old.0.checked_add(size), Some(old.1)) } else { (Some(old.0), old.1.checked_add(size)) };
-        let (Some(plus), Some(minus)) = (plus, minus) else { return Err(EditError::CounterOverflow) };
-        if let Some(own) = own.filter(|own| self.at.tx.is_own(*own)) {
-            // This transaction wrote it: it is the same total, grown.
-            self.at.tx.total_again(own, plus, minus);
-            self.totals().sum += i128::from(amount);
-            return Ok(());
-        }
-        self.at.tx.has_room(1)?;
-        if let Some(own) = own {
-            self.at.tx.remove(own);
-        }
-        let target = Target { container, slot: LocalSlot::Owner };
-        let dot = self.at.tx.add(target, Kind::TOTAL, false, Payload::Total { plus, minus })?;
-        if own.is_some() {
-            self.at.tx.total_overwrote(dot, old);
-        }
-        let own = self.at.read().state().store.find(dot).map_or(NONE, |own| own.0);
-        self.totals().own = own;
-        Ok(())
-    }
-
-    /// This writer's total in an incarnation. O(1) for whoever goes on counting, else O(totals).
-    fn own(&mut self, container: LocalContainer) -> Option<EntryId> {
-        let me = self.at.tx.origin();
-        let at = self.at.read();
-        let Some(Content::Counter(totals)) = at.content() else { return None };
-        let store = &at.state().store;
-        let is_own = |id: &EntryId| {
-            let here = store.live(*id).container() == container || fault::active(Fault::CounterMovesTotals);
-            here && store.dot(*id).origin() == me
-        };
-        // The hint may be of another incarnation, or of something else that lies there now.
-        let hint = EntryId(totals.own);
-        let hinted = totals.own != NONE && totals.dots.view().contains(hint);
-        if hinted && is_own(&hint) { Some(hint) } else { totals.dots.view().iter().find(is_own) }
-    }
-
-    fn totals(&mut self) -> &mut Totals {
-        match &mut self.at.tx.document.state.view.place_mut(self.at.place).content {
-            Content::Counter(totals) => totals,
-            _ => unreachable!("a counter's place holds totals"),
-        }
+        let (plus, minus) = if amount > 0 { (size, 0) } else { (0, size) };
+        self.at.tx.add_total(self.at.place, container, plus, minus)
     }
 }

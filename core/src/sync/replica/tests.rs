@@ -12,7 +12,7 @@ use crate::sync::message::{
 };
 use crate::sync::record::Class;
 use crate::sync::status::Link;
-use crate::{Delta, Document};
+use crate::{Delta, Document, UndoLimits};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -168,6 +168,28 @@ fn dur_3_what_was_loaded_is_proven_durable_before_it_is_claimed() {
     assert!(
         reader.pending.is_empty() && matches!(&reader.heard()[..], [Message::Open(open)] if open.claims.is_empty())
     );
+}
+
+#[test]
+fn dur_1_an_undo_is_written_and_sent_like_any_edit() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.replica.keep_undo(Some(UndoLimits::default()));
+    assert_eq!(desk.replica.undo(NOW), Ok(None));
+    assert_eq!(desk.replica.writer(), None, "ID-1: no id is taken for nothing");
+    desk.connect_to(VersionVector::new(), Vec::new());
+    desk.write("a");
+    desk.flush();
+    desk.heard();
+    for redo in [false, true] {
+        let commit = if redo { desk.replica.redo(NOW) } else { desk.replica.undo(NOW) };
+        let delta = commit.unwrap().unwrap().delta.unwrap();
+        desk.drain();
+        assert_eq!((desk.heard(), desk.replica.status().unstored), (Vec::new(), 1));
+        desk.flush();
+        assert_eq!(pushed(&desk.heard()), [Row::of(&delta)]);
+        assert_eq!(desk.replica.document().map("m").contains("a"), redo);
+    }
+    assert_eq!(desk.reopen(2).replica.document().map("m").get("a"), Some("a".into()));
 }
 
 #[test]
