@@ -125,8 +125,8 @@ type Between = (Option<LocalPosition>, Option<LocalPosition>);
 impl Placed {
     pub(super) fn insert(&mut self, nook: Nook, at: LocalPosition) {
         let rank = nook.rank as usize;
-        if self.by_rank.len() <= rank {
-            self.by_rank.resize(rank + 1, (None, LocalPosition::START));
+        while self.by_rank.len() <= rank {
+            self.by_rank.push((None, LocalPosition::START));
         }
         self.by_rank[rank] = (nook.gap, at);
         self.ranks.insert(Self::named(nook.rank));

@@ -118,9 +118,13 @@ impl Step {
                 continue;
             }
             let entry = state.export(live);
-            let in_slot = state.in_slot(container, &entry.slot, live.kind);
-            let here = |id: &EntryId| made(state.store.dot(*id)) && state.store.live(*id).container() == container;
-            let replaced_by = in_slot.into_iter().find(here).map(|id| state.store.dot(id));
+            let mut replaced_by = None;
+            for id in &state.in_slot(container, &entry.slot, live.kind) {
+                let other = state.store.dot(*id);
+                if made(other) && state.store.live(*id).container() == container {
+                    replaced_by = Some(other);
+                }
+            }
             if is_mark(live.kind) && step.seen.is_empty() {
                 step.seen = state.seqs();
             }

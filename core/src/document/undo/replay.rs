@@ -15,7 +15,7 @@ use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
 use crate::sequence::LocalPosition;
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload, Slot};
+use crate::store::{Kind, LocalContainer, LocalSlot, Payload, Slot};
 
 /// The undo of one group of steps.
 #[derive(Debug, Default)]
@@ -208,20 +208,23 @@ impl Replay {
         if !mark && !latest || fault::active(Fault::UndoResurrects) {
             return false;
         }
-        let hidden = |id: EntryId| {
-            let (dot, live) = (state.store.dot(id), state.store.live(id));
-            if tx.made(dot) {
-                return false;
+        for id in &state.in_slot(container, &killed.slot, killed.kind) {
+            let (dot, live) = (state.store.dot(*id), state.store.live(*id));
+            // Of marks it is the others that they hide, of values those of their kind.
+            if tx.made(dot) || mark == (live.kind == killed.kind) {
+                continue;
             }
-            if mark {
+            let hidden = if mark {
                 let seen = step.seen.get(dot.origin().0 as usize).is_some_and(|seen| dot.seq() <= *seen);
-                let own = document.undo.as_ref().is_some_and(|undo| undo.is_own(dot));
-                return live.kind != killed.kind && !seen && !own;
+                !seen && !document.undo.as_ref().is_some_and(|undo| undo.is_own(dot))
+            } else {
+                live.hlc.cmp(&killed.hlc).then_with(|| state.origins.compare(dot, killed.dot)).is_gt()
+            };
+            if hidden {
+                return true;
             }
-            let stamp = live.hlc.cmp(&killed.hlc);
-            live.kind == killed.kind && stamp.then_with(|| state.origins.compare(dot, killed.dot)).is_gt()
-        };
-        state.in_slot(container, &killed.slot, killed.kind).into_iter().any(hidden)
+        }
+        false
     }
 
     /// Takes off what was added to a counter, if it lives, or puts back what went with it.
