@@ -1,13 +1,19 @@
 //! Weftline itself.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
+use weftline::sync::{Roster, Row as Sent, Unpacked, pack, unpack};
 use weftline::{
     CounterMut, Delta, Document, EditError, MapMut, MapRef, ReplicaId, SetMut, Tag, Timestamp, Transaction,
+    VersionVector,
 };
 
 use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+
+/// When every cell begins.
+const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// A document, and what a session keeps beside it.
 pub struct Weftline {
@@ -19,9 +25,10 @@ pub struct Weftline {
 impl Weftline {
     fn of(mut document: Document, replica: u64) -> Self {
         document.set_writer(Some(id(replica))).expect("no transaction is open");
+        ROSTER.with_borrow_mut(|roster| roster.add(id(replica)));
         // No library is asked here what changed.
         document.tell_changes(false);
-        Self { document, now: Timestamp(1_700_000_000_000), session: Session::default() }
+        Self { document, now: START, session: Session::default() }
     }
 }
 
@@ -121,25 +128,36 @@ impl Weftline {
     }
 }
 
-/// What both ends of a session know, so that it need not travel: how far each writer's chain has come.
+/// What both ends of a session know, so that it need not travel: numbers for ids, and how far each writer's chain has come.
 #[derive(Default)]
 struct Session {
     tags: HashMap<ReplicaId, Tag>,
 }
 
+thread_local! {
+    /// The numbers that a relay gives to ids. One for all sessions of a process, whose replicas have all been seen.
+    static ROSTER: RefCell<Roster> = RefCell::new(Roster::new(START, &VersionVector::new()));
+}
+
 impl Session {
     /// A delta as a session sends it.
     fn write(delta: &Delta) -> Vec<u8> {
-        delta.bytes().to_vec()
+        ROSTER.with_borrow(|roster| pack(&Sent::of(delta), roster, true))
     }
 
     fn read(&mut self, sent: &[u8]) -> Delta {
-        // A delta's table of ids begins with its writer: after the format version and the number of ids.
-        let writer = sent.get(2..18).and_then(|id| id.try_into().ok()).map(ReplicaId::from_bytes);
-        let writer = writer.expect("a delta names its writer");
-        let tag = self.tags.entry(writer).or_insert_with(|| Tag::start(writer));
-        let delta = Delta::decode(sent, *tag).expect("what was written can be read");
-        *tag = delta.tag();
+        let (replica, prev_tag, bytes) =
+            match ROSTER.with_borrow(|roster| unpack(sent, roster)).expect("what was written can be read") {
+                Unpacked::Next { replica, bytes, .. } => {
+                    let tag = self.tags.get(&replica).copied().expect("a delta follows what was sent before");
+                    (replica, tag, bytes)
+                }
+                Unpacked::Row(Sent::Delta { prev_tag, bytes }) => (ReplicaId::NIL, prev_tag, bytes),
+                Unpacked::Row(Sent::Diff { .. }) => unreachable!("deltas are sent"),
+            };
+        let delta = Delta::decode_shared(&bytes, prev_tag).expect("what was written can be read");
+        debug_assert!(replica == ReplicaId::NIL || replica == delta.replica(), "the writer is said once");
+        self.tags.insert(delta.replica(), delta.tag());
         delta
     }
 
