@@ -15,7 +15,6 @@ use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntr
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
-use crate::ordered::Map;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
@@ -137,7 +136,8 @@ pub(crate) struct Log {
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
     /// What each running total overwrote when the transaction began.
-    totals_before: Map<LocalDot, (u64, u64)>,
+    /// Ascending: each is noted when its dot is taken.
+    totals_before: Vec<(LocalDot, u64, u64)>,
     journal: Vec<Step>,
 }
 
@@ -158,7 +158,7 @@ impl Log {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Inserted(LocalDot),
     /// Children before parents.
     Killed(Dead),
@@ -302,10 +302,17 @@ impl Document {
         let dots = (open.next_seq - open.first_seq).max(least);
         let mut adds = Vec::new();
         let mut totals_before = Vec::new();
+        let mut overwritten = open.log.totals_before.as_slice();
         for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
             adds.push((dot.seq(), state.export(live)));
-            if let Some((plus, minus)) = open.log.totals_before.get(&dot) {
-                totals_before.push((dot.seq(), *plus, *minus));
+            // Some of them are gone again.
+            while let [(of, plus, minus), rest @ ..] = overwritten
+                && *of <= dot
+            {
+                if *of == dot {
+                    totals_before.push((dot.seq(), *plus, *minus));
+                }
+                overwritten = rest;
             }
         }
         let mut removes = DotRuns::new();
@@ -430,7 +437,7 @@ impl Transaction<'_> {
         let dot = state.store.dot(id);
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let cause = LocalDot::new(open.origin, open.first_seq);
-        if state.kill_and(dot, Some(cause), |_, dot, live| open.log.journal.push(Step::Killed((dot, live)))) && !own {
+        if state.kill_into(dot, Some(cause), Some(&mut open.log.journal)) && !own {
             open.log.removed.push(dot);
         }
     }
@@ -457,7 +464,7 @@ impl Transaction<'_> {
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
-            self.open().log.totals_before.insert(dot, total);
+            self.open().log.totals_before.push((dot, total.0, total.1));
         }
     }
 
