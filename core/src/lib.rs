@@ -19,6 +19,7 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `std` | yes | nothing but `std::error::Error` for dependencies' errors |
+//! | `texts` | yes | in errors about bytes, what exactly is wrong with them: `what` is empty without it |
 //! | `serde` | no | `Serialize` for [`Document`], [`NodeRef`] and every other `…Ref`, [`Value`] included; needs only `alloc` |
 //! | `json` | no | `to_json` on the same, with `serde_json`; needs only `alloc` |
 //! | `testing` | no | `testing`: an executable specification, random histories and named faults, for your own tests |

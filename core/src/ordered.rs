@@ -93,9 +93,7 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        let len = |chunk: usize| self.chunks[chunk].len();
-        let compare = |(chunk, at): Place| self.chunks[chunk][at].0.borrow().cmp(key);
-        search(self.chunks.len(), len, compare)
+        search(&Sought { chunks: &self.chunks, key })
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
@@ -202,42 +200,61 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
-/// Finds a place among chunks: first which chunk, by their first entries, then where in it. `compare` compares the entry at
-/// a place with what is looked for. In a web page one copy of this serves every type; elsewhere each has its own.
-#[inline]
-fn search(
-    chunks: usize,
-    len: impl Fn(usize) -> usize,
-    mut compare: impl FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    if cfg!(target_family = "wasm") {
-        return search_any(chunks, &len, &mut compare);
+/// What a search asks of chunks. A trait of its own, because what closures bring along comes once for each type.
+trait Search {
+    /// How many chunks there are.
+    fn chunks(&self) -> usize;
+
+    /// How many entries are in one.
+    fn len(&self, chunk: usize) -> usize;
+
+    /// Compares the entry at a place with what is looked for.
+    fn compare(&self, place: Place) -> Ordering;
+}
+
+struct Sought<'m, 'q, K, V, Q: ?Sized> {
+    chunks: &'m [Vec<(K, V)>],
+    key: &'q Q,
+}
+
+impl<K: Borrow<Q>, V, Q: Ord + ?Sized> Search for Sought<'_, '_, K, V, Q> {
+    fn chunks(&self) -> usize {
+        self.chunks.len()
     }
-    search_in(chunks, len, compare)
+
+    fn len(&self, chunk: usize) -> usize {
+        self.chunks[chunk].len()
+    }
+
+    fn compare(&self, (chunk, at): Place) -> Ordering {
+        self.chunks[chunk][at].0.borrow().cmp(self.key)
+    }
+}
+
+/// Finds a place among chunks: first which chunk, by their first entries, then where in it. In a web page one copy of this
+/// serves every type; elsewhere each has its own.
+#[inline]
+fn search(sought: &impl Search) -> Result<Place, Place> {
+    if cfg!(target_family = "wasm") {
+        return search_any(sought);
+    }
+    search_in(sought)
 }
 
 #[inline(never)]
-fn search_any(
-    chunks: usize,
-    len: &dyn Fn(usize) -> usize,
-    compare: &mut dyn FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    search_in(chunks, len, compare)
+fn search_any(sought: &dyn Search) -> Result<Place, Place> {
+    search_in(sought)
 }
 
 #[inline]
-fn search_in(
-    chunks: usize,
-    len: impl Fn(usize) -> usize,
-    mut compare: impl FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    let (mut start, mut end) = (0, chunks);
+fn search_in(sought: &(impl Search + ?Sized)) -> Result<Place, Place> {
+    let (mut start, mut end) = (0, sought.chunks());
     let mut chunk = None;
     loop {
         while start < end {
             let middle = start.midpoint(end);
             let place = chunk.map_or((middle, 0), |chunk| (chunk, middle));
-            match compare(place) {
+            match sought.compare(place) {
                 Ordering::Less => start = middle + 1,
                 Ordering::Equal => return Ok(place),
                 Ordering::Greater => end = middle,
@@ -248,7 +265,7 @@ fn search_in(
             None if start == 0 => return Err((0, 0)),
             None => {
                 chunk = Some(start - 1);
-                (start, end) = (1, len(start - 1));
+                (start, end) = (1, sought.len(start - 1));
             }
         }
     }
@@ -453,17 +470,37 @@ impl<K: fmt::Debug> fmt::Debug for Set<K> {
 
 /// Sorts in place, O(n log n) whatever the order. Equal items may change places. In a web page it is a heap sort, which is
 /// slower and much smaller.
-pub(crate) fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
+pub(crate) fn sort_by<T>(items: &mut [T], compare: impl FnMut(&T, &T) -> Ordering) {
     if cfg!(target_family = "wasm") {
-        heap_sort(items, &mut compare);
+        heap_sort(items.len(), &mut Sorting { items, compare });
     } else {
         items.sort_unstable_by(compare);
     }
 }
 
-fn heap_sort<T>(items: &mut [T], compare: &mut dyn FnMut(&T, &T) -> Ordering) {
-    let mut heap = items.len() / 2;
-    let mut end = items.len();
+/// What a sort does with items, so that one copy of it serves all types.
+trait Sortable {
+    fn is_before(&mut self, a: usize, b: usize) -> bool;
+    fn swap(&mut self, a: usize, b: usize);
+}
+
+struct Sorting<'i, T, F> {
+    items: &'i mut [T],
+    compare: F,
+}
+
+impl<T, F: FnMut(&T, &T) -> Ordering> Sortable for Sorting<'_, T, F> {
+    fn is_before(&mut self, a: usize, b: usize) -> bool {
+        (self.compare)(&self.items[a], &self.items[b]).is_lt()
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.items.swap(a, b);
+    }
+}
+
+fn heap_sort(len: usize, items: &mut dyn Sortable) {
+    let (mut heap, mut end) = (len / 2, len);
     loop {
         // First every item finds its place in the heap, from the middle up; then the greatest is put behind, one by one.
         let mut at = if heap > 0 {
@@ -481,10 +518,10 @@ fn heap_sort<T>(items: &mut [T], compare: &mut dyn FnMut(&T, &T) -> Ordering) {
             if child >= end {
                 break;
             }
-            if child + 1 < end && compare(&items[child], &items[child + 1]).is_lt() {
+            if child + 1 < end && items.is_before(child, child + 1) {
                 child += 1;
             }
-            if compare(&items[at], &items[child]).is_ge() {
+            if !items.is_before(at, child) {
                 break;
             }
             items.swap(at, child);
@@ -542,8 +579,11 @@ mod tests {
         fn sorting_sorts(mut items in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut model = items.clone();
             model.sort_unstable();
+            let mut heap = items.clone();
             sort_by(&mut items, Ord::cmp);
-            prop_assert_eq!(items, model);
+            prop_assert_eq!(&items, &model);
+            heap_sort(heap.len(), &mut Sorting { items: &mut heap, compare: Ord::cmp });
+            prop_assert_eq!(heap, model);
         }
     }
 

@@ -1,22 +1,25 @@
 //! Short text, held in place: keys, names, and the strings of values.
 //!
 //! Most keys and many values are short. Up to 23 bytes need no memory of their own; longer text is shared, so cloning is
-//! cheap for both.
+//! cheap for both. In a web page all text is shared: to tell the two apart costs 2 kB of wasm.
 
 use core::borrow::Borrow;
 use core::fmt;
 use core::ops::Deref;
 
-use smol_str::SmolStr;
+#[cfg(target_family = "wasm")]
+type Text = alloc::sync::Arc<str>;
+#[cfg(not(target_family = "wasm"))]
+type Text = smol_str::SmolStr;
 
 /// Immutable text that is cheap to clone: up to 23 bytes in place, longer ones shared. Ordered and compared like `str`.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Str(SmolStr);
+pub struct Str(Text);
 
 impl Str {
     /// The text.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0
     }
 }
 
@@ -54,13 +57,13 @@ impl PartialEq<&str> for Str {
 
 impl From<&str> for Str {
     fn from(text: &str) -> Self {
-        Self(SmolStr::new(text))
+        Self(Text::from(text))
     }
 }
 
 impl From<alloc::string::String> for Str {
     fn from(text: alloc::string::String) -> Self {
-        Self(SmolStr::from(text))
+        Self(Text::from(text))
     }
 }
 

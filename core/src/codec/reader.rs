@@ -18,6 +18,11 @@ use crate::replica_id::ReplicaId;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
 
+/// What a refusal says: nothing without the feature `texts`. The compiler then drops every text, and what passes it on.
+const fn told(what: &'static str) -> &'static str {
+    if cfg!(feature = "texts") { what } else { "" }
+}
+
 /// Reads bytes from `at` on. Offsets stay those of the whole input, also in a section of it.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
@@ -168,7 +173,7 @@ impl<'a> Reader<'a> {
         if found <= limit {
             return found;
         }
-        self.refuse(DecodeError::OverLimit { at: self.at, what, found, limit });
+        self.refuse(DecodeError::OverLimit { at: self.at, what: told(what), found, limit });
         0
     }
 
@@ -191,7 +196,7 @@ impl<'a> Reader<'a> {
         match (self.error, result) {
             (None, Ok(())) => Ok(read),
             (Some(error), _) => Err(error),
-            (None, Err(Refused)) => Err(DecodeError::Invalid { at: self.at, what: "refused without a reason" }),
+            (None, Err(Refused)) => Err(DecodeError::Invalid { at: self.at, what: told("refused without a reason") }),
         }
     }
 
@@ -199,21 +204,21 @@ impl<'a> Reader<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn not_canonical(&mut self, what: &'static str) -> Refused {
-        self.refuse(DecodeError::NotCanonical { at: self.at, what })
+        self.refuse(DecodeError::NotCanonical { at: self.at, what: told(what) })
     }
 
     /// Refuses something that breaks a rule.
     #[cold]
     #[inline(never)]
     pub(crate) fn invalid(&mut self, what: &'static str) -> Refused {
-        self.refuse(DecodeError::Invalid { at: self.at, what })
+        self.refuse(DecodeError::Invalid { at: self.at, what: told(what) })
     }
 
     /// Refuses a code of a newer version.
     #[cold]
     #[inline(never)]
     pub(crate) fn unknown(&mut self, what: &'static str, found: u64) -> Refused {
-        self.refuse(DecodeError::Unknown { at: self.at, what, found })
+        self.refuse(DecodeError::Unknown { at: self.at, what: told(what), found })
     }
 
     /// Refuses the input, for this reason if it is the first one.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::ordered::Set;
+use crate::ordered::{Iter, Map};
 use crate::store::EntryId;
 
 /// Entries that live in one place. As many as somebody cares to send, so each is found in O(log n).
@@ -12,7 +12,8 @@ pub(crate) enum Dots {
     #[default]
     None,
     One(EntryId),
-    Many(Box<Set<EntryId>>),
+    /// A map of the type that incarnations are kept in, whose values mean nothing: sets would be another kilobyte of wasm.
+    Many(Box<Map<EntryId, u32>>),
 }
 
 /// The same, to look at.
@@ -21,7 +22,7 @@ pub(crate) enum DotsRef<'d> {
     #[default]
     None,
     One(EntryId),
-    Many(&'d Set<EntryId>),
+    Many(&'d Map<EntryId, u32>),
 }
 
 impl Dots {
@@ -41,12 +42,12 @@ impl Dots {
         match self {
             Self::None => *self = Self::One(id),
             Self::One(first) => {
-                let mut ids = Set::new();
-                ids.insert(*first);
-                ids.insert(id);
+                let mut ids = Map::new();
+                ids.insert(*first, 0);
+                ids.insert(id, 0);
                 *self = Self::Many(Box::new(ids));
             }
-            Self::Many(ids) => _ = ids.insert(id),
+            Self::Many(ids) => _ = ids.insert(id, 0),
         }
     }
 
@@ -57,7 +58,7 @@ impl Dots {
             Self::Many(ids) => {
                 ids.remove(&id);
                 if ids.len() == 1 {
-                    let last = ids.iter().next().copied();
+                    let last = ids.keys().next().copied();
                     *self = last.map_or(Self::None, Self::One);
                 }
             }
@@ -67,14 +68,12 @@ impl Dots {
 
 impl<'d> DotsRef<'d> {
     /// Every entry, in an order that means nothing.
-    pub(crate) fn iter(self) -> impl Iterator<Item = EntryId> + use<'d> {
-        const NONE: &Set<EntryId> = &Set::new();
-        let (one, many) = match self {
-            Self::None => (None, NONE),
-            Self::One(id) => (Some(id), NONE),
-            Self::Many(ids) => (None, ids),
-        };
-        one.into_iter().chain(many.iter().copied())
+    pub(crate) fn iter(self) -> Ids<'d> {
+        match self {
+            Self::None => Ids::default(),
+            Self::One(id) => Ids::one(id),
+            Self::Many(ids) => Ids::many(ids),
+        }
     }
 
     pub(crate) fn to_vec(self) -> Vec<EntryId> {
@@ -98,12 +97,41 @@ impl<'d> DotsRef<'d> {
         match self {
             Self::None => false,
             Self::One(one) => one == id,
-            Self::Many(ids) => ids.contains(&id),
+            Self::Many(ids) => ids.contains_key(&id),
         }
     }
 
     /// The only one, if there is one only.
     pub(crate) fn lone(self) -> Option<EntryId> {
         if let Self::One(id) = self { Some(id) } else { None }
+    }
+}
+
+/// Entries, one after the other. A type of its own, so that its step exists once, whoever goes through them.
+#[derive(Clone, Default)]
+pub(crate) struct Ids<'d> {
+    one: Option<EntryId>,
+    many: Iter<'d, EntryId, u32>,
+}
+
+impl<'d> Ids<'d> {
+    pub(crate) fn one(id: EntryId) -> Self {
+        Self { one: Some(id), many: Iter::default() }
+    }
+
+    pub(crate) fn many(ids: &'d Map<EntryId, u32>) -> Self {
+        Self { one: None, many: ids.iter() }
+    }
+}
+
+impl Iterator for Ids<'_> {
+    type Item = EntryId;
+
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    fn next(&mut self) -> Option<EntryId> {
+        match self.one.take() {
+            Some(one) => Some(one),
+            None => self.many.next().map(|(id, _)| *id),
+        }
     }
 }

@@ -233,27 +233,29 @@ impl Document {
             let bunch = self.state.origins.local(bunch)?;
             forest.contains(bunch).then(|| forest.depth(bunch))
         };
-        let mut coming: Map<Dot, &BunchRecord> = Map::new();
-        for record in &diff.bunches {
+        // By number, and depths as wide as they: maps of this type there are anyway.
+        let mut coming: Map<Dot, u64> = Map::new();
+        for (number, record) in diff.bunches.iter().enumerate() {
             record.check_place()?;
             let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
             match known {
                 Some(known) if known != *record => return Err(ApplyError::BunchConflict { bunch: record.id }),
                 Some(_) => {}
-                None => _ = coming.insert(record.id, record),
+                None => _ = coming.insert(record.id, number as u64),
             }
         }
-        let mut depths: Map<Dot, u32> = Map::new();
+        let mut depths: Map<Dot, u64> = Map::new();
         let mut order = Vec::with_capacity(coming.len());
         for start in coming.keys() {
             // Climb to something known, then come down again. A cycle would climb for ever: it shows as too deep.
             let mut chain = Vec::new();
             let mut at = *start;
             let mut depth = loop {
-                if let Some(depth) = depths.get(&at).copied().or_else(|| known_depth(at)) {
+                if let Some(depth) = depths.get(&at).map(|depth| *depth as u32).or_else(|| known_depth(at)) {
                     break depth;
                 }
-                let record = *coming.get(&at).ok_or(ApplyError::MissingBunch { bunch: at })?;
+                let number = coming.get(&at).ok_or(ApplyError::MissingBunch { bunch: at })?;
+                let record = &diff.bunches[*number as usize];
                 if chain.len() >= Forest::MAX_DEPTH as usize {
                     return Err(ApplyError::TooDeep { bunch: *start, limit: Forest::MAX_DEPTH });
                 }
@@ -265,7 +267,7 @@ impl Document {
                 if depth > Forest::MAX_DEPTH {
                     return Err(ApplyError::TooDeep { bunch: record.id, limit: Forest::MAX_DEPTH });
                 }
-                depths.insert(record.id, depth);
+                depths.insert(record.id, depth.into());
                 order.push(record);
             }
         }

@@ -10,6 +10,7 @@ use core::cmp::Ordering;
 
 use super::dots::{Dots, DotsRef};
 use super::notes::{ElementNote, Notes};
+use super::transaction::Step;
 use super::view::{Content, Link, PlaceId, Seat, View};
 use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
@@ -459,20 +460,20 @@ impl State {
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
     /// positions are kept until the horizon covers it. Says whether it lived.
     pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> bool {
-        self.kill_and(dot, cause, |state, _, live| state.discard(live))
+        self.kill_into(dot, cause, None)
     }
 
-    /// The same, and hands over what died, children before parents.
-    pub(crate) fn kill_and(
+    /// The same, and journals what died, children before parents. Without a journal it is for ever.
+    pub(super) fn kill_into(
         &mut self,
         dot: LocalDot,
         cause: Option<LocalDot>,
-        mut each: impl FnMut(&mut Self, LocalDot, Live),
+        mut journal: Option<&mut Vec<Step>>,
     ) -> bool {
         let Some(top) = self.store.find(dot) else { return false };
         if !self.store.live(top).entity {
             let live = self.kill_one(top, cause, true, None);
-            each(self, dot, live);
+            self.bury(dot, live, &mut journal);
             return true;
         }
         // What is read there now, before what is in it goes.
@@ -484,7 +485,7 @@ impl State {
             next += 1;
             let Some(place) = self.entity_at(entity).filter(|_| !fault::active(Fault::NoCascade)) else { continue };
             if let Some(head) = self.view.place_mut(place).incarnations.head(entity) {
-                doomed.extend(self.store.list(*head));
+                self.store.append_list(*head, &mut doomed);
             }
         }
         // Children first, so that a place is empty before it is given up. Only the top tells the application.
@@ -493,9 +494,16 @@ impl State {
             let dot = self.store.dot(id);
             let old = if index == 0 { shown.take().flatten() } else { None };
             let live = self.kill_one(id, cause, index == 0, old);
-            each(self, dot, live);
+            self.bury(dot, live, &mut journal);
         }
         true
+    }
+
+    fn bury(&mut self, dot: LocalDot, live: Live, journal: &mut Option<&mut Vec<Step>>) {
+        match journal {
+            Some(journal) => journal.push(Step::Killed((dot, live))),
+            None => self.discard(live),
+        }
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.

@@ -16,7 +16,10 @@ use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntr
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
+<<<<<<< HEAD
 use crate::ordered::sort_by;
+=======
+>>>>>>> size
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
@@ -139,10 +142,16 @@ pub(crate) struct Log {
     removed: Vec<LocalDot>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
+<<<<<<< HEAD
     /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
     totals_before: Vec<(u64, u64, u64)>,
     /// Where that which it added lies, at the commit.
     added: Vec<(LocalDot, EntryId)>,
+=======
+    /// What each running total overwrote when the transaction began.
+    /// Ascending: each is noted when its dot is taken.
+    totals_before: Vec<(LocalDot, u64, u64)>,
+>>>>>>> size
     journal: Vec<Step>,
 }
 
@@ -164,7 +173,7 @@ impl Log {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Inserted(LocalDot),
     /// Children before parents.
     Killed(Dead),
@@ -333,9 +342,23 @@ impl Document {
             adds.push((dot.seq(), state.export(state.store.live(*id))));
         }
         let mut totals_before = Vec::new();
+<<<<<<< HEAD
         for total in &open.log.totals_before {
             if adds.binary_search_by(|(seq, _)| seq.cmp(&total.0)).is_ok() {
                 totals_before.push(*total);
+=======
+        let mut overwritten = open.log.totals_before.as_slice();
+        for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
+            adds.push((dot.seq(), state.export(live)));
+            // Some of them are gone again.
+            while let [(of, plus, minus), rest @ ..] = overwritten
+                && *of <= dot
+            {
+                if *of == dot {
+                    totals_before.push((dot.seq(), *plus, *minus));
+                }
+                overwritten = rest;
+>>>>>>> size
             }
         }
         let mut removes = DotRuns::new();
@@ -471,7 +494,7 @@ impl Transaction<'_> {
         let dot = state.store.dot(id);
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let cause = LocalDot::new(open.origin, open.first_seq);
-        if state.kill_and(dot, Some(cause), |_, dot, live| open.log.journal.push(Step::Killed((dot, live)))) && !own {
+        if state.kill_into(dot, Some(cause), Some(&mut open.log.journal)) && !own {
             open.log.removed.push(dot);
         }
     }
@@ -498,7 +521,11 @@ impl Transaction<'_> {
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
+<<<<<<< HEAD
             self.open().log.totals_before.push((dot.seq(), total.0, total.1));
+=======
+            self.open().log.totals_before.push((dot, total.0, total.1));
+>>>>>>> size
         }
     }
 

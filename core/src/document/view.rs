@@ -10,7 +10,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::dots::Dots;
+use super::dots::{Dots, Ids};
 use super::index::{KeyIndex, MemberIndex};
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
@@ -127,14 +127,12 @@ impl Incarnations {
     }
 
     /// Every entity, in an order that means nothing.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = EntryId> + '_ {
-        const NOTHING: &Map<EntryId, u32> = &Map::new();
-        let (one, many) = match self {
-            Self::None => (None, NOTHING),
-            Self::One(entity, _) => (Some(*entity), NOTHING),
-            Self::Many(all) => (None, &**all),
-        };
-        one.into_iter().chain(many.keys().copied())
+    pub(crate) fn iter(&self) -> Ids<'_> {
+        match self {
+            Self::None => Ids::default(),
+            Self::One(entity, _) => Ids::one(*entity),
+            Self::Many(all) => Ids::many(all),
+        }
     }
 
     /// The first of the entries in an entity; [`NONE`] if there is none.

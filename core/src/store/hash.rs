@@ -105,6 +105,7 @@ fn put_bytes(words: &mut Words, sort: u8, bytes: &[u8]) {
     }
 }
 
+#[cfg_attr(target_family = "wasm", inline(never))]
 #[cfg_attr(not(target_family = "wasm"), inline(always))]
 fn put_value(words: &mut Words, value: &Value) {
     let sort = value.rank();

@@ -218,9 +218,12 @@ impl Store {
         }
     }
 
-    /// The entries of the list that begins at `head`.
-    pub(crate) fn list(&self, head: u32) -> impl Iterator<Item = EntryId> + '_ {
-        let some = |id: u32| (id != NONE).then_some(EntryId(id));
-        core::iter::successors(some(head), move |id| some(self.node(*id).next))
+    /// Appends the entries of the list that begins at `head`.
+    pub(crate) fn append_list(&self, head: u32, all: &mut Vec<EntryId>) {
+        let mut at = head;
+        while at != NONE {
+            all.push(EntryId(at));
+            at = self.node(EntryId(at)).next;
+        }
     }
 }

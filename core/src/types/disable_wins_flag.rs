@@ -73,6 +73,6 @@ impl<'t, 'd> DisableWinsFlagMut<'t, 'd> {
 
     fn write(&mut self, kind: Kind) -> Result<(), EditError> {
         let observed = self.read().dots().to_vec();
-        self.at.replace(&observed, |_| LocalSlot::Unit, kind, Payload::Empty)
+        self.at.replace(&observed, &|_| LocalSlot::Unit, kind, Payload::Empty)
     }
 }

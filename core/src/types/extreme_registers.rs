@@ -27,7 +27,7 @@ fn write(at: &mut AtMut<'_, '_>, value: Value, best: Ordering) -> Result<bool, E
         return Ok(false);
     }
     let observed = dots(at.read()).to_vec();
-    at.replace(&observed, |_| LocalSlot::Unit, Kind::REGISTER, Payload::Value(value))?;
+    at.replace(&observed, &|_| LocalSlot::Unit, Kind::REGISTER, Payload::Value(value))?;
     Ok(true)
 }
 

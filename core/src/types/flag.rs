@@ -89,7 +89,7 @@ impl<'t, 'd> FlagMut<'t, 'd> {
             Some(key) => LocalSlot::Key(state.keys.acquire(state.seed, key)),
             None => LocalSlot::Unit,
         };
-        self.at.replace(&observed, slot, Kind::FLAG, Payload::Empty)
+        self.at.replace(&observed, &slot, Kind::FLAG, Payload::Empty)
     }
 
     /// Turns it off, as far as it was seen on; nothing happens where it is off. O(enablings seen · log n), almost always one.

@@ -147,7 +147,9 @@ impl<'d> MapRef<'d> {
         if let Some(Content::Map(index)) = self.at.content() {
             let state = self.at.state();
             sorted.reserve_exact(index.len());
-            sorted.extend(index.iter(&state.store).map(|(key, view)| (state.keys.text(key).as_str(), view)));
+            for (key, view) in index.iter(&state.store) {
+                sorted.push((state.keys.text(key).as_str(), view));
+            }
             sort_by(&mut sorted, |a, b| a.0.cmp(b.0));
         }
         sorted.into_iter()
@@ -278,7 +280,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
         }
         let observed = view.map_or(Vec::new(), |view| at.observed(view));
         let slot = |state: &mut State| LocalSlot::Key(state.acquire_key(id, key));
-        self.at.replace(&observed, slot, Kind::REGISTER, Payload::Value(value.into()))
+        self.at.replace(&observed, &slot, Kind::REGISTER, Payload::Value(value.into()))
     }
 
     /// Removes all that is seen under `key`, with everything inside, and says whether there was anything. O(log n) and what dies, and

@@ -71,6 +71,7 @@ pub use register::{RegisterMut, RegisterRef};
 pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
 
+use crate::clock::LocalDot;
 use crate::document::{
     Content, Document, DotsRef, EditError, KeyView, Link, Path, PathStep, PlaceId, State, Target, Transaction,
     check_key,
@@ -181,20 +182,23 @@ impl<'d> AtMut<'_, 'd> {
     fn replace(
         &mut self,
         observed: &[EntryId],
-        slot: impl Fn(&mut State) -> LocalSlot,
+        // One copy serves every type: it is not what bulk edits take, which replace one entry or none.
+        slot: &dyn Fn(&mut State) -> LocalSlot,
         kind: Kind,
         payload: Payload,
     ) -> Result<(), EditError> {
         let state = &self.tx.document().state;
         // A root is its only incarnation, and is never removed.
         let mut into: Option<LocalContainer> = None;
-        let mut more: Set<LocalContainer> = Set::new();
+        let mut more: Set<LocalDot> = Set::new();
         for id in observed {
             let container = state.store.live(*id).container();
-            if container.as_root().is_none() && into != Some(container) {
+            if let Some(entity) = container.as_entity()
+                && into != Some(container)
+            {
                 match into {
                     None => into = Some(container),
-                    Some(_) => _ = more.insert(container),
+                    Some(_) => _ = more.insert(entity),
                 }
             }
         }
@@ -206,9 +210,11 @@ impl<'d> AtMut<'_, 'd> {
         for id in observed {
             self.tx.remove(*id);
         }
-        for container in into.into_iter().chain(more) {
+        let mut more = more.iter();
+        while let Some(container) = into {
             let slot = slot(&mut self.tx.document.state);
             self.tx.add(Target { container, slot }, kind, false, payload.clone())?;
+            into = more.next().map(|entity| LocalContainer::entity(*entity));
         }
         Ok(())
     }
@@ -278,7 +284,9 @@ impl<'d> At<'d> {
         view.registers().append_to(&mut observed);
         view.flags().append_to(&mut observed);
         for (_, child) in view.children() {
-            observed.extend(self.state().view.place(*child).incarnations.iter());
+            for entity in self.state().view.place(*child).incarnations.iter() {
+                observed.push(entity);
+            }
         }
         observed
     }

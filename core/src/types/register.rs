@@ -122,6 +122,6 @@ impl<'t, 'd> RegisterMut<'t, 'd> {
             return super::MapMut::at(self.at.reborrow(self.at.place)).put(&key, value);
         }
         let observed = RegisterRef::at(self.at.read()).dots.to_vec();
-        self.at.replace(&observed, |_| LocalSlot::Unit, Kind::REGISTER, Payload::Value(value.into()))
+        self.at.replace(&observed, &|_| LocalSlot::Unit, Kind::REGISTER, Payload::Value(value.into()))
     }
 }

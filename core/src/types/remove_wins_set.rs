@@ -130,6 +130,6 @@ impl<'t, 'd> RemoveWinsSetMut<'t, 'd> {
     fn write(&mut self, value: Value, kind: Kind) -> Result<(), EditError> {
         let observed = self.read().dots(&value).to_vec();
         let hash = value.hash(self.at.read().state().seed);
-        self.at.replace(&observed, |_| LocalSlot::Member(hash, value.clone()), kind, Payload::Empty)
+        self.at.replace(&observed, &|_| LocalSlot::Member(hash, value.clone()), kind, Payload::Empty)
     }
 }

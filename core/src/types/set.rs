@@ -108,7 +108,7 @@ impl<'t, 'd> SetMut<'t, 'd> {
             return self.at.replace_lone(lone, slot, Kind::MEMBER, Payload::Empty);
         }
         let observed = observed.to_vec();
-        self.at.replace(&observed, |_| LocalSlot::Member(hash, value.clone()), Kind::MEMBER, Payload::Empty)
+        self.at.replace(&observed, &|_| LocalSlot::Member(hash, value.clone()), Kind::MEMBER, Payload::Empty)
     }
 
     /// Removes a value, as far as its additions were seen, and says whether it was a member. O(additions seen · log n), almost always

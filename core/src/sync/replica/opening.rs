@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use super::Replica;
 use crate::clock::{Timestamp, VersionVector};
@@ -176,17 +177,18 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
     }
 
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
-    let mut waiting: Map<ReplicaId, VecDeque<Delta>> = Map::new();
+    let mut waiting: Map<ReplicaId, Vec<Delta>> = Map::new();
     for delta in deltas {
         match document.check(&delta) {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
-            Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push_back(delta),
+            Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push(delta),
             Err(_) => whole = false,
         }
     }
     for (_, chain) in waiting.iter_mut() {
-        sort_by_key(chain.make_contiguous(), |delta| delta.parts().first_seq);
+        // The first is at the end, from where it is taken.
+        sort_by_key(chain, |delta| Reverse(delta.parts().first_seq));
     }
     loop {
         let mut progress = false;
@@ -196,14 +198,14 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
             !applied
         });
         for (_, chain) in waiting.iter_mut() {
-            while let Some(delta) = chain.front() {
+            while let Some(delta) = chain.last() {
                 match document.check(delta) {
                     Ok(Readiness::NotReady) => break,
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
                     Err(_) => whole = false,
                 }
-                chain.pop_front();
+                chain.pop();
                 progress = true;
             }
         }
@@ -211,6 +213,6 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
             break;
         }
     }
-    whole &= diffs.is_empty() && waiting.values().all(VecDeque::is_empty);
+    whole &= diffs.is_empty() && waiting.values().all(Vec::is_empty);
     (document, whole)
 }
