@@ -18,6 +18,7 @@ use super::{DecodeError, FORMAT_VERSION, bunches, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
 use crate::diff::LiveEntry;
+use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Slot};
 
@@ -89,7 +90,9 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
             varint::write_len(out, parts.adds.len() - 1);
             rows.write_dots(out, &table);
         }
-        entries::write(out, &table, Some(&parts.totals_before), rows);
+        let totals =
+            if fault::active(Fault::CodecForgetsTotals) { &const { Vec::new() } } else { &parts.totals_before };
+        entries::write(out, &table, Some(totals), rows);
     }
     if flags & REMOVES != 0 {
         write_set(out, &table, &parts.removes);
@@ -234,7 +237,7 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts, rows: &[Liv
         }
     }
     for (replica, _, last) in parts.removes.runs() {
-        if own.contains(Dot::new(replica, last)) {
+        if own.contains(Dot::new(replica, last)) && !fault::active(Fault::CodecTakesOwnRemovals) {
             return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
         }
     }

@@ -183,9 +183,16 @@ impl Document {
         let mut bunches = state.take_bunches(order.iter().copied());
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
+        let log = fault::active(Fault::DiffPairsNotLogged).then(|| state.removals.clone());
         for (remover, removed) in &diff.removes {
-            let remover = state.origins.intern_dot(*remover);
+            let mut remover = state.origins.intern_dot(*remover);
+            if fault::active(Fault::WrongRemover) {
+                remover = LocalDot::new(remover.origin(), 1);
+            }
             state.remove_runs(remover, removed, true);
+        }
+        if let Some(log) = log {
+            state.removals = log;
         }
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
         let mut living = Set::new();
@@ -194,7 +201,7 @@ impl Document {
         }
         for (replica, entry) in diff.head.iter() {
             let first = diff.base.seq(replica) + 1;
-            if first <= entry.seq {
+            if first <= entry.seq && !fault::active(Fault::FullKillsNothing) {
                 let first = LocalDot::new(state.origins.intern(replica), first);
                 // The full tier, which alone tells deaths by absence, raises the horizon over all of them.
                 state.kill_run((first, entry.seq - first.seq()), None, &living);
@@ -224,7 +231,8 @@ impl Document {
         let mut heads = Set::new();
         for head in &diff.heads {
             let head = state.origins.intern_dot(*head);
-            if !old_covers(head) || state.heads.contains(&head) {
+            let unseen = !old_covers(head) && !fault::active(Fault::DiffForgetsHeads);
+            if unseen || state.heads.contains(&head) {
                 heads.insert(head);
             }
         }
@@ -248,7 +256,7 @@ impl Document {
         let state = &self.state;
         let mut diff = self.make_diff(Tier::Full, VersionVector::new());
         let mut bunches = Set::new();
-        for (id, _) in state.forest.dead() {
+        for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
             bunches.insert(id);
         }
         for bunch in &diff.bunches {
@@ -258,6 +266,9 @@ impl Document {
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
             for (remover, runs) in state.removals.beyond(origin, 0) {
+                if fault::active(Fault::SnapshotForgetsLog) {
+                    break;
+                }
                 removals.push((state.origins.dot(remover), runs.clone()));
             }
         }
@@ -277,7 +288,7 @@ impl Document {
         let mut horizon = state.seqs();
         for (id, origin) in state.origins.iter() {
             if let Some(seq) = horizon.get_mut(origin.0 as usize) {
-                *seq = snapshot.horizon.seq(id);
+                *seq = if fault::active(Fault::LoadForgetsHorizon) { 0 } else { snapshot.horizon.seq(id) };
             }
         }
         state.removals.truncate(&horizon);

@@ -134,7 +134,8 @@ impl State {
 
     fn share(&self, dot: LocalDot, live: &Live) -> u128 {
         let container = self.globalize(live.container);
-        beacon_share(self.origins.dot(dot), live.hlc, &container, &live.slot, live.kind, live.entity, &live.payload)
+        let hlc = if fault::active(Fault::BeaconIgnoresStamps) { Hlc(0) } else { live.hlc };
+        beacon_share(self.origins.dot(dot), hlc, &container, &live.slot, live.kind, live.entity, &live.payload)
     }
 
     /// The position of an entry that has one.
@@ -163,13 +164,21 @@ impl State {
     /// Binds a dot to what another replica bound it to; nothing happens if the container is not alive (VALID-1).
     pub(crate) fn take_entry(&mut self, dot: LocalDot, hlc: Hlc, entry: &Entry) {
         let Some(container) = self.localize(&entry.container) else { return };
+        if fault::active(Fault::UnknownKindsDropped) && matches!(entry.payload, Payload::Opaque(_)) {
+            return;
+        }
         let (slot, payload) = (entry.slot.clone(), entry.payload.clone());
         self.insert(dot, Live { container, slot, kind: entry.kind, entity: entry.entity, payload, hlc });
     }
 
     /// Binds a dot. Returns false, and does nothing, if the container is not alive (VALID-1).
     pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> bool {
-        let Some(place) = self.view.container(live.container) else { return false };
+        let Some(place) = self.view.container(live.container) else {
+            if fault::active(Fault::DeadContainerKept) {
+                self.store.insert(dot, live, 0);
+            }
+            return false;
+        };
         if let Some(position) = Self::position(dot, &live.slot) {
             // SEQ-5 was checked before anything was changed; a caller that did not check loses the entry, not the process.
             if !self.forest.contains(position.bunch) {
@@ -198,6 +207,7 @@ impl State {
             // Registers and flags under a key are plain entries; unknown kinds of containers may come.
             (Content::Map(keys), Slot::Key(key), kind, true) if kind > Kind::FLAG => {
                 let child = keys.get(key).and_then(|slot| slot.child(kind));
+                let child = child.filter(|_| !fault::active(Fault::CreationsDoNotMerge));
                 let child = child.unwrap_or_else(|| {
                     let child = self.view.open(Link::Key(place, key.clone()), kind, depth, None);
                     if let Content::Map(keys) = &mut self.view.place_mut(place).content {
@@ -259,7 +269,7 @@ impl State {
         let before = before.and_then(|before| Some((self.store.get(before)?.hlc, before)));
         let wins = before
             .is_none_or(|(hlc, before)| live.hlc.cmp(&hlc).then_with(|| self.origins.compare(dot, before)).is_gt());
-        if wins {
+        if wins || fault::active(Fault::LastMoveToArriveCounts) {
             self.reseat(place, position);
         }
     }
@@ -267,7 +277,7 @@ impl State {
     /// A move went. If it was the one that counted, the winner of the others does, or where the element was created.
     fn move_went(&mut self, place: PlaceId, dot: LocalDot) {
         let Some(seat) = &self.view.place(place).seat else { return };
-        if seat.current.dot() == Some(dot) {
+        if seat.current.dot() == Some(dot) && !fault::active(Fault::MoveNotTakenBack) {
             let winner = self.winner(&seat.moves).and_then(|dot| Self::position(dot, &self.store.get(dot)?.slot));
             let now = winner.unwrap_or(seat.initial);
             self.reseat(place, now);
@@ -336,7 +346,9 @@ impl State {
 
     fn kill_one(&mut self, dot: LocalDot, cause: Option<LocalDot>, tell: bool) -> Option<(LocalDot, Live)> {
         let live = self.store.remove(dot)?;
-        self.store.subtract(self.share(dot, &live));
+        if !fault::active(Fault::BeaconCountsDead) {
+            self.store.subtract(self.share(dot, &live));
+        }
         if let Some(place) = self.view.container(live.container) {
             self.detach(place, dot, &live, tell);
         }
@@ -360,7 +372,7 @@ impl State {
                     } else {
                         slot.flags.remove(dot)
                     }
-                    if slot.is_empty() {
+                    if slot.is_empty() && !fault::active(Fault::EmptyKeysStay) {
                         keys.remove(key);
                     }
                 }
@@ -369,7 +381,7 @@ impl State {
             (Content::Set(members), Slot::Member(value), Kind::MEMBER) => {
                 if let Some(dots) = members.get_mut(value) {
                     dots.remove(dot);
-                    if dots.is_empty() {
+                    if dots.is_empty() || fault::active(Fault::RemovalHidesUnseen) {
                         members.remove(value);
                     }
                 }
@@ -406,7 +418,7 @@ impl State {
             if let Content::List(sequence) = &mut self.view.place_mut(*list).content {
                 sequence.remove(&self.forest, &self.origins, at);
             }
-            if tell {
+            if tell && !fault::active(Fault::RemovalNotTold) {
                 self.view.note(*list, Note::Removed(dot));
             }
         }
@@ -416,7 +428,7 @@ impl State {
                 && let Some(slot) = keys.get_mut(key).filter(|_| last)
             {
                 slot.children.retain(|child| child.0 != live.kind);
-                if slot.is_empty() {
+                if slot.is_empty() && !fault::active(Fault::EmptyKeysStay) {
                     keys.remove(key);
                 }
             }
@@ -430,12 +442,17 @@ impl State {
 
     /// The winner among concurrent writes: the greatest by (stamp, replica id, seq).
     pub(crate) fn winner(&self, dots: &Dots) -> Option<LocalDot> {
-        dots.iter().max_by(|a, b| self.by_stamp(*a, *b))
+        let earliest = fault::active(Fault::EarliestWins);
+        dots.iter().max_by(|a, b| if earliest { self.by_stamp(*b, *a) } else { self.by_stamp(*a, *b) })
     }
 
     pub(crate) fn by_stamp(&self, a: LocalDot, b: LocalDot) -> core::cmp::Ordering {
-        let stamp = |dot| self.store.get(dot).map(|live| live.hlc);
-        stamp(a).cmp(&stamp(b)).then_with(|| self.origins.compare(a, b))
+        let by_id = || if fault::active(Fault::WinnerByNumber) { a.cmp(&b) } else { self.origins.compare(a, b) };
+        self.stamp(a).cmp(&self.stamp(b)).then_with(by_id)
+    }
+
+    pub(crate) fn stamp(&self, dot: LocalDot) -> Hlc {
+        self.store.get(dot).map_or(Hlc::default(), |live| live.hlc)
     }
 
     pub(crate) fn payload(&self, dot: LocalDot) -> &Payload {

@@ -122,6 +122,13 @@ pub(crate) struct Open {
     journal: Vec<Step>,
 }
 
+impl Open {
+    /// Whether this transaction has bound `dot`.
+    fn is_own(&self, dot: LocalDot) -> bool {
+        dot.origin() == self.origin && dot.seq() >= self.first_seq
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Inserted(LocalDot),
@@ -230,7 +237,9 @@ impl Document {
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
-        state.heads.clear();
+        if !fault::active(Fault::HeadsPileUp) {
+            state.heads.clear();
+        }
         state.heads.insert(last);
         state.keep_log_short();
         let list = self.state.view.take_changes(&self.state.origins);
@@ -268,10 +277,13 @@ impl Document {
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.
     pub fn rollback(&mut self) {
         let Some(open) = self.open.take() else { return };
-        self.clock = open.clock;
+        if !fault::active(Fault::RollbackKeepsClock) {
+            self.clock = open.clock;
+        }
         for step in open.journal.into_iter().rev() {
             match step {
                 Step::Inserted(dot) => _ = self.state.kill(dot, None),
+                Step::Killed(_) if fault::active(Fault::RollbackLeavesDead) => {}
                 Step::Killed(dead) => {
                     for (dot, live) in dead {
                         let alive = self.state.insert(dot, live);
@@ -280,7 +292,7 @@ impl Document {
                 }
             }
         }
-        for id in open.bunches.into_iter().rev() {
+        for id in open.bunches.into_iter().rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
         }
         self.state.view.drop_changes();
@@ -311,6 +323,16 @@ impl Transaction<'_> {
 
     fn open(&mut self) -> &mut Open {
         self.document.open.as_mut().expect("a Transaction exists only while one is open")
+    }
+
+    /// Whether this transaction has bound `dot`.
+    pub(crate) fn is_own(&mut self, dot: LocalDot) -> bool {
+        self.open().is_own(dot)
+    }
+
+    /// The stamp of this transaction.
+    pub(crate) fn hlc(&mut self) -> Hlc {
+        self.open().hlc
     }
 
     pub(crate) fn origin(&mut self) -> Origin {
@@ -367,14 +389,14 @@ impl Transaction<'_> {
     /// Removes an observed dot, or takes back one of this transaction.
     pub(crate) fn remove(&mut self, dot: LocalDot) {
         let open = self.open();
-        let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
+        let own = open.is_own(dot);
         let cause = LocalDot::new(open.origin, open.first_seq);
         let dead = self.document.state.kill(dot, Some(cause));
         if dead.is_empty() {
             return;
         }
         let open = self.open();
-        if !own {
+        if !own || fault::active(Fault::NettingMissed) {
             open.removed.push(dot);
         }
         open.journal.push(Step::Killed(dead));
@@ -383,7 +405,7 @@ impl Transaction<'_> {
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, old: LocalDot, total: (u64, u64)) {
         let open = self.open();
-        let before = if old.seq() >= open.first_seq && old.origin() == open.origin {
+        let before = if open.is_own(old) && !fault::active(Fault::CounterForgetsBefore) {
             open.totals_before.get(&old).copied().unwrap_or((0, 0))
         } else {
             total

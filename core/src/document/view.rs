@@ -272,7 +272,8 @@ impl View {
         }
         let mut lowest: Option<LocalDot> = None;
         for dot in place.incarnations.iter() {
-            if lowest.is_none_or(|lowest| origins.compare(dot, lowest).is_lt()) {
+            let lower = |lowest| origins.compare(dot, lowest).is_lt() && !fault::active(Fault::LowestByNumber);
+            if lowest.is_none_or(lower) {
                 lowest = Some(dot);
             }
         }

@@ -48,6 +48,13 @@ impl Removals {
         if self.within_horizon(remover) || fault::active(Fault::RemovalNotLogged) {
             return;
         }
+        let unnoted;
+        let removed = if fault::active(Fault::OnePairForEachDot) {
+            unnoted = self.unnoted(removed);
+            &unnoted
+        } else {
+            removed
+        };
         if removed.is_empty() {
             return;
         }
@@ -57,6 +64,15 @@ impl Removals {
             known.insert_run(replica, first, last);
         }
         self.runs += known.run_count();
+    }
+
+    /// What is in no pair yet.
+    fn unnoted(&self, removed: &DotRuns) -> DotRuns {
+        let mut unnoted = DotRuns::new();
+        for dot in removed.dots().filter(|dot| self.by_remover.values().all(|runs| !runs.contains(*dot))) {
+            unnoted.insert(dot);
+        }
+        unnoted
     }
 
     /// Every pair whose remover is a dot of `origin` beyond `after`, ascending by remover.
@@ -73,11 +89,11 @@ impl Removals {
             self.horizon.resize(version.len(), 0);
         }
         for (known, raised) in self.horizon.iter_mut().zip(version) {
-            *known = (*known).max(*raised);
+            *known = if fault::active(Fault::TruncationKeepsHorizon) { *known } else { (*known).max(*raised) };
         }
-        let horizon = &self.horizon;
+        // Against what was asked for, which the horizon covers now.
         self.by_remover
-            .retain(|remover, _| remover.seq() > horizon.get(remover.origin().0 as usize).copied().unwrap_or(0));
+            .retain(|remover, _| remover.seq() > version.get(remover.origin().0 as usize).copied().unwrap_or(0));
         self.runs = self.by_remover.values().map(DotRuns::run_count).sum();
     }
 

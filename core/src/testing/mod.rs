@@ -3,15 +3,17 @@
 //! [`Spec`] computes from the set of deltas alone what a document must show; [`History`] makes documents edit, talk, forget
 //! and fail at random, and compares each with the specification after every step. A seed replays exactly.
 
+mod edit;
 mod history;
 mod random;
 mod shape;
 mod spec;
 mod told;
 
+pub use edit::random_edit;
 pub use history::{Failure, History, Options};
 pub use random::Random;
 pub use shape::{Shape, dump};
 pub use spec::Spec;
 
-pub use crate::fault::{Fault, with_fault};
+pub use crate::fault::{Fault, UnknownFault, with_fault};

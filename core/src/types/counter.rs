@@ -26,6 +26,7 @@ impl<'d> CounterRef<'d> {
         let Some(Content::Counter(totals)) = self.at.content() else { return 0 };
         let state = self.at.state();
         let sum = |dot: &LocalDot| match state.payload(*dot) {
+            Payload::Total { plus, .. } if fault::active(Fault::CounterIgnoresMinus) => i128::from(*plus),
             Payload::Total { plus, minus } => i128::from(*plus) - i128::from(*minus),
             _ => 0,
         };
@@ -62,6 +63,7 @@ impl<'t, 'd> CounterMut<'t, 'd> {
         let at = self.at.read();
         let state = at.state();
         let own = match at.content() {
+            Some(Content::Counter(totals)) if fault::active(Fault::CounterTakesOver) => totals.iter().next().copied(),
             Some(Content::Counter(totals)) => {
                 totals.range(LocalDot::new(me, 0)..=LocalDot::new(me, Dot::MAX_SEQ)).rev().copied().find(|dot| {
                     let here = state.store.get(*dot).is_some_and(|live| live.container == container);
@@ -74,6 +76,9 @@ impl<'t, 'd> CounterMut<'t, 'd> {
             Some(Payload::Total { plus, minus }) => (*plus, *minus),
             _ => (0, 0),
         };
+        if own.is_some_and(|own| fault::active(Fault::CounterCountsOnce) && self.at.tx.is_own(own)) {
+            return Ok(());
+        }
         let size = amount.unsigned_abs();
         let (plus, minus) =
             if amount > 0 { (old.0.checked_add(size), Some(old.1)) } else { (Some(old.0), old.1.checked_add(size)) };

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::{At, AtMut};
 use crate::clock::LocalDot;
 use crate::document::{Content, Dots, EditError};
+use crate::fault::{self, Fault};
 use crate::store::{Kind, Payload, Slot};
 
 /// A flag, to read.
@@ -67,6 +68,9 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     /// # Errors
     /// When the transaction is full.
     pub fn enable(&mut self) -> Result<(), EditError> {
+        if fault::active(Fault::EnableWithoutDot) && self.is_enabled() {
+            return Ok(());
+        }
         let slot = self.key.clone().map_or(Slot::Unit, Slot::Key);
         self.at.replace(&self.observed(), slot, Kind::FLAG, Payload::Empty)
     }
@@ -76,7 +80,8 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn disable(&mut self) -> Result<(), EditError> {
-        for dot in self.observed() {
+        let all = if fault::active(Fault::DisablesOneOfMany) { 1 } else { usize::MAX };
+        for dot in self.observed().into_iter().take(all) {
             self.at.tx.remove(dot);
         }
         Ok(())

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::clock::LocalDot;
 use crate::document::{Content, Dots, EditError, KeySlot, check_key};
+use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
@@ -164,9 +165,15 @@ impl<'t, 'd> MapMut<'t, 'd> {
         let at = self.at.read();
         let Some(slot) = at.key(key) else { return observed };
         slot.registers.append_to(&mut observed);
-        slot.flags.append_to(&mut observed);
-        for (_, child) in &slot.children {
+        if !fault::active(Fault::RemoveLeavesFlags) {
+            slot.flags.append_to(&mut observed);
+        }
+        for (_, child) in slot.children.iter().filter(|_| !fault::active(Fault::RemoveLeavesContainers)) {
+            let before = observed.len();
             at.state().view.place(*child).incarnations.append_to(&mut observed);
+            if fault::active(Fault::RemovesOneIncarnation) {
+                observed.truncate(before + 1);
+            }
         }
         observed
     }
@@ -177,7 +184,11 @@ impl<'t, 'd> MapMut<'t, 'd> {
     /// When the key is too long or the transaction is full.
     pub fn put(&mut self, key: &str, value: impl Into<Value>) -> Result<(), EditError> {
         check_key(key)?;
-        let observed = self.observed(key);
+        let mut observed = self.observed(key);
+        if fault::active(Fault::PutLeavesContainers) {
+            let state = self.at.read().state();
+            observed.retain(|dot| state.view.entity(*dot).is_none());
+        }
         self.at.replace(&observed, Slot::Key(key.into()), Kind::REGISTER, Payload::Value(value.into()))
     }
 

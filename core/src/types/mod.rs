@@ -126,6 +126,9 @@ impl<'d> AtMut<'_, 'd> {
         let lowest = self.tx.lowest(self.place)?;
         self.tx.has_room(into.len().max(1))?;
         for dot in observed {
+            if fault::active(Fault::PutLosesToLaterStamp) && self.tx.hlc() < self.tx.document().state.stamp(*dot) {
+                continue;
+            }
             self.tx.remove(*dot);
         }
         if into.is_empty() || fault::active(Fault::PutIntoLowestOnly) {
@@ -146,6 +149,11 @@ impl<'d> AtMut<'_, 'd> {
             return Ok(child);
         }
         self.tx.check_depth(self.place)?;
+        if fault::active(Fault::ReachingRemoves) {
+            for dot in self.read().key(key).map_or(Vec::new(), |slot| slot.registers.to_vec()) {
+                self.tx.remove(dot);
+            }
+        }
         let target = Target { container: self.tx.lowest(self.place)?, slot: Slot::Key(key.into()) };
         let dot = self.tx.add(target, kind, true, Payload::Empty)?;
         self.tx.document().state.view.entity(dot).ok_or(EditError::Gone)
@@ -170,7 +178,7 @@ impl State {
         let mut last = None;
         for dot in dots {
             let delta = Some((dot.origin(), self.store.get(dot).map(|live| live.hlc)));
-            if delta != last {
+            if delta != last || fault::active(Fault::ValuesShowCopies) {
                 values.extend(self.value(dot));
             }
             last = delta;

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::{At, AtMut};
 use crate::clock::LocalDot;
 use crate::document::{Content, Document, Dots, EditError, Link};
+use crate::fault::{self, Fault};
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
 
@@ -46,6 +47,11 @@ impl<'d> RegisterRef<'d> {
         let state = &self.document.state;
         match self.first {
             Some(first) if self.dots.is_empty() => state.values(&Dots::One(first)),
+            Some(first) if fault::active(Fault::FirstValueStays) => {
+                let mut values = state.values(self.dots);
+                values.extend(state.values(&Dots::One(first)));
+                values
+            }
             _ => state.values(self.dots),
         }
     }

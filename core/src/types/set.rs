@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::document::{Content, Dots, EditError};
+use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::store::{Kind, Payload, Slot};
 use crate::value::Value;
@@ -75,6 +76,9 @@ impl<'t, 'd> SetMut<'t, 'd> {
     pub fn add(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         let value = value.into();
         let observed = self.read().dots(&value).to_vec();
+        if fault::active(Fault::AddWithoutDot) && !observed.is_empty() {
+            return Ok(());
+        }
         self.at.replace(&observed, Slot::Member(value), Kind::MEMBER, Payload::Empty)
     }
 
@@ -84,7 +88,7 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, value: &Value) -> Result<bool, EditError> {
         let observed = self.read().dots(value).to_vec();
-        for dot in &observed {
+        for dot in observed.iter().take(if fault::active(Fault::RemovesOneOfMany) { 1 } else { usize::MAX }) {
             self.at.tx.remove(*dot);
         }
         Ok(!observed.is_empty())
@@ -96,7 +100,7 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// None yet; the signature leaves room for limits.
     pub fn clear(&mut self) -> Result<(), EditError> {
         let members: Vec<Value> = self.read().iter().cloned().collect();
-        for value in &members {
+        for value in members.iter().take(if fault::active(Fault::ClearRemovesFirst) { 1 } else { usize::MAX }) {
             self.remove(value)?;
         }
         Ok(())

@@ -166,7 +166,8 @@ impl Replica {
         // A row of the log that another tab pushed for us is as good as an ack (FAN-1).
         self.judge_by(&moves);
         // ID-6: a delta of our own id beyond our own chain was made by somebody else.
-        if self.slot.replica() == Some(last.replica) && last.seq > self.document.seq(last.replica) {
+        let longer = last.seq > self.document.seq(last.replica) && !fault::active(Fault::OwnRowIgnored);
+        if self.slot.replica() == Some(last.replica) && longer {
             self.retire_writer();
         }
         match self.document.apply(delta) {
@@ -194,7 +195,7 @@ impl Replica {
         let diff = codec::decode_diff(bytes).map_err(|_| ProtocolError::Invalid { what: "diff" })?;
         self.relay_has(&diff.head);
         self.judge_by(&diff.head);
-        if let Some(own) = self.slot.replica()
+        if let Some(own) = self.slot.replica().filter(|_| !fault::active(Fault::OwnRowIgnored))
             && diff.head.seq(own) > self.document.seq(own)
         {
             self.retire_writer();

@@ -1,0 +1,225 @@
+//! The list of all faults, by what they are in.
+//!
+//! A text begins with the rule that the fault breaks, or with the part of the semantics. One that breaks nothing says
+//! `equivalent` and why, instead of being killed by a test: `Name equivalent "why",`.
+
+faults! {
+    // ---- Dots and causality ----
+
+    /// DOT-2: a delta that only removes takes no dot.
+    RemovalTakesNoDot,
+    /// CAUSAL-2: a delta is applied before what it depends on.
+    NoDependencyCheck,
+    /// DOT-1: two histories under one id are not told apart, so that a copied document may keep its id.
+    NoChainCheck,
+    /// CAUSAL-1: what waits for what it depends on waits for ever.
+    ParkedForgotten,
+    /// CAUSAL-2: a delta that must wait shows what it adds all the same.
+    ParkedInPart,
+    /// CAUSAL-2: heads that a transaction has seen stay heads.
+    HeadsPileUp,
+    /// CAUSAL-2: whether a container is known is not checked.
+    UnknownContainers,
+    /// CAUSAL-2: whether what is removed is known is not checked.
+    UnknownRemovals,
+    /// VALID-1: what is added under something dead is kept.
+    DeadContainerKept,
+    /// VALID-1: an entry of a kind that this version does not know is dropped.
+    UnknownKindsDropped,
+
+    // ---- Removal ----
+
+    /// ENT-1: the subtree of a removed entity stays.
+    NoCascade,
+    /// REM-2: a delta's removal is not noted in the log.
+    RemovalNotLogged,
+    /// REM-2: a dot that is noted as removed by one delta is not noted again for another.
+    OnePairForEachDot equivalent "one pair for each dot is what the rule asks for, whichever it is",
+    /// REM-2: a removal is noted under an earlier delta of the one that removed.
+    WrongRemover,
+    /// REM-3: the log is forgotten, and the horizon stays where it was.
+    TruncationKeepsHorizon,
+    /// REM-1: removing one dot of a slot hides the others, which nobody removed.
+    RemovalHidesUnseen,
+
+    // ---- Diffs ----
+
+    /// DIFF-1: a diff is applied whatever its base.
+    NoBaseCheck,
+    /// DIFF-2: the version tier is served to a peer below the horizon.
+    VersionTierBelowHorizon,
+    /// DIFF-3: removal pairs are left out where the peer has not seen the removed dot.
+    PairsOnlyForKnownDots,
+    /// DIFF-4: a full diff leaves the receiver's horizon where it was.
+    FullKeepsHorizon,
+    /// DIFF-4: loading a snapshot leaves the horizon at nothing.
+    LoadForgetsHorizon,
+    /// DIFF-4: a snapshot at rest does not hold the removal log.
+    SnapshotForgetsLog,
+    /// DIFF-5: a diff inserts what was known and has died here.
+    DiffResurrects,
+    /// DIFF-5: what a full diff does not name stays.
+    FullKillsNothing,
+    /// DIFF-5: the receiver of a diff does not log the removals in it.
+    DiffPairsNotLogged,
+    /// DIFF-5: the receiver of a diff does not learn the maker's heads.
+    DiffForgetsHeads,
+
+    // ---- Beacon and bytes ----
+
+    /// DOT-1: the beacon goes on counting what died.
+    BeaconCountsDead,
+    /// DOT-1: the beacon does not look at stamps.
+    BeaconIgnoresStamps,
+    /// BYTES-2: what a running total overwrote is left out of a delta's bytes.
+    CodecForgetsTotals,
+    /// BYTES-2: the heads are left out of a diff's bytes.
+    CodecForgetsHeads,
+    /// CAUSAL-2: a delta that removes its own dots is read.
+    CodecTakesOwnRemovals,
+
+    // ---- Transactions ----
+
+    /// CAUSAL-2: what a transaction adds and takes away again is removed by its delta.
+    NettingMissed,
+    /// Transactions: what a transaction removed stays dead when it is rolled back.
+    RollbackLeavesDead,
+    /// Transactions: the positions that a transaction made stay when it is rolled back.
+    RollbackKeepsBunches,
+    /// Transactions: the stamps of a transaction that is rolled back are used up.
+    RollbackKeepsClock,
+    /// Transactions: a document that was loaded begins its stamps anew.
+    StampsBeginAnew,
+    /// Transactions: a stamp that is far ahead is merged into one's own clock.
+    FarStampsSpread,
+
+    // ---- Registers ----
+
+    /// Registers: ties are broken by the number that a replica has here.
+    WinnerByNumber,
+    /// Registers: the first of concurrent writes is shown, not the last.
+    EarliestWins,
+    /// Registers: an observed write of a later stamp is not overwritten.
+    PutLosesToLaterStamp,
+
+    // ---- Counters ----
+
+    /// Counters: a total is overwritten wherever it is, and written into the lowest incarnation.
+    CounterMovesTotals,
+    /// Counters: of two increments in one transaction the second is lost.
+    CounterCountsOnce,
+    /// Counters: a delta says of a total that it overwrote the one before, though both are in the delta.
+    CounterForgetsBefore,
+    /// Counters: decrements are not read.
+    CounterIgnoresMinus,
+    /// Counters: whoever adds takes over the total of another replica.
+    CounterTakesOver,
+
+    // ---- Sets and flags ----
+
+    /// Sets: adding a member again takes no fresh dot.
+    AddWithoutDot,
+    /// Sets: clearing removes only the first member.
+    ClearRemovesFirst,
+    /// Sets: of concurrent additions only one is removed.
+    RemovesOneOfMany,
+    /// Flags: enabling what is enabled takes no fresh dot.
+    EnableWithoutDot,
+    /// Flags: of concurrent enablings only one is disabled.
+    DisablesOneOfMany,
+
+    // ---- Maps and incarnations ----
+
+    /// Maps: a put removes only registers.
+    PutLeavesContainers,
+    /// Maps: a removal leaves containers.
+    RemoveLeavesContainers,
+    /// Maps: a removal leaves flags.
+    RemoveLeavesFlags,
+    /// Maps: reaching into a container removes the value beside it.
+    ReachingRemoves,
+    /// Maps: a key stays when nothing is under it.
+    EmptyKeysStay,
+    /// Incarnations: a put writes only into the lowest incarnation.
+    PutIntoLowestOnly,
+    /// Incarnations: creations under one key do not merge.
+    CreationsDoNotMerge,
+    /// Incarnations: the values of one delta in several incarnations are shown several times.
+    ValuesShowCopies,
+    /// Incarnations: the lowest is the one of the lowest number here.
+    LowestByNumber,
+    /// Incarnations: a removal takes away only one of them.
+    RemovesOneIncarnation,
+
+    // ---- Lists ----
+
+    /// Lists: the move that arrives last counts.
+    LastMoveToArriveCounts,
+    /// Lists: a move does not replace those it has seen.
+    MoveKeepsOld,
+    /// Lists: an element whose winning move goes stays where that put it.
+    MoveNotTakenBack,
+    /// Lists: an element is put into the lowest incarnation, not beside its neighbour.
+    ElementIntoLowest,
+    /// Lists: the first value of an element is shown beside later ones.
+    FirstValueStays,
+
+    // ---- Changes ----
+
+    /// Changes: the application is not told that an element moved, or that a value changed.
+    ChangeNotTold,
+    /// Changes: the application is not told that an element went.
+    RemovalNotTold,
+
+    // ---- Positions ----
+
+    /// SEQ-2: bunches of other replicas are extended like own ones.
+    ExtendsForeign,
+    /// SEQ-4: a bunch is extended to the right of an index below 0.
+    ExtendsRightFromLeft,
+    /// SEQ-4: a bunch is extended to the left of an index above 0.
+    ExtendsLeftFromRight,
+    /// SEQ-4: a new value always goes to the right of its left neighbour.
+    AlwaysRightChild,
+    /// SEQ-4: what is deep becomes the sibling of an ancestor wherever that is.
+    RerootsAnywhere,
+    /// SEQ-4: left and right children compare alike.
+    IgnoresSide,
+    /// SEQ-4: right children of low indexes come first.
+    RightZoneAscending,
+    /// SEQ-4: siblings are ordered by the number a replica has here.
+    SiblingsByNumber,
+    /// SEQ-4: siblings are ordered by sequence number only.
+    SiblingsBySeq,
+    /// SEQ-4: foreign siblings are nearest to the parent.
+    ForeignNearest,
+    /// SEQ-4: ancestors without a value of their own do not count.
+    SkipsEmptyAncestors,
+    /// SEQ-6: what has no value of its own is dropped, whatever hangs on it.
+    DropsNeeded,
+    /// SEQ-3: chains are bunches without their ancestors.
+    ChainsWithoutAncestors,
+    /// SEQ-6: a snapshot at rest does not hold the dead positions that its log still needs.
+    SnapshotForgetsDead,
+
+    // ---- Sync ----
+
+    /// DUR-1: an own delta is sent, and claimed, before it is durable.
+    SendBeforeDurable,
+    /// DUR-1: an own delta and its slot are written without waiting for the disk.
+    WriteRelaxed,
+    /// DUR-3: what was loaded is claimed before it is known to be durable.
+    NoProof,
+    /// ACK-3: a delta leaves the outbox when it is sent.
+    EmptyOutboxOnSend,
+    /// ACK-5: what a relay lost is not given back.
+    NeverRefill,
+    /// DIFF-7: a refill is made although an own delta is not durable.
+    RefillPart,
+    /// CUR-3: rows that stay unready are waited for.
+    NeverRepair,
+    /// ID-3: an id is continued above a high-water mark that its store has lost.
+    HighWaterIgnored,
+    /// ID-6: a row of one's own id beyond one's own history is taken for one's own.
+    OwnRowIgnored equivalent "the chain finds the same one edit later: the next delta of that id contradicts it",
+}
