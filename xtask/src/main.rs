@@ -4,6 +4,7 @@
 
 mod consumer;
 mod demo;
+mod mutants;
 mod process;
 mod programs;
 mod readme;
@@ -32,6 +33,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every check and test, with the time each step took and a closing summary
     Test(test::Options),
+    /// Turn on one mistake after the other, and see that some test notices each
+    Mutants(mutants::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
     Wasm,
     /// Measure what a minimal app downloads, and fail above the budget
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
+        Task::Mutants(options) => mutants::mutants(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),
         Task::Setup => setup::everything().map(|()| ExitCode::SUCCESS),
