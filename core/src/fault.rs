@@ -29,7 +29,10 @@ macro_rules! faults {
                     $(Self::$name => stringify!($name),)*
                 }
             }
+        }
 
+        #[cfg(feature = "testing")]
+        impl Fault {
             /// What it does wrong: the rule it breaks, a colon, and how.
             pub const fn text(self) -> &'static str {
                 let text = match self {
@@ -48,7 +51,7 @@ macro_rules! faults {
     };
 }
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 macro_rules! optional {
     () => {
         None
@@ -70,7 +73,7 @@ pub(crate) const fn active(_: Fault) -> bool {
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use switch::active;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub use switch::{UnknownFault, with_fault};
 
 #[cfg(any(test, feature = "testing"))]

@@ -36,6 +36,11 @@ impl ReplicaId {
         Self::from_bytes(uuid::Builder::from_random_bytes(random).into_uuid().into_bytes())
     }
 
+    /// The 16 bytes as two little-endian numbers.
+    pub(crate) const fn words(self) -> (u64, u64) {
+        (self.high.swap_bytes(), self.low.swap_bytes())
+    }
+
     /// The 16 bytes.
     pub const fn to_bytes(self) -> [u8; 16] {
         (((self.high as u128) << 64) | self.low as u128).to_be_bytes()

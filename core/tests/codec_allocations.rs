@@ -61,6 +61,7 @@ fn assert_bounded(bytes: &[u8]) -> Result<(), TestCaseError> {
         peak_of(|| codec::decode_diff(bytes)),
         peak_of(|| codec::decode_snapshot(bytes)),
         peak_of(|| codec::decode_version(bytes)),
+        peak_of(|| codec::decode_digest(bytes)),
     ];
     prop_assert!(peaks.iter().all(|peak| *peak <= limit), "{:?} of {} for {} bytes", peaks, limit, bytes.len());
     Ok(())
@@ -90,11 +91,12 @@ fn plausible() -> impl Strategy<Value = Vec<u8>> {
             bytes
         }),
         // Format version, tier, one replica, covered to a million, tag.
-        any::<bool>().prop_map(|full| {
-            let mut bytes = vec![1, full.into(), 1];
+        (0..3u8).prop_map(|tier| {
+            let mut bytes = vec![1, tier, 1];
             bytes.extend([1; 16]);
-            bytes.extend(if full { vec![] } else { vec![0] });
-            bytes.extend(varint(1_000_000));
+            bytes.extend(if tier == 1 { vec![] } else { vec![0] });
+            // The step of the digest tier is signed.
+            bytes.extend(varint(if tier == 2 { 2_000_000 } else { 1_000_000 }));
             bytes.extend([0; 8]);
             bytes
         }),
@@ -113,6 +115,20 @@ proptest! {
     fn bytes_1_decoding_allocates_in_proportion(bytes in plausible()) {
         assert_bounded(&bytes)?;
     }
+}
+
+/// The cheapest runs there are: every other dot of a replica, a byte each.
+#[test]
+fn bytes_1_the_cheapest_runs_are_paid_for() {
+    let count = 1 << 18;
+    let mut bytes = vec![1, 1];
+    bytes.extend([1; 16]);
+    bytes.extend(varint(1 << 40));
+    bytes.extend([0; 8]);
+    bytes.extend(varint(count));
+    bytes.extend(vec![0; count as usize]);
+    assert_eq!(codec::decode_digest(&bytes).map(|digest| digest.live.run_count() as u64), Ok(count));
+    assert!(peak_of(|| codec::decode_digest(&bytes)) < 64 * bytes.len(), "far below the factor of entries");
 }
 
 /// The cheapest entries there are: a million enabled flags in one container, a byte each.

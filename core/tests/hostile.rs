@@ -2,14 +2,14 @@
 #![cfg(feature = "testing")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weftline::codec;
 use weftline::testing::{History, Options, Random, dump};
 use weftline::{
-    ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Document, Dot, DotRuns, EditError, Entry, Hlc,
-    Kind, Outcome, Payload, Position, ReplicaId, Side, Slot, Tag, Timestamp, Transaction, Value, VersionEntry,
-    VersionVector,
+    ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Digest, Document, Dot, DotRuns, EditError,
+    Entry, Hlc, Kind, Outcome, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Tier, Timestamp, Transaction,
+    Value, VersionEntry, VersionVector, codec,
 };
 
 fn histories() -> impl Iterator<Item = (Random, History)> {
@@ -47,8 +47,17 @@ fn still_works_for(mut document: Document, writer: ReplicaId) {
         tx.map("r")?.put("after", 1)?;
         tx.list("r")?.push("after")?;
         tx.map("r")?.clear()?;
-        tx.list("r")?.clear()
+        tx.list("r")?.clear()?;
+        tx.max_register("r")?.raise("after")?;
+        tx.disable_wins_flag("r")?.disable()?;
+        tx.remove_wins_set("r")?.clear()?;
+        tx.grow_only_set("r")?.add("after")?;
+        let mut counter = tx.bounded_counter("r")?;
+        counter.add(2)?;
+        counter.subtract(1)?;
+        counter.transfer(ReplicaId::from(5), 1)
     });
+    drop(dump(&document));
     drop(edited.expect("edits go on"));
     drop(document.diff_since(&VersionVector::new()));
 }
@@ -97,7 +106,24 @@ fn bytes_1_spoiled_diffs_and_snapshots_never_panic() {
 
 /// Contents put together wrongly on purpose, beyond what flipping bytes reaches.
 fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
-    let kinds = [Kind::MAP, Kind::LIST, Kind::REGISTER, Kind::FLAG, Kind::MEMBER, Kind::TOTAL, Kind::MOVE, Kind(99)];
+    let kinds = [
+        Kind::MAP,
+        Kind::LIST,
+        Kind::REGISTER,
+        Kind::FLAG,
+        Kind::MAX_REGISTER,
+        Kind::DISABLE_WINS_FLAG,
+        Kind::REMOVE_WINS_SET,
+        Kind::GROW_ONLY_SET,
+        Kind::BOUNDED_COUNTER,
+        Kind::MEMBER,
+        Kind::TOTAL,
+        Kind::MOVE,
+        Kind::ABSENT,
+        Kind::RIGHTS,
+        Kind::DISABLED,
+        Kind(99),
+    ];
     let parts_first = parts.first_seq;
     for (seq, entry) in &mut parts.adds {
         match random.below(6) {
@@ -118,8 +144,13 @@ fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
         }
         // The encoder asks for payloads that fit.
         entry.payload = match (entry.kind, &entry.payload) {
-            (Kind::REGISTER, Payload::Value(value)) => Payload::Value(value.clone()),
-            (Kind::REGISTER, _) => Payload::Value(Value::Null),
+            (Kind::REGISTER | Kind::BOUNDED_COUNTER, Payload::Value(value)) => Payload::Value(value.clone()),
+            (Kind::REGISTER | Kind::BOUNDED_COUNTER, _) => Payload::Value(Value::Null),
+            // Rights that do not add up: what was given was never there.
+            (Kind::RIGHTS, _) => {
+                let given = [1_u128, 2, 3].map(|id| (ReplicaId::from(id), random.next_u64() | 1)).into();
+                Payload::Rights(Arc::new(Rights { plus: random.next_u64(), minus: random.next_u64(), given }))
+            }
             (Kind::TOTAL, _) => Payload::Total { plus: random.next_u64(), minus: random.next_u64() },
             (Kind(99), _) => Payload::Opaque([1, 2, 3].into()),
             _ => Payload::Empty,
@@ -182,7 +213,15 @@ fn valid_1_twisted_contents_never_panic_and_mean_the_same_everywhere() {
 fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
     let replica = ReplicaId::from(9);
     let entry = |(container, slot, kind, entity): (Container, Slot, Kind, bool)| {
-        let payload = if kind == Kind::REGISTER { Payload::Value(Value::Null) } else { Payload::Empty };
+        let payload = match kind {
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Payload::Value(Value::Null),
+            // Two that were never there, for the one who edits.
+            Kind::RIGHTS => {
+                let given = [(ReplicaId::from(1), 2)].into();
+                Payload::Rights(Arc::new(Rights { plus: 0, minus: 0, given }))
+            }
+            _ => Payload::Empty,
+        };
         Entry { container, slot, kind, entity, payload }
     };
     let dots = entries.len() as u64;
@@ -216,6 +255,95 @@ fn in_good_time(delta: &Delta, edit: fn(&mut Transaction<'_>) -> Result<(), Edit
     assert!(start.elapsed() < Duration::from_secs(30), "{:?} for {} bytes", start.elapsed(), delta.bytes().len());
 }
 
+/// Three replicas at one version, and a fourth that has gone on: it removed something and forgot how.
+fn apart() -> (Document, Document, Document) {
+    let mut maker = Document::with_writer(ReplicaId::from(1));
+    let fill: Result<Commit<()>, EditError> =
+        maker.transact(Timestamp(1), |tx| (0..20).try_for_each(|number| tx.set("s")?.add(number)));
+    let mut asker = Document::with_writer(ReplicaId::from(2));
+    asker.apply(&fill.expect("it can be edited").delta.expect("an edit")).expect("it applies");
+    let other = asker.clone();
+    let remove: Result<Commit<()>, EditError> = maker.transact(Timestamp(2), |tx| {
+        (0..10).try_for_each(|number| tx.set("s")?.remove(&Value::from(2 * number)).map(drop))
+    });
+    assert!(remove.expect("it can be edited").delta.is_some());
+    maker.truncate_removals();
+    (maker, asker, other)
+}
+
+#[test]
+fn diff_5_a_digest_that_lies_harms_nobody_but_the_liar() {
+    let (maker, liar, honest) = apart();
+    let truth = liar.digest();
+    let dot = |number: u128, seq| Dot::new(ReplicaId::from(number), seq);
+    let mut version = truth.version.clone();
+    version.set(ReplicaId::from(7), VersionEntry { seq: 1 << 40, tag: Tag::start(ReplicaId::from(7)) });
+    version.set(ReplicaId::from(1), VersionEntry { seq: 1 << 40, tag: Tag::start(ReplicaId::from(1)) });
+    let mut everything = DotRuns::new();
+    everything.insert_run(ReplicaId::from(1), 1, 1 << 40);
+    everything.insert_run(ReplicaId::from(7), 1, 1 << 40);
+    let lies = [
+        // It has nothing, a part, more than there is; it knows what nobody wrote.
+        Digest { version: truth.version.clone(), live: DotRuns::new() },
+        Digest { version: truth.version.clone(), live: DotRuns::from_iter([dot(1, 1), dot(1, 19)]) },
+        Digest { version: version.clone(), live: everything.clone() },
+        Digest { version, live: DotRuns::new() },
+    ];
+    let before = (maker.version(), maker.beacon(), maker.snapshot());
+    for lie in lies {
+        let lie = codec::decode_digest(&codec::encode_digest(&lie)).expect("it keeps the rules of its bytes");
+        let answer = maker.diff_for(&lie);
+        let answer = codec::decode_diff(&codec::encode_diff(&answer)).expect("whatever it is, it can be written");
+        assert_eq!((maker.version(), maker.beacon(), maker.snapshot()), before, "an answer changes nothing here");
+        // It is for the liar, and refused or wrong there; whoever asks honestly is told the truth.
+        let mut fooled = liar.clone();
+        _ = fooled.apply_diff(&answer);
+        still_works(fooled);
+        let mut other = honest.clone();
+        other.apply_diff(&maker.diff_for(&other.digest())).expect("it applies");
+        assert_eq!((other.version(), other.beacon()), (maker.version(), maker.beacon()));
+    }
+    // A claim beyond what there is costs no more than what there is.
+    assert!(maker.diff_for(&Digest { live: everything, ..truth }).dead.run_count() <= 20);
+}
+
+#[test]
+fn diff_1_a_digest_that_is_out_of_date_does_no_damage() {
+    let (mut maker, mut asker, _) = apart();
+    let digest = asker.digest();
+    // Since then the asker has removed and added.
+    let edit: Result<Commit<()>, EditError> = asker.transact(Timestamp(3), |tx| {
+        let mut set = tx.set("s")?;
+        set.remove(&Value::from(0))?;
+        set.remove(&Value::from(1))?;
+        set.add(100)
+    });
+    let edit = edit.expect("it can be edited").delta.expect("an edit");
+    let answer = maker.diff_for(&digest);
+    assert_eq!((answer.tier, answer.dead.dot_count()), (Tier::Digest, 10));
+    asker.apply_diff(&answer).expect("whoever went on still covers the digest");
+    maker.apply(&edit).expect("it applies");
+    assert_eq!((asker.beacon(), dump(&asker)), (maker.beacon(), dump(&maker)));
+}
+
+#[test]
+fn diff_1_an_answer_is_refused_by_whoever_does_not_cover_the_digest() {
+    let (maker, mut asker, bystander) = apart();
+    // Both know a remover of one dot, each another one. The asker does not name the dot, so the answer does not tell of it.
+    let remove: Result<Commit<()>, EditError> =
+        asker.transact(Timestamp(3), |tx| tx.set("s")?.remove(&Value::from(4)).map(drop));
+    assert!(remove.expect("it can be edited").delta.is_some());
+    let answer = maker.diff_for(&asker.digest());
+    assert_eq!((answer.tier, answer.dead.dot_count()), (Tier::Digest, 9));
+    // Somebody to whom the dot still lives would keep it for ever.
+    assert!(bystander.set("s").contains(&Value::from(4)));
+    assert!(bystander.version().dominates(&answer.base) && !bystander.version().dominates(&answer.ahead));
+    let refused = bystander.clone().apply_diff(&answer);
+    assert!(matches!(refused, Err(ApplyError::BaseNotCovered { replica, .. }) if replica == ReplicaId::from(2)));
+    asker.apply_diff(&answer).expect("it applies to the asker");
+    assert_eq!(asker.set("s").len(), 10);
+}
+
 const MANY: u64 = 100_000;
 
 fn root(kind: Kind) -> Container {
@@ -245,6 +373,46 @@ fn bytes_1_many_entries_of_one_slot_cost_no_more_than_many_of_others() {
     for (kind, entity) in [(Kind::FLAG, false), (Kind::REGISTER, false), (Kind::MAP, true)] {
         let entries = (0..MANY).map(|_| (root(Kind::MAP), Slot::Key("k".into()), kind, entity)).collect();
         in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+    }
+}
+
+#[test]
+fn bytes_1_many_incarnations_of_a_bounded_counter_cost_no_more_than_many_entries() {
+    let entry = |seq: u64| {
+        if seq % 2 == 1 {
+            return (root(Kind::MAP), Slot::Key("k".into()), Kind::BOUNDED_COUNTER, true);
+        }
+        (Container::Entity(Dot::new(ReplicaId::from(9), seq - 1)), Slot::Owner, Kind::RIGHTS, false)
+    };
+    in_good_time(&crafted((1..=MANY).map(entry).collect()), |tx| {
+        let mut map = tx.map("r")?;
+        let mut counter = map.bounded_counter("k")?;
+        assert_eq!(counter.read().holders(), [(ReplicaId::from(1), i128::from(MANY))]);
+        counter.subtract(MANY / 2)?;
+        counter.subtract(MANY / 2)?;
+        assert!(matches!(counter.subtract(1), Err(EditError::NotEnoughRights { available: 0, .. })));
+        map.remove("k").map(drop)
+    });
+}
+
+#[test]
+fn esc_2_rights_that_were_never_there_are_read_the_same_everywhere_and_never_below_the_floor() {
+    let delta = crafted([(root(Kind::BOUNDED_COUNTER), Slot::Owner, Kind::RIGHTS, false)].into());
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    document.apply(&delta).expect("it applies");
+    let commit: Result<Commit<()>, EditError> =
+        document.transact(Timestamp(1), |tx| tx.bounded_counter("r")?.subtract(2));
+    let spent = commit.expect("nobody can know better").delta.expect("an edit");
+    let mut other = Document::with_writer(ReplicaId::from(2));
+    let honest: Result<Commit<()>, EditError> = other.transact(Timestamp(1), |tx| tx.bounded_counter("r")?.add(1));
+    document.apply(&honest.expect("possible").delta.expect("an edit")).expect("it applies");
+    for delta in [&delta, &spent] {
+        other.apply(delta).expect("it applies");
+    }
+    for document in [&document, &other, &Document::load(&other.snapshot()).expect("what was saved loads")] {
+        let counter = document.bounded_counter("r");
+        assert_eq!((counter.value(), counter.holders()), (0, [(ReplicaId::from(2), 1)].into()));
+        assert_eq!(counter.rights_of(ReplicaId::from(9)), 0);
     }
 }
 

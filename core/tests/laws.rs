@@ -53,6 +53,16 @@ fn joined_in_full(into: &Document, from: &Document) -> Document {
     into
 }
 
+/// On the digest tier, whatever the log still holds.
+fn joined_by_digest(into: &Document, from: &Document) -> Document {
+    let mut from = from.clone();
+    from.truncate_removals();
+    let diff = from.diff_for(&into.digest());
+    let mut into = into.clone();
+    into.apply_diff(&diff).expect("an answer to its digest applies");
+    into
+}
+
 #[test]
 fn documents_equal_the_specification_by_deltas_alone() {
     run(&Options { diffs: false, truncate: false, disks: false, ..Options::default() });
@@ -61,6 +71,8 @@ fn documents_equal_the_specification_by_deltas_alone() {
 #[test]
 fn documents_equal_the_specification_by_deltas_and_diffs_on_every_tier() {
     run(&Options::default());
+    let by_digest: usize = (0..seeds()).map(|seed| grown(seed, &Options::default()).by_digest()).sum();
+    assert!(by_digest > 0, "the digest tier was used");
 }
 
 #[test]
@@ -94,7 +106,14 @@ fn diff_5_join_of_diff_equals_join_of_state_on_every_tier() {
         for a in &documents {
             for b in &documents {
                 let by_diff = joined(a, b);
-                assert_equal(&by_diff, &joined_in_full(a, b), "version tier and full tier");
+                let (in_full, by_digest) = (joined_in_full(a, b), joined_by_digest(a, b));
+                assert_equal(&by_diff, &in_full, "version tier and full tier");
+                assert_equal(&by_digest, &by_diff, "digest tier");
+                for told in [&in_full, &by_digest].into_iter().filter(|told| told.version() != a.version()) {
+                    let seqs =
+                        |version: VersionVector| -> Vec<u64> { version.iter().map(|(_, entry)| entry.seq).collect() };
+                    assert_eq!(seqs(told.horizon()), seqs(told.version()), "DIFF-4");
+                }
                 let saved = Document::load(&by_diff.snapshot()).expect("what was saved loads");
                 assert_equal(&saved, &by_diff, "snapshot");
                 // The deltas that `a` lacks, in any order, lead to the same.
@@ -132,8 +151,9 @@ fn concurrent(seed: u64) -> (Document, Vec<Delta>, Spec) {
         for _ in 0..1 + random.below(2) {
             let before = document.clone();
             let now = Timestamp(2_000 + random.next_u64() % 3);
-            let commit: Result<Commit<()>, EditError> = document
-                .transact(now, |tx| (0..1 + random.below(3)).try_for_each(|_| testing::random_edit(tx, &mut random)));
+            let commit: Result<Commit<()>, EditError> = document.transact(now, |tx| {
+                (0..1 + random.below(3)).try_for_each(|_| testing::random_edit(tx, &mut random, true))
+            });
             let Some(delta) = commit.expect("the edit is possible").delta else { continue };
             // A transaction is the join of what was and its delta.
             let mut by_delta = before;

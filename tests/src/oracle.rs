@@ -103,6 +103,7 @@ pub(crate) fn may_be_shown(message: &Message, stored: &VersionVector, payloads: 
         Message::Ack(ack) => shown("an ack", ack.replica, ack.through).map_err(|text| text.replace("FAN-1", "ACK-1")),
         Message::Durable(durable) => version_is_stored("Durable", &durable.version),
         Message::Nack(nack) => nack.version.iter().try_for_each(|version| version_is_stored("Nack", version)),
+        Message::Want(want) => version_is_stored("Want", &want.version),
         _ => Ok(()),
     }
 }

@@ -21,6 +21,7 @@ struct Gossip {
     replicas: Vec<Document>,
     parcels: Vec<Parcel>,
     full_diffs: usize,
+    digest_diffs: usize,
 }
 
 impl Gossip {
@@ -28,7 +29,7 @@ impl Gossip {
         let mut rng = Rng::new(seed);
         let ids: Vec<ReplicaId> = (0..replicas).map(|_| ReplicaId::from_random(rng.entropy())).collect();
         let replicas = ids.into_iter().map(Document::with_writer).collect();
-        Self { rng, now: 1_700_000_000_000, edits: 0, replicas, parcels: Vec::new(), full_diffs: 0 }
+        Self { rng, now: 1_700_000_000_000, edits: 0, replicas, parcels: Vec::new(), full_diffs: 0, digest_diffs: 0 }
     }
 
     fn edit(&mut self, at: usize) {
@@ -70,7 +71,18 @@ impl Gossip {
         if from == to {
             return;
         }
-        let diff = self.replicas[from].diff_since(&self.replicas[to].version());
+        // By version, or by a digest, which travels as bytes and may be out of date when the answer is there.
+        let by_digest = self.rng.chance(50);
+        let diff = if by_digest {
+            let asked = codec::decode_digest(&codec::encode_digest(&self.replicas[to].digest())).unwrap();
+            for _ in 0..self.rng.below(4) {
+                self.deliver();
+            }
+            self.replicas[from].diff_for(&asked)
+        } else {
+            self.replicas[from].diff_since(&self.replicas[to].version())
+        };
+        self.digest_diffs += usize::from(diff.tier == Tier::Digest);
         self.full_diffs += usize::from(diff.tier == Tier::Full);
         self.take(to, &diff);
         let covered = self.replicas[to].version();
@@ -143,7 +155,7 @@ impl Gossip {
 #[test]
 fn gossip_with_loss_repetition_and_reordering_converges() {
     let seeds: u64 = std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
-    let mut full_diffs = 0;
+    let (mut full_diffs, mut digest_diffs) = (0, 0);
     for seed in 0..seeds {
         println!("seed {seed}");
         let mut gossip = Gossip::new(seed, 2 + (seed % 4) as usize);
@@ -153,8 +165,9 @@ fn gossip_with_loss_repetition_and_reordering_converges() {
         gossip.settle();
         gossip.check();
         full_diffs += gossip.full_diffs;
+        digest_diffs += gossip.digest_diffs;
     }
-    assert!(full_diffs > 0, "both tiers were used");
+    assert!(full_diffs > 0 && digest_diffs > 0, "every tier was used");
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn run(seeds: impl Iterator<Item = u64>) -> Report {
         sum.relay_starts += report.relay_starts;
         sum.diffs_down += report.diffs_down;
         sum.diffs_up += report.diffs_up;
+        sum.digests_down += report.digests_down;
+        sum.digests_up += report.digests_up;
         sum.log_reads += report.log_reads;
         sum.asks += report.asks;
         sum.restores += report.restores;
@@ -68,6 +70,7 @@ fn everything_converges_after_every_fault() {
     let sum = run(0..variable("WEFTLINE_SEEDS").unwrap_or(SEEDS));
     // A simulation in which nothing goes wrong proves nothing.
     assert!(sum.lost > 0, "edits died before they were durable");
+    assert!(sum.digests_down > 0 && sum.digests_up > 0, "the digest tier was used, both ways");
     assert!(sum.diffs_down > 0 && sum.connections > 5 * SEEDS && sum.relay_starts > 2 * SEEDS);
 }
 

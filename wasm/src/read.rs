@@ -97,7 +97,7 @@ fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut
             out.count(list.and_then(|list| list.index_of(id)).map_or(0, |index| index + 1));
         }
         LIST_KIND => {
-            let kind = target(args)?.and_then(|id| list?.kind(id));
+            let kind = target(args)?.and_then(|id| list?.kind(id)).filter(|kind| is_known(*kind));
             out.byte(u8::from(kind.is_some()));
             kind.into_iter().for_each(|kind| out.kind(kind));
         }
@@ -143,6 +143,11 @@ fn cell(node: NodeRef<'_>, out: &mut Writer) {
     }
 }
 
+/// Whether JavaScript has a name for the kind. What it has none for is not shown to it.
+fn is_known(kind: Kind) -> bool {
+    kind >= Kind::REGISTER && kind <= Kind::LIST
+}
+
 /// The roots, as if the document were a map of them. Of several kinds under one name the last is shown: lists before
 /// maps, and those before sets and plain things.
 fn document_content(document: &Document, out: &mut Writer) {
@@ -158,7 +163,7 @@ fn document_content(document: &Document, out: &mut Writer) {
 }
 
 fn root_cell(document: &Document, name: &str, out: &mut Writer) {
-    let shown = document.roots().filter(|root| root.0 == name && root.1.is_container()).last();
+    let shown = document.roots().filter(|root| root.0 == name && is_known(root.1)).last();
     match shown.and_then(|(_, kind)| document.at(&Path::root(name, kind))) {
         Some(node) => cell(node, out),
         None => out.byte(0),
@@ -192,7 +197,7 @@ fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) -> 
 }
 
 fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
-    let node = match map.kinds(key).into_iter().find(|kind| kind.is_container()) {
+    let node = match map.kinds(key).into_iter().find(|kind| is_known(*kind)) {
         Some(Kind::REGISTER) => NodeRef::Register(map.register(key)),
         Some(Kind::FLAG) => NodeRef::Flag(map.flag(key)),
         Some(Kind::COUNTER) => NodeRef::Counter(map.counter(key)),

@@ -3,7 +3,6 @@
 //! Numbers are LEB128, text is UTF-8 behind its length. Both halves are always of one build, so nothing is versioned, and
 //! nothing of it is ever stored or sent. Reading is checked all the same, so that a mistake there is an error here, no trap.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use weftline::{Dot, Kind, Path, PathStep, ReplicaId, Value};
@@ -123,11 +122,11 @@ impl<'a> Reader<'a> {
             steps.push(match self.byte()? {
                 ROOT => {
                     let kind = self.kind()?;
-                    PathStep::Root { kind, name: Arc::from(self.text()?) }
+                    PathStep::Root { kind, name: self.text()?.into() }
                 }
                 KEY => {
                     let kind = self.kind()?;
-                    PathStep::Key { kind, key: Arc::from(self.text()?) }
+                    PathStep::Key { kind, key: self.text()?.into() }
                 }
                 ELEMENT => PathStep::Element(self.element()?),
                 _ => return Err(Fault::argument()),

@@ -2,6 +2,7 @@
 //!
 //! A task prints what it runs as a line that can be run by hand. This file only reads the command line; each task has its file.
 
+mod bench;
 mod consumer;
 mod demo;
 mod mutants;
@@ -35,6 +36,8 @@ enum Task {
     Test(test::Options),
     /// Turn on one mistake after the other, and see that some test notices each
     Mutants(mutants::Options),
+    /// Measure how Weftline compares with other libraries
+    Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
     Wasm,
     /// Measure what a minimal app downloads, and fail above the budget
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),
         Task::Setup => setup::everything().map(|()| ExitCode::SUCCESS),

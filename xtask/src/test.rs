@@ -14,7 +14,7 @@ use crate::process::{cargo, npm, run, run_tests};
 use crate::programs::Programs;
 use crate::steps::{self, Step};
 use crate::tally::Tally;
-use crate::{demo, mutants, readme, repo, setup, size, wasm};
+use crate::{bench, demo, mutants, readme, repo, setup, size, wasm};
 
 const STEPS: &[Step] = &[
     Step { name: "format", about: "the formatter has nothing to change", needs: &[], run: format },
@@ -49,6 +49,12 @@ const STEPS: &[Step] = &[
         about: "two browsers, one terminal, one list: cargo xtask demo --check",
         needs: &["build", "wasm"],
         run: demo_check,
+    },
+    Step {
+        name: "bench",
+        about: "every library of the comparison works and converges: cargo xtask bench core --quick",
+        needs: &[],
+        run: bench_quick,
     },
 ];
 
@@ -87,7 +93,8 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
 
 fn format(_: &mut Tally) -> Result<()> {
     setup::rust_component("rustfmt", "fmt")?;
-    run(cargo().args(["fmt", "--all", "--check"]))
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["fmt", "--check", "--manifest-path", bench::MANIFEST]))
 }
 
 fn clippy(_: &mut Tally) -> Result<()> {
@@ -116,7 +123,10 @@ fn notice_faults(tally: &mut Tally) -> Result<()> {
 fn no_std(_: &mut Tally) -> Result<()> {
     for target in [setup::WASM_TARGET, setup::BARE_TARGET] {
         setup::rust_target(target)?;
-        run(cargo().args(["build", "--package", "weftline", "--no-default-features", "--target", target]))?;
+        for features in ["", "json"] {
+            let core = ["build", "--package", "weftline", "--no-default-features", "--features", features];
+            run(cargo().args(core).args(["--target", target]))?;
+        }
     }
     Ok(())
 }
@@ -172,4 +182,10 @@ fn demo_check(_: &mut Tally) -> Result<()> {
         bail!("the replicas did not converge, or the script could not run");
     }
     Ok(())
+}
+
+/// Sizes are small and times tell nothing here: this keeps the comparison alive, with its own tests.
+fn bench_quick(tally: &mut Tally) -> Result<()> {
+    bench::test(tally)?;
+    bench::quick()
 }

@@ -6,9 +6,9 @@ use core::fmt;
 
 use crate::replica_id::{Origin, ReplicaId};
 
-/// `(replica, seq)`: the name of one immutable payload.
+/// `(replica, seq)`: the name of one immutable payload, and of a list element for as long as that lives.
 ///
-/// Ordered by replica id, then by sequence number.
+/// Ordered by replica id, then by sequence number: the order that every replica agrees on. Shown as `replica:seq`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dot {
     /// Who wrote it.
@@ -56,6 +56,15 @@ impl LocalDot {
     pub(crate) const fn new(origin: Origin, seq: u64) -> Self {
         debug_assert!(seq <= Dot::MAX_SEQ);
         Self(((origin.0 as u64) << 44) | seq)
+    }
+
+    /// The 64 bits: the replica's number above the sequence number.
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     pub(crate) const fn origin(self) -> Origin {

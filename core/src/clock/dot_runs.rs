@@ -1,35 +1,47 @@
 //! Sets of dots as runs of consecutive sequence numbers.
 
 use super::Dot;
-use crate::ordered::Map;
+use crate::ordered::{Iter, Map};
 use crate::replica_id::ReplicaId;
 
 /// A set of dots, held as sorted, disjoint, non-adjacent runs.
 ///
-/// Membership and insertion are O(log runs), and O(melted runs) more where a run closes gaps.
+/// Membership and insertion are O(log runs), and O(melted runs) more where a run closes gaps; appending is O(1). A set of one
+/// run, which most sets are, allocates nothing.
+///
+/// ```
+/// # use weftline::{Dot, DotRuns, ReplicaId};
+/// let dot = |seq| Dot::new(ReplicaId::from(1), seq);
+/// let mut dots: DotRuns = [dot(1), dot(2), dot(4)].into_iter().collect();
+/// assert_eq!((dots.run_count(), dots.dot_count()), (2, 3));
+/// dots.insert(dot(3));
+/// assert!(dots.runs().eq([(ReplicaId::from(1), 1, 4)]));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DotRuns {
-    /// The last sequence number of each run, by its first dot.
-    runs: Map<Dot, u64>,
+    /// The lowest run: its first dot and its last sequence number.
+    lowest: Option<(Dot, u64)>,
+    /// The other runs: the last sequence number of each, by its first dot.
+    rest: Map<Dot, u64>,
 }
 
 impl DotRuns {
     /// The empty set.
     pub const fn new() -> Self {
-        Self { runs: Map::new() }
+        Self { lowest: None, rest: Map::new() }
     }
 
     /// Whether no dot is in the set.
-    pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.lowest.is_none()
     }
 
-    /// Adds one dot.
+    /// Adds one dot. O(log runs).
     pub fn insert(&mut self, dot: Dot) {
         self.insert_run(dot.replica, dot.seq, dot.seq);
     }
 
-    /// Adds the dots `first..=last` of `replica`.
+    /// Adds the dots `first..=last` of `replica`; `first` is not above `last`. O(log runs + melted runs).
     pub fn insert_run(&mut self, replica: ReplicaId, first: u64, last: u64) {
         debug_assert!(first <= last, "a run is not empty");
         let (mut first, mut last) = (first, last);
@@ -44,24 +56,24 @@ impl DotRuns {
                 first = start.seq;
                 break;
             }
-            self.runs.remove(&start);
+            self.remove(start);
         }
-        self.runs.insert(Dot::new(replica, first), last);
+        self.put(Dot::new(replica, first), last);
     }
 
-    /// Whether `dot` is in the set.
+    /// Whether `dot` is in the set. O(log runs).
     pub fn contains(&self, dot: Dot) -> bool {
         self.run_before(dot).is_some_and(|(first, last)| first.replica == dot.replica && dot.seq <= last)
     }
 
     /// The runs `(replica, first, last)` in ascending order.
     pub fn runs(&self) -> impl Iterator<Item = (ReplicaId, u64, u64)> + '_ {
-        self.runs.iter().map(|(first, last)| (first.replica, first.seq, *last))
+        Runs { lowest: self.lowest, rest: self.rest.iter() }
     }
 
-    /// How many runs there are.
+    /// How many runs there are. O(1).
     pub fn run_count(&self) -> usize {
-        self.runs.len()
+        usize::from(self.lowest.is_some()) + self.rest.len()
     }
 
     /// How many dots there are. O(runs).
@@ -77,7 +89,53 @@ impl DotRuns {
     /// The last run that begins at `dot` or before it.
     #[inline(never)]
     fn run_before(&self, dot: Dot) -> Option<(Dot, u64)> {
-        self.runs.range(..=dot).next_back().map(|(first, last)| (*first, *last))
+        // Whoever adds in ascending order looks at the end only.
+        let mut rest = self.rest.iter();
+        let rest = match rest.next_back() {
+            Some((first, last)) if *first <= dot => Some((first, last)),
+            Some(_) => self.rest.range(..=dot).next_back(),
+            None => None,
+        };
+        rest.map(|(first, last)| (*first, *last)).or(self.lowest.filter(|lowest| lowest.0 <= dot))
+    }
+
+    fn remove(&mut self, start: Dot) {
+        if self.lowest.is_some_and(|lowest| lowest.0 == start) {
+            let next = self.rest.keys().next().copied();
+            self.lowest = next.and_then(|next| self.rest.remove_entry(&next));
+        } else {
+            self.rest.remove(&start);
+        }
+    }
+
+    fn put(&mut self, first: Dot, last: u64) {
+        match self.lowest {
+            Some(lowest) if lowest.0 < first => _ = self.rest.insert(first, last),
+            Some(lowest) if lowest.0 > first => {
+                self.rest.insert(lowest.0, lowest.1);
+                self.lowest = Some((first, last));
+            }
+            _ => self.lowest = Some((first, last)),
+        }
+    }
+}
+
+/// The runs of a set. A type of its own, so that its step exists once, whoever goes through them.
+struct Runs<'s> {
+    lowest: Option<(Dot, u64)>,
+    rest: Iter<'s, Dot, u64>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = (ReplicaId, u64, u64);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (first, last) = match self.lowest.take() {
+            Some(lowest) => lowest,
+            None => self.rest.next().map(|(first, last)| (*first, *last))?,
+        };
+        Some((first.replica, first.seq, last))
     }
 }
 

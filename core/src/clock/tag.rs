@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::hash::{Domain, Hasher};
+use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 
 /// Eight bytes that stand for one replica's history up to a dot.
@@ -16,18 +16,15 @@ pub struct Tag([u8; 8]);
 impl Tag {
     /// The tag before the first delta of `replica`.
     pub fn start(replica: ReplicaId) -> Self {
-        let mut hasher = Hasher::new(Domain::ChainStart);
-        hasher.write(&replica.to_bytes());
-        Self::cut(hasher.finish())
+        Self::cut(hash(Domain::ChainStart, &replica.to_bytes()))
     }
 
     /// The tag after a delta with these canonical bytes.
     #[must_use]
     pub fn extend(self, canonical: &[u8]) -> Self {
         let mut hasher = Hasher::new(Domain::Chain);
-        hasher.write(&self.0);
-        hasher.write(canonical);
-        Self::cut(hasher.finish())
+        hasher.word(u64::from_le_bytes(self.0));
+        Self::cut(hasher.end(canonical))
     }
 
     /// Takes 8 bytes as they are.

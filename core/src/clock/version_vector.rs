@@ -18,6 +18,20 @@ pub struct VersionEntry {
 }
 
 /// For each replica, the last dot covered and the chain tag there. Replicas that never wrote are absent.
+///
+/// It is what a replica says to be told what it lacks ([`crate::Document::diff_since`]). Lookups are O(log replicas), whatever compares
+/// or joins two is O(replicas · log replicas). Encoded it has 25 to 31 bytes a replica.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// let mut a = Document::with_writer(ReplicaId::from(1));
+/// let before = a.version();
+/// a.transact(Timestamp(1), |tx| tx.map("m")?.put("k", 1))?;
+/// let after = a.version();
+/// assert_eq!((before.seq(ReplicaId::from(1)), after.seq(ReplicaId::from(1))), (0, 1));
+/// assert!(after.dominates(&before) && !before.dominates(&after));
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionVector {
     entries: Map<ReplicaId, VersionEntry>,
@@ -82,15 +96,17 @@ impl VersionVector {
         self.entries.is_empty()
     }
 
-    /// The *version hash*: 16 bytes over every (replica, seq, tag). Equal hashes mean equal histories.
+    /// The *version hash*: 16 bytes over every (replica, seq, tag). Equal hashes mean equal histories. O(replicas).
     pub fn hash(&self) -> [u8; 16] {
         let mut hasher = Hasher::new(Domain::Version);
         for (replica, entry) in &self.entries {
-            hasher.write(&replica.to_bytes());
-            hasher.write(&entry.seq.to_le_bytes());
-            hasher.write(entry.tag.as_bytes());
+            let (high, low) = replica.words();
+            hasher.word(high);
+            hasher.word(low);
+            hasher.word(entry.seq);
+            hasher.word(u64::from_le_bytes(*entry.tag.as_bytes()));
         }
-        hasher.finish().to_le_bytes()
+        hasher.end(&[]).to_le_bytes()
     }
 }
 

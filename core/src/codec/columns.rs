@@ -279,9 +279,12 @@ impl RunWriter {
         let Some((number, first, last)) = self.open else { return };
         let (number_before, last_before) = self.before;
         let step = number.wrapping_sub(number_before);
-        varint::write(out, step << 1 | u64::from(first != last));
         let least = if step == 0 { last_before.wrapping_add(2) } else { 1 };
-        varint::write(out, first.wrapping_sub(least));
+        let head = first.wrapping_sub(least) << 2 | u64::from(step != 0) << 1 | u64::from(first != last);
+        varint::write(out, head);
+        if step != 0 {
+            varint::write(out, step.wrapping_sub(1));
+        }
         if first != last {
             varint::write(out, last.wrapping_sub(first).wrapping_sub(1));
         }
@@ -300,11 +303,12 @@ impl RunReader {
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u64, u64), Refused> {
         let head = reader.varint();
         let (number_before, last_before) = self.before;
-        let step = head >> 1;
-        let least = if step == 0 { last_before.wrapping_add(2) } else { 1 };
-        let number = number_before.saturating_add(step);
-        let gap = reader.varint();
-        let first = reader.seq_at_most_max(least.saturating_add(gap));
+        let (mut number, mut least) = (number_before, last_before.wrapping_add(2));
+        if head & 2 != 0 {
+            number = number_before.saturating_add(reader.varint()).saturating_add(1);
+            least = 1;
+        }
+        let first = reader.seq_at_most_max(least.saturating_add(head >> 2));
         let mut last = first;
         if head & 1 == 1 {
             let length = reader.varint();
@@ -412,13 +416,10 @@ pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
     runs.finish(out);
 }
 
-/// Reads a set of dots that is not empty.
+/// Reads a set of dots, which may be empty.
 #[inline(never)]
 pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader, set: &mut DotRuns) -> Result<(), Refused> {
-    let count = reader.count("number of runs", 2, u64::MAX);
-    if count == 0 {
-        return Err(reader.not_canonical("an empty set of dots"));
-    }
+    let count = reader.count("number of runs", 1, u64::MAX);
     let mut runs = RunReader { before: BEFORE_ALL };
     for _ in 0..count {
         let (number, first, last) = runs.read(reader)?;
@@ -427,7 +428,7 @@ pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader, set: &m
     reader.ok()
 }
 
-/// Appends stamps: runs of equal ones, the milliseconds as the difference from the run before.
+/// Appends stamps: runs of equal ones, the milliseconds as the difference from the run before, the counter if it is not 0.
 pub(crate) fn write_stamps(out: &mut Vec<u8>, adds: &[LiveEntry]) {
     let mut before = 0u64;
     let mut rest = adds;
@@ -435,8 +436,12 @@ pub(crate) fn write_stamps(out: &mut Vec<u8>, adds: &[LiveEntry]) {
         let stamp = first.hlc;
         let len = rest.iter().take_while(|add| add.hlc == stamp).count();
         let millis = stamp.millis();
-        varint::write(out, varint::fold(millis.wrapping_sub(before) as i64) << 1 | u64::from(len > 1));
-        varint::write(out, stamp.0 & 0xffff);
+        let counter = stamp.0 & 0xffff;
+        let step = varint::fold(millis.wrapping_sub(before) as i64);
+        varint::write(out, step << 2 | u64::from(counter != 0) << 1 | u64::from(len > 1));
+        if counter != 0 {
+            varint::write(out, counter);
+        }
         write_run_len(out, len);
         before = millis;
         rest = rest.get(len..).unwrap_or_default();
@@ -449,10 +454,13 @@ pub(crate) fn read_stamps(reader: &mut Reader<'_>, adds: &mut [LiveEntry]) -> Re
     let mut adds = adds.iter_mut();
     while let Some(first) = adds.next() {
         let head = reader.varint();
-        let millis = before.map_or(0, Hlc::millis).wrapping_add_signed(varint::unfold(head >> 1));
-        let counter = reader.varint();
+        let millis = before.map_or(0, Hlc::millis).wrapping_add_signed(varint::unfold(head >> 2));
+        let counter = if head & 2 != 0 { reader.varint() } else { 0 };
         if millis >> 48 != 0 || counter > 0xffff {
             return Err(reader.invalid("a stamp out of range"));
+        }
+        if head & 2 != 0 && counter == 0 {
+            return Err(reader.not_canonical("a counter of 0"));
         }
         let stamp = Hlc(millis << 16 | counter);
         if before == Some(stamp) {

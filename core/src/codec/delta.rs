@@ -33,7 +33,7 @@ const DENSE: u8 = 1 << 4;
 const REMOVES: u8 = 1 << 5;
 const KNOWN_FLAGS: u8 = FOLLOWS | DEPS | BUNCHES | ADDS | DENSE | REMOVES;
 
-/// The canonical bytes of a delta.
+/// The canonical bytes of a delta. O(bytes · log n).
 ///
 /// Parts that break the rules of [`DeltaParts`] give bytes that [`decode_delta`] refuses or reads as something else; what a
 /// transaction makes never does.
@@ -149,6 +149,9 @@ fn read(reader: &mut Reader<'_>, parts: &mut DeltaParts) -> Result<(), Refused> 
     }
     if flags & REMOVES != 0 {
         read_set(reader, table, &mut parts.removes)?;
+        if parts.removes.is_empty() {
+            return Err(reader.not_canonical("an empty set of dots"));
+        }
     }
     reader.finish()?;
     table.finish(reader)?;

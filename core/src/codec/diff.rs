@@ -3,19 +3,20 @@
 //! The table of replicas is exactly the replicas that the base or the head covers, so how far each is covered is a column
 //! beside it, and every dot of the diff can be checked against it.
 //!
-//! Rules: BYTES-2; DIFF-3 removers are beyond the base; DIFF-4 a full diff has an empty base and tells no removals; VALID-1
+//! Rules: BYTES-2; DIFF-3 removers are beyond the base; DIFF-4 a full diff has an empty base and tells no removals, one of the
+//! digest tier tells them without removers, within the base; VALID-1
 //! every dot that is named is covered by the head or the base. That chains of bunches are whole, and that containers do not
 //! contain each other, is for whoever applies the diff to find.
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_stamps, write_stamps};
+use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set, write_stamps};
 use super::entries::{self, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
-use super::writer::put_byte;
+use super::writer::{put, put_byte};
 use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
-use crate::clock::{Dot, Tag, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
 use crate::diff::{Diff, LiveEntry, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
@@ -23,14 +24,20 @@ use crate::store::Container;
 
 const TIER_VERSION: u8 = 0;
 const TIER_FULL: u8 = 1;
+const TIER_DIGEST: u8 = 2;
 
-/// The bytes of a diff. The tags of its base are not written, since nobody looks at them.
+/// The bytes of a diff. O(bytes · log n). The tags of its base are not written, since nobody looks at them.
 pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     let mut table = TableWriter::sorted();
     note(&mut table, diff);
     let mut out = Vec::with_capacity(64 + 24 * table.ids().len() + 16 * diff.adds.len());
     put_byte(&mut out, FORMAT_VERSION);
-    put_byte(&mut out, if diff.tier == Tier::Version { TIER_VERSION } else { TIER_FULL });
+    let tier = match diff.tier {
+        Tier::Version => TIER_VERSION,
+        Tier::Digest => TIER_DIGEST,
+        Tier::Full => TIER_FULL,
+    };
+    put_byte(&mut out, tier);
     table.write(&mut out);
     write_body(&mut out, &table, diff);
     out
@@ -53,10 +60,12 @@ pub(super) fn empty() -> Diff {
     Diff {
         tier: Tier::Full,
         base: VersionVector::new(),
+        ahead: VersionVector::new(),
         head: VersionVector::new(),
         heads: Vec::new(),
         adds: Vec::new(),
         removes: Vec::new(),
+        dead: DotRuns::new(),
         bunches: Vec::new(),
     }
 }
@@ -66,6 +75,7 @@ fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
     diff.tier = match reader.byte() {
         TIER_VERSION => Tier::Version,
         TIER_FULL => Tier::Full,
+        TIER_DIGEST => Tier::Digest,
         code => return Err(reader.unknown("tier", code.into())),
     };
     let mut table = TableReader::default();
@@ -77,14 +87,16 @@ fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
 /// Notes every replica that the diff names.
 #[inline(never)]
 pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
-    table.note_version(&diff.base);
-    table.note_version(&diff.head);
+    for version in [&diff.base, &diff.ahead, &diff.head] {
+        table.note_version(version);
+    }
     for head in &diff.heads {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
     Rows::Live(&diff.adds).note(table);
     removals::note(table, &diff.removes);
+    table.note_set(&diff.dead);
 }
 
 /// Appends everything behind the tier and the table.
@@ -105,10 +117,10 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     rows.write_dots(out, table);
     write_stamps(out, &diff.adds);
     entries::write(out, table, None, rows);
-    if diff.tier == Tier::Version {
-        removals::write(out, table, &diff.removes);
-    } else {
-        debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence");
+    match diff.tier {
+        Tier::Version => removals::write(out, table, &diff.removes),
+        Tier::Digest => write_set(out, table, &diff.dead),
+        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
     }
 }
 
@@ -120,33 +132,67 @@ pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: 
     read_heads(reader, table, &scope, &mut diff.heads)?;
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
     read_adds(reader, table, &scope, &mut diff.adds)?;
-    if diff.tier == Tier::Version {
-        removals::read(reader, table, &scope, &diff.adds, &mut diff.removes)?;
+    match diff.tier {
+        Tier::Version => removals::read(reader, table, &scope, &diff.adds, &mut diff.removes),
+        Tier::Digest => {
+            read_set(reader, table, &mut diff.dead)?;
+            for (replica, _, last) in diff.dead.runs() {
+                if !diff.base.covers(Dot::new(replica, last)) {
+                    return Err(
+                        reader.invalid("DIFF-1: a dead dot beyond what the digest and its answer have in common")
+                    );
+                }
+            }
+            Ok(())
+        }
+        Tier::Full => Ok(()),
     }
-    Ok(())
 }
 
 /// For each replica of the table how far the base covers it (not on the full tier), how much further the head, and the tag
-/// there if it does.
+/// there if it does. On the digest tier the step is signed: a negative one says how much further the digest covers it.
 fn write_progress(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     for replica in table.ids() {
         let base = diff.base.seq(*replica);
-        if diff.tier == Tier::Version {
+        if diff.tier != Tier::Full {
             varint::write(out, base);
         }
-        write_entry(out, diff.head.get(*replica), base);
+        let ahead = diff.ahead.seq(*replica);
+        if diff.tier == Tier::Digest && ahead > 0 {
+            varint::write_signed(out, base.wrapping_sub(ahead) as i64);
+        } else if diff.tier == Tier::Digest {
+            let head = diff.head.get(*replica);
+            varint::write_signed(out, head.map_or(0, |head| head.seq.wrapping_sub(base)) as i64);
+            if let Some(head) = head {
+                put(out, head.tag.as_bytes());
+            }
+        } else {
+            write_entry(out, diff.head.get(*replica), base);
+        }
     }
 }
 
 fn read_progress(reader: &mut Reader<'_>, table: &TableReader, diff: &mut Diff) -> Result<(), Refused> {
+    let no_tag = Tag::from_bytes([0; 8]);
     for replica in table.ids() {
-        let from = if diff.tier == Tier::Version { reader.varint() } else { 0 };
-        let step = reader.varint();
-        let seq = reader.seq_at_most_max(from.saturating_add(step));
+        let from = if diff.tier == Tier::Full { 0 } else { reader.varint() };
+        let (mut step, mut ahead) = (0, 0);
+        if diff.tier == Tier::Digest {
+            match reader.signed() {
+                further @ 0.. => step = further.unsigned_abs(),
+                short => ahead = short.unsigned_abs(),
+            }
+        } else {
+            step = reader.varint();
+        }
+        let seq = reader.seq_at_most_max(from.saturating_add(step).saturating_add(ahead));
         if seq == 0 {
             return Err(reader.not_canonical("a replica in the table that nothing covers"));
         }
-        diff.base.set(*replica, VersionEntry { seq: from, tag: Tag::from_bytes([0; 8]) });
+        diff.base.set(*replica, VersionEntry { seq: from, tag: no_tag });
+        if ahead > 0 {
+            diff.ahead.set(*replica, VersionEntry { seq, tag: no_tag });
+        }
         if step > 0 {
             diff.head.set(*replica, VersionEntry { seq, tag: reader.tag() });
         }

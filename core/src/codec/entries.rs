@@ -6,18 +6,19 @@
 //!
 //! Keys are written where they first occur and by number after that.
 
+use crate::string::Str;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::columns::{Numbers, RunWriter, TableReader, TableWriter, read_dots, write_run};
 use super::limits::MAX_KEY_BYTES;
 use super::reader::{Reader, Refused};
-use super::writer::{put, put_byte, put_sized};
+use super::writer::{put, put_byte, put_id, put_sized};
 use super::{containers, value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, Rights, Slot};
 
 /// The entries to write, of a delta or of a diff.
 #[derive(Clone, Copy)]
@@ -126,15 +127,18 @@ enum PayloadClass {
     Empty,
     Value,
     Total,
+    Rights,
     Opaque,
 }
 
 impl PayloadClass {
     const fn of(kind: Kind) -> Self {
         match kind {
-            Kind::REGISTER => Self::Value,
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Self::Value,
             Kind::TOTAL => Self::Total,
-            Kind::FLAG | Kind::COUNTER | Kind::SET | Kind::MAP | Kind::LIST | Kind::MEMBER | Kind::MOVE => Self::Empty,
+            Kind::RIGHTS => Self::Rights,
+            Kind::MEMBER | Kind::MOVE | Kind::ABSENT | Kind::DISABLED => Self::Empty,
+            kind if kind.is_container() => Self::Empty,
             _ => Self::Opaque,
         }
     }
@@ -145,6 +149,7 @@ impl PayloadClass {
             (Self::Empty, Payload::Empty)
                 | (Self::Value, Payload::Value(_))
                 | (Self::Total, Payload::Total { .. })
+                | (Self::Rights, Payload::Rights(_))
                 | (Self::Opaque, Payload::Opaque(_))
         )
     }
@@ -316,7 +321,7 @@ fn read_slots(
 }
 
 #[inline(never)]
-fn read_key(reader: &mut Reader<'_>, known: &mut Numbers, at: usize, rows: &[LiveEntry]) -> Result<Arc<str>, Refused> {
+fn read_key(reader: &mut Reader<'_>, known: &mut Numbers, at: usize, rows: &[LiveEntry]) -> Result<Str, Refused> {
     let head = reader.varint();
     if head & 1 == 0 {
         let first = known.place(head >> 1).and_then(|place| rows.get(place));
@@ -357,9 +362,48 @@ fn write_payloads(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, rows: Rows<'
                     }
                 }
             }
+            Payload::Rights(rights) => write_rights(out, rights),
             Payload::Opaque(bytes) => put_sized(out, bytes),
         }
     }
+}
+
+#[inline(never)]
+fn write_rights(out: &mut Vec<u8>, rights: &Rights) {
+    varint::write(out, rights.plus);
+    varint::write(out, rights.minus);
+    varint::write_len(out, rights.given.len());
+    for (replica, amount) in &rights.given {
+        // In full: rights can be given to a replica that has written nothing yet, and is then in no table.
+        put_id(out, *replica);
+        varint::write(out, *amount);
+    }
+}
+
+/// Reads the rights of `owner`. Whether they add up with those of others depends on what others wrote, so readers see to it.
+#[inline(never)]
+fn read_rights(reader: &mut Reader<'_>, owner: ReplicaId) -> Result<Rights, Refused> {
+    let (plus, minus) = (reader.varint(), reader.varint());
+    let count = reader.count("number of those given rights", 17, u64::MAX);
+    reader.ok()?;
+    let mut given: Vec<(ReplicaId, u64)> = Vec::with_capacity(count);
+    let mut last = ReplicaId::NIL;
+    for _ in 0..count {
+        let (replica, amount) = (reader.replica(), reader.varint());
+        reader.ok()?;
+        if replica <= last {
+            return Err(reader.not_canonical("those given rights, not ascending"));
+        }
+        if amount == 0 {
+            return Err(reader.not_canonical("none given"));
+        }
+        if replica == owner {
+            return Err(reader.invalid("ESC-1: rights given to oneself"));
+        }
+        given.push((replica, amount));
+        last = replica;
+    }
+    Ok(Rights { plus, minus, given })
 }
 
 fn read_payloads(
@@ -371,6 +415,7 @@ fn read_payloads(
         row.entry.payload = match PayloadClass::of(row.entry.kind) {
             PayloadClass::Empty => continue,
             PayloadClass::Value => Payload::Value(reader.value()),
+            PayloadClass::Rights => Payload::Rights(Arc::new(read_rights(reader, row.dot.replica)?)),
             PayloadClass::Opaque => {
                 let len = reader.length("payload length");
                 Payload::Opaque(reader.blob(len))

@@ -37,7 +37,7 @@ pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub use error::DecodeError;
 pub use snapshot::{decode_snapshot, encode_snapshot};
-pub use version::{decode_version, encode_version};
+pub use version::{decode_digest, decode_version, encode_digest, encode_version};
 
 /// The format version that every encoding begins with. One number for all: a change to any of them makes a new version,
 /// and each old version keeps decoding.

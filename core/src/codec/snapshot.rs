@@ -7,10 +7,9 @@ use alloc::vec::Vec;
 use super::columns::{Scope, TableReader, TableWriter};
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
 use super::reader::{Reader, Refused};
-use super::version::write_entry;
 use super::writer::put;
-use super::{DecodeError, diff, removals};
-use crate::clock::{VersionEntry, VersionVector};
+use super::{DecodeError, diff, removals, varint};
+use crate::clock::{Tag, VersionEntry, VersionVector};
 use crate::diff::{Snapshot, Tier};
 
 const REPLICAS: u64 = 2;
@@ -21,7 +20,7 @@ const BEACON: u64 = 10;
 /// All that there are, in their order.
 const SECTIONS: [u64; 5] = [REPLICAS, STATE, HORIZON, REMOVALS, BEACON];
 
-/// The bytes of a snapshot, in a checksummed envelope.
+/// The bytes of a snapshot, in a checksummed envelope. O(bytes · log n). [`crate::Document::snapshot`] makes and encodes one.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
     debug_assert!(snapshot.diff.tier == Tier::Full, "a snapshot holds a full diff");
     let mut table = TableWriter::sorted();
@@ -79,10 +78,10 @@ fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -
     reader.finish()
 }
 
-/// For each replica of the table how far the log was truncated, and the tag there unless that is 0.
+/// For each replica of the table how far the log was truncated.
 fn write_horizon(out: &mut Vec<u8>, table: &TableWriter, horizon: &VersionVector) {
     for replica in table.ids() {
-        write_entry(out, horizon.get(*replica), 0);
+        varint::write(out, horizon.seq(*replica));
     }
 }
 
@@ -98,9 +97,7 @@ fn read_horizon(
         if seq > head.seq(*replica) {
             return Err(reader.invalid("REM-2: a horizon beyond the head"));
         }
-        if seq > 0 {
-            horizon.set(*replica, VersionEntry { seq, tag: reader.tag() });
-        }
+        horizon.set(*replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
     }
     reader.ok()
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::reader::Reader;
 use super::varint;
 use super::writer::{put, put_byte, put_sized};
+use crate::string::Str;
 use crate::value::Value;
 
 const NULL: u8 = 0;
@@ -76,12 +77,12 @@ impl Reader<'_> {
 
     /// The next `len` bytes as text.
     #[inline(never)]
-    pub(crate) fn text(&mut self, len: usize) -> Arc<str> {
+    pub(crate) fn text(&mut self, len: usize) -> Str {
         let text = core::str::from_utf8(self.take(len));
         if text.is_err() {
             self.invalid("text that is not UTF-8");
         }
-        Arc::from(text.unwrap_or_default())
+        Str::from(text.unwrap_or_default())
     }
 
     /// The next `len` bytes, to keep.

@@ -155,6 +155,22 @@ impl Document {
     /// A delta that is known already changes nothing. One that is not ready is parked and applied as soon as it is.
     /// Costs O(delta · log n), whatever the size of the containers it touches, and a look at each parked delta.
     ///
+    /// ```
+    /// # use weftline::{Document, EditError, Outcome, ReplicaId, Timestamp};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut author = Document::with_writer(ReplicaId::from(1));
+    /// let first = author.transact(Timestamp(1), |tx| tx.map("m")?.put("k", 1))?.delta.expect("an edit");
+    /// let second = author.transact(Timestamp(2), |tx| tx.map("m")?.put("k", 2))?.delta.expect("an edit");
+    ///
+    /// let mut reader = Document::new();
+    /// assert_eq!(reader.apply(&second)?.outcome, Outcome::Parked); // too early: it waits
+    /// assert_eq!(reader.apply(&first)?.outcome, Outcome::Applied); // and comes with this one
+    /// assert_eq!(reader.apply(&first)?.outcome, Outcome::Known); // once is enough
+    /// assert_eq!(reader.map("m").get_as("k"), Some(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the delta contradicts what is known, or too much is parked. The document is unchanged then.
     pub fn apply(&mut self, delta: &Delta) -> Result<Applied, ApplyError> {
@@ -213,7 +229,7 @@ impl Document {
         let mut deepest = 0;
         let mut born: Map<u64, usize> = Map::new();
         let known = |dot: Dot| {
-            let place = self.state.origins.local(dot).and_then(|dot| self.state.view.entity(dot));
+            let place = self.state.origins.local(dot).and_then(|dot| self.state.entity(dot));
             place.map_or(0, |place| self.state.view.place(place).depth as usize)
         };
         for (seq, entry) in delta.parts().adds.iter().filter(|(_, entry)| entry.entity) {
@@ -277,7 +293,7 @@ impl Document {
                     born.binary_search(&dot.seq).is_ok()
                 }
                 Container::Entity(dot) => {
-                    self.state.origins.local(*dot).is_some_and(|dot| self.state.view.entity(dot).is_some())
+                    self.state.origins.local(*dot).is_some_and(|dot| self.state.entity(dot).is_some())
                 }
             };
             if !lives {
@@ -324,12 +340,18 @@ impl Document {
         }
 
         state.advance(origin, VersionEntry { seq: parts.last_seq(), tag: delta.tag() });
-        for dep in parts.deps.iter().filter(|_| !fault::active(Fault::HeadsPileUp)) {
-            if let Some(dep) = state.origins.local(*dep) {
+        let local = |dep: &Dot| state.origins.local(*dep);
+        if let ([dep], 1) = (parts.deps.as_slice(), state.heads.len())
+            && local(dep).is_some_and(|dep| state.heads.contains(&dep))
+            && !fault::active(Fault::HeadsPileUp)
+        {
+            state.heads.reset_to(last);
+        } else {
+            for dep in parts.deps.iter().filter_map(local).filter(|_| !fault::active(Fault::HeadsPileUp)) {
                 state.heads.remove(&dep);
             }
+            state.heads.insert(last);
         }
-        state.heads.insert(last);
         state.keep_log_short();
     }
 
@@ -346,6 +368,8 @@ impl Document {
         // One that waits is looked at again after each that could be applied.
         while let Some((key, ready)) = self.next_parked() {
             if let (Some(delta), true) = (self.parked.take(key), ready) {
+                // What came before in this batch is covered by now, so the notes do not see that it was noted.
+                self.state.notes.repeats = true;
                 self.join_delta(&delta);
             }
         }
@@ -367,7 +391,7 @@ impl Document {
     }
 
     pub(crate) fn applied(&mut self, outcome: Outcome) -> Applied {
-        let list = self.state.view.take_changes(&self.state.origins);
+        let list = self.state.take_changes();
         Applied { outcome, changes: Changes { origin: ChangeOrigin::Remote, list } }
     }
 }

@@ -1,10 +1,10 @@
 //! Changes: what an application should look at again after a transaction, a delta or a diff.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Path;
 use crate::clock::Dot;
+use crate::string::Str;
 use crate::value::Value;
 
 /// Who caused a batch of changes.
@@ -35,22 +35,32 @@ impl Changes {
 /// One thing that changed. Whatever is below it may have changed with it and is not reported on its own where it came or
 /// went as a whole: under a key also one of several containers that are shown merged. A list element that came and went
 /// within one batch is not reported, nor is what is nested deeper than containers may be.
+///
+/// `old` and `new` are what reading the changed thing plainly gave before the batch and gives after it: the winning value of
+/// a register, key or list element; `true` for a flag that is on (also under a key without a value) and for a member of a
+/// set; a counter's value, cut to 64 bits. Nothing where there was or is nothing, and for containers. They may be equal:
+/// where a value was written again, where values of concurrent writes came or went, where an element moved. In a container
+/// that came in the batch, `old` is what it showed when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The container whose content changed.
     pub path: Path,
     /// What in it.
     pub kind: ChangeKind,
+    /// What was read there before.
+    pub old: Option<Value>,
+    /// What is read there now.
+    pub new: Option<Value>,
 }
 
 /// What in a container changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// Map: what is under this key.
-    Key(Arc<str>),
-    /// Set: whether this value is a member.
+    Key(Str),
+    /// Set of any policy: whether this value is a member.
     Member(Value),
-    /// Register, flag or counter: its value.
+    /// Register, flag or counter of any policy: its value; of a bounded counter also its floor and whose rights it is.
     Value,
     /// List: this element came.
     Inserted(Dot),

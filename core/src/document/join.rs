@@ -1,23 +1,26 @@
-//! Joining and making diffs: catch-up on the version and full tiers, and snapshots at rest.
+//! Joining and making diffs: catch-up on every tier, and snapshots at rest.
 //!
 //! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
-//! beyond the peer. DIFF-4 a full diff raises the receiver's horizon to its version, loading a snapshot does not. DIFF-5 the
-//! result equals the join of the states. The proof is by cases over a dot's presence in version, base and adds: the table in
-//! `docs/rules.md`.
+//! beyond the peer. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers;
+//! loading a snapshot does not. DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
+//! in version, base and adds: the table in `docs/rules.md`.
 
 use alloc::vec::Vec;
 
 use super::apply::{Applied, ApplyError, Outcome};
 use super::state::State;
 use super::{Document, LoadError};
-use crate::clock::{Dot, LocalDot, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::codec;
-use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
-use crate::replica_id::Origins;
+use crate::replica_id::{Origin, Origins};
 use crate::sequence::{BunchRecord, Forest};
-use crate::store::{Container, Slot};
+use crate::store::{Container, RemovalRun, Slot};
+
+/// So many runs of dead dots cost about as much as one live entry.
+const DEAD_RUNS_PER_ENTRY: usize = 8;
 
 /// For how many heads the dead structure of a diff is kept.
 const MAX_CAUSES: usize = 16;
@@ -28,18 +31,94 @@ impl Document {
     /// Costs O(replicas + what is missing) on the version tier, O(live) on the full tier. Never made inside a transaction
     /// (DIFF-7): a diff describes the whole version.
     pub fn diff_since(&self, base: &VersionVector) -> Diff {
-        debug_assert!(!self.in_transaction(), "DIFF-7: a diff is made at a whole version");
-        let removals = &self.state.removals;
-        let covers_horizon = self.state.origins.iter().all(|(id, origin)| base.seq(id) >= removals.horizon(origin));
-        if !covers_horizon && !fault::active(Fault::VersionTierBelowHorizon) {
+        if !self.reaches_back_to(base) {
             return self.make_diff(Tier::Full, VersionVector::new());
         }
-        // Nothing beyond one's own version is claimed as a base, so that the base is as small as it can be.
-        let mut own = VersionVector::new();
-        for (id, entry) in base.iter() {
-            own.set(id, VersionEntry { seq: entry.seq.min(self.seq(id)), ..entry });
+        self.make_diff(Tier::Version, self.common(base))
+    }
+
+    /// What a replica with this digest lacks, on the cheapest tier that tells it all: the version tier if its version covers
+    /// the horizon, else the digest tier, or the full one where next to nothing of it lives here.
+    ///
+    /// Costs as [`Document::diff_since`] on those tiers; on the digest tier O((runs of the digest + replicas) · log n + what
+    /// of it lives here + what is missing). Whatever the digest says, nothing here changes: a false one gets its maker a
+    /// wrong answer.
+    pub fn diff_for(&self, digest: &Digest) -> Diff {
+        if digest.version.is_empty() || self.reaches_back_to(&digest.version) {
+            return self.diff_since(&digest.version);
         }
-        self.make_diff(Tier::Version, own)
+        let dead = self.dead_of(&digest.live);
+        let mut diff = self.make_diff(Tier::Digest, self.common(&digest.version));
+        // A run of the dead is a few bytes, and every entry that need not be sent is worth several of them.
+        let spared = self.live_count() - diff.adds.len();
+        if dead.run_count() > spared.saturating_mul(DEAD_RUNS_PER_ENTRY) {
+            return self.make_diff(Tier::Full, VersionVector::new());
+        }
+        for (id, entry) in digest.version.iter() {
+            if entry.seq > self.seq(id) {
+                diff.ahead.set(id, entry);
+            }
+        }
+        diff.dead = dead;
+        diff
+    }
+
+    /// What is here, dot by dot, for whoever may have forgotten what died since ([`Document::diff_for`]). O(live). Never made
+    /// inside a transaction: what that has removed lives at the version.
+    pub fn digest(&self) -> Digest {
+        debug_assert!(!self.in_transaction(), "DIFF-7: a digest is made at a whole version");
+        let version = self.version();
+        let mut live = DotRuns::new();
+        for (id, origin) in self.state.origins.iter() {
+            // Ascending, so that each is appended or makes the last run longer.
+            for (dot, _) in self.state.store.range(origin, 1..=version.seq(id)) {
+                live.insert(Dot::new(id, dot.seq()));
+            }
+        }
+        Digest { version, live }
+    }
+
+    /// Whether the removal log tells everything that died since `version`, so that whoever is there can be answered on the
+    /// version tier (DIFF-2). O(replicas).
+    pub fn reaches_back_to(&self, version: &VersionVector) -> bool {
+        debug_assert!(!self.in_transaction(), "DIFF-7: a diff is made at a whole version");
+        let removals = &self.state.removals;
+        let covers_horizon = self.state.origins.iter().all(|(id, origin)| version.seq(id) >= removals.horizon(origin));
+        covers_horizon || fault::active(Fault::VersionTierBelowHorizon)
+    }
+
+    /// What both this document and one at `version` have. Nothing beyond one's own version is claimed as a base, so that the
+    /// base is as small as it can be.
+    fn common(&self, version: &VersionVector) -> VersionVector {
+        let mut common = VersionVector::new();
+        for (id, entry) in version.iter() {
+            common.set(id, VersionEntry { seq: entry.seq.min(self.seq(id)), ..entry });
+        }
+        common
+    }
+
+    /// Which of these dots died here: those that are covered and do not live. O(runs · log n + what lives of them).
+    fn dead_of(&self, dots: &DotRuns) -> DotRuns {
+        let state = &self.state;
+        let mut dead = DotRuns::new();
+        for (id, first, last) in dots.runs() {
+            let Some(origin) = state.origins.get(&id) else { continue };
+            if fault::active(Fault::DigestOnlyOwnDeaths) && self.writer() != Some(id) {
+                continue;
+            }
+            let last = last.min(state.seq(origin));
+            let mut next = first;
+            for (dot, _) in state.store.range(origin, first..=last) {
+                if next < dot.seq() {
+                    dead.insert_run(id, next, dot.seq() - 1);
+                }
+                next = dot.seq() + 1;
+            }
+            if next <= last {
+                dead.insert_run(id, next, last);
+            }
+        }
+        dead
     }
 
     fn make_diff(&self, tier: Tier, base: VersionVector) -> Diff {
@@ -50,16 +129,15 @@ impl Document {
         for (id, origin) in state.origins.iter() {
             let after = base.seq(id);
             for (dot, live) in state.store.range(origin, after + 1..=state.seq(origin)) {
-                if let Some(position) = State::position(dot, &live.slot) {
+                if let Some(position) = State::position(dot, live) {
                     bunches.insert(position.bunch);
                 }
                 adds.push(LiveEntry { dot: state.origins.dot(dot), hlc: live.hlc, entry: state.export(live) });
             }
             if tier == Tier::Version {
-                for (remover, runs) in state.removals.beyond(origin, after) {
-                    let unknown = |(id, _, last)| last > base.seq(id);
-                    if !(fault::active(Fault::PairsOnlyForKnownDots) && runs.runs().any(unknown)) {
-                        removes.push((state.origins.dot(remover), runs.clone()));
+                for run in state.removals_beyond(origin, after) {
+                    if !fault::active(Fault::PairsOnlyForKnownDots) || base.covers(run.last_removed()) {
+                        removes.push(run);
                     }
                 }
             }
@@ -78,7 +156,8 @@ impl Document {
                 head.set(id, entry);
             }
         }
-        Diff { tier, base, head, heads: self.heads(), adds, removes, bunches }
+        let (ahead, dead) = (VersionVector::new(), DotRuns::new());
+        Diff { tier, base, ahead, head, heads: self.heads(), adds, removes, dead, bunches }
     }
 
     /// Joins what another replica has beyond the diff's base.
@@ -91,9 +170,11 @@ impl Document {
         if self.in_transaction() {
             return Err(ApplyError::InTransaction);
         }
-        for (replica, entry) in diff.base.iter() {
-            if entry.seq > self.seq(replica) && !fault::active(Fault::NoBaseCheck) {
-                return Err(ApplyError::BaseNotCovered { replica, seq: entry.seq });
+        for (version, fault) in [(&diff.base, Fault::NoBaseCheck), (&diff.ahead, Fault::DigestIgnoresAhead)] {
+            for (replica, entry) in version.iter() {
+                if entry.seq > self.seq(replica) && !fault::active(fault) {
+                    return Err(ApplyError::BaseNotCovered { replica, seq: entry.seq });
+                }
             }
         }
         for (replica, entry) in diff.head.iter() {
@@ -110,7 +191,12 @@ impl Document {
         }
         let order = self.order_bunches(diff)?;
         self.join_diff(diff, &order);
-        if diff.tier == Tier::Full && !fault::active(Fault::FullKeepsHorizon) {
+        let keeps = match diff.tier {
+            Tier::Version => true,
+            Tier::Digest => fault::active(Fault::DigestKeepsHorizon),
+            Tier::Full => fault::active(Fault::FullKeepsHorizon),
+        };
+        if !keeps {
             let version = self.state.seqs();
             self.state.removals.truncate(&version);
             self.state.drop_dead_structure();
@@ -183,40 +269,30 @@ impl Document {
         let mut bunches = state.take_bunches(order.iter().copied());
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
-        let log = fault::active(Fault::DiffPairsNotLogged).then(|| state.removals.clone());
-        for (remover, removed) in &diff.removes {
-            let mut remover = state.origins.intern_dot(*remover);
-            if fault::active(Fault::WrongRemover) {
-                remover = LocalDot::new(remover.origin(), 1);
-            }
-            state.remove_runs(remover, removed, true);
+        for run in &diff.removes {
+            state.take_removals(run, &old);
         }
-        if let Some(log) = log {
-            state.removals = log;
+        // One that the maker was told of and that is not live there died there. Who removed it is not said: the digest tier
+        // raises the horizon over all of that.
+        for (replica, first, last) in diff.dead.runs().filter(|_| !fault::active(Fault::DigestDeadIgnored)) {
+            let first = LocalDot::new(state.origins.intern(replica), first);
+            state.kill_run((first, last - first.seq()), None, |_| false);
         }
+        let coming = Coming::of(state, diff);
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
-        let mut living = Set::new();
-        for add in &diff.adds {
-            living.insert(state.origins.intern_dot(add.dot));
-        }
         for (replica, entry) in diff.head.iter() {
             let first = diff.base.seq(replica) + 1;
             if first <= entry.seq && !fault::active(Fault::FullKillsNothing) {
                 let first = LocalDot::new(state.origins.intern(replica), first);
-                // The full tier, which alone tells deaths by absence, raises the horizon over all of them.
-                state.kill_run((first, entry.seq - first.seq()), None, &living);
+                // Who removed it is in the log where the log was told; the other tiers raise the horizon over it.
+                state.kill_run((first, entry.seq - first.seq()), None, |dot| coming.find(dot).is_some());
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
-        let mut coming: Map<LocalDot, &LiveEntry> = Map::new();
         for add in &diff.adds {
             clock.observe(add.hlc, *now);
-            let dot = state.origins.intern_dot(add.dot);
-            if !old_covers(dot) || fault::active(Fault::DiffResurrects) {
-                coming.insert(dot, add);
-            }
         }
-        state.insert_parents_first(coming);
+        state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -251,7 +327,8 @@ impl Document {
         state.keep_log_short();
     }
 
-    /// The document at rest, in the bytes of `docs/format.md`. O(live).
+    /// The document at rest, in the bytes of `docs/format.md`: what lives, how far each replica is known, and the removal log, so that
+    /// what is loaded can go on serving others. O(live + log). [`Document`] shows it in use.
     pub fn snapshot(&self) -> Vec<u8> {
         let state = &self.state;
         let mut diff = self.make_diff(Tier::Full, VersionVector::new());
@@ -265,17 +342,13 @@ impl Document {
         diff.bunches = state.chains(&bunches);
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
-            for (remover, runs) in state.removals.beyond(origin, 0) {
-                if fault::active(Fault::SnapshotForgetsLog) {
-                    break;
-                }
-                removals.push((state.origins.dot(remover), runs.clone()));
-            }
+            removals.extend(state.removals_beyond(origin, 0).filter(|_| !fault::active(Fault::SnapshotForgetsLog)));
         }
         codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
     }
 
-    /// Reads what [`Document::snapshot`] wrote. The document has no writer.
+    /// Reads what [`Document::snapshot`] wrote. The document has no writer. O(bytes · log n), and memory within a constant factor of the
+    /// bytes (BYTES-1).
     ///
     /// # Errors
     /// When the bytes are damaged, or their content is not what its beacon says.
@@ -292,11 +365,10 @@ impl Document {
             }
         }
         state.removals.truncate(&horizon);
-        for (remover, removed) in &snapshot.removals {
-            let remover = state.origins.intern_dot(*remover);
-            state.remove_runs(remover, removed, false);
+        for run in &snapshot.removals {
+            state.log_removals(run);
         }
-        state.view.drop_changes();
+        state.drop_changes();
         if document.beacon() != snapshot.beacon {
             return Err(LoadError::BeaconMismatch);
         }
@@ -305,6 +377,49 @@ impl Document {
 }
 
 impl State {
+    /// The log's pairs whose remover is a dot of `origin` beyond `after`.
+    fn removals_beyond(&self, origin: Origin, after: u64) -> impl Iterator<Item = RemovalRun> + '_ {
+        self.removals.beyond(origin, after).map(|(remover, removed, len, chain)| RemovalRun {
+            remover: self.origins.dot(remover),
+            removed: self.origins.dot(removed),
+            len,
+            chain,
+        })
+    }
+
+    fn log_removals(&mut self, run: &RemovalRun) {
+        let (remover, removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
+        self.removals.log(remover, removed, run.len, run.chain);
+    }
+
+    /// Takes pairs of the maker's log over into this one, and kills what they name. Those of removers that were known before
+    /// (`old`, by replica number) are here already.
+    fn take_removals(&mut self, run: &RemovalRun, old: &[u64]) {
+        let (remover, mut removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
+        let known = old.get(remover.origin().0 as usize).copied().unwrap_or(0);
+        if run.last_remover().seq <= known || run.len == 0 {
+            return;
+        }
+        let skip = if run.chain { (known + 1).saturating_sub(remover.seq()) } else { 0 };
+        let remover = LocalDot::new(remover.origin(), remover.seq() + skip);
+        removed = LocalDot::new(removed.origin(), removed.seq() + skip);
+        let len = run.len - skip;
+        let mut doomed = Vec::new();
+        for (dot, _) in self.store.range(removed.origin(), removed.seq()..=removed.seq() + (len - 1)) {
+            let more = if run.chain { dot.seq() - removed.seq() } else { 0 };
+            doomed.push((dot, LocalDot::new(remover.origin(), remover.seq() + more)));
+        }
+        for (dot, cause) in doomed {
+            self.kill(dot, Some(cause));
+        }
+        if fault::active(Fault::WrongRemover) {
+            return self.removals.log(LocalDot::new(remover.origin(), known + 1), removed, len, false);
+        }
+        if !fault::active(Fault::DiffPairsNotLogged) {
+            self.removals.log(remover, removed, len, run.chain && len > 1);
+        }
+    }
+
     /// These bunches with their ancestors, ascending by id.
     fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());
@@ -316,23 +431,78 @@ impl State {
         records
     }
 
-    /// Inserts entries whose containers may be among them. What is under a container that is not alive is dropped; so is a
-    /// circle of containers, which no honest maker has.
-    fn insert_parents_first(&mut self, mut coming: Map<LocalDot, &LiveEntry>) {
-        let mut stack: Vec<(LocalDot, &LiveEntry)> = Vec::new();
-        while let Some((dot, add)) = coming.pop_last() {
-            stack.push((dot, add));
-            while let Some((dot, add)) = stack.last().copied() {
-                if let Container::Entity(parent) = &add.entry.container {
-                    let parent = self.origins.local(*parent);
-                    if let Some((parent, above)) = parent.and_then(|parent| coming.remove_entry(&parent)) {
-                        stack.push((parent, above));
-                        continue;
-                    }
+    /// Inserts those entries that are `new`; their containers may be among them. What is under a container that is not alive
+    /// is dropped; so is a circle of containers, which no honest maker has.
+    fn insert_parents_first(&mut self, mut coming: Coming<'_>, new: impl Fn(LocalDot) -> bool) {
+        let mut stack = Vec::new();
+        for at in 0..coming.dots.len() {
+            stack.push(at);
+            while let Some(at) = stack.last().copied() {
+                let (dot, add) = (coming.dots[at].0, coming.add(at));
+                let step = core::mem::replace(&mut coming.steps[at], Step::Begun);
+                if step == Step::Done || !new(dot) {
+                    coming.steps[at] = Step::Done;
+                    stack.pop();
+                    continue;
                 }
+                if step == Step::Untouched
+                    && let Container::Entity(parent) = &add.entry.container
+                    && let Some(parent) = self.origins.local(*parent)
+                    && self.store.find(parent).is_none()
+                    && let Some(above) = coming.find(parent)
+                    && coming.steps[above] == Step::Untouched
+                {
+                    stack.push(above);
+                    continue;
+                }
+                coming.steps[at] = Step::Done;
                 stack.pop();
                 self.take_entry(dot, add.hlc, &add.entry);
             }
         }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Untouched,
+    /// What it is in comes first.
+    Begun,
+    Done,
+}
+
+/// The entries of a diff by this document's dots, ascending.
+struct Coming<'d> {
+    adds: &'d [LiveEntry],
+    dots: Vec<(LocalDot, u32)>,
+    steps: Vec<Step>,
+}
+
+impl<'d> Coming<'d> {
+    fn of(state: &mut State, diff: &'d Diff) -> Self {
+        let mut dots = Vec::with_capacity(diff.adds.len());
+        let mut last = None;
+        for (at, add) in diff.adds.iter().enumerate() {
+            let origin = match last {
+                Some((replica, origin)) if replica == add.dot.replica => origin,
+                _ => state.origins.intern(add.dot.replica),
+            };
+            last = Some((add.dot.replica, origin));
+            dots.push((LocalDot::new(origin, add.dot.seq), at as u32));
+        }
+        // They ascend by full ids: here that is mostly one run a replica.
+        if !dots.is_sorted() {
+            sort_by(&mut dots, Ord::cmp);
+        }
+        let steps = alloc::vec![Step::Untouched; dots.len()];
+        Self { adds: &diff.adds, dots, steps }
+    }
+
+    fn find(&self, dot: LocalDot) -> Option<usize> {
+        self.dots.binary_search_by_key(&dot, |coming| coming.0).ok()
+    }
+
+    fn add(&self, at: usize) -> &'d LiveEntry {
+        &self.adds[self.dots[at].1 as usize]
     }
 }

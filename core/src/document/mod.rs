@@ -9,31 +9,67 @@
 
 mod apply;
 mod change;
+mod dots;
+mod index;
 mod join;
+mod notes;
 mod path;
 mod state;
+mod total;
 mod transaction;
+mod undo;
 mod view;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
 pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
+pub(crate) use dots::DotsRef;
+pub(crate) use index::KeyView;
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
+pub(crate) use total::kept;
 pub use transaction::{Commit, EditError, Transaction};
 pub(crate) use transaction::{Target, check_key};
-pub(crate) use view::{Content, Dots, KeySlot, Link, PlaceId};
+pub use undo::UndoLimits;
+pub(crate) use view::{Content, Link, PlaceId, Totals};
 
 use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
 use crate::codec::DecodeError;
 use crate::fault::{self, Fault};
+use crate::hash::Seed;
 use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
-use transaction::Open;
+use transaction::{Log, Open};
+use undo::Undo;
 
 /// A replicated document of registers, flags, counters, sets, maps and lists.
-#[derive(Clone, Debug, Default)]
+///
+/// Roots are named and always exist; everything else is created inside of them. Read through [`Document::map`] and its siblings, which
+/// never create; edit in [`Document::transact`]; join what others did with [`Document::apply`] and [`Document::apply_diff`]. Memory is
+/// O(what lives + replicas that ever wrote). Cloning copies all of it.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut doc = Document::with_writer(ReplicaId::from(1));
+/// let commit = doc.transact(Timestamp(1), |tx| tx.map("todo")?.put("title", "buy milk"))?;
+/// assert!(commit.delta.is_some()); // for the others
+/// assert_eq!(commit.changes.list.len(), 1); // for one's own screen
+///
+/// let saved = doc.snapshot();
+/// let mut loaded = Document::load(&saved)?;
+/// assert_eq!(loaded.map("todo").get_as("title"), Some("buy milk"));
+/// assert_eq!(loaded.version(), doc.version());
+///
+/// // An edit needs a writer, and a snapshot does not say who goes on writing.
+/// let refused = loaded.transact(Timestamp(2), |tx| tx.map("todo")?.put("title", "buy bread"));
+/// assert_eq!(refused.unwrap_err(), EditError::NoWriter);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
 pub struct Document {
     pub(crate) state: State,
     writer: Option<ReplicaId>,
@@ -41,6 +77,10 @@ pub struct Document {
     now: Timestamp,
     parked: apply::Parked,
     open: Option<Open>,
+    /// What was done and undone here, if the document was told to keep it.
+    undo: Option<Box<Undo>>,
+    /// The log of the last transaction, for the next.
+    spare: Log,
 }
 
 /// Why a snapshot could not be loaded.
@@ -81,22 +121,35 @@ impl Document {
     /// that id).
     ///
     /// # Errors
-    /// When a transaction is open.
+    /// [`EditError::InTransaction`] when a transaction is open.
     pub fn set_writer(&mut self, replica: Option<ReplicaId>) -> Result<(), EditError> {
         if self.in_transaction() {
             return Err(EditError::InTransaction);
         }
         self.writer = replica;
-        // Stamps go on where this writer's own ones stopped, however its wall clock stands now.
         if fault::active(Fault::StampsBeginAnew) {
             return Ok(());
         }
+        // Stamps go on where this writer's own ones stopped, however its wall clock stands now.
         if let Some(origin) = replica.and_then(|id| self.state.origins.get(&id)) {
             for (_, live) in self.state.store.range(origin, 1..=Dot::MAX_SEQ) {
                 self.clock.resume(live.hlc);
             }
         }
         Ok(())
+    }
+
+    /// Whether transactions, deltas and diffs say what they changed; they do until told otherwise. A document that nobody looks
+    /// at, such as a relay's, is faster without: its [`Changes`] are all empty.
+    pub fn tell_changes(&mut self, tell: bool) {
+        self.state.notes.quiet = !tell;
+    }
+
+    /// Keys the tables in memory with this many random bits, so that nobody can choose keys that crowd them. With the
+    /// feature `std` that happens by itself; without it, whoever takes in what strangers wrote calls this once. Nothing that
+    /// can be seen depends on them. O(live dots).
+    pub fn seed_hashes(&mut self, random: u128) {
+        self.state.reseed(Seed::new(random));
     }
 
     /// Tells the document the time, so that [`Document::apply`] can judge whether a stamp is too far ahead.
@@ -117,17 +170,21 @@ impl Document {
     /// 16 bytes over the payloads of all live dots: with equal versions, unequal beacons show that one dot was bound to two
     /// payloads somewhere. O(1).
     pub fn beacon(&self) -> [u8; 16] {
-        self.state.store.beacon().to_le_bytes()
+        self.state.store.beacon.to_le_bytes()
     }
 
-    /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing.
+    /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing. O(replicas).
     pub fn horizon(&self) -> VersionVector {
         self.state.horizon()
     }
 
-    /// The names of the deltas that no known delta depends on, ascending.
+    /// The names of the deltas that no known delta depends on, ascending. O(heads), of which there are as many as replicas are
+    /// writing apart.
     pub fn heads(&self) -> Vec<Dot> {
         let origins = &self.state.origins;
+        if let (1, Some(only)) = (self.state.heads.len(), self.state.heads.iter().next()) {
+            return Vec::from([origins.dot(*only)]);
+        }
         let mut sorted = Vec::new();
         for head in self.state.heads.iter() {
             sorted.push(*head);
@@ -140,28 +197,28 @@ impl Document {
         heads
     }
 
-    /// The last dot of `replica` that is covered, 0 if none is.
+    /// The last dot of `replica` that is covered, 0 if none is. O(log replicas).
     pub fn seq(&self, replica: ReplicaId) -> u64 {
         self.state.entry_of(replica).map_or(0, |entry| entry.seq)
     }
 
-    /// Whether `dot` is covered.
+    /// Whether `dot` is covered: known here, whether it still lives or not. O(log replicas).
     pub fn covers(&self, dot: Dot) -> bool {
         self.state.covers_dot(dot)
     }
 
-    /// How many deltas wait for what they depend on.
+    /// How many deltas wait for what they depend on. O(1). They are in no snapshot; whoever sent them sends them again.
     pub fn parked(&self) -> usize {
         self.parked.len()
     }
 
-    /// How many dots are live: the size of the state.
+    /// How many dots are live: the size of the state. O(1).
     pub fn live_count(&self) -> usize {
         self.state.store.len()
     }
 
-    /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the full
-    /// tier from now on. It happens by itself when the log grows out of proportion.
+    /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the digest or the
+    /// full tier from now on. It happens by itself when the log grows out of proportion. O(log + dead positions).
     pub fn truncate_removals(&mut self) {
         let version = self.state.seqs();
         self.state.removals.truncate(&version);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::clock::Dot;
 use crate::store::Kind;
+use crate::string::Str;
 
 /// One step of a [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,14 +13,14 @@ pub enum PathStep {
     /// A root container; always the first step, and only that.
     Root {
         /// Its name.
-        name: Arc<str>,
+        name: Str,
         /// Its kind.
         kind: Kind,
     },
     /// The container of this kind under a map key.
     Key {
         /// The key.
-        key: Arc<str>,
+        key: Str,
         /// The kind.
         kind: Kind,
     },
@@ -27,12 +28,24 @@ pub enum PathStep {
     Element(Dot),
 }
 
-/// The way from a root to a container.
+/// The way from a root to a container, as [`crate::Changes`] name it and [`crate::Document::at`] and
+/// [`crate::Transaction::at`] follow it. It stays the same when what is there is removed and created anew, except that a list element is
+/// named by its own dot. Cloning is cheap.
+///
+/// ```
+/// # use weftline::{Document, EditError, Kind, Path, PathStep, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// let commit = doc.transact(Timestamp(1), |tx| tx.map("user")?.counter("visits")?.add(1))?;
+/// let visits = Path::root("user", Kind::MAP).join(PathStep::Key { key: "visits".into(), kind: Kind::COUNTER });
+/// assert!(commit.changes.list.iter().any(|change| change.path == visits));
+/// assert_eq!(doc.at(&visits).and_then(|node| node.as_counter()).map(|counter| counter.value()), Some(1));
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(Arc<[PathStep]>);
 
 impl Path {
-    /// The path of a root.
+    /// The path of a root. It always leads somewhere.
     pub fn root(name: &str, kind: Kind) -> Self {
         Self(Arc::from([PathStep::Root { name: name.into(), kind }]))
     }
@@ -43,7 +56,7 @@ impl Path {
         Self(steps.into())
     }
 
-    /// This path and one more step.
+    /// This path and one more step. O(steps).
     #[must_use]
     pub fn join(&self, step: PathStep) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())

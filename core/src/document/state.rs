@@ -6,16 +6,22 @@
 //! Rules: ENT-1 the subtree of a removed entity dies with it. VALID-1 what does not fit its container is stored and hidden.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
-use super::view::{Content, Dots, KeySlot, Link, Note, PlaceId, Seat, View};
+use super::dots::{Dots, DotsRef};
+use super::notes::{ElementNote, Notes};
+use super::view::{Content, Link, PlaceId, Seat, View};
 use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
+use crate::hash::Seed;
 use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{
-    Container, Entry, Kind, Live, LocalContainer, LocalRun, Payload, Removals, Slot, Store, beacon_share,
+    Container, ContainerView, Entry, EntryId, KeyId, Keys, Kind, Live, LocalContainer, LocalRun, LocalSlot, NONE,
+    Payload, PayloadView, Removals, Slot, SlotView, Store, beacon_share,
 };
+use crate::value::Value;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +34,21 @@ pub(crate) struct State {
     pub(crate) removals: Removals,
     pub(crate) forest: Forest,
     pub(crate) view: View,
+    pub(crate) keys: Keys,
+    pub(crate) notes: Notes,
+    pub(crate) seed: Seed,
 }
+
+/// What of its place an entry is part of.
+enum Touched {
+    Key(KeyId),
+    Member,
+    Value,
+    Nothing,
+}
+
+/// What died, with the dot that it was.
+pub(crate) type Dead = (LocalDot, Live);
 
 impl State {
     // ---- version ----
@@ -46,6 +66,10 @@ impl State {
 
     pub(crate) fn covers_dot(&self, dot: Dot) -> bool {
         self.origins.get(&dot.replica).is_some_and(|origin| dot.seq <= self.seq(origin))
+    }
+
+    pub(crate) fn covers_local(&self, dot: LocalDot) -> bool {
+        dot.seq() <= self.seq(dot.origin())
     }
 
     pub(crate) fn advance(&mut self, origin: Origin, entry: VersionEntry) {
@@ -92,7 +116,8 @@ impl State {
 
     /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
     pub(crate) fn keep_log_short(&mut self) {
-        if self.removals.is_long(self.store.len()) && self.removals.shorten(self.store.len(), self.seqs()) {
+        let live_bytes = self.store.live_bytes();
+        if self.removals.is_long(live_bytes) && self.removals.shorten(live_bytes, self.seqs()) {
             self.drop_dead_structure();
         }
     }
@@ -107,41 +132,110 @@ impl State {
     /// Where an entry's container is here, or nothing if it is an entity of an unknown replica.
     pub(crate) fn localize(&mut self, container: &Container) -> Option<LocalContainer> {
         match container {
-            Container::Root { name, kind } => Some(LocalContainer::Root(self.view.root_or_new(name, *kind))),
-            Container::Entity(dot) => self.origins.local(*dot).map(LocalContainer::Entity),
+            Container::Root { name, kind } => Some(LocalContainer::root(self.view.root_or_new(name, *kind))),
+            Container::Entity(dot) => self.origins.local(*dot).map(LocalContainer::entity),
         }
     }
 
-    pub(crate) fn globalize(&self, container: LocalContainer) -> Container {
-        match container {
-            LocalContainer::Root(number) => {
-                let (name, kind) = self.view.root_name(number);
-                Container::Root { name: name.clone(), kind: *kind }
+    /// One more use of a key whose number was looked up before.
+    pub(crate) fn acquire_key(&mut self, found: Option<KeyId>, key: &str) -> KeyId {
+        match found {
+            Some(found) => {
+                self.keys.acquire_again(found);
+                found
             }
-            LocalContainer::Entity(dot) => Container::Entity(self.origins.dot(dot)),
+            None => self.keys.acquire(self.seed, key),
+        }
+    }
+
+    /// A slot by this document's numbers. Holds one more use of its key.
+    pub(crate) fn localize_slot(&mut self, slot: &Slot) -> LocalSlot {
+        match slot {
+            Slot::Unit => LocalSlot::Unit,
+            Slot::Key(key) => LocalSlot::Key(self.keys.acquire(self.seed, key)),
+            Slot::Member(member) => LocalSlot::Member(member.hash(self.seed), member.clone()),
+            Slot::Owner => LocalSlot::Owner,
+            Slot::Position { bunch, backward } => LocalSlot::Position { bunch: *bunch, backward: *backward },
         }
     }
 
     pub(crate) fn export(&self, live: &Live) -> Entry {
-        Entry {
-            container: self.globalize(live.container),
-            slot: live.slot.clone(),
-            kind: live.kind,
-            entity: live.entity,
-            payload: live.payload.clone(),
-        }
+        let container = match self.container_view(live) {
+            ContainerView::Root { name, kind } => Container::Root { name: name.clone(), kind },
+            ContainerView::Entity(dot) => Container::Entity(dot),
+        };
+        let slot = match live.slot() {
+            SlotView::Unit => Slot::Unit,
+            SlotView::Key(key) => Slot::Key(self.keys.text(key).clone()),
+            SlotView::Member(_, member) => Slot::Member(member.clone()),
+            SlotView::Owner => Slot::Owner,
+            SlotView::Position { bunch, backward } => Slot::Position { bunch, backward },
+        };
+        Entry { container, slot, kind: live.kind, entity: live.entity, payload: live.payload().to_payload() }
     }
 
+    fn container_view(&self, live: &Live) -> ContainerView<'_> {
+        if let Some(dot) = live.container().as_entity() {
+            return ContainerView::Entity(self.origins.dot(dot));
+        }
+        let (name, kind) = self.view.root_name(live.container().as_root().unwrap_or_default());
+        ContainerView::Root { name, kind }
+    }
+
+    /// The share of the beacon of a dot that is bound to `live`.
     fn share(&self, dot: LocalDot, live: &Live) -> u128 {
-        let container = self.globalize(live.container);
-        let hlc = if fault::active(Fault::BeaconIgnoresStamps) { Hlc(0) } else { live.hlc };
-        beacon_share(self.origins.dot(dot), hlc, &container, &live.slot, live.kind, live.entity, &live.payload)
+        beacon_share(self.origins.dot(dot), self.container_view(live), live, &self.keys)
+    }
+
+    /// Adds the shares of the live dots of a range, which were inserted without them.
+    pub(crate) fn count(&mut self, origin: Origin, first: u64, last: u64) {
+        let mut sum = self.store.beacon;
+        for (dot, live) in self.store.range(origin, first..=last) {
+            sum = sum.wrapping_add(self.share(dot, live));
+        }
+        self.store.beacon = sum;
     }
 
     /// The position of an entry that has one.
-    pub(crate) fn position(dot: LocalDot, slot: &Slot) -> Option<LocalPosition> {
-        let Slot::Position { bunch, backward } = slot else { return None };
-        LocalPosition::of(dot, *bunch, *backward)
+    pub(crate) fn position(dot: LocalDot, live: &Live) -> Option<LocalPosition> {
+        let SlotView::Position { bunch, backward } = live.slot() else { return None };
+        LocalPosition::of(dot, bunch, backward)
+    }
+
+    /// The place of a live entity.
+    pub(crate) fn entity(&self, dot: LocalDot) -> Option<PlaceId> {
+        self.entity_at(self.store.find(dot)?)
+    }
+
+    fn entity_at(&self, id: EntryId) -> Option<PlaceId> {
+        let place = self.store.live(id).place;
+        (place != NONE).then_some(PlaceId(place))
+    }
+
+    /// The place that shows a live container.
+    pub(crate) fn container(&self, container: LocalContainer) -> Option<PlaceId> {
+        match container.as_root() {
+            Some(number) => Some(self.view.root_place(number)),
+            None => self.entity(container.as_entity()?),
+        }
+    }
+
+    /// The lowest incarnation of a place by (replica id, seq). O(incarnations), of which there is almost always one.
+    pub(crate) fn lowest(&self, place: PlaceId) -> Option<LocalContainer> {
+        let place = self.view.place(place);
+        if let Link::Root(number) = place.link {
+            return Some(LocalContainer::root(number));
+        }
+        let mut lowest: Option<LocalDot> = None;
+        for entity in place.incarnations.iter() {
+            let dot = self.store.dot(entity);
+            let by_number = fault::active(Fault::LowestByNumber);
+            let lower = |lowest| if by_number { dot < lowest } else { self.origins.compare(dot, lowest).is_lt() };
+            if lowest.is_none_or(lower) {
+                lowest = Some(dot);
+            }
+        }
+        lowest.map(LocalContainer::entity)
     }
 
     // ---- insert ----
@@ -167,109 +261,166 @@ impl State {
         if fault::active(Fault::UnknownKindsDropped) && matches!(entry.payload, Payload::Opaque(_)) {
             return;
         }
-        let (slot, payload) = (entry.slot.clone(), entry.payload.clone());
-        self.insert(dot, Live { container, slot, kind: entry.kind, entity: entry.entity, payload, hlc });
+        let slot = self.localize_slot(&entry.slot);
+        let live = Live::new(container, slot, entry.kind, entry.entity, entry.payload.clone(), hlc);
+        self.insert(dot, live, true);
     }
 
-    /// Binds a dot. Returns false, and does nothing, if the container is not alive (VALID-1).
-    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> bool {
-        let Some(place) = self.view.container(live.container) else {
-            if fault::active(Fault::DeadContainerKept) {
-                self.store.insert(dot, live, 0);
-            }
-            return false;
+    /// Binds a dot. Does nothing but release its key, and gives nothing, if the container is not alive (VALID-1). Its share
+    /// of the beacon is added if it is `counted`: what a transaction inserts counts when it commits.
+    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live, counted: bool) -> Option<EntryId> {
+        let parent = live.container().as_entity().map(|entity| self.store.find(entity));
+        let place = match parent {
+            None => self.container(live.container()),
+            Some(parent) => parent.and_then(|id| self.entity_at(id)),
         };
-        if let Some(position) = Self::position(dot, &live.slot) {
-            // SEQ-5 was checked before anything was changed; a caller that did not check loses the entry, not the process.
-            if !self.forest.contains(position.bunch) {
-                return false;
+        let position = Self::position(dot, &live);
+        // SEQ-5 was checked before anything was changed; a caller that did not check loses the entry, not the process.
+        let seated = position.is_none_or(|position| self.forest.contains(position.bunch));
+        let (Some(place), true) = (place, seated) else {
+            if fault::active(Fault::DeadContainerKept) {
+                self.store.insert(dot, live);
+                return None;
             }
+            self.discard(live);
+            return None;
+        };
+        if let Some(position) = position {
             self.forest.acquire(position.bunch);
         }
-        self.attach(place, dot, &live);
-        let share = self.share(dot, &live);
-        self.store.insert(dot, live, share);
-        true
+        if counted {
+            let share = self.share(dot, &live);
+            self.store.beacon = self.store.beacon.wrapping_add(share);
+        }
+        self.note_coming(place, &live);
+        let id = self.store.insert(dot, live);
+        if let Some(head) = parent.flatten().and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
+            self.store.link(head, id);
+        }
+        self.attach(place, dot, id);
+        Some(id)
     }
 
-    fn attach(&mut self, place: PlaceId, dot: LocalDot, live: &Live) {
+    /// Gives up what a dead entry holds.
+    pub(crate) fn discard(&mut self, live: Live) {
+        if let SlotView::Key(key) = live.slot() {
+            self.keys.release(key);
+        }
+    }
+
+    /// Notes what is about to change where an entry comes. Elements and their moves are noted where that is known.
+    fn note_coming(&mut self, place: PlaceId, live: &Live) {
+        match self.touched(place, live) {
+            Touched::Key(key) => self.note_key(place, key),
+            Touched::Member => {
+                if let SlotView::Member(hash, member) = live.slot() {
+                    self.note_member(place, hash, member);
+                }
+            }
+            Touched::Value => self.note_value(place),
+            Touched::Nothing => {}
+        }
+    }
+
+    /// The same, where an entry goes.
+    fn note_going(&mut self, place: PlaceId, id: EntryId) {
+        match self.touched(place, self.store.live(id)) {
+            Touched::Key(key) => self.note_key(place, key),
+            Touched::Member => {
+                if let SlotView::Member(hash, member) = self.store.live(id).slot() {
+                    let member = member.clone();
+                    self.note_member(place, hash, &member);
+                }
+            }
+            Touched::Value => self.note_value(place),
+            Touched::Nothing => {}
+        }
+    }
+
+    /// What of a place an entry is part of.
+    fn touched(&self, place: PlaceId, live: &Live) -> Touched {
+        let own = self.view.place(place);
+        match (&own.content, live.slot(), live.kind, live.entity) {
+            (Content::Map(_), SlotView::Key(key), Kind::REGISTER | Kind::FLAG, false) => Touched::Key(key),
+            (Content::Map(_), SlotView::Key(key), kind, true) if kind > Kind::FLAG => Touched::Key(key),
+            (Content::Set(_), SlotView::Member(..), kind, false) if own.kind.shows(kind) => Touched::Member,
+            (Content::Counter(_), SlotView::Owner, kind, false) if own.kind.shows(kind) => Touched::Value,
+            (Content::Unit(_), SlotView::Unit, kind, false) if own.kind.shows(kind) => Touched::Value,
+            _ => Touched::Nothing,
+        }
+    }
+
+    fn attach(&mut self, place: PlaceId, dot: LocalDot, id: EntryId) {
+        let live = self.store.live(id);
         let own = self.view.place(place);
         let (own_kind, depth, element) = (own.kind, own.depth + 1, own.seat.is_some());
-        match (&mut self.view.place_mut(place).content, &live.slot, live.kind, live.entity) {
-            (Content::Map(keys), Slot::Key(key), Kind::REGISTER, false) => {
-                keys.get_or_insert_with(key.clone(), Default::default).registers.add(dot);
-                self.view.note(place, Note::Key(key.clone()));
-            }
-            (Content::Map(keys), Slot::Key(key), Kind::FLAG, false) => {
-                keys.get_or_insert_with(key.clone(), Default::default).flags.add(dot);
-                self.view.note(place, Note::Key(key.clone()));
+        match (&mut self.view.place_mut(place).content, live.slot(), live.kind, live.entity) {
+            (Content::Map(index), SlotView::Key(key), kind @ (Kind::REGISTER | Kind::FLAG), false) => {
+                index.add(key, id, kind, &self.store);
             }
             // Registers and flags under a key are plain entries; unknown kinds of containers may come.
-            (Content::Map(keys), Slot::Key(key), kind, true) if kind > Kind::FLAG => {
-                let child = keys.get(key).and_then(|slot| slot.child(kind));
+            (Content::Map(index), SlotView::Key(key), kind, true) if kind > Kind::FLAG => {
+                let child = index.get(key, &self.store).and_then(|view| view.child(kind));
                 let child = child.filter(|_| !fault::active(Fault::CreationsDoNotMerge));
                 let child = child.unwrap_or_else(|| {
-                    let child = self.view.open(Link::Key(place, key.clone()), kind, depth, None);
-                    if let Content::Map(keys) = &mut self.view.place_mut(place).content {
-                        let slot: &mut KeySlot = keys.get_or_insert_with(key.clone(), Default::default);
-                        let at = slot.children.iter().position(|other| other.0 > kind).unwrap_or(slot.children.len());
-                        slot.children.insert(at, (kind, child));
+                    let child = self.view.open(Link::Key(place, key), kind, depth, None);
+                    if let Content::Map(index) = &mut self.view.place_mut(place).content {
+                        index.add_child(key, kind, child, &self.store);
                     }
                     child
                 });
-                self.view.incarnate(child, dot);
-                self.view.note(place, Note::Key(key.clone()));
+                self.incarnate(child, id);
             }
-            (Content::Set(members), Slot::Member(value), Kind::MEMBER, false) => {
-                members.get_or_insert_with(value.clone(), Default::default).add(dot);
-                self.view.note(place, Note::Member(value.clone()));
+            (Content::Set(index), SlotView::Member(hash, _), kind, false) if own_kind.shows(kind) => {
+                index.add(hash, id, &self.store);
             }
-            (Content::Counter(totals), Slot::Owner, Kind::TOTAL, false) => {
-                totals.insert(dot);
-                self.view.note(place, Note::Value);
+            (Content::Counter(totals), SlotView::Owner, kind, false) if own_kind.shows(kind) => {
+                totals.dots.add(id);
+                totals.sum += amount(live);
             }
-            (Content::Unit(dots), Slot::Unit, kind, false) if kind == own_kind => {
-                dots.add(dot);
-                self.view.note(place, Note::Value);
+            (Content::Unit(dots), SlotView::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
+            (Content::List(_), SlotView::Position { .. }, kind, true) => {
+                self.attach_element(place, dot, id, kind, depth)
             }
-            (Content::List(_), Slot::Position { .. }, kind, true) => self.attach_element(place, dot, live, kind, depth),
-            (_, Slot::Position { .. }, Kind::MOVE, false) if element => {
-                self.move_came(place, dot, live);
-            }
+            (_, SlotView::Position { .. }, Kind::MOVE, false) if element => self.move_came(place, dot, id),
             (_, _, kind, true) => {
                 let hidden = self.view.open(Link::Hidden, kind, depth, None);
-                self.view.incarnate(hidden, dot);
+                self.incarnate(hidden, id);
             }
             _ => {}
         }
+    }
+
+    fn incarnate(&mut self, place: PlaceId, id: EntryId) {
+        self.view.incarnate(place, id);
+        self.store.live_mut(id).place = place.0;
     }
 
     fn seat(&mut self, place: PlaceId) -> &mut Seat {
         self.view.place_mut(place).seat.as_mut().expect("the caller saw that the place is an element")
     }
 
-    fn attach_element(&mut self, list: PlaceId, dot: LocalDot, live: &Live, kind: Kind, depth: u32) {
-        let Some(at) = Self::position(dot, &live.slot) else { return };
+    fn attach_element(&mut self, list: PlaceId, dot: LocalDot, id: EntryId, kind: Kind, depth: u32) {
+        let Some(at) = Self::position(dot, self.store.live(id)) else { return };
         let seat = Seat { initial: at, moves: Dots::None, current: at };
         let place = self.view.open(Link::Element(list, dot), kind, depth, Some(seat));
-        self.view.incarnate(place, dot);
+        self.incarnate(place, id);
         if let Content::List(sequence) = &mut self.view.place_mut(list).content {
             sequence.insert(&self.forest, &self.origins, at, dot);
         }
-        self.view.note(list, Note::Inserted(dot));
+        self.notes.element(list, ElementNote::Inserted(dot), None);
     }
 
-    /// A move came that is not in the store yet. It counts if it wins over the one that counts: a comparison a move.
-    fn move_came(&mut self, place: PlaceId, dot: LocalDot, live: &Live) {
-        let Some(position) = Self::position(dot, &live.slot) else { return };
+    /// A move came. It counts if it wins over the one that counts: a comparison a move.
+    fn move_came(&mut self, place: PlaceId, dot: LocalDot, id: EntryId) {
+        let Some(position) = Self::position(dot, self.store.live(id)) else { return };
         let seat = self.seat(place);
-        seat.moves.add(dot);
+        seat.moves.add(id);
         // A position names the dot it was made for: here the winning move, or the element itself.
         let before = (seat.current != seat.initial).then(|| seat.current.dot()).flatten();
-        let before = before.and_then(|before| Some((self.store.get(before)?.hlc, before)));
-        let wins = before
-            .is_none_or(|(hlc, before)| live.hlc.cmp(&hlc).then_with(|| self.origins.compare(dot, before)).is_gt());
-        if wins || fault::active(Fault::LastMoveToArriveCounts) {
+        let before = before.and_then(|before| self.store.find(before));
+        if before.is_none_or(|before| self.by_stamp(id, before).is_gt()) || fault::active(Fault::LastMoveToArriveCounts)
+        {
             self.reseat(place, position);
         }
     }
@@ -278,7 +429,8 @@ impl State {
     fn move_went(&mut self, place: PlaceId, dot: LocalDot) {
         let Some(seat) = &self.view.place(place).seat else { return };
         if seat.current.dot() == Some(dot) && !fault::active(Fault::MoveNotTakenBack) {
-            let winner = self.winner(&seat.moves).and_then(|dot| Self::position(dot, &self.store.get(dot)?.slot));
+            let winner = self.winner(seat.moves.view());
+            let winner = winner.and_then(|id| Self::position(self.store.dot(id), self.store.live(id)));
             let now = winner.unwrap_or(seat.initial);
             self.reseat(place, now);
         }
@@ -291,40 +443,66 @@ impl State {
             sequence.remove(&self.forest, &self.origins, before);
             sequence.insert(&self.forest, &self.origins, now, element);
         }
-        self.view.note(list, Note::Moved(element));
+        self.notes.element(list, ElementNote::Moved(element), None);
     }
 
     // ---- kill ----
 
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
-    /// positions are kept until the horizon covers it. Returns what died, parents before children.
-    pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> Vec<(LocalDot, Live)> {
-        if self.store.get(dot).is_none() {
-            return Vec::new();
+    /// positions are kept until the horizon covers it. Says whether it lived.
+    pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> bool {
+        self.kill_and(dot, cause, |state, _, live| state.discard(live))
+    }
+
+    /// The same, and hands over what died, children before parents.
+    pub(crate) fn kill_and(
+        &mut self,
+        dot: LocalDot,
+        cause: Option<LocalDot>,
+        mut each: impl FnMut(&mut Self, LocalDot, Live),
+    ) -> bool {
+        let Some(top) = self.store.find(dot) else { return false };
+        if !self.store.live(top).entity {
+            let live = self.kill_one(top, cause, true, None);
+            each(self, dot, live);
+            return true;
         }
-        let mut doomed = Vec::from([dot]);
+        // What is read there now, before what is in it goes.
+        let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
+        let shown = self.entity_at(top).filter(|_| told).and_then(|place| self.shown_before(place));
+        let mut doomed = Vec::from([top]);
         let mut next = 0;
         while next < doomed.len() {
-            if !fault::active(Fault::NoCascade) {
-                doomed.extend(self.store.children(doomed[next]));
-            }
+            let entity = doomed[next];
             next += 1;
+            let Some(place) = self.entity_at(entity).filter(|_| !fault::active(Fault::NoCascade)) else { continue };
+            if let Some(head) = self.view.place_mut(place).incarnations.head(entity) {
+                doomed.extend(self.store.list(*head));
+            }
         }
         // Children first, so that a place is empty before it is given up. Only the top tells the application.
-        let mut dead = Vec::with_capacity(doomed.len());
-        for (index, dot) in doomed.into_iter().enumerate().rev() {
-            dead.extend(self.kill_one(dot, cause, index == 0));
+        let mut shown = Some(shown);
+        for (index, id) in doomed.into_iter().enumerate().rev() {
+            let dot = self.store.dot(id);
+            let old = if index == 0 { shown.take().flatten() } else { None };
+            let live = self.kill_one(id, cause, index == 0, old);
+            each(self, dot, live);
         }
-        dead.reverse();
-        dead
+        true
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(crate) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: &Set<LocalDot>) {
+    pub(crate) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: impl Fn(LocalDot) -> bool) {
         let (first, more) = run;
+        if more == 0 {
+            if !spare(first) {
+                self.kill(first, cause);
+            }
+            return;
+        }
         let mut doomed = Vec::new();
-        for (dot, _) in self.store.range(first.origin(), first.seq()..=first.seq() + more) {
-            if !spare.contains(&dot) {
+        for (dot, _) in self.store.ids(first.origin(), first.seq()..=first.seq() + more) {
+            if !spare(dot) {
                 doomed.push(dot);
             }
         }
@@ -338,102 +516,105 @@ impl State {
         for (replica, first, last) in removed.runs() {
             let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
             if alive {
-                self.kill_run(run, Some(remover), &Set::new());
+                self.kill_run(run, Some(remover), |_| false);
+            }
+            self.removals.log(remover, run.0, run.1 + 1, false);
+        }
+    }
+
+    fn kill_one(&mut self, id: EntryId, cause: Option<LocalDot>, tell: bool, old: Option<Value>) -> Live {
+        let dot = self.store.dot(id);
+        let container = self.store.live(id).container();
+        let parent = container.as_entity().and_then(|entity| self.store.find(entity));
+        let place = match parent {
+            Some(parent) => self.entity_at(parent),
+            None => self.container(container),
+        };
+        if let Some(place) = place {
+            self.detach(place, dot, id, tell, old);
+            if let Some(head) = parent.and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
+                self.store.unlink(head, id);
             }
         }
-        self.removals.log(remover, removed);
-    }
-
-    fn kill_one(&mut self, dot: LocalDot, cause: Option<LocalDot>, tell: bool) -> Option<(LocalDot, Live)> {
-        let live = self.store.remove(dot)?;
-        if !fault::active(Fault::BeaconCountsDead) {
-            self.store.subtract(self.share(dot, &live));
+        let mut live = self.store.remove(id);
+        live.place = NONE;
+        // What a transaction inserted does not count before it commits.
+        let counted = self.covers_local(dot) || fault::active(Fault::BeaconTakesUncounted);
+        if counted && !fault::active(Fault::BeaconCountsDead) {
+            let share = self.share(dot, &live);
+            self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
-        if let Some(place) = self.view.container(live.container) {
-            self.detach(place, dot, &live, tell);
-        }
-        if let Some(position) = Self::position(dot, &live.slot) {
+        if let Some(position) = Self::position(dot, &live) {
             self.forest.release(position.bunch, cause);
         }
-        Some((dot, live))
+        live
     }
 
-    fn detach(&mut self, place: PlaceId, dot: LocalDot, live: &Live, tell: bool) {
+    fn detach(&mut self, place: PlaceId, dot: LocalDot, id: EntryId, tell: bool, old: Option<Value>) {
+        if tell {
+            self.note_going(place, id);
+        }
+        let live = self.store.live(id);
         if live.entity {
-            self.detach_entity(place, dot, live, tell);
+            let kind = live.kind;
+            self.detach_entity(place, dot, id, kind, tell.then_some(old));
             return;
         }
         let element = self.view.place(place).seat.is_some();
-        let note = match (&mut self.view.place_mut(place).content, &live.slot, live.kind) {
-            (Content::Map(keys), Slot::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
-                if let Some(slot) = keys.get_mut(key) {
-                    if kind == Kind::REGISTER {
-                        slot.registers.remove(dot)
-                    } else {
-                        slot.flags.remove(dot)
-                    }
-                    if slot.is_empty() && !fault::active(Fault::EmptyKeysStay) {
-                        keys.remove(key);
-                    }
-                }
-                Some(Note::Key(key.clone()))
+        match (&mut self.view.place_mut(place).content, live.slot(), live.kind) {
+            (Content::Map(index), SlotView::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
+                index.remove(key, id, kind);
+                self.notes.emptied |= index.get(key, &self.store).is_none();
             }
-            (Content::Set(members), Slot::Member(value), Kind::MEMBER) => {
-                if let Some(dots) = members.get_mut(value) {
-                    dots.remove(dot);
-                    if dots.is_empty() || fault::active(Fault::RemovalHidesUnseen) {
-                        members.remove(value);
-                    }
-                }
-                Some(Note::Member(value.clone()))
+            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER | Kind::ABSENT) => {
+                index.remove(hash, id, &self.store);
+                self.notes.emptied = true;
             }
-            (Content::Counter(totals), Slot::Owner, Kind::TOTAL) => {
-                totals.remove(&dot);
-                Some(Note::Value)
+            (Content::Counter(totals), SlotView::Owner, Kind::TOTAL | Kind::RIGHTS) => {
+                totals.dots.remove(id);
+                totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
-            (Content::Unit(dots), Slot::Unit, _) => {
-                dots.remove(dot);
-                Some(Note::Value)
-            }
-            (_, Slot::Position { .. }, Kind::MOVE) if element => {
+            (Content::Unit(dots), SlotView::Unit, _) => dots.remove(id),
+            (_, SlotView::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
-                self.seat(place).moves.remove(dot);
+                self.seat(place).moves.remove(id);
                 if tell {
                     self.move_went(place, dot);
                 }
-                None
             }
-            _ => None,
-        };
-        if let (Some(note), true) = (note, tell) {
-            self.view.note(place, note);
+            _ => {}
         }
     }
 
-    fn detach_entity(&mut self, parent: PlaceId, dot: LocalDot, live: &Live, tell: bool) {
-        let Some(own) = self.view.entity(dot) else { return };
-        let link = self.view.place(own).link.clone();
-        if let (Link::Element(list, _), Some(seat)) = (&link, &self.view.place(own).seat) {
+    fn detach_entity(&mut self, parent: PlaceId, dot: LocalDot, id: EntryId, kind: Kind, tell: Option<Option<Value>>) {
+        let Some(own) = self.entity_at(id) else { return };
+        let link = self.view.place(own).link;
+        if let (Link::Element(list, _), Some(seat)) = (link, &self.view.place(own).seat) {
             let at = seat.current;
-            if let Content::List(sequence) = &mut self.view.place_mut(*list).content {
+            if let Content::List(sequence) = &mut self.view.place_mut(list).content {
                 sequence.remove(&self.forest, &self.origins, at);
             }
-            if tell && !fault::active(Fault::RemovalNotTold) {
-                self.view.note(*list, Note::Removed(dot));
+            if let Some(old) = tell.filter(|_| !fault::active(Fault::RemovalNotTold)) {
+                self.notes.element(list, ElementNote::Removed(dot), old);
             }
         }
-        let last = self.view.disincarnate(dot).is_some_and(|(_, last)| last);
-        if let Link::Key(_, key) = &link {
-            if let Content::Map(keys) = &mut self.view.place_mut(parent).content
-                && let Some(slot) = keys.get_mut(key).filter(|_| last)
-            {
-                slot.children.retain(|child| child.0 != live.kind);
-                if slot.is_empty() && !fault::active(Fault::EmptyKeysStay) {
-                    keys.remove(key);
-                }
-            }
-            if tell {
-                self.view.note(parent, Note::Key(key.clone()));
+        let last = self.view.disincarnate(own, id);
+        if let (Link::Key(_, key), true) = (link, last)
+            && let Content::Map(index) = &mut self.view.place_mut(parent).content
+        {
+            index.remove_child(key, kind);
+            self.notes.emptied |= index.get(key, &self.store).is_none();
+        }
+    }
+
+    /// Keys the tables of this document with another seed. O(n).
+    pub(crate) fn reseed(&mut self, seed: Seed) {
+        self.seed = seed;
+        self.keys.reseed(seed);
+        self.store.rehash(|member| member.hash(seed));
+        for place in self.view.places_mut() {
+            if let Content::Set(index) = &mut place.content {
+                index.reseed(&self.store);
             }
         }
     }
@@ -441,21 +622,62 @@ impl State {
     // ---- reading helpers shared by the types ----
 
     /// The winner among concurrent writes: the greatest by (stamp, replica id, seq).
-    pub(crate) fn winner(&self, dots: &Dots) -> Option<LocalDot> {
+    pub(crate) fn winner(&self, dots: DotsRef<'_>) -> Option<EntryId> {
         let earliest = fault::active(Fault::EarliestWins);
         dots.iter().max_by(|a, b| if earliest { self.by_stamp(*b, *a) } else { self.by_stamp(*a, *b) })
     }
 
-    pub(crate) fn by_stamp(&self, a: LocalDot, b: LocalDot) -> core::cmp::Ordering {
-        let by_id = || if fault::active(Fault::WinnerByNumber) { a.cmp(&b) } else { self.origins.compare(a, b) };
-        self.stamp(a).cmp(&self.stamp(b)).then_with(by_id)
+    /// Whether there are entries, and all of this kind.
+    pub(crate) fn all_are(&self, dots: DotsRef<'_>, kind: Kind) -> bool {
+        let is = |id| self.store.live(id).kind == kind;
+        !dots.is_empty() && (dots.iter().all(is) || fault::active(Fault::MarksIgnored) && dots.iter().any(is))
     }
 
-    pub(crate) fn stamp(&self, dot: LocalDot) -> Hlc {
-        self.store.get(dot).map_or(Hlc::default(), |live| live.hlc)
+    /// The value that comes out `best` of a comparison with any other.
+    pub(crate) fn extreme(&self, dots: DotsRef<'_>, best: Ordering) -> Option<&Value> {
+        if fault::active(Fault::ExtremeByStamp) {
+            return self.winner(dots).and_then(|id| self.value_of(id));
+        }
+        let mut found: Option<&Value> = None;
+        for id in dots.iter() {
+            if let Some(value) = self.value_of(id)
+                && found.is_none_or(|found| value.cmp(found) == best)
+            {
+                found = Some(value);
+            }
+        }
+        found
     }
 
-    pub(crate) fn payload(&self, dot: LocalDot) -> &Payload {
-        self.store.get(dot).map_or(&Payload::Empty, |live| &live.payload)
+    /// What the value of a bounded counter never goes below.
+    pub(crate) fn floor(&self, place: PlaceId) -> i64 {
+        let mut floor: Option<i64> = None;
+        for entity in self.view.place(place).incarnations.iter() {
+            let said = if let Some(Value::Int(said)) = self.value_of(entity) { *said } else { 0 };
+            floor = Some(match floor {
+                Some(floor) if fault::active(Fault::FloorsAdd) => floor.saturating_add(said),
+                Some(floor) => floor.max(said),
+                None => said,
+            });
+        }
+        floor.unwrap_or(0)
+    }
+
+    pub(crate) fn by_stamp(&self, a: EntryId, b: EntryId) -> Ordering {
+        let stamp = |id| self.store.live(id).hlc;
+        let (of_a, of_b) = (self.store.dot(a), self.store.dot(b));
+        let by_number = fault::active(Fault::WinnerByNumber);
+        let by_id = || if by_number { of_a.cmp(&of_b) } else { self.origins.compare(of_a, of_b) };
+        stamp(a).cmp(&stamp(b)).then_with(by_id)
+    }
+}
+
+/// What an entry adds to its counter.
+pub(crate) fn amount(live: &Live) -> i128 {
+    match live.payload() {
+        PayloadView::Total { plus, .. } if fault::active(Fault::CounterIgnoresMinus) => i128::from(plus),
+        PayloadView::Total { plus, minus } => i128::from(plus) - i128::from(minus),
+        PayloadView::Rights(rights) => i128::from(rights.plus) - i128::from(rights.minus),
+        _ => 0,
     }
 }

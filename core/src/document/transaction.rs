@@ -8,6 +8,8 @@
 
 use alloc::vec::Vec;
 
+use super::state::Dead;
+use super::undo::Done;
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntry};
@@ -17,7 +19,8 @@ use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
-use crate::store::{Kind, Live, LocalContainer, Payload, Slot};
+use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
+use crate::value::Value;
 
 /// What a transaction gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +102,17 @@ pub enum EditError {
     /// A counter's running total would not fit 64 bits.
     #[error("the counter's running total would overflow")]
     CounterOverflow,
+    /// This replica has not the rights to take so much from a bounded counter.
+    #[error("{wanted} wanted, this replica has the rights to {available}")]
+    NotEnoughRights {
+        /// How much was to be subtracted or given away.
+        wanted: u64,
+        /// How much it may.
+        available: u64,
+    },
+    /// Rights were to be given to [`ReplicaId::NIL`](crate::ReplicaId::NIL).
+    #[error("the nil id names no replica")]
+    NilReplica,
     /// The replica has used up its sequence numbers, or the document its replica numbers.
     #[error("no dot is left for this writer")]
     OutOfDots,
@@ -113,6 +127,14 @@ pub(crate) struct Open {
     hlc: Hlc,
     /// The clock before this transaction: a stamp that nobody saw is taken back.
     clock: HlcClock,
+    log: Log,
+    /// Whether the user can undo it, where undo is kept at all.
+    undoable: bool,
+}
+
+/// What a transaction did so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
     /// Observed dots that were removed on purpose (not those that died with them).
     removed: Vec<LocalDot>,
     /// Bunches created, by id.
@@ -122,18 +144,41 @@ pub(crate) struct Open {
     journal: Vec<Step>,
 }
 
-impl Open {
-    /// Whether this transaction has bound `dot`.
-    fn is_own(&self, dot: LocalDot) -> bool {
-        dot.origin() == self.origin && dot.seq() >= self.first_seq
+impl Log {
+    /// A log is used again if it is not larger than this: whoever edits key by key needs no memory for each.
+    const KEPT: usize = 1024;
+
+    fn emptied(mut self) -> Self {
+        if self.journal.capacity() > Self::KEPT {
+            return Self::default();
+        }
+        self.removed.clear();
+        self.bunches.clear();
+        self.totals_before.clear();
+        self.journal.clear();
+        self
     }
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Inserted(LocalDot),
-    /// Parents before children.
-    Killed(Vec<(LocalDot, Live)>),
+    /// Children before parents.
+    Killed(Dead),
+}
+
+impl Open {
+    /// What was done, for those who will undo it.
+    fn done(&self) -> Done<'_> {
+        let (mut inserted, mut killed) = (Vec::new(), Vec::new());
+        for step in &self.log.journal {
+            match step {
+                Step::Inserted(dot) => inserted.push(*dot),
+                Step::Killed(dead) => killed.push(dead),
+            }
+        }
+        Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, inserted, killed }
+    }
 }
 
 impl Document {
@@ -142,8 +187,28 @@ impl Document {
     /// Nothing is changed if `edit` returns an error. Costs O(edits · log n). If `edit` panics and somebody catches that, the
     /// transaction is still open: [`Document::rollback`] ends it.
     ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// # let now = Timestamp(1);
+    /// let commit = doc.transact(now, |tx| {
+    ///     tx.counter("from")?.add(-10)?;
+    ///     tx.counter("to")?.add(10)
+    /// })?;
+    /// let delta = commit.delta.expect("something was edited"); // one for both
+    ///
+    /// let failed = doc.transact(now, |tx| {
+    ///     tx.counter("from")?.add(-10)?;
+    ///     if tx.document().counter("from").value() < -15 { Err(EditError::Gone) } else { Ok(()) }
+    /// });
+    /// assert!(failed.is_err());
+    /// assert_eq!(doc.counter("from").value(), -10); // nothing of it is left
+    /// # Ok::<(), EditError>(())
+    /// ```
+    ///
     /// # Errors
-    /// What `edit` returns, [`EditError::NoWriter`] without a writer id, or [`EditError::TooLarge`] if the delta would be.
+    /// What `edit` returns, [`EditError::NoWriter`] without a writer id, [`EditError::InTransaction`] when one is open already, or
+    /// [`EditError::TooLarge`] if the delta would be.
     pub fn transact<T, E: From<EditError>>(
         &mut self,
         now: Timestamp,
@@ -188,10 +253,8 @@ impl Document {
             next_seq: first_seq,
             hlc: self.clock.tick(now),
             clock,
-            removed: Vec::new(),
-            bunches: Vec::new(),
-            totals_before: Map::new(),
-            journal: Vec::new(),
+            log: core::mem::take(&mut self.spare),
+            undoable: true,
         });
         Ok(())
     }
@@ -217,10 +280,10 @@ impl Document {
     /// # Errors
     /// When none is open, or the delta would be too large; the transaction is rolled back then.
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
-        let Some(open) = self.open.take() else { return Err(EditError::NoTransaction) };
+        let Some(mut open) = self.open.take() else { return Err(EditError::NoTransaction) };
         let state = &self.state;
         let adds_nothing = state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ).next().is_none();
-        if adds_nothing && open.removed.is_empty() {
+        if adds_nothing && open.log.removed.is_empty() {
             self.open = Some(open);
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
@@ -235,14 +298,28 @@ impl Document {
         }
         let state = &mut self.state;
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
+        if !fault::active(Fault::BeaconForgetsOwn) {
+            state.count(open.origin, open.first_seq, last.seq());
+        }
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
-        if !fault::active(Fault::HeadsPileUp) {
-            state.heads.clear();
+        if fault::active(Fault::HeadsPileUp) {
+            state.heads.insert(last);
+        } else {
+            state.heads.reset_to(last);
         }
-        state.heads.insert(last);
+        // Where dead list elements were can be told only until the log is cut.
+        if let Some(undo) = self.undo.as_mut().filter(|_| open.undoable) {
+            undo.record(state, open.done(), self.now);
+        }
         state.keep_log_short();
-        let list = self.state.view.take_changes(&self.state.origins);
+        for step in open.log.journal.drain(..) {
+            if let Step::Killed((_, live)) = step {
+                state.discard(live);
+            }
+        }
+        let list = state.take_changes();
+        self.spare = open.log.emptied();
         Ok(Commit { value: (), delta: Some(delta), changes: local(list) })
     }
 
@@ -255,17 +332,17 @@ impl Document {
         let mut totals_before = Vec::new();
         for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
             adds.push((dot.seq(), state.export(live)));
-            if let Some((plus, minus)) = open.totals_before.get(&dot) {
+            if let Some((plus, minus)) = open.log.totals_before.get(&dot) {
                 totals_before.push((dot.seq(), *plus, *minus));
             }
         }
         let mut removes = DotRuns::new();
-        for dot in &open.removed {
+        for dot in &open.log.removed {
             removes.insert(state.origins.dot(*dot));
         }
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
-        for id in &open.bunches {
+        for id in &open.log.bunches {
             if state.forest.is_needed(*id) {
                 bunches.extend(state.forest.record(&state.origins, *id));
             }
@@ -276,26 +353,26 @@ impl Document {
 
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.
     pub fn rollback(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
         if !fault::active(Fault::RollbackKeepsClock) {
             self.clock = open.clock;
         }
-        for step in open.journal.into_iter().rev() {
+        for step in open.log.journal.drain(..).rev() {
             match step {
                 Step::Inserted(dot) => _ = self.state.kill(dot, None),
                 Step::Killed(_) if fault::active(Fault::RollbackLeavesDead) => {}
-                Step::Killed(dead) => {
-                    for (dot, live) in dead {
-                        let alive = self.state.insert(dot, live);
-                        debug_assert!(alive, "what died after its container comes back before it");
-                    }
+                Step::Killed((dot, live)) => {
+                    let counted = self.state.covers_local(dot);
+                    let alive = self.state.insert(dot, live, counted);
+                    debug_assert!(alive.is_some(), "what died after its container comes back before it");
                 }
             }
         }
-        for id in open.bunches.into_iter().rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
+        for id in open.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
         }
-        self.state.view.drop_changes();
+        self.state.drop_changes();
+        self.spare = open.log.emptied();
     }
 }
 
@@ -312,7 +389,7 @@ pub struct Transaction<'d> {
 /// Where a new entry goes.
 pub(crate) struct Target {
     pub(crate) container: LocalContainer,
-    pub(crate) slot: Slot,
+    pub(crate) slot: LocalSlot,
 }
 
 impl Transaction<'_> {
@@ -325,11 +402,6 @@ impl Transaction<'_> {
         self.document.open.as_mut().expect("a Transaction exists only while one is open")
     }
 
-    /// Whether this transaction has bound `dot`.
-    pub(crate) fn is_own(&mut self, dot: LocalDot) -> bool {
-        self.open().is_own(dot)
-    }
-
     /// The stamp of this transaction.
     pub(crate) fn hlc(&mut self) -> Hlc {
         self.open().hlc
@@ -337,6 +409,17 @@ impl Transaction<'_> {
 
     pub(crate) fn origin(&mut self) -> Origin {
         self.open().origin
+    }
+
+    /// Keeps this transaction out of what [`Document::undo`] takes back: for edits that the user did not ask for. To undo
+    /// it is as if another replica had done it, except that its writes may go with what they are in.
+    pub fn leave_out_of_undo(&mut self) {
+        self.open().undoable = false;
+    }
+
+    /// Whether a dot was bound in this transaction.
+    pub(crate) fn made(&self, dot: LocalDot) -> bool {
+        self.document.open.as_ref().is_some_and(|open| dot.origin() == open.origin && dot.seq() >= open.first_seq)
     }
 
     /// The dot that the next entry will take.
@@ -372,9 +455,10 @@ impl Transaction<'_> {
         let dot = self.next_dot()?;
         let hlc = self.open().hlc;
         let Target { container, slot } = target;
-        if !self.document.state.insert(dot, Live { container, slot, kind, entity, payload, hlc }) {
+        let live = Live::new(container, slot, kind, entity, payload, hlc);
+        if self.document.state.insert(dot, live, false).is_none() {
             // The dot will be given to something else, so a bunch of that name must not stay.
-            let bunches = &mut self.open().bunches;
+            let bunches = &mut self.open().log.bunches;
             if bunches.pop_if(|bunch| *bunch == dot).is_some() {
                 self.document.state.forest.forget(dot);
             }
@@ -382,36 +466,48 @@ impl Transaction<'_> {
         }
         let open = self.open();
         open.next_seq += 1;
-        open.journal.push(Step::Inserted(dot));
+        open.log.journal.push(Step::Inserted(dot));
         Ok(dot)
     }
 
     /// Removes an observed dot, or takes back one of this transaction.
-    pub(crate) fn remove(&mut self, dot: LocalDot) {
-        let open = self.open();
-        let own = open.is_own(dot);
+    pub(crate) fn remove(&mut self, id: EntryId) {
+        let Document { state, open, .. } = &mut *self.document;
+        let open = open.as_mut().expect("a Transaction exists only while one is open");
+        let dot = state.store.dot(id);
+        let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
+        let own = own && !fault::active(Fault::NettingMissed);
         let cause = LocalDot::new(open.origin, open.first_seq);
-        let dead = self.document.state.kill(dot, Some(cause));
-        if dead.is_empty() {
-            return;
+        if state.kill_and(dot, Some(cause), |_, dot, live| open.log.journal.push(Step::Killed((dot, live)))) && !own {
+            open.log.removed.push(dot);
         }
-        let open = self.open();
-        if !own || fault::active(Fault::NettingMissed) {
-            open.removed.push(dot);
+    }
+
+    /// Whether an entry was added by this transaction. Nobody else has seen it, so it may be changed in place.
+    pub(crate) fn is_own(&self, id: EntryId) -> bool {
+        let Some(open) = &self.document.open else { return false };
+        let dot = self.document.state.store.dot(id);
+        dot.origin() == open.origin && dot.seq() >= open.first_seq
+    }
+
+    /// Puts another value into an entry of this transaction.
+    pub(crate) fn put_again(&mut self, own: EntryId, value: Value) {
+        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
+        if !fault::active(Fault::PutAgainKeepsOld) {
+            self.document.state.store.update(own, |live| live.set_value(value));
         }
-        open.journal.push(Step::Killed(dead));
+    }
+
+    /// Puts other running totals into an entry of this transaction.
+    pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
+        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
+        self.document.state.store.update(own, |live| live.set_total(plus, minus));
     }
 
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
-    pub(crate) fn total_overwrote(&mut self, dot: LocalDot, old: LocalDot, total: (u64, u64)) {
-        let open = self.open();
-        let before = if open.is_own(old) && !fault::active(Fault::CounterForgetsBefore) {
-            open.totals_before.get(&old).copied().unwrap_or((0, 0))
-        } else {
-            total
-        };
-        if before != (0, 0) {
-            open.totals_before.insert(dot, before);
+    pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
+        if total != (0, 0) {
+            self.open().log.totals_before.insert(dot, total);
         }
     }
 
@@ -420,25 +516,24 @@ impl Transaction<'_> {
         &mut self,
         left: Option<LocalPosition>,
         right: Option<LocalPosition>,
-    ) -> Result<Slot, EditError> {
+    ) -> Result<LocalSlot, EditError> {
         let dot = self.next_dot()?;
         let origin = self.origin();
         let state = &mut self.document.state;
         let too_deep = |_: ForestError| EditError::PositionTooDeep { limit: Forest::MAX_DEPTH };
         match state.forest.place(&state.origins, origin, dot.seq(), left, right).map_err(too_deep)? {
-            Placement::Extend { bunch, backward } => Ok(Slot::Position { bunch: bunch.seq(), backward }),
+            Placement::Extend { bunch, backward } => Ok(LocalSlot::Position { bunch: bunch.seq(), backward }),
             Placement::New { parent, side, rank } => {
                 state.forest.insert(dot, parent, side, rank).map_err(too_deep)?;
-                self.open().bunches.push(dot);
-                Ok(Slot::Position { bunch: dot.seq(), backward: false })
+                self.open().log.bunches.push(dot);
+                Ok(LocalSlot::Position { bunch: dot.seq(), backward: false })
             }
         }
     }
 
     /// The lowest incarnation of a place: where a new slot goes.
     pub(crate) fn lowest(&self, place: PlaceId) -> Result<LocalContainer, EditError> {
-        let state = &self.document.state;
-        state.view.lowest(place, &state.origins).ok_or(EditError::Gone)
+        self.document.state.lowest(place).ok_or(EditError::Gone)
     }
 
     pub(crate) fn check_depth(&self, place: PlaceId) -> Result<(), EditError> {

@@ -39,6 +39,10 @@ faults! {
     WrongRemover,
     /// REM-3: the log is forgotten, and the horizon stays where it was.
     TruncationKeepsHorizon,
+    /// REM-2: of a chain of removals that is cut, the removed dots are told from its beginning on.
+    ChainCutInRemoversOnly,
+    /// REM-2: removals that follow each other are a chain, whatever lies between the removed dots.
+    ChainOverGaps,
     /// REM-1: removing one dot of a slot hides the others, which nobody removed.
     RemovalHidesUnseen,
 
@@ -46,12 +50,16 @@ faults! {
 
     /// DIFF-1: a diff is applied whatever its base.
     NoBaseCheck,
+    /// DIFF-1: a diff of the digest tier is applied by replicas that do not cover the digest's version.
+    DigestIgnoresAhead,
     /// DIFF-2: the version tier is served to a peer below the horizon.
     VersionTierBelowHorizon,
     /// DIFF-3: removal pairs are left out where the peer has not seen the removed dot.
     PairsOnlyForKnownDots,
     /// DIFF-4: a full diff leaves the receiver's horizon where it was.
     FullKeepsHorizon,
+    /// DIFF-4: a diff of the digest tier leaves the receiver's horizon where it was.
+    DigestKeepsHorizon,
     /// DIFF-4: loading a snapshot leaves the horizon at nothing.
     LoadForgetsHorizon,
     /// DIFF-4: a snapshot at rest does not hold the removal log.
@@ -60,6 +68,10 @@ faults! {
     DiffResurrects,
     /// DIFF-5: what a full diff does not name stays.
     FullKillsNothing,
+    /// DIFF-5: a diff of the digest tier tells only what died of its maker's own dots.
+    DigestOnlyOwnDeaths,
+    /// DIFF-5: what a diff of the digest tier says died is not looked at.
+    DigestDeadIgnored,
     /// DIFF-5: the receiver of a diff does not log the removals in it.
     DiffPairsNotLogged,
     /// DIFF-5: the receiver of a diff does not learn the maker's heads.
@@ -71,6 +83,10 @@ faults! {
     BeaconCountsDead,
     /// DOT-1: the beacon does not look at stamps.
     BeaconIgnoresStamps,
+    /// DOT-1: what a transaction added is not counted in the beacon when it commits.
+    BeaconForgetsOwn,
+    /// DOT-1: what a transaction takes away again is subtracted from a beacon that it was not counted in.
+    BeaconTakesUncounted,
     /// BYTES-2: what a running total overwrote is left out of a delta's bytes.
     CodecForgetsTotals,
     /// BYTES-2: the heads are left out of a diff's bytes.
@@ -92,6 +108,8 @@ faults! {
     StampsBeginAnew,
     /// Transactions: a stamp that is far ahead is merged into one's own clock.
     FarStampsSpread,
+    /// Transactions: what is put twice in one transaction keeps the first value.
+    PutAgainKeepsOld,
 
     // ---- Registers ----
 
@@ -101,6 +119,8 @@ faults! {
     EarliestWins,
     /// Registers: an observed write of a later stamp is not overwritten.
     PutLosesToLaterStamp,
+    /// Registers: a max or min register reads what was written last.
+    ExtremeByStamp,
 
     // ---- Counters ----
 
@@ -108,12 +128,18 @@ faults! {
     CounterMovesTotals,
     /// Counters: of two increments in one transaction the second is lost.
     CounterCountsOnce,
-    /// Counters: a delta says of a total that it overwrote the one before, though both are in the delta.
+    /// Counters: a delta says of a total that it overwrote what the same delta had put there.
     CounterForgetsBefore,
     /// Counters: decrements are not read.
     CounterIgnoresMinus,
     /// Counters: whoever adds takes over the total of another replica.
     CounterTakesOver,
+    /// Counters: what is overwritten stays in the sum.
+    SumKeepsDead,
+    /// Counters: a total that grows where it is does not count in the sum.
+    SumKeepsOld,
+    /// Counters: where one's own total was last is believed without looking.
+    HintBelieved,
 
     // ---- Sets and flags ----
 
@@ -127,14 +153,35 @@ faults! {
     EnableWithoutDot,
     /// Flags: of concurrent enablings only one is disabled.
     DisablesOneOfMany,
+    /// Flags: a disable-wins flag, or a value of a remove-wins set, is there although it was also taken away.
+    MarksIgnored,
+    /// Flags: disabling a disable-wins flag only removes what enabled it.
+    DisableLeavesNoMark,
+    /// Sets: removing from a remove-wins set only removes the additions.
+    RemoveLeavesNoMark,
+    /// Sets: adding a member of a grow-only set again writes it again.
+    GrowOnlyAddsAgain,
+
+    // ---- Bounded counters ----
+
+    /// ESC-2: whoever subtracts may use everybody's rights.
+    RightsOfAll,
+    /// ESC-2: rights that were given away are kept as well.
+    GivenRightsKept,
+    /// ESC-2: rights are used up in the first incarnation that has any, whatever it has.
+    RightsSpentAtOnce,
+    /// ESC-3: a replica's rights are overwritten wherever they are, and written into another incarnation.
+    RightsMoveIncarnations,
+    /// Bounded counters: the floors of several incarnations are added up.
+    FloorsAdd,
 
     // ---- Maps and incarnations ----
 
     /// Maps: a put removes only registers.
     PutLeavesContainers,
-    /// Maps: a removal leaves containers.
+    /// Maps: a put or a removal leaves containers.
     RemoveLeavesContainers,
-    /// Maps: a removal leaves flags.
+    /// Maps: a put or a removal leaves flags.
     RemoveLeavesFlags,
     /// Maps: reaching into a container removes the value beside it.
     ReachingRemoves,
@@ -150,6 +197,8 @@ faults! {
     LowestByNumber,
     /// Incarnations: a removal takes away only one of them.
     RemovesOneIncarnation,
+    /// Incarnations: when only one is left, what is in it is not found any more.
+    LastIncarnationEmptied,
 
     // ---- Lists ----
 
@@ -170,6 +219,54 @@ faults! {
     ChangeNotTold,
     /// Changes: the application is not told that an element went.
     RemovalNotTold,
+    /// Changes: the value that a key had in a batch last but one is told as the old one.
+    NotesKeepLast,
+    /// Changes: what changed twice in one batch is told twice.
+    ToldTwice,
+    /// Changes: of a key with one value it is not told that it was overwritten.
+    OverwritesNotTold,
+    /// Changes: an element that is new is told to have had a value before.
+    NewElementsShowedBefore,
+    /// Changes: what a removed element showed is not told.
+    RemovedShowedNothing,
+    /// Changes: what a transaction changed that was rolled back is never told of again.
+    NotedAfterRollback,
+    /// Changes: the number of a place that is gone is given to another one in the same batch.
+    PlacesUsedAtOnce,
+
+    // ---- Tables and places in memory ----
+
+    /// Memory: whoever is taken out of a table makes its neighbours unfindable.
+    TableLosesNeighbours,
+    /// Memory: a key is given up while something is under it.
+    KeyGivenUpInUse,
+    /// Memory: the only entry under a key is forgotten when a second one comes.
+    LoneForgotten,
+    /// Memory: the only addition of a member is forgotten when a second one comes.
+    LoneMemberForgotten,
+    /// Memory: a slot is given up while its number is in the table.
+    SlotGivenTwice,
+    /// Memory: an entry that goes takes those behind it out of the list of what is in the entity.
+    TailUnlinked,
+    /// Memory: dots beside each other are mixed up.
+    RankOffByOne,
+    /// Memory: a range of dots begins with all that lie beside its first.
+    RangeBeginsEarly,
+
+    // ---- Undo ----
+
+    /// UNDO-1: an undo takes away a container although another replica wrote into it.
+    UndoRemovesForeign,
+    /// UNDO-1: undoing an increment takes back what the others added, too.
+    UndoTakesForeignTotals,
+    /// UNDO-2: a write that was overwritten elsewhere is undone all the same: what it had replaced comes back.
+    UndoResurrects,
+    /// UNDO-3: what was undone and comes back under fresh dots is not found by the steps that named it before.
+    UndoForgetsNames,
+    /// UNDO-3: undoing a removal brings back what was removed, but nothing inside.
+    UndoRestoresTopOnly,
+    /// UNDO-3: a list element comes back at the end, wherever it was.
+    UndoForgetsPlace,
 
     // ---- Positions ----
 

@@ -93,6 +93,12 @@ impl<T: Copy> Sequence<T> {
         Some(self.before(chunk) + slot)
     }
 
+    /// The index of the first value that is not before a position.
+    pub(crate) fn index_from(&self, forest: &Forest, origins: &Origins, at: LocalPosition) -> usize {
+        let (Ok((chunk, slot)) | Err((chunk, slot))) = self.find(forest, origins, at);
+        self.before(chunk) + slot
+    }
+
     pub(crate) fn get(&self, index: usize) -> Option<(LocalPosition, T)> {
         let mut rest = index;
         for entries in &self.chunks {
@@ -148,6 +154,8 @@ mod tests {
                 let at = LocalPosition { bunch: wood.bunches[bunch.index(wood.bunches.len())], index };
                 let place = model.binary_search_by(|entry| wood.forest.compare(&wood.origins, entry.0, at));
                 prop_assert_eq!(sequence.index_of(&wood.forest, &wood.origins, at), place.ok());
+                let (Ok(from) | Err(from)) = place;
+                prop_assert_eq!(sequence.index_from(&wood.forest, &wood.origins, at), from);
                 match (kind, place) {
                     (0, place) => {
                         let expected = place.ok().map(|slot| model.remove(slot).1);

@@ -4,8 +4,11 @@
 //! its payload, so that a version which does not know a kind still computes the same live set and passes the entry on.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::container::Container;
+use crate::replica_id::ReplicaId;
+use crate::string::Str;
 use crate::value::Value;
 
 /// What kind of thing an entry or a container is. Unknown kinds are stored, joined by dots and passed on, but not read.
@@ -27,16 +30,54 @@ impl Kind {
     pub const LIST: Self = Self(6);
     /// Text. The number is taken; the type is not built yet.
     pub const TEXT: Self = Self(7);
+    /// A value that only grows: the greatest of all that were written.
+    pub const MAX_REGISTER: Self = Self(8);
+    /// A value that only shrinks: the least of all that were written.
+    pub const MIN_REGISTER: Self = Self(9);
+    /// On or off; disabling wins over a concurrent enabling.
+    pub const DISABLE_WINS_FLAG: Self = Self(10);
+    /// Values without order; removing wins over a concurrent addition.
+    pub const REMOVE_WINS_SET: Self = Self(11);
+    /// Values without order, which are only ever added.
+    pub const GROW_ONLY_SET: Self = Self(12);
+    /// A number that never goes below its floor.
+    pub const BOUNDED_COUNTER: Self = Self(13);
     /// A member of a set.
     pub const MEMBER: Self = Self(16);
     /// One replica's running total in a counter.
     pub const TOTAL: Self = Self(17);
     /// A later position of a list element.
     pub const MOVE: Self = Self(18);
+    /// A value that was removed from a remove-wins set.
+    pub const ABSENT: Self = Self(19);
+    /// One replica's rights in a bounded counter.
+    pub const RIGHTS: Self = Self(20);
+    /// That a disable-wins flag was turned off.
+    pub const DISABLED: Self = Self(21);
 
     /// Whether this version knows the kind as one a container can have.
     pub const fn is_container(self) -> bool {
-        self.0 >= Self::REGISTER.0 && self.0 <= Self::LIST.0
+        self.0 >= Self::REGISTER.0 && self.0 <= Self::BOUNDED_COUNTER.0 && self.0 != Self::TEXT.0
+    }
+
+    /// Whether a container of this kind shows plain entries of kind `entry`, in the slot that its kind has. What a map or a
+    /// list shows is decided where they are read.
+    pub(crate) const fn shows(self, entry: Self) -> bool {
+        match self {
+            Self::REGISTER | Self::MAX_REGISTER | Self::MIN_REGISTER => entry.0 == Self::REGISTER.0,
+            Self::FLAG => entry.0 == Self::FLAG.0,
+            Self::DISABLE_WINS_FLAG => entry.0 == Self::FLAG.0 || entry.0 == Self::DISABLED.0,
+            Self::SET | Self::GROW_ONLY_SET => entry.0 == Self::MEMBER.0,
+            Self::REMOVE_WINS_SET => entry.0 == Self::MEMBER.0 || entry.0 == Self::ABSENT.0,
+            Self::COUNTER => entry.0 == Self::TOTAL.0,
+            Self::BOUNDED_COUNTER => entry.0 == Self::RIGHTS.0,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is ever taken out of a container of this kind, but with it.
+    pub(crate) const fn only_grows(self) -> bool {
+        matches!(self, Self::MAX_REGISTER | Self::MIN_REGISTER | Self::GROW_ONLY_SET)
     }
 
     /// A name for messages.
@@ -49,9 +90,18 @@ impl Kind {
             Self::MAP => "map",
             Self::LIST => "list",
             Self::TEXT => "text",
+            Self::MAX_REGISTER => "max register",
+            Self::MIN_REGISTER => "min register",
+            Self::DISABLE_WINS_FLAG => "disable-wins flag",
+            Self::REMOVE_WINS_SET => "remove-wins set",
+            Self::GROW_ONLY_SET => "grow-only set",
+            Self::BOUNDED_COUNTER => "bounded counter",
             Self::MEMBER => "member",
             Self::TOTAL => "total",
             Self::MOVE => "move",
+            Self::ABSENT => "absent member",
+            Self::RIGHTS => "rights",
+            Self::DISABLED => "disabling",
             _ => "unknown kind",
         }
     }
@@ -60,13 +110,13 @@ impl Kind {
 /// Where in its container an entry sits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Slot {
-    /// The only slot of a register or a flag.
+    /// The only slot of a register or a flag, of whichever policy.
     Unit,
     /// A map key.
-    Key(Arc<str>),
+    Key(Str),
     /// A member of a set.
     Member(Value),
-    /// The slot of the writing replica: counters.
+    /// The slot of the writing replica: counters, bounded or not.
     Owner,
     /// A position: lists. The value's dot has the same replica as the bunch (SEQ-2), and its distance from the bunch's
     /// dot is its index, so only the bunch's sequence number is given.
@@ -92,8 +142,22 @@ pub enum Payload {
         /// The sum of all decrements.
         minus: u64,
     },
+    /// What a replica did with its rights.
+    Rights(Arc<Rights>),
     /// The payload of a kind this version does not know, kept byte for byte.
     Opaque(Arc<[u8]>),
+}
+
+/// What one replica did in one incarnation of a bounded counter, from the beginning on: its owner alone overwrites it, and
+/// every number in it only grows (ESC-1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// All that it added.
+    pub plus: u64,
+    /// All that it subtracted.
+    pub minus: u64,
+    /// All that it gave away: to whom and how much, ascending by id, nobody twice, none of it 0 and none to itself.
+    pub given: Vec<(ReplicaId, u64)>,
 }
 
 /// What one dot is bound to (DOT-1).

@@ -4,104 +4,129 @@
 //! cannot show. The sum is kept up by addition and subtraction, in any order. The bytes hashed are fixed in
 //! `docs/format.md`.
 
-use crate::clock::{Dot, Hlc};
-use crate::hash::{Domain, Hasher};
-use crate::store::{Container, Kind, Payload, Slot};
+use alloc::vec::Vec;
+
+use super::{Keys, Kind, Live, PayloadView, SlotView};
+use crate::clock::Dot;
+use crate::fault::{self, Fault};
+use crate::hash::{Domain, Words, hash};
+use crate::string::Str;
 use crate::value::Value;
 
+/// A container, by the names that replicas exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ContainerView<'a> {
+    Root { name: &'a Str, kind: Kind },
+    Entity(Dot),
+}
+
 /// One dot's share of the beacon.
-pub(crate) fn beacon_share(
-    dot: Dot,
-    hlc: Hlc,
-    container: &Container,
-    slot: &Slot,
-    kind: Kind,
-    entity: bool,
-    payload: &Payload,
-) -> u128 {
-    let mut hasher = Hasher::new(Domain::Beacon);
-    write_dot(&mut hasher, dot);
-    hasher.write(&hlc.0.to_le_bytes());
+pub(crate) fn beacon_share(dot: Dot, container: ContainerView<'_>, live: &Live, keys: &Keys) -> u128 {
+    let mut words = Words::new();
+    let (slot, payload) = (live.slot(), live.payload());
+    let (of_container, root_kind) = match container {
+        ContainerView::Root { kind, .. } => (0, kind.0),
+        ContainerView::Entity(_) => (1, 0),
+    };
+    let of_slot = match slot {
+        SlotView::Unit => 0,
+        SlotView::Key(_) => 1,
+        SlotView::Member(..) => 2,
+        SlotView::Owner => 3,
+        SlotView::Position { .. } => 4,
+    };
+    let of_payload = match payload {
+        PayloadView::Empty => 0,
+        PayloadView::Value(_) => 1,
+        PayloadView::Total { .. } => 2,
+        PayloadView::Opaque(_) => 3,
+        PayloadView::Rights(_) => 4,
+    };
+    // Which parts follow, and of what sort.
+    let shape = [live.kind.0, live.entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
+    words.push(u64::from_le_bytes(shape));
+    put_dot(&mut words, dot);
+    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { live.hlc.0 });
     match container {
-        Container::Root { name, kind } => {
-            hasher.write(&[0, kind.0]);
-            write_bytes(&mut hasher, name.as_bytes());
-        }
-        Container::Entity(dot) => {
-            hasher.write(&[1]);
-            write_dot(&mut hasher, *dot);
-        }
+        ContainerView::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
+        ContainerView::Entity(dot) => put_dot(&mut words, dot),
     }
     match slot {
-        Slot::Unit => hasher.write(&[0]),
-        Slot::Key(key) => {
-            hasher.write(&[1]);
-            write_bytes(&mut hasher, key.as_bytes());
-        }
-        Slot::Member(value) => {
-            hasher.write(&[2]);
-            write_value(&mut hasher, value);
-        }
-        Slot::Owner => hasher.write(&[3]),
-        Slot::Position { bunch, backward } => {
-            hasher.write(&[4, u8::from(*backward)]);
-            hasher.write(&bunch.to_le_bytes());
-        }
+        SlotView::Unit | SlotView::Owner => {}
+        SlotView::Key(key) => put_bytes(&mut words, 0, keys.text(key).as_bytes()),
+        SlotView::Member(_, value) => put_value(&mut words, value),
+        SlotView::Position { bunch, backward } => words.push(bunch << 1 | u64::from(backward)),
     }
-    hasher.write(&[kind.0, u8::from(entity)]);
     match payload {
-        Payload::Empty => hasher.write(&[0]),
-        Payload::Value(value) => {
-            hasher.write(&[1]);
-            write_value(&mut hasher, value);
+        PayloadView::Empty => {}
+        PayloadView::Value(value) => put_value(&mut words, value),
+        PayloadView::Total { plus, minus } => {
+            words.push(plus);
+            words.push(minus);
         }
-        Payload::Total { plus, minus } => {
-            hasher.write(&[2]);
-            hasher.write(&plus.to_le_bytes());
-            hasher.write(&minus.to_le_bytes());
-        }
-        Payload::Opaque(bytes) => {
-            hasher.write(&[3]);
-            write_bytes(&mut hasher, bytes);
+        PayloadView::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
+        PayloadView::Rights(rights) => {
+            words.push(rights.plus);
+            words.push(rights.minus);
+            let mut given = Vec::new();
+            for (replica, amount) in &rights.given {
+                given.extend_from_slice(&replica.to_bytes());
+                given.extend_from_slice(&amount.to_le_bytes());
+            }
+            put_bytes(&mut words, 0, &given);
         }
     }
-    hasher.finish()
+    words.hash(Domain::Beacon)
 }
+
+/// More bytes than these are hashed on their own. An entry has three texts at most, and ten words beside them.
+const MOST_BYTES: usize = 48;
+const _: () = assert!(10 + 3 * MOST_BYTES / 8 <= Words::MOST);
 
 /// As in the bytes of values.
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-fn write_dot(hasher: &mut Hasher, dot: Dot) {
-    hasher.write(&dot.replica.to_bytes());
-    hasher.write(&dot.seq.to_le_bytes());
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_dot(words: &mut Words, dot: Dot) {
+    let (high, low) = dot.replica.words();
+    words.push(high);
+    words.push(low);
+    words.push(dot.seq);
 }
 
-fn write_bytes(hasher: &mut Hasher, bytes: &[u8]) {
-    hasher.write(&(bytes.len() as u64).to_le_bytes());
-    hasher.write(bytes);
-}
-
-fn write_value(hasher: &mut Hasher, value: &Value) {
-    match value {
-        Value::Null => hasher.write(&[0]),
-        Value::Bool(truth) => hasher.write(&[1, u8::from(*truth)]),
-        Value::Int(number) => {
-            hasher.write(&[2]);
-            hasher.write(&number.to_le_bytes());
-        }
-        Value::Float(number) => {
-            hasher.write(&[3]);
-            // Every NaN is one NaN here too: whoever built the variant by hand may hold another than those who read its bytes.
-            let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
-            hasher.write(&bits.to_le_bytes());
-        }
-        Value::String(text) => {
-            hasher.write(&[4]);
-            write_bytes(hasher, text.as_bytes());
-        }
-        Value::Bytes(bytes) => {
-            hasher.write(&[5]);
-            write_bytes(hasher, bytes);
-        }
+/// A word of their sort and number, and the bytes, filled up with zeros to whole words; of many bytes their hash.
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_bytes(words: &mut Words, sort: u8, bytes: &[u8]) {
+    words.push((bytes.len() as u64) << 8 | u64::from(sort));
+    if bytes.len() > MOST_BYTES {
+        let hash = hash(Domain::Beacon, bytes);
+        words.push(hash as u64);
+        words.push((hash >> 64) as u64);
+        return;
     }
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for word in whole {
+        words.push(u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        words.push(last);
+    }
+}
+
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_value(words: &mut Words, value: &Value) {
+    let sort = value.rank();
+    let number = match value {
+        Value::String(text) => return put_bytes(words, sort, text.as_bytes()),
+        Value::Bytes(bytes) => return put_bytes(words, sort, bytes),
+        Value::Null => 0,
+        Value::Bool(truth) => u64::from(*truth),
+        Value::Int(number) => *number as u64,
+        // Every NaN is one NaN here too: whoever built the variant by hand may hold another than those who read its bytes.
+        Value::Float(number) if number.is_nan() => CANONICAL_NAN,
+        Value::Float(number) => number.to_bits(),
+    };
+    words.push(sort.into());
+    words.push(number);
 }

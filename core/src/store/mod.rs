@@ -1,102 +1,226 @@
 //! The live entries by dot, and the log of removals.
 //!
-//! `live` is ordered by (replica number, seq), so what one replica wrote beyond a version is one range scan. `children`
-//! pairs every entity with the live dots inside it, so that the death of an entity finds its subtree. The beacon is kept
-//! up to date by every insertion and removal.
+//! Entries lie in a slab and are known by their place in it; [`windows`] finds them by dot, ascending by (replica number,
+//! seq), so what one replica wrote beyond a version is one range scan. The entries inside an entity are linked to one
+//! another, so that its death finds its subtree. The beacon is a sum that whoever inserts and removes keeps up.
 //!
 //! Not here: what the entries mean to a reader; that is the view in `crate::document`.
 
 mod container;
 mod entry;
 mod hash;
+mod keys;
+mod live;
 mod removals;
+mod table;
+mod windows;
 
+use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 pub use container::Container;
 pub(crate) use container::LocalContainer;
-pub use entry::{Entry, Kind, Payload, Slot};
-pub(crate) use hash::beacon_share;
+pub use entry::{Entry, Kind, Payload, Rights, Slot};
+pub(crate) use hash::{ContainerView, beacon_share};
+pub(crate) use keys::{KeyId, Keys};
+pub(crate) use live::{Live, LocalSlot, PayloadView, SlotView};
+pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
+pub(crate) use table::Table;
+use windows::Windows;
 
-use crate::clock::{Dot, Hlc, LocalDot};
-use crate::ordered::{Map, Set};
+use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::replica_id::Origin;
+use crate::value::Value;
 
-/// A live entry inside one document.
+/// Where an entry lies in the store. It stays there while it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EntryId(pub(crate) u32);
+
+/// No entry, no place.
+pub(crate) const NONE: u32 = u32::MAX;
+
 #[derive(Clone, Debug)]
-pub(crate) struct Live {
-    pub(crate) container: LocalContainer,
-    pub(crate) slot: Slot,
-    pub(crate) kind: Kind,
-    pub(crate) entity: bool,
-    pub(crate) payload: Payload,
-    pub(crate) hlc: Hlc,
+struct Node {
+    /// [`LocalDot::ROOT`] if nothing lies here.
+    dot: LocalDot,
+    live: Live,
+    /// Its neighbours in the same entity; of a free node, the next free one.
+    next: u32,
+    before: u32,
 }
 
 /// Every live dot with what it is bound to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
-    live: Map<LocalDot, Live>,
-    children: Set<(LocalDot, LocalDot)>,
-    beacon: u128,
+    /// All but the last are of [`Self::CHUNK`] nodes, so that growing moves at most one of them.
+    chunks: Vec<Vec<Node>>,
+    /// The first free node.
+    free: u32,
+    len: usize,
+    live_bytes: usize,
+    windows: Windows,
+    pub(crate) beacon: u128,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        let windows = Windows::default();
+        Self { chunks: Vec::new(), free: NONE, len: 0, live_bytes: 0, windows, beacon: 0 }
+    }
 }
 
 impl Store {
-    pub(crate) fn get(&self, dot: LocalDot) -> Option<&Live> {
-        self.live.get(&dot)
-    }
+    const CHUNK: usize = 64;
 
+    /// How many entries live.
     pub(crate) fn len(&self) -> usize {
-        self.live.len()
+        self.len
     }
 
-    pub(crate) fn beacon(&self) -> u128 {
-        self.beacon
+    /// About how many bytes they take.
+    pub(crate) fn live_bytes(&self) -> usize {
+        self.live_bytes
     }
 
-    /// Adds a dot; `share` is its share of the beacon.
-    pub(crate) fn insert(&mut self, dot: LocalDot, entry: Live, share: u128) {
-        if let LocalContainer::Entity(parent) = entry.container {
-            self.children.insert((parent, dot));
+    fn node(&self, id: EntryId) -> &Node {
+        let at = id.0 as usize;
+        &self.chunks[at / Self::CHUNK][at % Self::CHUNK]
+    }
+
+    fn node_mut(&mut self, id: EntryId) -> &mut Node {
+        let at = id.0 as usize;
+        &mut self.chunks[at / Self::CHUNK][at % Self::CHUNK]
+    }
+
+    /// Where a dot lies, if it lives. O(log n).
+    pub(crate) fn find(&self, dot: LocalDot) -> Option<EntryId> {
+        self.windows.find(dot)
+    }
+
+    /// What a dot is bound to, if it lives. O(log n).
+    pub(crate) fn get(&self, dot: LocalDot) -> Option<&Live> {
+        self.find(dot).map(|id| self.live(id))
+    }
+
+    /// The entry at a place.
+    pub(crate) fn live(&self, id: EntryId) -> &Live {
+        &self.node(id).live
+    }
+
+    pub(crate) fn live_mut(&mut self, id: EntryId) -> &mut Live {
+        &mut self.node_mut(id).live
+    }
+
+    /// The dot of the entry at a place.
+    pub(crate) fn dot(&self, id: EntryId) -> LocalDot {
+        self.node(id).dot
+    }
+
+    /// Adds a dot. O(log n).
+    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> EntryId {
+        self.len += 1;
+        self.live_bytes += live.byte_len();
+        let node = Node { dot, live, next: NONE, before: NONE };
+        let id = if self.free == NONE {
+            if self.chunks.last().is_none_or(|chunk| chunk.len() == Self::CHUNK) {
+                // A small document has a small first chunk, a large one whole ones.
+                let room = if self.chunks.is_empty() { 4 } else { Self::CHUNK };
+                self.chunks.push(Vec::with_capacity(room));
+            }
+            let last = self.chunks.len() - 1;
+            let chunk = &mut self.chunks[last];
+            chunk.push(node);
+            EntryId((last * Self::CHUNK + chunk.len() - 1) as u32)
+        } else {
+            let id = EntryId(self.free);
+            let place = self.node_mut(id);
+            let next = core::mem::replace(place, node).next;
+            self.free = next;
+            id
+        };
+        self.windows.insert(dot, id);
+        id
+    }
+
+    /// Takes an entry out, which must be linked no more. O(log n).
+    pub(crate) fn remove(&mut self, id: EntryId) -> Live {
+        self.windows.remove(self.dot(id));
+        self.len -= 1;
+        let free = self.free;
+        let node = self.node_mut(id);
+        let live = core::mem::replace(&mut node.live, Live::nothing());
+        (node.dot, node.next) = (LocalDot::ROOT, free);
+        self.free = id.0;
+        self.live_bytes -= live.byte_len();
+        if self.len == 0 {
+            // Whatever was here left holes only.
+            self.chunks = Vec::new();
+            self.free = NONE;
         }
-        let old = self.live.insert(dot, entry);
-        debug_assert!(old.is_none(), "DOT-1: a dot is inserted once");
-        self.beacon = self.beacon.wrapping_add(share);
+        live
     }
 
-    /// Removes a dot; its share of the beacon is subtracted separately.
-    pub(crate) fn remove(&mut self, dot: LocalDot) -> Option<Live> {
-        let entry = self.live.remove(&dot)?;
-        if let LocalContainer::Entity(parent) = entry.container {
-            self.children.remove(&(parent, dot));
+    /// Gives every member another hash.
+    pub(crate) fn rehash(&mut self, hash: impl Fn(&Value) -> u32) {
+        for node in self.chunks.iter_mut().flatten() {
+            node.live.rehash(&hash);
         }
-        Some(entry)
     }
 
-    pub(crate) fn subtract(&mut self, share: u128) {
-        self.beacon = self.beacon.wrapping_sub(share);
+    /// Changes what an entry holds.
+    pub(crate) fn update(&mut self, id: EntryId, change: impl FnOnce(&mut Live)) {
+        let live = self.live_mut(id);
+        let before = live.byte_len();
+        change(live);
+        let after = live.byte_len();
+        self.live_bytes = self.live_bytes - before + after;
     }
 
     /// The live dots of `origin` in a range of sequence numbers, ascending. O(log n + found).
-    pub(crate) fn range(
+    pub(crate) fn range(&self, origin: Origin, seqs: RangeInclusive<u64>) -> impl Iterator<Item = (LocalDot, &Live)> {
+        self.ids(origin, seqs).map(|(dot, id)| (dot, self.live(id)))
+    }
+
+    /// The same, with their places instead of themselves.
+    pub(crate) fn ids(
         &self,
         origin: Origin,
         seqs: RangeInclusive<u64>,
-    ) -> impl DoubleEndedIterator<Item = (LocalDot, &Live)> {
-        let last = (*seqs.end()).min(Dot::MAX_SEQ);
-        // An empty range is given as 1..=0, which the map would refuse.
-        let first = (*seqs.start()).min(last);
-        let nothing = *seqs.start() > last;
-        self.live
-            .range(LocalDot::new(origin, first)..=LocalDot::new(origin, last))
-            .filter(move |_| !nothing)
-            .map(|(dot, entry)| (*dot, entry))
+    ) -> impl Iterator<Item = (LocalDot, EntryId)> + '_ {
+        self.windows.range(origin, seqs)
     }
 
-    /// The live dots directly inside an entity.
-    pub(crate) fn children(&self, entity: LocalDot) -> impl Iterator<Item = LocalDot> + '_ {
-        let first = LocalDot::ROOT;
-        self.children.range((entity, first)..).take_while(move |pair| pair.0 == entity).map(|pair| pair.1)
+    // ---- the entries inside an entity ----
+
+    /// Puts an entry in front of the list that begins at `head`.
+    pub(crate) fn link(&mut self, head: &mut u32, id: EntryId) {
+        let next = core::mem::replace(head, id.0);
+        self.node_mut(id).next = next;
+        if next != NONE {
+            self.node_mut(EntryId(next)).before = id.0;
+        }
+    }
+
+    /// Takes an entry out of the list that begins at `head`.
+    pub(crate) fn unlink(&mut self, head: &mut u32, id: EntryId) {
+        let node = self.node_mut(id);
+        let (next, before) = (node.next, node.before);
+        (node.next, node.before) = (NONE, NONE);
+        if next != NONE {
+            self.node_mut(EntryId(next)).before = before;
+        }
+        if before == NONE {
+            *head = next;
+        } else {
+            self.node_mut(EntryId(before)).next = if fault::active(Fault::TailUnlinked) { NONE } else { next };
+        }
+    }
+
+    /// The entries of the list that begins at `head`.
+    pub(crate) fn list(&self, head: u32) -> impl Iterator<Item = EntryId> + '_ {
+        let some = |id: u32| (id != NONE).then_some(EntryId(id));
+        core::iter::successors(some(head), move |id| some(self.node(*id).next))
     }
 }

@@ -10,14 +10,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::encoding::MessageKind;
+use super::limits;
 use super::message::{
     Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Open,
     OpenAck, Resume, Want,
 };
 use super::record::Cursor;
 use super::wire::{Malformed, Reader, put_bytes, put_varint};
-use crate::clock::{Tag, VersionVector};
+use crate::clock::{Tag, VersionEntry, VersionVector};
 use crate::codec;
+use crate::diff::Digest;
 use crate::replica_id::ReplicaId;
 
 /// Every control body starts with the version of its layout. A later layout has another number.
@@ -52,12 +54,13 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.place(*replica, *seq, *tag);
             }
         }
-        Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, facts, resume }) => {
+        Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume }) => {
             out.number(*epoch);
             out.number(*head);
             out.fixed(version_hash);
             out.fixed(beacon);
             out.version(version.as_ref());
+            out.horizon(version.as_ref(), horizon);
             out.number(facts.len() as u64);
             for Fact { replica, seq, tag, agrees } in facts {
                 out.place(*replica, *seq, *tag);
@@ -78,7 +81,14 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.0.push(*level as u8);
             out.number(*position);
         }
-        Message::Want(Want { version }) => out.version(Some(version)),
+        Message::Want(Want { version, live: None }) => {
+            out.0.push(0);
+            out.version(Some(version));
+        }
+        Message::Want(Want { version, live: Some(live) }) => {
+            out.0.push(1);
+            out.bytes(&codec::encode_digest(&Digest { version: version.clone(), live: live.clone() }));
+        }
         Message::Durable(Durable { version, level, position }) => {
             out.version(Some(version));
             out.0.push(*level as u8);
@@ -130,19 +140,19 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
                 Ok(Claim { replica: replica(from)?, seq: from.varint()?, tag: Tag::from_bytes(from.array()?) })
             })?,
         }),
-        MessageKind::OpenAck => Message::OpenAck(OpenAck {
-            epoch: from.varint()?,
-            head: from.varint()?,
-            version_hash: from.array()?,
-            beacon: from.array()?,
-            version: version_or_none(from)?,
-            facts: list(from, |from| {
+        MessageKind::OpenAck => {
+            let (epoch, head) = (from.varint()?, from.varint()?);
+            let (version_hash, beacon) = (from.array()?, from.array()?);
+            let version = version_or_none(from)?;
+            let horizon = horizon(from, version.as_ref())?;
+            let facts = list(from, |from| {
                 let (replica, seq, tag) = (replica(from)?, from.varint()?, Tag::from_bytes(from.array()?));
                 let agrees = if flag(from)? { Some(flag(from)?) } else { None };
                 Ok(Fact { replica, seq, tag, agrees })
-            })?,
-            resume: choice(from, &Resume::ALL)?,
-        }),
+            })?;
+            let resume = choice(from, &Resume::ALL)?;
+            Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume })
+        }
         MessageKind::CaughtUp => Message::CaughtUp(CaughtUp { position: from.varint()?, version_hash: from.array()? }),
         MessageKind::Ack => Message::Ack(Ack {
             replica: replica(from)?,
@@ -150,7 +160,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             level: choice(from, &Level::ALL)?,
             position: from.varint()?,
         }),
-        MessageKind::Want => Message::Want(Want { version: version(from)? }),
+        MessageKind::Want => Message::Want(want(from)?),
         MessageKind::Durable => Message::Durable(Durable {
             version: version(from)?,
             level: choice(from, &Level::ALL)?,
@@ -197,6 +207,14 @@ impl Writer {
         self.fixed(tag.as_bytes());
     }
 
+    fn horizon(&mut self, version: Option<&VersionVector>, horizon: &VersionVector) {
+        let Some(version) = version.filter(|_| !horizon.is_empty()) else { return self.number(0) };
+        self.number(version.len() as u64);
+        for (replica, _) in version.iter() {
+            self.number(horizon.seq(replica));
+        }
+    }
+
     /// No version is the empty string: the encoding of a version is never empty.
     fn version(&mut self, version: Option<&VersionVector>) {
         match version {
@@ -204,6 +222,36 @@ impl Writer {
             None => self.0.push(0),
         }
     }
+}
+
+fn want(from: &mut Reader<'_>) -> Result<Want, Malformed> {
+    if !flag(from)? {
+        return Ok(Want::since(version(from)?));
+    }
+    let bytes = from.bytes()?;
+    if bytes.len() > limits::MAX_DIGEST {
+        return Err(Malformed);
+    }
+    let Digest { version, live } = codec::decode_digest(bytes).map_err(|_| Malformed)?;
+    Ok(Want { version, live: Some(live) })
+}
+
+/// One number for each replica of the version, in their order, or none at all where all would be 0.
+fn horizon(from: &mut Reader<'_>, version: Option<&VersionVector>) -> Result<VersionVector, Malformed> {
+    let count = from.varint()?;
+    let mut horizon = VersionVector::new();
+    if count == 0 {
+        return Ok(horizon);
+    }
+    let version = version.filter(|version| version.len() as u64 == count).ok_or(Malformed)?;
+    for (replica, entry) in version.iter() {
+        let seq = from.varint()?;
+        if seq > entry.seq {
+            return Err(Malformed);
+        }
+        horizon.set(replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
+    }
+    if horizon.is_empty() { Err(Malformed) } else { Ok(horizon) }
 }
 
 fn flag(from: &mut Reader<'_>) -> Result<bool, Malformed> {
@@ -257,7 +305,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::clock::VersionEntry;
+    use crate::clock::Dot;
     use crate::sync::message::{DiffMessage, Rows};
     use crate::sync::row::Row;
 
@@ -284,6 +332,7 @@ mod tests {
             version_hash: [7; 16],
             beacon: [8; 16],
             version: None,
+            horizon: VersionVector::new(),
             facts,
             resume: Resume::Ask,
         };
@@ -308,6 +357,7 @@ mod tests {
             Message::OpenAck(ack.clone()),
             Message::OpenAck(OpenAck {
                 version: Some(version.clone()),
+                horizon: [(replica, VersionEntry { seq: 200, tag: Tag::from_bytes([0; 8]) })].into_iter().collect(),
                 facts: Vec::new(),
                 resume: Resume::Tail,
                 ..ack
@@ -315,7 +365,11 @@ mod tests {
             Message::Rows(Rows { from: 1, to: 200, rows }),
             Message::CaughtUp(CaughtUp { position: 200, version_hash: [9; 16] }),
             Message::Ack(Ack { replica, through: 300, level: Level::Quorum, position: 0 }),
-            Message::Want(Want { version: version.clone() }),
+            Message::Want(Want::since(version.clone())),
+            Message::Want(Want {
+                version: version.clone(),
+                live: Some([3, 4, 9].map(|seq| Dot::new(replica, seq)).into_iter().collect()),
+            }),
             Message::Diff(DiffMessage { position: 1 << 20, bytes: [4; 9].as_slice().into() }),
             Message::Durable(Durable { version: version.clone(), level: Level::Memory, position: 1 }),
             Message::Nack(nack.clone()),
@@ -388,11 +442,15 @@ mod tests {
                 let fact = |at: &Fact| (place(at.replica, at.seq, at.tag), at.agrees);
                 let facts: Vec<(Place, Option<bool>)> = it.facts.iter().map(fact).collect();
                 let hashes = (it.version_hash, it.beacon);
-                body((it.epoch, it.head, hashes, version(it.version.as_ref()), facts, it.resume as u8))
+                let horizon: Vec<u64> = it.horizon.iter().map(|(_, entry)| entry.seq).collect();
+                body((it.epoch, it.head, hashes, version(it.version.as_ref()), horizon, facts, it.resume as u8))
             }
             Message::CaughtUp(it) => body((it.position, it.version_hash)),
             Message::Ack(it) => body((it.replica.to_bytes(), it.through, it.level as u8, it.position)),
-            Message::Want(it) => body((version(Some(&it.version)),)),
+            Message::Want(Want { version: known, live: None }) => body((false, version(Some(&known)))),
+            Message::Want(Want { version, live: Some(live) }) => {
+                body((true, codec::encode_digest(&Digest { version, live })))
+            }
             Message::Durable(it) => body((version(Some(&it.version)), it.level as u8, it.position)),
             Message::Nack(it) => body((it.replica.to_bytes(), it.seq, it.reason as u8, version(it.version.as_ref()))),
             Message::Close(it) => body((it.reason as u8,)),
@@ -410,7 +468,7 @@ mod tests {
                 compared += 1;
             }
         }
-        assert_eq!(compared, 14);
+        assert_eq!(compared, 15);
     }
 
     #[test]

@@ -21,9 +21,11 @@ impl Entropy {
     pub(super) fn next(&mut self) -> u128 {
         self.drawn += 1;
         let mut hasher = Hasher::new(Domain::Mint);
-        hasher.write(&self.seed);
-        hasher.write(&self.drawn.to_le_bytes());
-        hasher.finish()
+        let seed = u128::from_le_bytes(self.seed);
+        hasher.word(seed as u64);
+        hasher.word((seed >> 64) as u64);
+        hasher.word(self.drawn);
+        hasher.end(&[])
     }
 
     /// A fresh replica id (ID-1).

@@ -17,6 +17,10 @@ pub const MAX_STAGED: usize = 64 << 20;
 /// The longest control message. They hold a version vector at most, 26 bytes for each replica that ever wrote.
 pub const MAX_CONTROL: usize = 16 << 20;
 
+/// The longest digest that is sent: a quarter of a million live dots scattered as badly as can be, or any number in runs.
+/// Whoever would need a longer one asks by version, and is sent the whole state. It is read into some forty times its bytes.
+pub const MAX_DIGEST: usize = 256 << 10;
+
 /// The longest delta, as [`crate::Document`] makes and takes them.
 pub const MAX_DELTA: usize = crate::codec::limits::MAX_DELTA_BYTES;
 

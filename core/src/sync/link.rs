@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Message, Rows};
+use super::message::{Message, Rows, Want};
 use super::row::Row;
 use super::session::{ProtocolError, Session};
 use super::{limits, status};
@@ -35,6 +35,8 @@ pub(super) enum Refill {
     None,
     /// A diff is to be sent as soon as every own delta is durable (DIFF-7).
     Needed,
+    /// The relay was asked for its digest, because the log here does not reach back to it.
+    Asked,
     /// It is sent, its Durable has not come.
     Sent,
     /// It was refused for good.
@@ -48,7 +50,9 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// What the relay durably has, as far as it told on this connection. Until OpenAck: what Open hashed.
     pub(super) relay: VersionVector,
-    /// The same with everything pushed since.
+    /// How far back the relay's removal log does not reach, as of OpenAck.
+    pub(super) horizon: VersionVector,
+    /// The same as `relay` with everything pushed since.
     pub(super) pushed: VersionVector,
     /// The epoch and the last position of the relay's log that is here.
     pub(super) epoch: u64,
@@ -56,6 +60,10 @@ pub(super) struct Connection {
     /// A diff was asked for and has not come.
     pub(super) wanted: bool,
     pub(super) refill: Refill,
+    /// Whether the relay was asked for its digest on this connection, which it answers once.
+    pub(super) asked: bool,
+    /// What it answered, until the diff is made.
+    pub(super) digest: Option<Want>,
     /// The relay has the same version, with other payloads.
     pub(super) diverged: bool,
     repairs: u32,
@@ -67,11 +75,14 @@ impl Connection {
             session,
             stage: Stage::Proving,
             relay: VersionVector::new(),
+            horizon: VersionVector::new(),
             pushed: VersionVector::new(),
             epoch: 0,
             position: 0,
             wanted: false,
             refill: Refill::None,
+            asked: false,
+            digest: None,
             diverged: false,
             repairs: 0,
         }

@@ -6,9 +6,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::limits;
 use super::record::Cursor;
 use super::row::Row;
-use crate::clock::{Tag, VersionVector};
+use crate::clock::{DotRuns, Tag, VersionVector};
+use crate::codec;
+use crate::diff::{Diff, Digest};
+use crate::document::Document;
 use crate::replica_id::ReplicaId;
 
 /// Everything a peer can say.
@@ -26,13 +30,14 @@ pub enum Message {
     CaughtUp(CaughtUp),
     /// Pushed deltas are durable.
     Ack(Ack),
-    /// The client asks for a diff from a version.
+    /// Asks for a diff: from the client, or from a relay that a client has asked what it lacks.
     Want(Want),
     /// A diff, in either direction.
     Diff(DiffMessage),
     /// An uploaded diff is durable.
     Durable(Durable),
-    /// The rows between a client's cursor and the log's floor are gone: the client is to send Want.
+    /// The receiver is to send Want. From the relay: the rows between the client's cursor and the log's floor are gone. From a
+    /// client: it has something to give back that only a digest of the relay's state can tell apart.
     Ask,
     /// Something pushed was refused.
     Nack(Nack),
@@ -140,6 +145,8 @@ pub struct OpenAck {
     pub beacon: [u8; 16],
     /// The relay's version, when the hashes differ.
     pub version: Option<VersionVector>,
+    /// With it, how far back the relay's removal log does not reach: sequence numbers. Whoever is below that sends a digest.
+    pub horizon: VersionVector,
     /// One for each claim, in their order.
     pub facts: Vec<Fact>,
     /// What follows.
@@ -201,6 +208,30 @@ pub struct Ack {
 pub struct Want {
     /// The version.
     pub version: VersionVector,
+    /// What lives there, if the answer may need it: with the version a [`crate::Digest`].
+    pub live: Option<DotRuns>,
+}
+
+impl Want {
+    /// Asks by version alone.
+    pub const fn since(version: VersionVector) -> Self {
+        Self { version, live: None }
+    }
+
+    /// Asks by what a document holds, unless that would be longer than [`super::limits::MAX_DIGEST`]. O(live).
+    pub fn by_digest(document: &Document) -> Self {
+        let digest = document.digest();
+        let fits = codec::encode_digest(&digest).len() <= limits::MAX_DIGEST;
+        Self { version: digest.version, live: fits.then_some(digest.live) }
+    }
+
+    /// The answer of a document.
+    pub fn answer(self, document: &Document) -> Diff {
+        match self.live {
+            Some(live) => document.diff_for(&Digest { version: self.version, live }),
+            None => document.diff_since(&self.version),
+        }
+    }
 }
 
 /// A diff. Downward: what the relay has beyond the version it was given, at `position` of its log. Upward: what the relay

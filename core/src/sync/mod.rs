@@ -29,14 +29,14 @@
 //!     │       version hash, beacon, version?, claims}     │  after the proof (DUR-3)
 //!     │ ─────────────────────────────────────────────►    │
 //!     │    OpenAck{epoch, head, version hash, beacon,     │
-//!     │            version?, facts, resume}               │  once all it names is committed
+//!     │            version?, horizon, facts, resume}      │  once all it names is committed
 //!     │    ◄───────────────────────────────────────────── │
 //!     │                                                   │
 //!     │    resume = Same: nothing is missing here         │
 //!     │    resume = Tail: rows after the cursor follow    │
 //!     │    resume = Diff: a diff from `version` follows   │
 //!     │    resume = Ask:                                  │
-//!     │  Want{version}                                    │
+//!     │  Want{version, live?}                             │  below the relay's horizon with what lives here
 //!     │ ─────────────────────────────────────────────►    │
 //!     │    Diff{position, bytes}                          │
 //!     │    ◄───────────────────────────────────────────── │
@@ -52,6 +52,10 @@
 //!     │    Rows{from, to, rows} to everybody else         │  after the commit (FAN-1)
 //!     │    ◄───────────────────────────────────────────── │
 //!     ┆                                                   ┆
+//!     │  Ask                                              │  only if the log here does not reach back to the relay
+//!     │ ─────────────────────────────────────────────►    │
+//!     │    Want{version, live}                            │
+//!     │    ◄───────────────────────────────────────────── │
 //!     │  Diff{bytes}                                      │  when the relay lacks more than the outbox brings
 //!     │ ─────────────────────────────────────────────►    │  appended as one row
 //!     │    Durable{version, level, position}              │  an ack for everything it covers
@@ -59,7 +63,7 @@
 //! ```
 //!
 //! *Nack{replica, seq, reason, version?}* refuses something pushed; *Ask* tells a client that the rows after its cursor are
-//! gone, and it sends Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
+//! gone, or a relay that a client has something to give back, and the receiver sends Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
 //! The bytes are in `docs/format.md`, section 10.
 //!
 //! # Downward: the log
@@ -74,6 +78,11 @@
 //! dropped and a diff repairs whatever it was (CUR-3). The same happens when a row stays unready: the log is in causal order,
 //! so what is missing then will not come by itself.
 //!
+//! What died is told by the relay's log of removals, which reaches back to its *horizon*. A client that was away for longer
+//! says in Want also which dots live here (the digest tier), as long as it is not in the middle of writing: what an edit that
+//! is not durable yet has removed still lives at the durable version. Whoever gives no digest, or would have to give more
+//! than [`limits::MAX_DIGEST`], is sent everything.
+//!
 //! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
 //!
 //! # Upward: the outbox
@@ -85,6 +94,8 @@
 //! That works only if the relay has everything else the client has. If it does not (it was restored, or it refused a delta
 //! as unready), the client sends one diff from the relay's version to its own *whole* durable version, of all origins
 //! (ACK-5, DIFF-7), and waits for Durable. A part of a version would not do: what an unsent delta removed cannot be rebuilt.
+//! Where its own log does not reach back to the relay's version, it first asks the relay what lives there, once on a
+//! connection; so a relay that was restored is sent what it lost, not the whole state from everybody.
 //!
 //! # Identity
 //!
@@ -104,7 +115,7 @@
 //! [`Status::stuck`]; deltas that touch its dots are held back with it, others go on. This store and the others then show
 //! different things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
 //! online again. Nor are there leases, which would find a copy before it writes: a copied store is found when its chain
-//! and the log's part ways. *Digest tier*: whoever is beyond the relay's horizon gets the whole state. *Presence.*
+//! and the log's part ways. *Presence.*
 //! *Stampedes*: after a relay was restored, every client that comes back sends it a diff, not just the first.
 //! Numbers in `features` and layout versions in every message leave room for all of these.
 

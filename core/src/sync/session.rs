@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn messages_reach_the_layer_above_with_their_channel() {
         let (mut a, mut b) = pair();
-        let want = Message::Want(Want { version: VersionVector::new() });
+        let want = Message::Want(Want::since(VersionVector::new()));
         a.send(9, &want);
         assert_eq!(deliver(&mut a, &mut b, NOW).unwrap(), [(9, want)]);
         a.send(CONNECTION, &Message::Ask);

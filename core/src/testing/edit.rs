@@ -9,17 +9,39 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Random, Shape};
-use crate::{Document, Dot, EditError, Kind, NodeMut, NodeRef, Path, PathStep, Transaction, Value};
+use crate::{Document, Dot, EditError, Kind, NodeMut, NodeRef, Path, PathStep, ReplicaId, Transaction, Value};
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
+
+/// Every kind a container can have.
+const KINDS: [Kind; 12] = [
+    Kind::REGISTER,
+    Kind::FLAG,
+    Kind::COUNTER,
+    Kind::SET,
+    Kind::MAP,
+    Kind::LIST,
+    Kind::MAX_REGISTER,
+    Kind::MIN_REGISTER,
+    Kind::DISABLE_WINS_FLAG,
+    Kind::REMOVE_WINS_SET,
+    Kind::GROW_ONLY_SET,
+    Kind::BOUNDED_COUNTER,
+];
 
 /// What is done to the container at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Edit {
     Set(Value),
+    Raise(Value),
+    Lower(Value),
     Enable,
     Disable,
     Count(i64),
+    Gain(u64),
+    /// Refused, and without effect, where there are not the rights to it; so is giving.
+    Spend(u64),
+    Give(ReplicaId, u64),
     Add(Value),
     Remove(Value),
     Clear,
@@ -27,26 +49,27 @@ pub(super) enum Edit {
     EnableKey(&'static str),
     RemoveKey(&'static str),
     Reach(&'static str, Kind),
+    ReachAbove(&'static str, i64),
     Insert(usize, Value),
     InsertContainer(usize, Kind),
+    InsertBounded(usize, i64),
     PutElement(Dot, Value),
     MoveElement(Dot, usize),
     RemoveElement(Dot),
 }
 
 impl Edit {
-    /// An edit somewhere in a small document, so that edits meet.
-    pub(super) fn random(document: &Document, random: &mut Random) -> (Path, Self) {
-        let mut path = Path::root(
-            "r",
-            *random.pick(&[Kind::MAP, Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
-        );
+    /// An edit somewhere in a small document, so that edits meet. Rights in bounded counters are given away only if it
+    /// `gives`.
+    pub(super) fn random(document: &Document, random: &mut Random, gives: bool) -> (Path, Self) {
+        // Half of all edits begin in a map or a list, where there is more to go wrong.
+        let kinds: &[Kind] = if random.one_in(2) { &[Kind::MAP, Kind::MAP, Kind::LIST] } else { &KINDS };
+        let mut path = Path::root("r", *random.pick(kinds));
         for _ in 0..random.below(3) {
             let next = match document.at(&path) {
-                Some(NodeRef::Map(_)) => PathStep::Key {
-                    key: (*random.pick(&["a", "b"])).into(),
-                    kind: *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG, Kind::REGISTER]),
-                },
+                Some(NodeRef::Map(_)) => {
+                    PathStep::Key { key: (*random.pick(&["a", "b"])).into(), kind: *random.pick(&KINDS) }
+                }
                 Some(NodeRef::List(list)) if !list.is_empty() => {
                     let index = random.below(list.len());
                     let Some(id) = list.id_at(index) else { break };
@@ -59,10 +82,14 @@ impl Edit {
         let value = Value::Int(random.below(4) as i64);
         let edit = match kind_of(document, &path) {
             Kind::REGISTER => Self::Set(value),
-            Kind::FLAG if random.one_in(2) => Self::Enable,
-            Kind::FLAG => Self::Disable,
+            Kind::MAX_REGISTER => Self::Raise(value),
+            Kind::MIN_REGISTER => Self::Lower(value),
+            Kind::FLAG | Kind::DISABLE_WINS_FLAG if random.one_in(2) => Self::Enable,
+            Kind::FLAG | Kind::DISABLE_WINS_FLAG => Self::Disable,
             Kind::COUNTER => Self::Count(random.below(7) as i64 - 3),
-            Kind::SET => match random.below(5) {
+            Kind::GROW_ONLY_SET => Self::Add(value),
+            Kind::BOUNDED_COUNTER => Self::random_in_bounded(document, random, gives),
+            Kind::SET | Kind::REMOVE_WINS_SET => match random.below(5) {
                 0 | 1 => Self::Remove(value),
                 2 if random.one_in(4) => Self::Clear,
                 _ => Self::Add(value),
@@ -75,13 +102,28 @@ impl Edit {
 
     fn random_in_map(value: Value, random: &mut Random) -> Self {
         let key = *random.pick(&["a", "b"]);
-        match random.below(9) {
+        match random.below(10) {
             0..=2 => Self::Put(key, value),
             3 | 4 => Self::RemoveKey(key),
             5 => Self::EnableKey(key),
             6 if random.one_in(4) => Self::Clear,
             7 => Self::Reach(key, Kind::MAP),
+            8 => Self::ReachAbove(key, random.below(9) as i64 - 4),
             _ => Self::Reach(key, Kind::LIST),
+        }
+    }
+
+    fn random_in_bounded(document: &Document, random: &mut Random, gives: bool) -> Self {
+        let amount = random.below(6) as u64;
+        match random.below(6) {
+            0..=2 => Self::Gain(amount),
+            5 if gives => {
+                // To somebody known, or to somebody who has written nothing yet.
+                let everybody: Vec<ReplicaId> = document.version().iter().map(|(id, _)| id).collect();
+                let somebody = everybody.is_empty() || random.one_in(4);
+                Self::Give(if somebody { ReplicaId::from(7) } else { *random.pick(&everybody) }, amount)
+            }
+            _ => Self::Spend(amount),
         }
     }
 
@@ -94,10 +136,10 @@ impl Edit {
             (0 | 1, Some(id)) => Self::RemoveElement(id),
             (2 | 3, Some(id)) => Self::MoveElement(id, random.below(len)),
             (4, Some(id)) if list.and_then(|list| list.kind(id)) == Some(Kind::REGISTER) => Self::PutElement(id, value),
-            (5, _) => {
-                let kind = *random.pick(&[Kind::MAP, Kind::LIST, Kind::COUNTER, Kind::SET, Kind::FLAG]);
-                Self::InsertContainer(random.below(len + 1), kind)
-            }
+            (5, _) => match (*random.pick(&KINDS), random.below(len + 1)) {
+                (Kind::REGISTER, index) => Self::InsertBounded(index, random.below(9) as i64 - 4),
+                (kind, index) => Self::InsertContainer(index, kind),
+            },
             (6, _) if random.one_in(8) => Self::Clear,
             _ => Self::Insert(random.below(len + 1), value),
         }
@@ -109,6 +151,23 @@ impl Edit {
             (NodeMut::Register(mut register), Self::Set(value)) => register.set(value)?,
             (NodeMut::Flag(mut flag), Self::Enable) => flag.enable()?,
             (NodeMut::Flag(mut flag), Self::Disable) => flag.disable()?,
+            (NodeMut::MaxRegister(mut register), Self::Raise(value)) => drop(register.raise(value)?),
+            (NodeMut::MinRegister(mut register), Self::Lower(value)) => drop(register.lower(value)?),
+            (NodeMut::DisableWinsFlag(mut flag), Self::Enable) => flag.enable()?,
+            (NodeMut::DisableWinsFlag(mut flag), Self::Disable) => flag.disable()?,
+            (NodeMut::RemoveWinsSet(mut set), Self::Add(value)) => set.add(value)?,
+            (NodeMut::RemoveWinsSet(mut set), Self::Remove(value)) => drop(set.remove(&value)?),
+            (NodeMut::RemoveWinsSet(mut set), Self::Clear) => set.clear()?,
+            (NodeMut::GrowOnlySet(mut set), Self::Add(value)) => drop(set.add(value)?),
+            (NodeMut::BoundedCounter(mut counter), Self::Gain(amount)) => counter.add(amount)?,
+            (NodeMut::BoundedCounter(mut counter), Self::Spend(amount)) => {
+                let rights = counter.read().rights();
+                refused_without_rights(counter.subtract(amount), amount, rights)?;
+            }
+            (NodeMut::BoundedCounter(mut counter), Self::Give(to, amount)) => {
+                let rights = counter.read().rights();
+                refused_without_rights(counter.transfer(to, amount), amount, rights)?;
+            }
             (NodeMut::Counter(mut counter), Self::Count(amount)) => counter.add(amount)?,
             (NodeMut::Set(mut set), Self::Add(value)) => set.add(value)?,
             (NodeMut::Set(mut set), Self::Remove(value)) => drop(set.remove(&value)?),
@@ -119,9 +178,13 @@ impl Edit {
             (NodeMut::Map(mut map), Self::Clear) => map.clear()?,
             (NodeMut::Map(mut map), Self::Reach(key, Kind::MAP)) => _ = map.map(key)?,
             (NodeMut::Map(mut map), Self::Reach(key, _)) => _ = map.list(key)?,
+            (NodeMut::Map(mut map), Self::ReachAbove(key, floor)) => _ = map.bounded_counter_above(key, floor)?,
             (NodeMut::List(mut list), Self::Insert(index, value)) => return list.insert(index, value).map(Some),
             (NodeMut::List(mut list), Self::InsertContainer(index, kind)) => {
                 return list.insert_container(index, kind).map(Some);
+            }
+            (NodeMut::List(mut list), Self::InsertBounded(index, floor)) => {
+                return list.insert_bounded_counter(index, floor).map(Some);
             }
             (NodeMut::List(mut list), Self::PutElement(id, value)) => list.put(id, value)?,
             (NodeMut::List(mut list), Self::MoveElement(id, index)) => list.move_to(id, index)?,
@@ -132,8 +195,8 @@ impl Edit {
         Ok(None)
     }
 
-    /// Does it to what is shown. `new` is the id of what was inserted.
-    pub(super) fn show(&self, shown: &mut Keyed, path: &Path, new: Option<Dot>) {
+    /// Does it to what `writer` is shown. `new` is the id of what was inserted.
+    pub(super) fn show(&self, shown: &mut Keyed, path: &Path, writer: ReplicaId, new: Option<Dot>) {
         let (way, last) = path.steps().split_at(path.steps().len() - 1);
         if let [PathStep::Key { key, kind: kind @ (Kind::REGISTER | Kind::FLAG) }] = last {
             // What is under a key is of the map.
@@ -150,6 +213,11 @@ impl Edit {
             (Shape::Register(values), Self::Set(value)) => *values = [value.clone()].into(),
             (Shape::Flag(on), edit) => *on = *edit == Self::Enable,
             (Shape::Counter(sum), Self::Count(amount)) => *sum += i128::from(*amount),
+            (Shape::Extreme(value), Self::Raise(written)) => *value = value.take().max(Some(written.clone())),
+            (Shape::Extreme(value), Self::Lower(written)) => {
+                *value = Some(value.take().map_or_else(|| written.clone(), |now| now.min(written.clone())));
+            }
+            (Shape::Bounded { value, rights, .. }, edit) => edit.show_in_bounded(value, rights, writer),
             (Shape::Set(members), Self::Add(value)) => {
                 members.retain(|member| member != value);
                 members.push(value.clone());
@@ -166,8 +234,30 @@ impl Edit {
             (Shape::Map(keys), Self::Reach(key, kind)) => {
                 keys.entry((key.to_string(), *kind)).or_insert_with(|| empty(*kind));
             }
+            (Shape::Map(keys), Self::ReachAbove(key, floor)) => {
+                keys.entry((key.to_string(), Kind::BOUNDED_COUNTER)).or_insert_with(|| bounded(*floor));
+            }
             (Shape::List(elements), edit) => edit.show_in_list(elements, new),
             (shape, edit) => unreachable!("{edit:?} in {shape:?}"),
+        }
+    }
+
+    fn show_in_bounded(&self, value: &mut i128, rights: &mut Vec<(ReplicaId, i128)>, writer: ReplicaId) {
+        let own = rights_of(rights, writer);
+        match self {
+            Self::Gain(amount) => {
+                give(rights, writer, i128::from(*amount));
+                *value += i128::from(*amount);
+            }
+            Self::Spend(amount) if own >= i128::from(*amount) => {
+                give(rights, writer, -i128::from(*amount));
+                *value -= i128::from(*amount);
+            }
+            Self::Give(to, amount) if own >= i128::from(*amount) => {
+                give(rights, writer, -i128::from(*amount));
+                give(rights, *to, i128::from(*amount));
+            }
+            _ => {}
         }
     }
 
@@ -180,6 +270,10 @@ impl Edit {
             }
             Self::InsertContainer(index, kind) => {
                 elements.extend(new.map(|id| (id, empty(*kind))));
+                elements[*index..].rotate_right(1);
+            }
+            Self::InsertBounded(index, floor) => {
+                elements.extend(new.map(|id| (id, bounded(*floor))));
                 elements[*index..].rotate_right(1);
             }
             Self::MoveElement(id, index) => {
@@ -199,12 +293,25 @@ impl Edit {
     }
 }
 
-/// Does one random edit somewhere in a small document.
+/// That there are not enough rights is no failure, as long as it is so.
+fn refused_without_rights(done: Result<(), EditError>, amount: u64, rights: i128) -> Result<(), EditError> {
+    match done {
+        Err(EditError::NotEnoughRights { wanted, available })
+            if wanted == amount && i128::from(available) == rights && rights < i128::from(amount) =>
+        {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Does one random edit somewhere in a small document. Rights in bounded counters are given away only if it `gives`: that is no
+/// undo's to take back.
 ///
 /// # Errors
 /// What the document says; nothing here should make it say anything.
-pub fn random_edit(tx: &mut Transaction<'_>, random: &mut Random) -> Result<(), EditError> {
-    let (path, edit) = Edit::random(tx.document(), random);
+pub fn random_edit(tx: &mut Transaction<'_>, random: &mut Random, gives: bool) -> Result<(), EditError> {
+    let (path, edit) = Edit::random(tx.document(), random, gives);
     edit.apply(tx, &path).map(drop)
 }
 
@@ -229,12 +336,29 @@ fn last_kind(path: &Path) -> Kind {
 fn empty(kind: Kind) -> Shape {
     match kind {
         Kind::REGISTER => Shape::Register(Vec::new()),
-        Kind::FLAG => Shape::Flag(false),
+        Kind::FLAG | Kind::DISABLE_WINS_FLAG => Shape::Flag(false),
+        Kind::MAX_REGISTER | Kind::MIN_REGISTER => Shape::Extreme(None),
         Kind::COUNTER => Shape::Counter(0),
-        Kind::SET => Shape::Set(Vec::new()),
+        Kind::BOUNDED_COUNTER => bounded(0),
+        Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Shape::Set(Vec::new()),
         Kind::MAP => Shape::Map(Keyed::new()),
         _ => Shape::List(Vec::new()),
     }
+}
+
+fn bounded(floor: i64) -> Shape {
+    Shape::Bounded { value: floor.into(), floor, rights: Vec::new() }
+}
+
+fn rights_of(rights: &[(ReplicaId, i128)], who: ReplicaId) -> i128 {
+    rights.iter().find(|holder| holder.0 == who).map_or(0, |holder| holder.1)
+}
+
+fn give(rights: &mut Vec<(ReplicaId, i128)>, to: ReplicaId, amount: i128) {
+    let now = rights_of(rights, to) + amount;
+    rights.retain(|holder| holder.0 != to);
+    rights.extend((now > 0).then_some((to, now)));
+    rights.sort();
 }
 
 fn put(keys: &mut Keyed, key: &str, value: &Value) {

@@ -10,10 +10,11 @@ use alloc::vec::Vec;
 
 use super::edit::{Edit, without_blanks};
 use super::told::untold;
-use super::{Random, Shape, Spec, dump};
+use super::told_values::mistold;
+use super::{Random, Shape, Spec, content, dump};
 use crate::{
-    ApplyError, Changes, Commit, Delta, Diff, Document, Dot, EditError, Entry, Kind, Path, Payload, ReplicaId,
-    Timestamp, VersionVector, codec,
+    ApplyError, Changes, Commit, Delta, Diff, Digest, Document, Dot, EditError, Entry, Kind, Outcome, Path, Payload,
+    ReplicaId, Tier, Timestamp, UndoLimits, VersionVector, codec,
 };
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
@@ -33,11 +34,13 @@ pub struct Options {
     pub disks: bool,
     /// Whether copies keep their id, which a real replica never may.
     pub clones_keep_id: bool,
+    /// Whether documents also undo and redo.
+    pub undo: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps: 60, replicas: 3, diffs: true, truncate: true, disks: true, clones_keep_id: false }
+        Self { steps: 60, replicas: 3, diffs: true, truncate: true, disks: true, clones_keep_id: false, undo: false }
     }
 }
 
@@ -59,6 +62,10 @@ pub struct History {
     /// Deltas in flight: any document may get any of them, at any time, more than once.
     deltas: Vec<Delta>,
     diffs: Vec<Diff>,
+    /// What documents said of themselves, now or some time ago.
+    digests: Vec<Digest>,
+    /// How many diffs of the digest tier changed a document.
+    by_digest: usize,
     spec: Spec,
     next_id: u128,
     step: usize,
@@ -87,6 +94,8 @@ impl History {
             documents: Vec::new(),
             deltas: Vec::new(),
             diffs: Vec::new(),
+            digests: Vec::new(),
+            by_digest: 0,
             spec: Spec::default(),
             next_id: 0,
             step: 0,
@@ -95,7 +104,8 @@ impl History {
         };
         for _ in 0..options.replicas {
             let id = history.fresh_id();
-            history.documents.push(Document::with_writer(id));
+            let document = history.blank(id);
+            history.documents.push(document);
         }
         for step in 0..options.steps {
             history.step = step;
@@ -110,6 +120,11 @@ impl History {
         &self.documents
     }
 
+    /// How many diffs of the digest tier changed a document.
+    pub fn by_digest(&self) -> usize {
+        self.by_digest
+    }
+
     /// The specification, which knows every delta made.
     pub fn spec(&self) -> &Spec {
         &self.spec
@@ -122,6 +137,14 @@ impl History {
         ReplicaId::from((high << 64) | self.next_id)
     }
 
+    fn blank(&self, id: ReplicaId) -> Document {
+        let mut document = Document::with_writer(id);
+        if self.options.undo {
+            document.keep_undo(Some(UndoLimits::default()));
+        }
+        document
+    }
+
     fn fail<T>(&self, what: String) -> Result<T, Failure> {
         Err(Failure { step: self.step, what })
     }
@@ -129,6 +152,10 @@ impl History {
     /// Does one thing and says which document may have changed.
     fn one_step(&mut self) -> Result<usize, Failure> {
         let at = self.random.below(self.documents.len());
+        if self.options.undo && self.random.one_in(5) {
+            self.undo(at)?;
+            return Ok(at);
+        }
         match self.random.below(20) {
             0..=7 => self.edit(at)?,
             8..=13 if !self.deltas.is_empty() => {
@@ -137,9 +164,8 @@ impl History {
             }
             14 | 15 if self.options.diffs => {
                 // What a peer asked for some time ago, or another peer asked for: the answer may arrive anywhere.
-                let asker = self.random.below(self.documents.len());
-                let base = self.documents[asker].version();
-                self.diffs.push(self.documents[at].diff_since(&base));
+                let diff = self.answer(at)?;
+                self.diffs.push(diff);
                 if self.diffs.len() > 8 {
                     let drop = self.random.below(self.diffs.len());
                     self.diffs.swap_remove(drop);
@@ -152,12 +178,17 @@ impl History {
                     Ok(decoded)
                         if decoded.adds == diff.adds
                             && decoded.removes == diff.removes
+                            && decoded.dead == diff.dead
+                            && decoded.ahead.len() == diff.ahead.len()
                             && decoded.head == diff.head => {}
                     decoded => return self.fail(format!("{diff:#?}\nwas read as {decoded:#?}")),
                 }
                 let before = dump(&self.documents[at]);
                 match self.documents[at].apply_diff(&diff) {
-                    Ok(applied) => self.check_changes(at, &before, &applied.changes)?,
+                    Ok(applied) => {
+                        self.by_digest += usize::from(diff.tier == Tier::Digest && applied.outcome == Outcome::Applied);
+                        self.check_changes(at, &before, &applied.changes)?;
+                    }
                     Err(ApplyError::BaseNotCovered { .. }) => {}
                     Err(error) => return self.fail(format!("diff refused: {error}")),
                 }
@@ -167,6 +198,25 @@ impl History {
             _ => {}
         }
         Ok(at.min(self.documents.len() - 1))
+    }
+
+    /// What some document lacks that the one at `at` has, by its version or by a digest that may be old.
+    fn answer(&mut self, at: usize) -> Result<Diff, Failure> {
+        let asker = self.random.below(self.documents.len());
+        if self.random.one_in(2) {
+            return Ok(self.documents[at].diff_since(&self.documents[asker].version()));
+        }
+        let digest = self.documents[asker].digest();
+        match codec::decode_digest(&codec::encode_digest(&digest)) {
+            Ok(decoded) if decoded == digest => {}
+            decoded => return self.fail(format!("{digest:#?}\nwas read as {decoded:#?}")),
+        }
+        self.digests.push(digest);
+        if self.digests.len() > 4 {
+            self.digests.remove(0);
+        }
+        let digest = self.random.pick(&self.digests).clone();
+        Ok(self.documents[at].diff_for(&digest))
     }
 
     fn edit(&mut self, at: usize) -> Result<(), Failure> {
@@ -180,9 +230,10 @@ impl History {
         let mut otherwise = None;
         let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
             for _ in 0..edits {
-                let (path, edit) = Edit::random(tx.document(), random);
+                let (path, edit) = Edit::random(tx.document(), random, true);
                 let new = edit.apply(tx, &path)?;
-                edit.show(&mut expected, &path, new);
+                let writer = tx.document().writer().unwrap_or(ReplicaId::NIL);
+                edit.show(&mut expected, &path, writer, new);
                 expected = without_blanks(expected.clone());
                 let shown = without_blanks(dump(tx.document()));
                 if shown != expected && otherwise.is_none() {
@@ -233,6 +284,50 @@ impl History {
         Ok(())
     }
 
+    /// Goes some steps back or forth, and once in a while there and back again.
+    fn undo(&mut self, at: usize) -> Result<(), Failure> {
+        let (redo, returns) = (self.random.one_in(3), self.random.one_in(4));
+        for _ in 0..self.random.below(5) {
+            self.step_back(at, redo)?;
+        }
+        let content_before = content(&self.documents[at]);
+        if self.step_back(at, redo)? && returns && self.step_back(at, !redo)? {
+            let content_after = content(&self.documents[at]);
+            if content_after != content_before {
+                return self.fail(format!(
+                    "undo_3: document {at} goes back and forth from {content_before:#?}\nto {content_after:#?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn step_back(&mut self, at: usize, redo: bool) -> Result<bool, Failure> {
+        let now = Timestamp(1_000 + (self.step as u64) * 10 + self.random.next_u64() % 50);
+        let document = &mut self.documents[at];
+        let (before, version, can) = (dump(document), document.version(), document.can_undo());
+        let counted = document.counter("r").value();
+        let (me, can) = (document.writer(), if redo { document.can_redo() } else { can });
+        let commit = match if redo { document.redo(now) } else { document.undo(now) } {
+            Ok(Some(commit)) if can => commit,
+            Ok(None) if dump(document) == before => return Ok(false),
+            result => return self.fail(format!("undo gave {result:?}")),
+        };
+        let Some(delta) = commit.delta else { return self.fail("an undo did nothing".into()) };
+        self.check_totals(&version, &delta)?;
+        self.spec.record(&delta);
+        self.counted.insert(delta.dot(), self.documents[at].counter("r").value() - counted);
+        self.deltas.push(delta);
+        let after = self.spec.live(&self.documents[at].version());
+        for dot in self.spec.live(&version).into_keys() {
+            if Some(dot.replica) != me && !after.contains_key(&dot) {
+                return self.fail(format!("undo_1: document {at} removes {dot:?} of another replica"));
+            }
+        }
+        self.check_changes(at, &before, &commit.changes)?;
+        Ok(true)
+    }
+
     /// Everything travels as bytes, and what was read is what was written.
     fn deliver(&mut self, at: usize, delta: &Delta) -> Result<(), Failure> {
         match Delta::decode(delta.bytes(), delta.prev_tag()) {
@@ -258,6 +353,9 @@ impl History {
                     Err(error) => return self.fail(format!("snapshot refused: {error}")),
                 };
                 _ = loaded.set_writer(writer);
+                if self.options.undo {
+                    loaded.keep_undo(Some(UndoLimits::default()));
+                }
                 self.documents[at] = loaded;
             }
             2 if self.documents.len() < 6 => {
@@ -265,12 +363,16 @@ impl History {
                 if !self.options.clones_keep_id {
                     _ = copy.set_writer(Some(self.fresh_id()));
                 }
+                if self.options.undo {
+                    // What the other one did is nothing of its own any more.
+                    copy.keep_undo(Some(UndoLimits::default()));
+                }
                 self.documents.push(copy);
             }
             _ => {
                 // A lost disk: the id is not used again.
                 let id = self.fresh_id();
-                self.documents[at] = Document::with_writer(id);
+                self.documents[at] = self.blank(id);
             }
         }
         Ok(())
@@ -279,6 +381,11 @@ impl History {
     /// The application is told of everything that is shown differently.
     fn check_changes(&self, at: usize, before: &Keyed, changes: &Changes) -> Result<(), Failure> {
         let after = dump(&self.documents[at]);
+        if let Some(change) = mistold(before, &after, changes) {
+            return self.fail(format!(
+                "document {at} tells other values than it shows: {change:#?}\nbefore {before:#?}\nafter {after:#?}"
+            ));
+        }
         match untold(before, &after, changes) {
             None => Ok(()),
             Some(path) => self.fail(format!(
@@ -346,8 +453,11 @@ impl History {
         for _ in 0..2 {
             for from in 0..self.documents.len() {
                 for to in 0..self.documents.len() {
-                    let base = self.documents[to].version();
-                    let diff = self.documents[from].diff_since(&base);
+                    let diff = if self.random.one_in(2) {
+                        self.documents[from].diff_for(&self.documents[to].digest())
+                    } else {
+                        self.documents[from].diff_since(&self.documents[to].version())
+                    };
                     match self.documents[to].apply_diff(&diff) {
                         Ok(_) => {}
                         Err(error) => return self.fail(format!("diff refused at the end: {error}")),

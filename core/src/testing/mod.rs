@@ -9,11 +9,12 @@ mod random;
 mod shape;
 mod spec;
 mod told;
+mod told_values;
 
 pub use edit::random_edit;
 pub use history::{Failure, History, Options};
 pub use random::Random;
-pub use shape::{Shape, dump};
+pub use shape::{Shape, content, dump};
 pub use spec::Spec;
 
 pub use crate::fault::{Fault, UnknownFault, with_fault};

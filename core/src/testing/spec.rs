@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::Shape;
 use crate::clock::{Dot, Hlc};
-use crate::{BunchRecord, Container, Delta, Entry, Kind, Payload, Side, Slot, Value, VersionVector};
+use crate::{BunchRecord, Container, Delta, Entry, Kind, Payload, ReplicaId, Side, Slot, Value, VersionVector};
 
 /// Every delta ever made, by name.
 #[derive(Clone, Debug, Default)]
@@ -90,11 +90,23 @@ impl Spec {
                 values.extend(first.filter(|_| in_unit().next().is_none()));
                 Shape::Register(values)
             }
+            Kind::MAX_REGISTER | Kind::MIN_REGISTER => {
+                let written = inside.iter().filter(|(_, (_, entry))| entry.kind == Kind::REGISTER);
+                let written = written.filter_map(|(_, (_, entry))| value(&entry.payload));
+                Shape::Extreme(if kind == Kind::MAX_REGISTER { written.max() } else { written.min() })
+            }
             Kind::FLAG => Shape::Flag(in_unit().next().is_some()),
+            Kind::DISABLE_WINS_FLAG => {
+                let lives = |kind| inside.iter().any(|(_, (_, entry))| entry.kind == kind);
+                Shape::Flag(lives(Kind::FLAG) && !lives(Kind::DISABLED))
+            }
             Kind::COUNTER => Shape::Counter(inside.iter().map(|(_, (_, entry))| total(&entry.payload)).sum()),
-            Kind::SET => {
-                let members: BTreeSet<_> = inside.iter().filter_map(|(_, (_, entry))| member(&entry.slot)).collect();
-                Shape::Set(members.into_iter().cloned().collect())
+            Kind::BOUNDED_COUNTER => bounded(live, &inside, all),
+            Kind::SET | Kind::GROW_ONLY_SET | Kind::REMOVE_WINS_SET => {
+                let named = |kind| inside.iter().filter(move |(_, (_, entry))| entry.kind == kind);
+                let named = |kind| named(kind).filter_map(|(_, (_, entry))| member(&entry.slot)).collect();
+                let (members, absent): (BTreeSet<_>, BTreeSet<_>) = (named(Kind::MEMBER), named(Kind::ABSENT));
+                Shape::Set(members.difference(&absent).map(|member| (*member).clone()).collect())
             }
             Kind::MAP => Shape::Map(self.read_map(live, &inside)),
             Kind::LIST => {
@@ -165,8 +177,31 @@ fn is_blank(shape: &Shape) -> bool {
         Shape::Flag(on) => !on,
         Shape::Map(keys) => keys.is_empty(),
         Shape::List(elements) => elements.is_empty(),
-        Shape::Counter(_) => false,
+        Shape::Extreme(value) => value.is_none(),
+        Shape::Counter(_) | Shape::Bounded { .. } => false,
     }
+}
+
+/// A bounded counter: the floor once, and of each replica in each incarnation what it added and was given, less what it
+/// subtracted and gave. Nothing is bounded here: were any of it negative, a document would show something else.
+fn bounded(live: &Live, inside: &[(&Dot, &(Hlc, Entry))], all: &[Container]) -> Shape {
+    let floors = all.iter().map(|container| match container {
+        Container::Entity(dot) => live.get(dot).and_then(|(_, entry)| value(&entry.payload)?.as_int()).unwrap_or(0),
+        Container::Root { .. } => 0,
+    });
+    let floor = floors.max().unwrap_or(0);
+    let mut rights: BTreeMap<ReplicaId, i128> = BTreeMap::new();
+    for (dot, (_, entry)) in inside {
+        let Payload::Rights(told) = &entry.payload else { continue };
+        *rights.entry(dot.replica).or_default() += i128::from(told.plus) - i128::from(told.minus);
+        for (to, amount) in &told.given {
+            *rights.entry(dot.replica).or_default() -= i128::from(*amount);
+            *rights.entry(*to).or_default() += i128::from(*amount);
+        }
+    }
+    let value = i128::from(floor) + rights.values().sum::<i128>();
+    rights.retain(|_, rights| *rights != 0);
+    Shape::Bounded { value, floor, rights: rights.into_iter().collect() }
 }
 
 fn value(payload: &Payload) -> Option<Value> {

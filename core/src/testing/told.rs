@@ -33,7 +33,9 @@ impl Told<'_> {
             return None;
         }
         let ok = match before.or(after)? {
-            Shape::Register(_) | Shape::Flag(_) | Shape::Counter(_) => self.says(path, &ChangeKind::Value),
+            Shape::Register(_) | Shape::Extreme(_) | Shape::Flag(_) | Shape::Counter(_) | Shape::Bounded { .. } => {
+                self.says(path, &ChangeKind::Value)
+            }
             Shape::Set(_) => {
                 let (old, new) = (members(before), members(after));
                 let mut all = old.iter().chain(new);

@@ -4,21 +4,38 @@
 //! containers of one kind under one key are shown merged. `put` replaces all that it has seen under the key, of every kind.
 //! `remove` takes all of that away. What either has not seen survives.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{
-    At, AtMut, CounterMut, CounterRef, FlagMut, FlagRef, ListMut, ListRef, RegisterMut, RegisterRef, SetMut, SetRef,
+    At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
+    FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef,
 };
-use crate::clock::LocalDot;
-use crate::document::{Content, Dots, EditError, KeySlot, check_key};
+use crate::document::{Content, Document, DotsRef, EditError, KeyView, State, check_key};
 use crate::fault::{self, Fault};
-use crate::ordered::Map;
-use crate::store::{Kind, Payload, Slot};
+use crate::ordered::sort_by;
+use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
 
-/// A map, to read.
-#[derive(Clone, Copy, Debug)]
+/// A map, to read: what is under its keys. Whatever does not exist reads as empty.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut todo = tx.map("todo")?;
+///     todo.put("title", "buy milk")?;
+///     todo.map("origin")?.put("shop", "corner")?;
+///     todo.counter("votes")?.add(2)
+/// })?;
+/// let todo = doc.map("todo");
+/// assert!(todo.keys().eq(["origin", "title", "votes"]));
+/// assert_eq!(todo.get("title"), Some("buy milk".into()));
+/// assert_eq!(todo.map("origin").get_as("shop"), Some("corner"));
+/// assert_eq!(todo.counter("no such key").value(), 0);
+/// # Ok::<(), EditError>(())
+/// ```
+#[derive(Clone, Copy)]
 pub struct MapRef<'d> {
     at: At<'d>,
 }
@@ -43,16 +60,22 @@ impl<'d> MapRef<'d> {
         list, LIST, ListRef, "list";
         set, SET, SetRef, "set";
         counter, COUNTER, CounterRef, "counter";
+        max_register, MAX_REGISTER, MaxRegisterRef, "max register";
+        min_register, MIN_REGISTER, MinRegisterRef, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetRef, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetRef, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
     /// The register under `key`. O(log n).
     pub fn register(&self, key: &str) -> RegisterRef<'d> {
-        RegisterRef::of(self.at.document, self.at.key(key).map_or(&Dots::None, |slot| &slot.registers), None)
+        RegisterRef::of(self.at.document, self.at.key(key).map_or(DotsRef::None, KeyView::registers), None)
     }
 
     /// The flag under `key`. O(log n).
     pub fn flag(&self, key: &str) -> FlagRef<'d> {
-        FlagRef::of(self.at.key(key).map_or(&Dots::None, |slot| &slot.flags))
+        FlagRef::of(self.at.key(key).map_or(DotsRef::None, KeyView::flags))
     }
 
     /// The value that was put under `key`. O(log n).
@@ -60,9 +83,36 @@ impl<'d> MapRef<'d> {
         self.register(key).get()
     }
 
-    /// The values that were put under `key` concurrently, the winner first.
+    /// The value that was put under `key`, borrowed. O(log n).
+    pub fn get_ref(&self, key: &str) -> Option<&'d Value> {
+        self.register(key).get_ref()
+    }
+
+    /// The value that was put under `key`, as a Rust type. Nothing if there is none, or if it is of another type; see
+    /// [`RegisterRef::get_as`]. O(log n).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| tx.map("todo")?.put("title", "buy milk"))?;
+    /// let todo = doc.map("todo");
+    /// assert_eq!(todo.get_as("title"), Some("buy milk"));
+    /// assert_eq!(todo.get_as::<i64>("title"), None); // there, but no number
+    /// assert_eq!(todo.get_as("done").unwrap_or(false), false);
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn get_as<T: TryFrom<&'d Value>>(&self, key: &str) -> Option<T> {
+        self.register(key).get_as()
+    }
+
+    /// The values that were put under `key` concurrently, the winner first; see [`RegisterRef::values`]. O(log n).
     pub fn values(&self, key: &str) -> Vec<Value> {
         self.register(key).values()
+    }
+
+    /// The values that were put under `key` concurrently, borrowed, the winner first. O(log n).
+    pub fn values_ref(&self, key: &str) -> Vec<&'d Value> {
+        self.register(key).values_ref()
     }
 
     /// Whether there is anything under `key`. O(log n).
@@ -71,27 +121,45 @@ impl<'d> MapRef<'d> {
     }
 
     /// What kinds of things are under `key`, in a fixed order. More than one is the work of concurrent edits, or of
-    /// containers created beside a value.
+    /// containers created beside a value. O(log n).
     pub fn kinds(&self, key: &str) -> Vec<Kind> {
         let mut kinds = Vec::new();
         let Some(slot) = self.at.key(key) else { return kinds };
-        if !slot.registers.is_empty() {
+        if !slot.registers().is_empty() {
             kinds.push(Kind::REGISTER);
         }
-        if !slot.flags.is_empty() {
+        if !slot.flags().is_empty() {
             kinds.push(Kind::FLAG);
         }
-        for (kind, _) in &slot.children {
+        for (kind, _) in slot.children() {
             kinds.push(*kind);
         }
         kinds
     }
 
-    /// The keys under which there is something, ascending.
+    /// The keys under which there is something, ascending by their bytes. O(n log n), to sort them.
     pub fn keys(&self) -> impl Iterator<Item = &'d str> + use<'d> {
-        const NONE: &Map<Arc<str>, KeySlot> = &Map::new();
-        let keys = if let Some(Content::Map(keys)) = self.at.content() { keys } else { NONE };
-        keys.keys().map(AsRef::as_ref)
+        self.slots().map(|(key, _)| key)
+    }
+
+    /// Every key in order, with what is under it: all iteration over maps begins here.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (&'d str, KeyView<'d>)> + use<'d> {
+        let mut sorted = Vec::new();
+        if let Some(Content::Map(index)) = self.at.content() {
+            let state = self.at.state();
+            sorted.reserve_exact(index.len());
+            sorted.extend(index.iter(&state.store).map(|(key, view)| (state.keys.text(key).as_str(), view)));
+            sort_by(&mut sorted, |a, b| a.0.cmp(b.0));
+        }
+        sorted.into_iter()
+    }
+
+    pub(super) fn slot(&self, key: &str) -> Option<KeyView<'d>> {
+        self.at.key(key)
+    }
+
+    pub(super) fn document(&self) -> &'d Document {
+        self.at.document
     }
 
     /// How many keys there are. O(1).
@@ -99,13 +167,27 @@ impl<'d> MapRef<'d> {
         if let Some(Content::Map(keys)) = self.at.content() { keys.len() } else { 0 }
     }
 
-    /// Whether there are none.
+    /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A map, to edit.
+/// A map, to edit. Reaching into a container under a key creates it where there is none, and replicas that create one apart have
+/// one: nobody needs to set up a document first.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut todo = tx.map("todo")?;
+///     todo.list("tags")?.push("home")?; // creates the list
+///     todo.put("tags", "none")?; // replaces it, with all that is in it
+///     todo.remove("tags") // and this takes the value away
+/// })?;
+/// assert!(!doc.map("todo").contains("tags"));
+/// # Ok::<(), EditError>(())
+/// ```
 #[derive(Debug)]
 pub struct MapMut<'t, 'd> {
     at: AtMut<'t, 'd>,
@@ -116,7 +198,8 @@ macro_rules! child_editors {
         #[doc = concat!("The ", $what, " under `key`, created if there is none. Removes nothing. O(log n).")]
         ///
         /// # Errors
-        /// When the key is too long, or containers would nest too deep.
+        /// [`EditError::KeyTooLong`], [`EditError::TooDeep`] when containers would nest too deep, [`EditError::TooLarge`] when the
+        /// transaction is full.
         pub fn $name(&mut self, key: &str) -> Result<$type<'_, 'd>, EditError> {
             let place = self.at.child(key, Kind::$kind)?;
             Ok($type::at(self.at.reborrow(place)))
@@ -134,6 +217,22 @@ impl<'t, 'd> MapMut<'t, 'd> {
         list, LIST, ListMut, "list";
         set, SET, SetMut, "set";
         counter, COUNTER, CounterMut, "counter";
+        max_register, MAX_REGISTER, MaxRegisterMut, "max register";
+        min_register, MIN_REGISTER, MinRegisterMut, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetMut, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetMut, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterMut, "bounded counter";
+    }
+
+    /// The bounded counter under `key`, created with this floor if there is none; one that is there keeps its own. Removes
+    /// nothing. O(log n).
+    ///
+    /// # Errors
+    /// When the key is too long, or containers would nest too deep.
+    pub fn bounded_counter_above(&mut self, key: &str, floor: i64) -> Result<BoundedCounterMut<'_, 'd>, EditError> {
+        let place = self.at.child_or_new(key, Kind::BOUNDED_COUNTER, Payload::Value(floor.into()))?;
+        Ok(BoundedCounterMut::at(self.at.reborrow(place)))
     }
 
     /// The map as it is now, to read.
@@ -141,70 +240,66 @@ impl<'t, 'd> MapMut<'t, 'd> {
         MapRef::at(self.at.read())
     }
 
-    /// The register under `key`, to set.
+    /// The register under `key`, to set. Creates nothing.
     ///
     /// # Errors
-    /// When the key is too long.
+    /// [`EditError::KeyTooLong`].
     pub fn register(&mut self, key: &str) -> Result<RegisterMut<'_, 'd>, EditError> {
         check_key(key)?;
         Ok(RegisterMut::under(self.at.reborrow(self.at.place), key.into()))
     }
 
-    /// The flag under `key`, to switch.
+    /// The flag under `key`, to switch. Creates nothing.
     ///
     /// # Errors
-    /// When the key is too long.
+    /// [`EditError::KeyTooLong`].
     pub fn flag(&mut self, key: &str) -> Result<FlagMut<'_, 'd>, EditError> {
         check_key(key)?;
         Ok(FlagMut::under(self.at.reborrow(self.at.place), key.into()))
     }
 
-    /// Everything seen under `key`.
-    fn observed(&self, key: &str) -> Vec<LocalDot> {
-        let mut observed = Vec::new();
-        let at = self.at.read();
-        let Some(slot) = at.key(key) else { return observed };
-        slot.registers.append_to(&mut observed);
-        if !fault::active(Fault::RemoveLeavesFlags) {
-            slot.flags.append_to(&mut observed);
-        }
-        for (_, child) in slot.children.iter().filter(|_| !fault::active(Fault::RemoveLeavesContainers)) {
-            let before = observed.len();
-            at.state().view.place(*child).incarnations.append_to(&mut observed);
-            if fault::active(Fault::RemovesOneIncarnation) {
-                observed.truncate(before + 1);
-            }
-        }
-        observed
-    }
-
-    /// Puts a value under `key`, in place of all that is seen there. O(log n) and what is replaced.
+    /// Puts a value under `key`, in place of all that is seen there, of every kind. O(log n) and what is replaced.
     ///
     /// # Errors
-    /// When the key is too long or the transaction is full.
+    /// [`EditError::KeyTooLong`], or [`EditError::TooLarge`] when the transaction is full.
     pub fn put(&mut self, key: &str, value: impl Into<Value>) -> Result<(), EditError> {
         check_key(key)?;
-        let mut observed = self.observed(key);
-        if fault::active(Fault::PutLeavesContainers) {
-            let state = self.at.read().state();
-            observed.retain(|dot| state.view.entity(*dot).is_none());
+        let at = self.at.read();
+        let id = at.key_id(key);
+        let view = id.and_then(|id| at.under(id));
+        let lone = view.and_then(|view| view.registers().lone().filter(|_| view.is_lone()));
+        if let Some(own) = lone.filter(|own| self.at.tx.is_own(*own)) {
+            // This transaction put what is there: it never was anything else.
+            self.at.tx.put_again(own, value.into());
+            return Ok(());
         }
-        self.at.replace(&observed, Slot::Key(key.into()), Kind::REGISTER, Payload::Value(value.into()))
+        if let (Some(lone), Some(id)) = (lone, id) {
+            self.at.tx.document.state.keys.acquire_again(id);
+            return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
+        }
+        let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
+        if fault::active(Fault::PutLeavesContainers) {
+            observed.retain(|id| !at.state().store.live(*id).entity);
+        }
+        let slot = |state: &mut State| LocalSlot::Key(state.acquire_key(id, key));
+        self.at.replace(&observed, slot, Kind::REGISTER, Payload::Value(value.into()))
     }
 
-    /// Removes all that is seen under `key`, with everything inside, and says whether there was anything.
+    /// Removes all that is seen under `key`, with everything inside, and says whether there was anything. O(log n) and what dies, and
+    /// one dot for each thing under the key, however much is inside.
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, key: &str) -> Result<bool, EditError> {
-        let observed = self.observed(key);
-        for dot in &observed {
-            self.at.tx.remove(*dot);
+        let at = self.at.read();
+        let observed = at.key(key).map_or(Vec::new(), |view| at.observed(view));
+        for id in &observed {
+            self.at.tx.remove(*id);
         }
         Ok(!observed.is_empty())
     }
 
-    /// Removes all that is seen under every key.
+    /// Removes all that is seen under every key; what is put or created concurrently stays. O(what dies · log n).
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.
@@ -216,18 +311,18 @@ impl<'t, 'd> MapMut<'t, 'd> {
         Ok(())
     }
 
-    /// Turns on the flag under `key`.
+    /// Turns on the flag under `key`; see [`FlagMut::enable`]. O(log n).
     ///
     /// # Errors
-    /// When the key is too long or the transaction is full.
+    /// [`EditError::KeyTooLong`], or [`EditError::TooLarge`] when the transaction is full.
     pub fn enable(&mut self, key: &str) -> Result<(), EditError> {
         self.flag(key)?.enable()
     }
 
-    /// Turns off the flag under `key`.
+    /// Turns off the flag under `key`; see [`FlagMut::disable`]. O(log n).
     ///
     /// # Errors
-    /// When the key is too long.
+    /// [`EditError::KeyTooLong`].
     pub fn disable(&mut self, key: &str) -> Result<(), EditError> {
         self.flag(key)?.disable()
     }

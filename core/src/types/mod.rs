@@ -5,45 +5,85 @@
 //! | type | holds | two edits that did not see each other |
 //! |---|---|---|
 //! | [register](crate::RegisterRef) | one value | both are kept; reading gives the later stamp, `values()` gives both |
+//! | [max register](crate::MaxRegisterRef), [min register](crate::MinRegisterRef) | one value that only grows, or only shrinks | the greater, or the lesser, is read |
 //! | [flag](crate::FlagRef) | on or off | enabling wins over disabling |
+//! | [disable-wins flag](crate::DisableWinsFlagRef) | on or off | disabling wins over enabling |
 //! | [counter](crate::CounterRef) | a number | both increments count |
+//! | [bounded counter](crate::BoundedCounterRef) | a number that is never below its floor | all that had the rights to be done counts; what has not is refused where it is tried |
 //! | [set](crate::SetRef) | distinct values | adding a value wins over removing it |
+//! | [remove-wins set](crate::RemoveWinsSetRef) | distinct values | removing a value wins over adding it |
+//! | [grow-only set](crate::GrowOnlySetRef) | distinct values, never removed | both additions count |
 //! | [map](crate::MapRef) | keys with values and containers | putting survives removing; containers created under one key merge |
 //! | [list](crate::ListRef) | elements in order | an element that both move is at one place; runs typed at one place stay whole |
+//!
+//! What each costs, in live entries, which is all that a document keeps:
+//!
+//! | type | entries |
+//! |---|---|
+//! | register, max and min register | one, and one more for each concurrent write until the next write settles them |
+//! | flag | one while it is on, none while it is off |
+//! | disable-wins flag | one, **also while it is off**, once it was switched |
+//! | counter | one for each replica that added something |
+//! | bounded counter | one for each replica that added, subtracted or transferred something; each holds whom it gave rights to |
+//! | set, grow-only set | one a member |
+//! | remove-wins set | one a member, and **one for each value that was removed** |
+//! | map | one a value, flag or container |
+//! | list | one an element, one more if it was moved |
+//!
+//! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
+//!
+//! The whole table, with the tests that hold each row, is in `core/README.md`, and in the documentation of the crate.
 //!
 //! For everything nested: removing a key or an element wins over edits inside of what was removed.
 //!
 //! `…Ref` types read and never create anything; a container that does not exist reads as empty. `…Mut` types edit inside a
 //! [`Transaction`], and reaching into a container creates it.
 
+mod bounded_counter;
 mod counter;
+mod debug;
+mod disable_wins_flag;
+mod extreme_registers;
 mod flag;
+mod grow_only_set;
+#[cfg(feature = "json")]
+mod json;
 mod list;
 mod map;
 mod register;
+mod remove_wins_set;
+#[cfg(feature = "serde")]
+mod serialize;
 mod set;
+mod untyped;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use bounded_counter::{BoundedCounterMut, BoundedCounterRef};
 pub use counter::{CounterMut, CounterRef};
+pub use disable_wins_flag::{DisableWinsFlagMut, DisableWinsFlagRef};
+pub use extreme_registers::{MaxRegisterMut, MaxRegisterRef, MinRegisterMut, MinRegisterRef};
 pub use flag::{FlagMut, FlagRef};
+pub use grow_only_set::{GrowOnlySetMut, GrowOnlySetRef};
 pub use list::{ListMut, ListRef};
 pub use map::{MapMut, MapRef};
 pub use register::{RegisterMut, RegisterRef};
+pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
 
-use crate::clock::LocalDot;
 use crate::document::{
-    Content, Document, Dots, EditError, KeySlot, Link, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
+    Content, Document, DotsRef, EditError, KeyView, Link, Path, PathStep, PlaceId, State, Target, Transaction,
+    check_key,
 };
 use crate::fault::{self, Fault};
 use crate::ordered::{Set, sort_by};
-use crate::store::{Kind, LocalContainer, Payload, Slot};
+use crate::store::{EntryId, KeyId, Kind, LocalContainer, LocalSlot, Payload};
+use crate::string::Str;
 use crate::value::Value;
 
-/// A container of any kind, to read.
-#[derive(Clone, Copy, Debug)]
+/// A container of any kind, to read: what is met on a walk ([`Document::nodes`], [`MapRef::iter`], [`ListRef::iter`]) and at a
+/// [`Path`] ([`Document::at`]).
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum NodeRef<'d> {
     /// A register.
@@ -58,9 +98,21 @@ pub enum NodeRef<'d> {
     Map(MapRef<'d>),
     /// A list.
     List(ListRef<'d>),
+    /// A max register.
+    MaxRegister(MaxRegisterRef<'d>),
+    /// A min register.
+    MinRegister(MinRegisterRef<'d>),
+    /// A disable-wins flag.
+    DisableWinsFlag(DisableWinsFlagRef<'d>),
+    /// A remove-wins set.
+    RemoveWinsSet(RemoveWinsSetRef<'d>),
+    /// A grow-only set.
+    GrowOnlySet(GrowOnlySetRef<'d>),
+    /// A bounded counter.
+    BoundedCounter(BoundedCounterRef<'d>),
 }
 
-/// A container of any kind, to edit.
+/// A container of any kind, to edit: what [`Transaction::at`] finds at a [`Path`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NodeMut<'t, 'd> {
@@ -76,10 +128,22 @@ pub enum NodeMut<'t, 'd> {
     Map(MapMut<'t, 'd>),
     /// A list.
     List(ListMut<'t, 'd>),
+    /// A max register.
+    MaxRegister(MaxRegisterMut<'t, 'd>),
+    /// A min register.
+    MinRegister(MinRegisterMut<'t, 'd>),
+    /// A disable-wins flag.
+    DisableWinsFlag(DisableWinsFlagMut<'t, 'd>),
+    /// A remove-wins set.
+    RemoveWinsSet(RemoveWinsSetMut<'t, 'd>),
+    /// A grow-only set.
+    GrowOnlySet(GrowOnlySetMut<'t, 'd>),
+    /// A bounded counter.
+    BoundedCounter(BoundedCounterMut<'t, 'd>),
 }
 
 /// A place to read; absent if nothing was ever created there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct At<'d> {
     document: &'d Document,
     place: Option<PlaceId>,
@@ -114,80 +178,141 @@ impl<'d> AtMut<'_, 'd> {
 
     /// Replaces observed entries of a slot, each in its own incarnation; in the lowest one if there are none. All entries
     /// of a delta that replace one another hold the same thing, so whichever incarnations survive show it.
-    fn replace(&mut self, observed: &[LocalDot], slot: Slot, kind: Kind, payload: Payload) -> Result<(), EditError> {
+    fn replace(
+        &mut self,
+        observed: &[EntryId],
+        slot: impl Fn(&mut State) -> LocalSlot,
+        kind: Kind,
+        payload: Payload,
+    ) -> Result<(), EditError> {
         let state = &self.tx.document().state;
         // A root is its only incarnation, and is never removed.
-        let mut into: Set<LocalDot> = Set::new();
-        for dot in observed {
-            if let Some(LocalContainer::Entity(container)) = state.store.get(*dot).map(|live| live.container) {
-                into.insert(container);
+        let mut into: Option<LocalContainer> = None;
+        let mut more: Set<LocalContainer> = Set::new();
+        for id in observed {
+            let container = state.store.live(*id).container();
+            if container.as_root().is_none() && into != Some(container) {
+                match into {
+                    None => into = Some(container),
+                    Some(_) => _ = more.insert(container),
+                }
             }
         }
-        let lowest = self.tx.lowest(self.place)?;
-        self.tx.has_room(into.len().max(1))?;
-        for dot in observed {
-            if fault::active(Fault::PutLosesToLaterStamp) && self.tx.hlc() < self.tx.document().state.stamp(*dot) {
-                continue;
-            }
-            self.tx.remove(*dot);
+        if into.is_none() || fault::active(Fault::PutIntoLowestOnly) {
+            into = Some(self.tx.lowest(self.place)?);
+            more.clear();
         }
-        if into.is_empty() || fault::active(Fault::PutIntoLowestOnly) {
-            self.tx.add(Target { container: lowest, slot }, kind, false, payload)?;
-            return Ok(());
+        self.tx.has_room(1 + more.len())?;
+        for id in observed {
+            self.overwrite(*id);
         }
-        for container in into {
-            let container = LocalContainer::Entity(container);
-            self.tx.add(Target { container, slot: slot.clone() }, kind, false, payload.clone())?;
+        for container in into.into_iter().chain(more) {
+            let slot = slot(&mut self.tx.document.state);
+            self.tx.add(Target { container, slot }, kind, false, payload.clone())?;
         }
+        Ok(())
+    }
+
+    fn overwrite(&mut self, observed: EntryId) {
+        let stamp = self.read().state().store.live(observed).hlc;
+        if fault::active(Fault::PutLosesToLaterStamp) && self.tx.hlc() < stamp {
+            return;
+        }
+        self.tx.remove(observed);
+    }
+
+    /// The same for one observed entry, as there almost always is: it is replaced where it is.
+    fn replace_lone(
+        &mut self,
+        observed: EntryId,
+        slot: LocalSlot,
+        kind: Kind,
+        payload: Payload,
+    ) -> Result<(), EditError> {
+        let state = &self.tx.document().state;
+        let mut container = state.store.live(observed).container();
+        if fault::active(Fault::PutIntoLowestOnly) {
+            container = self.tx.lowest(self.place)?;
+        }
+        self.tx.has_room(1)?;
+        self.overwrite(observed);
+        self.tx.add(Target { container, slot }, kind, false, payload)?;
         Ok(())
     }
 
     /// The container of a kind under a key, created in the lowest incarnation if there is none.
     fn child(&mut self, key: &str, kind: Kind) -> Result<PlaceId, EditError> {
+        self.child_or_new(key, kind, creation(kind))
+    }
+
+    fn child_or_new(&mut self, key: &str, kind: Kind, payload: Payload) -> Result<PlaceId, EditError> {
         check_key(key)?;
-        if let Some(child) = self.read().key(key).and_then(|slot| slot.child(kind)) {
+        let at = self.read();
+        let id = at.key_id(key);
+        if let Some(child) = id.and_then(|id| at.under(id)).and_then(|slot| slot.child(kind)) {
             return Ok(child);
         }
         self.tx.check_depth(self.place)?;
         if fault::active(Fault::ReachingRemoves) {
-            for dot in self.read().key(key).map_or(Vec::new(), |slot| slot.registers.to_vec()) {
-                self.tx.remove(dot);
+            for value in self.read().key(key).map_or(Vec::new(), |slot| slot.registers().to_vec()) {
+                self.tx.remove(value);
             }
         }
-        let target = Target { container: self.tx.lowest(self.place)?, slot: Slot::Key(key.into()) };
-        let dot = self.tx.add(target, kind, true, Payload::Empty)?;
-        self.tx.document().state.view.entity(dot).ok_or(EditError::Gone)
+        let container = self.tx.lowest(self.place)?;
+        let state = &mut self.tx.document.state;
+        let slot = LocalSlot::Key(state.acquire_key(id, key));
+        let dot = self.tx.add(Target { container, slot }, kind, true, payload)?;
+        self.tx.document().state.entity(dot).ok_or(EditError::Gone)
     }
 }
 
+/// What the creation of a container holds, if nothing else is said: of a bounded counter the floor.
+fn creation(kind: Kind) -> Payload {
+    if kind == Kind::BOUNDED_COUNTER { Payload::Value(Value::Int(0)) } else { Payload::Empty }
+}
+
 impl<'d> At<'d> {
-    fn key(self, key: &str) -> Option<&'d KeySlot> {
-        match self.content() {
-            Some(Content::Map(keys)) => keys.get(key),
-            _ => None,
+    fn key(self, key: &str) -> Option<KeyView<'d>> {
+        self.under(self.key_id(key)?)
+    }
+
+    fn key_id(self, key: &str) -> Option<KeyId> {
+        self.state().keys.find(self.state().seed, key)
+    }
+
+    fn under(self, key: KeyId) -> Option<KeyView<'d>> {
+        let Some(Content::Map(index)) = self.content() else { return None };
+        index.get(key, &self.state().store)
+    }
+
+    /// Every entry seen under a key.
+    fn observed(self, view: KeyView<'_>) -> Vec<EntryId> {
+        let mut observed = Vec::new();
+        view.registers().append_to(&mut observed);
+        if !fault::active(Fault::RemoveLeavesFlags) {
+            view.flags().append_to(&mut observed);
         }
+        let all = if fault::active(Fault::RemovesOneIncarnation) { 1 } else { usize::MAX };
+        for (_, child) in view.children().iter().filter(|_| !fault::active(Fault::RemoveLeavesContainers)) {
+            observed.extend(self.state().view.place(*child).incarnations.iter().take(all));
+        }
+        observed
     }
 }
 
 impl State {
-    /// The values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn values(&self, dots: &Dots) -> Vec<Value> {
-        let mut dots = dots.to_vec();
-        sort_by(&mut dots, |a, b| self.by_stamp(*b, *a));
-        let mut values = Vec::new();
+    /// Takes the values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
+    fn each_value<'s>(&'s self, dots: DotsRef<'_>, mut take: impl FnMut(&'s Value)) {
+        let mut ids = dots.to_vec();
+        sort_by(&mut ids, |a, b| self.by_stamp(*b, *a));
         let mut last = None;
-        for dot in dots {
-            let delta = Some((dot.origin(), self.store.get(dot).map(|live| live.hlc)));
+        for id in ids {
+            let delta = Some((self.store.dot(id).origin(), self.store.live(id).hlc));
             if delta != last || fault::active(Fault::ValuesShowCopies) {
-                values.extend(self.value(dot));
+                self.value_of(id).into_iter().for_each(&mut take);
             }
             last = delta;
         }
-        values
-    }
-
-    fn value(&self, dot: LocalDot) -> Option<Value> {
-        if let Payload::Value(value) = self.payload(dot) { Some(value.clone()) } else { None }
     }
 }
 
@@ -209,19 +334,35 @@ impl Document {
         set, SET, SetRef, "set";
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        max_register, MAX_REGISTER, MaxRegisterRef, "max register";
+        min_register, MIN_REGISTER, MinRegisterRef, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetRef, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetRef, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
-    /// The roots that hold something, by name.
+    /// The roots that hold something, by name, then by kind. Marks alone are nothing: a flag that is off, a set whose members are all
+    /// gone. O(1) a root, O(values) of a remove-wins set.
     pub fn roots(&self) -> impl Iterator<Item = (&str, Kind)> + '_ {
-        let holds = |place: PlaceId| match &self.state.view.place(place).content {
-            Content::Map(keys) => !keys.is_empty(),
-            Content::Set(members) => !members.is_empty(),
-            Content::Counter(totals) => !totals.is_empty(),
+        self.filled_roots().map(|(name, kind, _)| (name, kind))
+    }
+
+    fn filled_roots(&self) -> impl Iterator<Item = (&str, Kind, PlaceId)> + '_ {
+        let holds = |place: PlaceId, kind: Kind| match &self.state.view.place(place).content {
+            Content::Set(members) if kind == Kind::REMOVE_WINS_SET => {
+                members.iter(&self.state.store).any(|(_, dots)| self.state.all_are(dots, Kind::MEMBER))
+            }
+            Content::Unit(dots) if kind == Kind::DISABLE_WINS_FLAG => self.state.all_are(dots.view(), Kind::FLAG),
+            Content::Map(keys) => keys.len() > 0,
+            Content::Set(members) => members.len() > 0,
+            Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
             Content::List(elements) => !elements.is_empty(),
             Content::Unknown => false,
         };
-        self.state.view.roots().filter(move |(_, _, place)| holds(*place)).map(|(name, kind, _)| (name.as_ref(), kind))
+        let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
+        roots.map(|(name, kind, place)| (name.as_ref(), kind, place))
     }
 
     /// The container at `path`, if it exists. A root of a known kind always does. O(steps · log n).
@@ -238,8 +379,8 @@ impl Document {
         if let PathStep::Key { key, kind: kind @ (Kind::REGISTER | Kind::FLAG) } = last {
             let slot = at.key(key)?;
             return Some(match *kind {
-                Kind::REGISTER => NodeRef::Register(RegisterRef::of(self, &slot.registers, None)),
-                _ => NodeRef::Flag(FlagRef::of(&slot.flags)),
+                Kind::REGISTER => NodeRef::Register(RegisterRef::of(self, slot.registers(), None)),
+                _ => NodeRef::Flag(FlagRef::of(slot.flags())),
             });
         }
         let at = at.step(last)?;
@@ -254,7 +395,7 @@ impl<'d> At<'d> {
             PathStep::Key { key, kind } => self.key(key)?.child(*kind)?,
             PathStep::Element(dot) => {
                 let state = self.state();
-                let place = state.view.entity(state.origins.local(*dot)?)?;
+                let place = state.entity(state.origins.local(*dot)?)?;
                 match state.view.place(place).link {
                     Link::Element(list, _) if Some(list) == self.place => place,
                     _ => return None,
@@ -274,6 +415,12 @@ impl<'d> NodeRef<'d> {
             Kind::SET => Self::Set(SetRef::at(at)),
             Kind::MAP => Self::Map(MapRef::at(at)),
             Kind::LIST => Self::List(ListRef::at(at)),
+            Kind::MAX_REGISTER => Self::MaxRegister(MaxRegisterRef::at(at)),
+            Kind::MIN_REGISTER => Self::MinRegister(MinRegisterRef::at(at)),
+            Kind::DISABLE_WINS_FLAG => Self::DisableWinsFlag(DisableWinsFlagRef::at(at)),
+            Kind::REMOVE_WINS_SET => Self::RemoveWinsSet(RemoveWinsSetRef::at(at)),
+            Kind::GROW_ONLY_SET => Self::GrowOnlySet(GrowOnlySetRef::at(at)),
+            Kind::BOUNDED_COUNTER => Self::BoundedCounter(BoundedCounterRef::at(at)),
             _ => return None,
         })
     }
@@ -287,6 +434,12 @@ impl<'d> NodeRef<'d> {
             Self::Set(_) => Kind::SET,
             Self::Map(_) => Kind::MAP,
             Self::List(_) => Kind::LIST,
+            Self::MaxRegister(_) => Kind::MAX_REGISTER,
+            Self::MinRegister(_) => Kind::MIN_REGISTER,
+            Self::DisableWinsFlag(_) => Kind::DISABLE_WINS_FLAG,
+            Self::RemoveWinsSet(_) => Kind::REMOVE_WINS_SET,
+            Self::GrowOnlySet(_) => Kind::GROW_ONLY_SET,
+            Self::BoundedCounter(_) => Kind::BOUNDED_COUNTER,
         }
     }
 }
@@ -294,9 +447,10 @@ impl<'d> NodeRef<'d> {
 macro_rules! root_editors {
     ($($name:ident, $kind:ident, $type:ident, $what:literal;)*) => {$(
         #[doc = concat!("The root ", $what, " of this name, to edit.")]
+        /// O(log n).
         ///
         /// # Errors
-        /// When the name is too long.
+        /// [`EditError::KeyTooLong`] when the name is.
         pub fn $name(&mut self, name: &str) -> Result<$type<'_, 'd>, EditError> {
             let place = self.root_place(name, Kind::$kind)?;
             Ok($type::at(AtMut { tx: self, place }))
@@ -313,19 +467,40 @@ impl<'d> Transaction<'d> {
         set, SET, SetMut, "set";
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        max_register, MAX_REGISTER, MaxRegisterMut, "max register";
+        min_register, MIN_REGISTER, MinRegisterMut, "min register";
+        disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
+        remove_wins_set, REMOVE_WINS_SET, RemoveWinsSetMut, "remove-wins set";
+        grow_only_set, GROW_ONLY_SET, GrowOnlySetMut, "grow-only set";
+        bounded_counter, BOUNDED_COUNTER, BoundedCounterMut, "bounded counter";
     }
 
     fn root_place(&mut self, name: &str, kind: Kind) -> Result<PlaceId, EditError> {
         check_key(name)?;
         let view = &mut self.document.state.view;
-        let number = view.root_or_new(&Arc::from(name), kind);
+        let number = view.root_or_new(&Str::from(name), kind);
         Ok(view.root_place(number))
     }
 
     /// The container at `path`, to edit; containers under keys on the way are created where they do not exist.
+    /// O(steps · log n).
     ///
     /// # Errors
-    /// When a list element on the way does not exist, or something on the way is of another kind.
+    /// [`EditError::NoSuchElement`] when a list element on the way does not exist, [`EditError::WrongKind`] when something on the way
+    /// is of another kind, [`EditError::Gone`] when the path does not begin at a root, and the errors of creating
+    /// ([`MapMut::map`]).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, Kind, NodeMut, Path, PathStep, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// let settings = Path::root("user", Kind::MAP).join(PathStep::Key { key: "settings".into(), kind: Kind::MAP });
+    /// doc.transact(Timestamp(1), |tx| match tx.at(&settings)? {
+    ///     NodeMut::Map(mut map) => map.put("theme", "dark"),
+    ///     _ => unreachable!("the path says that it is a map"),
+    /// })?;
+    /// assert_eq!(doc.map("user").map("settings").get_as("theme"), Some("dark"));
+    /// # Ok::<(), EditError>(())
+    /// ```
     pub fn at(&mut self, path: &Path) -> Result<NodeMut<'_, 'd>, EditError> {
         let mut steps = path.steps().iter().peekable();
         let Some(PathStep::Root { name, kind }) = steps.next() else { return Err(EditError::Gone) };
@@ -368,6 +543,12 @@ impl<'d> Transaction<'d> {
             Kind::SET => NodeMut::Set(SetMut::at(at)),
             Kind::MAP => NodeMut::Map(MapMut::at(at)),
             Kind::LIST => NodeMut::List(ListMut::at(at)),
+            Kind::MAX_REGISTER => NodeMut::MaxRegister(MaxRegisterMut::at(at)),
+            Kind::MIN_REGISTER => NodeMut::MinRegister(MinRegisterMut::at(at)),
+            Kind::DISABLE_WINS_FLAG => NodeMut::DisableWinsFlag(DisableWinsFlagMut::at(at)),
+            Kind::REMOVE_WINS_SET => NodeMut::RemoveWinsSet(RemoveWinsSetMut::at(at)),
+            Kind::GROW_ONLY_SET => NodeMut::GrowOnlySet(GrowOnlySetMut::at(at)),
+            Kind::BOUNDED_COUNTER => NodeMut::BoundedCounter(BoundedCounterMut::at(at)),
             found => return Err(EditError::WrongKind { expected: Kind::MAP, found }),
         })
     }

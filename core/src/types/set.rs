@@ -1,19 +1,35 @@
 //! Sets: distinct values, where adding wins.
 //!
 //! A value is a member while an addition of it lives. Removing takes away the additions it has seen; one that it has not
-//! seen stays. Adding always takes a fresh dot, also when the value is a member: that is what survives a concurrent removal.
+//! seen stays. Adding always takes a fresh dot, also when the value is a member: that is what survives a concurrent removal. It is the
+//! observed-remove set without tombstones of Bieniusa, Zawirski, Preguiça, Shapiro, Baquero, Balegas and Duarte, "An optimized
+//! conflict-free replicated set" (2012), where a version vector tells what was removed from what was never seen.
 
 use alloc::vec::Vec;
 
 use super::{At, AtMut};
-use crate::document::{Content, Dots, EditError};
+use crate::document::{Content, DotsRef, EditError};
 use crate::fault::{self, Fault};
-use crate::ordered::Map;
-use crate::store::{Kind, Payload, Slot};
+use crate::ordered::sort_by;
+use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
 
-/// A set, to read.
-#[derive(Clone, Copy, Debug)]
+/// A set, to read: distinct [`Value`]s, in their order.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut tags = tx.set("tags")?;
+///     tags.add("home")?;
+///     tags.add("urgent")?;
+///     tags.remove(&"home".into())
+/// })?;
+/// assert!(doc.set("tags").contains(&"urgent".into()));
+/// assert!(doc.set("tags").iter().eq([&"urgent".into()]));
+/// # Ok::<(), EditError>(())
+/// ```
+#[derive(Clone, Copy)]
 pub struct SetRef<'d> {
     at: At<'d>,
 }
@@ -23,23 +39,29 @@ impl<'d> SetRef<'d> {
         Self { at }
     }
 
-    fn dots(&self, value: &Value) -> &'d Dots {
-        match self.at.content() {
-            Some(Content::Set(members)) => members.get(value).unwrap_or(&Dots::None),
-            _ => &Dots::None,
-        }
+    fn hash(&self, value: &Value) -> u32 {
+        value.hash(self.at.state().seed)
     }
 
-    /// Whether `value` is a member. O(log n).
+    fn dots(&self, hash: u32, value: &Value) -> DotsRef<'d> {
+        let Some(Content::Set(members)) = self.at.content() else { return DotsRef::None };
+        members.get(hash, value, &self.at.state().store)
+    }
+
+    /// Whether `value` is a member. O(1).
     pub fn contains(&self, value: &Value) -> bool {
-        !self.dots(value).is_empty()
+        !self.dots(self.hash(value), value).is_empty()
     }
 
-    /// The members in the order of values.
+    /// The members, borrowed, in the order of [`Value`]s: the same everywhere. O(n log n), to sort them.
     pub fn iter(&self) -> impl Iterator<Item = &'d Value> + use<'d> {
-        const NONE: &Map<Value, Dots> = &Map::new();
-        let members = if let Some(Content::Set(members)) = self.at.content() { members } else { NONE };
-        members.keys()
+        let mut sorted = Vec::new();
+        if let Some(Content::Set(members)) = self.at.content() {
+            sorted.reserve_exact(members.len());
+            sorted.extend(members.iter(&self.at.state().store).map(|(member, _)| member));
+            sort_by(&mut sorted, |a, b| a.cmp(b));
+        }
+        sorted.into_iter()
     }
 
     /// How many members there are. O(1).
@@ -47,7 +69,7 @@ impl<'d> SetRef<'d> {
         if let Some(Content::Set(members)) = self.at.content() { members.len() } else { 0 }
     }
 
-    /// Whether there are none.
+    /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -69,27 +91,44 @@ impl<'t, 'd> SetMut<'t, 'd> {
         SetRef::at(self.at.read())
     }
 
-    /// Adds a value. O(log n).
+    /// Adds a value; where it is a member already, once more, so that a removal elsewhere does not win. O(log n).
     ///
     /// # Errors
-    /// When the transaction is full.
+    /// [`EditError::TooLarge`] when the transaction is full.
     pub fn add(&mut self, value: impl Into<Value>) -> Result<(), EditError> {
         let value = value.into();
-        let observed = self.read().dots(&value).to_vec();
+        let hash = self.read().hash(&value);
+        let observed = self.read().dots(hash, &value);
+        let lone = observed.lone();
         if fault::active(Fault::AddWithoutDot) && !observed.is_empty() {
             return Ok(());
         }
-        self.at.replace(&observed, Slot::Member(value), Kind::MEMBER, Payload::Empty)
+        if lone.is_some_and(|one| self.at.tx.is_own(one)) {
+            // This transaction added it: nothing is fresher.
+            return Ok(());
+        }
+        if let Some(lone) = lone {
+            let slot = LocalSlot::Member(hash, value);
+            return self.at.replace_lone(lone, slot, Kind::MEMBER, Payload::Empty);
+        }
+        let observed = observed.to_vec();
+        self.at.replace(&observed, |_| LocalSlot::Member(hash, value.clone()), Kind::MEMBER, Payload::Empty)
     }
 
-    /// Removes a value and says whether it was a member. O(log n).
+    /// Removes a value, as far as its additions were seen, and says whether it was a member. O(additions seen · log n), almost always
+    /// one.
     ///
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn remove(&mut self, value: &Value) -> Result<bool, EditError> {
-        let observed = self.read().dots(value).to_vec();
-        for dot in observed.iter().take(if fault::active(Fault::RemovesOneOfMany) { 1 } else { usize::MAX }) {
-            self.at.tx.remove(*dot);
+        let observed = self.read().dots(self.read().hash(value), value);
+        if let Some(lone) = observed.lone() {
+            self.at.tx.remove(lone);
+            return Ok(true);
+        }
+        let observed = observed.to_vec();
+        for id in observed.iter().take(if fault::active(Fault::RemovesOneOfMany) { 1 } else { usize::MAX }) {
+            self.at.tx.remove(*id);
         }
         Ok(!observed.is_empty())
     }

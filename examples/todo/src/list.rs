@@ -76,14 +76,12 @@ fn edit<T>(
 }
 
 fn read(list: ListRef<'_>) -> Vec<Todo> {
-    let shown = list.ids().filter(|&id| list.kind(id) == Some(Kind::MAP));
-    shown
-        .map(|id| {
-            let todo = list.map(id);
-            let title = todo.get(TITLE).and_then(|title| title.as_str().map(str::to_owned)).unwrap_or_default();
-            Todo { id, title, completed: todo.flag(COMPLETED).is_enabled() }
-        })
-        .collect()
+    let maps = list.iter().filter_map(|(id, node)| Some((id, node.as_map()?)));
+    maps.map(|(id, todo)| {
+        let title = todo.get_as(TITLE).unwrap_or_default();
+        Todo { id, title, completed: todo.flag(COMPLETED).is_enabled() }
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -414,7 +414,7 @@ mod tests {
                     seen.apply_diff(&weftline::codec::decode_diff(&diff.bytes).unwrap()).unwrap();
                 }
                 Message::Ask => {
-                    let message = Message::Want(Want { version: seen.version() });
+                    let message = Message::Want(Want::since(seen.version()));
                     slow.tell(ToRoom::Message { member: slow.member, message }).await;
                 }
                 _ => {}

@@ -38,7 +38,8 @@ impl Room {
         match message {
             Message::Rows(rows) => self.pushed(id, rows),
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
-            Message::Want(want) => self.want(id, &want.version),
+            Message::Want(want) => self.want(id, want),
+            Message::Ask => self.asked(id),
             _ => self.close(id, CloseReason::Protocol),
         }
     }

@@ -3,7 +3,7 @@
 //! Rules: CUR-1, SES-2. The relay states facts about claimed ids; the client judges.
 
 use bytes::Bytes;
-use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, Resume, limits};
+use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, Resume, Want, limits};
 use weftline::{Tag, VersionVector};
 
 use super::member::{Member, Question};
@@ -34,7 +34,7 @@ impl Room {
         } else if let Some(position) = self.follow(open.cursor) {
             member.start_at(position);
             Resume::Tail
-        } else if let Some(base) = &open.version {
+        } else if let Some(base) = self.inline_base(open) {
             diff = Some(diff_body(self.head, &self.document.diff_since(base)));
             member.question = Question::Answered;
             Resume::Diff
@@ -50,6 +50,7 @@ impl Room {
             beacon: self.document.beacon(),
             facts: open.claims.iter().map(|claim| self.fact(&version, claim)).collect(),
             version: (version_hash != open.version_hash).then_some(version),
+            horizon: self.document.horizon(),
             resume,
         };
         self.members.insert(id, member);
@@ -68,7 +69,7 @@ impl Room {
     }
 
     /// A member asks for everything beyond its version.
-    pub(super) fn want(&mut self, id: MemberId, version: &VersionVector) {
+    pub(super) fn want(&mut self, id: MemberId, want: Want) {
         let Some(member) = self.members.get_mut(&id) else { return };
         // Between a diff and its being taken nothing is sent that could make anybody ask again: one answer serves every question.
         if !matches!(member.question, Question::None) {
@@ -76,16 +77,27 @@ impl Room {
         }
         member.feeding = false;
         if member.outstanding {
-            member.question = Question::Waits(version.clone());
+            member.question = Question::Waits(want);
         } else {
-            self.answer(id, version);
+            self.answer(id, want);
         }
     }
 
-    fn answer(&mut self, id: MemberId, version: &VersionVector) {
+    /// A member has something to give back, and its log does not reach back to what is here: it needs to know what lives here. Costs
+    /// O(live), so it is answered once on a connection; after that the member has the version to go by.
+    pub(super) fn asked(&mut self, id: MemberId) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if std::mem::replace(&mut member.has_asked, true) {
+            return self.close(id, CloseReason::Protocol);
+        }
+        let want = Want::by_digest(&self.document);
+        self.hold(Held::Want { member: id, want });
+    }
+
+    fn answer(&mut self, id: MemberId, want: Want) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.question = Question::Answered;
-        let body = diff_body(self.head, &self.document.diff_since(version));
+        let body = diff_body(self.head, &want.answer(&self.document));
         self.hold(Held::Diff { member: id, body });
     }
 
@@ -95,8 +107,8 @@ impl Room {
         if !std::mem::take(&mut member.outstanding) {
             return;
         }
-        if let Question::Waits(version) = std::mem::take(&mut member.question) {
-            self.answer(id, &version);
+        if let Question::Waits(want) = std::mem::take(&mut member.question) {
+            self.answer(id, want);
         }
     }
 
@@ -105,6 +117,12 @@ impl Room {
         member.outstanding = true;
         member.start_at(position);
         self.send_bulk(id, MessageKind::Diff, body);
+    }
+
+    /// From where a diff can be made for whoever is opening, without asking what lives there: below the horizon only for those who have
+    /// nothing at all.
+    fn inline_base<'o>(&self, open: &'o Open) -> Option<&'o VersionVector> {
+        open.version.as_ref().filter(|base| base.is_empty() || self.document.reaches_back_to(base))
     }
 
     /// CUR-1: whether a cursor leads to a place in this log from where the rows are still there. A restored log lacks the later epochs,

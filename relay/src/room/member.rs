@@ -1,6 +1,6 @@
 //! What a room remembers of a member.
 
-use weftline::VersionVector;
+use weftline::sync::Want;
 
 use crate::store::Position;
 
@@ -17,6 +17,8 @@ pub(super) struct Member {
     pub(super) feeding: bool,
     /// What it asked for.
     pub(super) question: Question,
+    /// It has asked what lives here. Once is enough on a connection.
+    pub(super) has_asked: bool,
     /// Every row up to here was sent to it, or is its own.
     pub(super) cursor: Position,
     /// Up to where it knows that.
@@ -37,8 +39,8 @@ pub(super) enum Question {
     /// Nothing was asked.
     #[default]
     None,
-    /// Asked from this version, while a batch of rows was still on its way.
-    Waits(VersionVector),
+    /// Asked while a batch of rows was still on its way.
+    Waits(Want),
     /// The diff is held, or on its way.
     Answered,
 }
@@ -52,6 +54,7 @@ impl Member {
             opened: false,
             feeding: false,
             question: Question::None,
+            has_asked: false,
             cursor: 0,
             told: 0,
             outstanding: false,

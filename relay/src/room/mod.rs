@@ -28,7 +28,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Row};
+use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Row, Want};
 use weftline::{Document, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
@@ -43,6 +43,7 @@ enum Held {
     Diff { member: MemberId, body: Bytes },
     Ack { member: MemberId, replica: ReplicaId, through: u64 },
     Durable { member: MemberId, version: VersionVector },
+    Want { member: MemberId, want: Want },
     Nack { member: MemberId, nack: Nack },
     Snapshot { bytes: Bytes },
 }
@@ -314,12 +315,15 @@ impl Room {
                 self.members.entry(member).and_modify(|member| member.caught_up = false);
                 self.send(member, &Message::Durable(Durable { version, level, position: told }));
             }
-            Held::Nack { member, nack } => {
-                if self.members.contains_key(&member) {
-                    self.send(member, &Message::Nack(nack));
-                }
-            }
+            Held::Want { member, want } => self.send_if_here(member, &Message::Want(want)),
+            Held::Nack { member, nack } => self.send_if_here(member, &Message::Nack(nack)),
             Held::Snapshot { bytes } => self.effects.push_back(Effect::Snapshot { upto: position, bytes }),
+        }
+    }
+
+    fn send_if_here(&mut self, member: MemberId, message: &Message) {
+        if self.members.contains_key(&member) {
+            self.send(member, message);
         }
     }
 

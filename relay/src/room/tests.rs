@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use weftline::sync::{
-    Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, Resume, Row, Rows, Want,
+    CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, Resume, Row,
+    Rows, Want,
 };
 use weftline::{Delta, Document, EditError, ReplicaId, Tag, Timestamp, VersionVector, codec};
 
@@ -223,7 +224,7 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
     desk.push(ANN, &[&write(&mut document, "a")]);
     desk.commit();
     desk.heard(ANN);
-    let want = || Message::Want(Want { version: VersionVector::new() });
+    let want = || Message::Want(Want::since(VersionVector::new()));
     for _ in 0..50 {
         desk.say(ANN, want());
     }
@@ -251,6 +252,56 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
 }
 
 #[test]
+fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    desk.push(ANN, &[&write(&mut document, "a")]);
+    desk.say(ANN, Message::Ask);
+    assert!(desk.heard(ANN).is_empty(), "not before the commit");
+    desk.commit();
+    let heard = desk.heard(ANN);
+    let wants: Vec<&Want> =
+        heard.iter().filter_map(|said| if let Message::Want(want) = said { Some(want) } else { None }).collect();
+    let [want] = wants[..] else { panic!("{heard:?}") };
+    assert_eq!((&want.version, &want.live), (&document.version(), &Some(document.digest().live)));
+    desk.say(ANN, Message::Ask);
+    assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
+}
+
+#[test]
+fn diff_2_whoever_is_below_the_horizon_is_asked_for_a_digest_not_sent_everything() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    let mut document = writer(1);
+    desk.push(ANN, &[&write(&mut document, "a"), &write(&mut document, "b")]);
+    desk.commit();
+    let old = document.clone();
+    // A refill by somebody who has forgotten how things died makes the room forget as well (DIFF-4).
+    let gone = document.transact(NOW, |tx| tx.map("m")?.remove("a").map(drop));
+    let gone: Result<weftline::Commit<()>, weftline::EditError> = gone;
+    assert!(gone.unwrap().delta.is_some());
+    document.truncate_removals();
+    let bytes = codec::encode_diff(&document.diff_for(&old.digest())).into();
+    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes }));
+    desk.commit();
+    assert_eq!(desk.room.committed_version(), &document.version());
+
+    let ack = desk.join(BEN, Open { version: Some(old.version()), version_hash: old.version_hash(), ..open_as(2) });
+    assert_eq!(ack.resume, Resume::Ask);
+    assert!(!old.version().dominates(&ack.horizon));
+    desk.say(BEN, Message::Want(Want::by_digest(&old)));
+    let heard = desk.heard(BEN);
+    let [.., Message::Diff(answer)] = &heard[..] else { panic!("{heard:?}") };
+    let answer = codec::decode_diff(&answer.bytes).unwrap();
+    assert_eq!((answer.tier, answer.dead.dot_count(), answer.adds.len()), (weftline::Tier::Digest, 1, 0));
+
+    // Who has nothing needs no digest.
+    let ack = desk.join(MemberId(3), Open { version: Some(VersionVector::new()), ..open_as(3) });
+    assert_eq!(ack.resume, Resume::Diff);
+}
+
+#[test]
 fn rows_read_for_a_member_that_was_given_a_diff_meanwhile_are_of_no_use() {
     let mut desk = Desk::new(RoomConfig { recent_bytes: 1, max_batch: 1, ..RoomConfig::default() });
     desk.join(ANN, open_as(1));
@@ -267,7 +318,7 @@ fn rows_read_for_a_member_that_was_given_a_diff_meanwhile_are_of_no_use() {
     assert_eq!(rows.len(), 1);
 
     // It asks before the disk has answered, and the answer is there first.
-    desk.say(BEN, Message::Want(Want { version: VersionVector::new() }));
+    desk.say(BEN, Message::Want(Want::since(VersionVector::new())));
     assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::Diff]);
     let (member, tail) = desk.reads.remove(0);
     desk.handle(Input::LogRead { member, tail });
@@ -412,7 +463,7 @@ fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
     desk.join(ANN, open_as(1));
     desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes: vec![9; 50].into() }));
     desk.join(ANN, open_as(1));
-    desk.say(ANN, Message::Ask);
+    desk.say(ANN, Message::CaughtUp(CaughtUp { position: 1, version_hash: [0; 16] }));
     assert_eq!(desk.closed.len(), 3);
 
     // Who was closed says nothing more; who was not has all that was taken.
@@ -437,7 +488,7 @@ fn who_may_only_read_is_told_so() {
     };
     desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes: codec::encode_diff(&diff).into() }));
     assert_eq!(nacked(&desk.heard(ANN)), [NackReason::ReadOnly; 2]);
-    desk.say(ANN, Message::Want(Want { version: VersionVector::new() }));
+    desk.say(ANN, Message::Want(Want::since(VersionVector::new())));
     assert!(kinds(&desk.heard(ANN)).contains(&MessageKind::Diff));
 }
 

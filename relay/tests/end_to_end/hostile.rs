@@ -76,7 +76,7 @@ fn messages() -> Vec<Message> {
         Message::Rows(Rows { from: 0, to: 0, rows: vec![Row::of(&delta)] }),
         Message::Rows(Rows { from: u64::MAX, to: 1, rows: vec![Row::Diff { bytes: diff.clone().into() }] }),
         Message::Diff(DiffMessage { position: 0, bytes: diff.into() }),
-        Message::Want(Want { version: document.version() }),
+        Message::Want(Want::since(document.version())),
         Message::Ask,
         Message::Ping,
         open(),

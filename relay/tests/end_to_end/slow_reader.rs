@@ -69,7 +69,7 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
             }
             Some((1, Message::Ask)) => {
                 // Its place in the log has been replaced by a snapshot meanwhile.
-                link.send(1, &Message::Want(weftline::sync::Want { version: document.version() }));
+                link.send(1, &Message::Want(weftline::sync::Want::since(document.version())));
             }
             Some((1, Message::Diff(diff))) => {
                 document.apply_diff(&weftline::codec::decode_diff(&diff.bytes).unwrap()).unwrap();

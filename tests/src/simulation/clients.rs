@@ -1,10 +1,10 @@
 //! Clients in the simulation: what a driver does for a replica, and what users do to it.
 
 use weftline::EditError;
-use weftline::sync::{Link, Message, Output, ProtocolError, Replica};
+use weftline::sync::{Link, Message, Output, ProtocolError, Record, Replica};
 use weftline_relay::room::Input;
 
-use super::{Checked, Event, World, brief};
+use super::{Checked, Event, World, brief, is_by_digest, without_log};
 use crate::network::{Connection, Frame};
 use crate::oracle::{self, Edit};
 use crate::workload;
@@ -196,6 +196,7 @@ impl World {
         if let Some((_, message)) = &message {
             oracle::may_leave(message, &self.disks[peer.disk], &peer.ids, &mut self.payloads)?;
             self.report.diffs_up += u64::from(matches!(message, Message::Diff(_)));
+            self.report.digests_up += u64::from(is_by_digest(message));
         }
         let delay = self.rng.between(1, connection.max_delay);
         if let Some(at) = connection.up.send(Frame { bytes, drains: None }, self.now, delay) {
@@ -240,8 +241,13 @@ impl World {
     pub(super) fn compact(&mut self, index: usize) {
         let peer = &mut self.peers[index];
         let Some(replica) = &mut peer.replica else { return };
-        if let Some(snapshot) = replica.compact() {
+        if let Some(mut snapshot) = replica.compact() {
             let replica = &*replica;
+            if let Record::Snapshot(bytes) = &mut snapshot
+                && self.now.is_multiple_of(2)
+            {
+                *bytes = without_log(bytes).into();
+            }
             self.disks[peer.disk].compact(&snapshot, |record| replica.covers(record));
             self.note(|| format!("peer {index} compacts"));
         }

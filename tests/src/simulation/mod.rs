@@ -12,8 +12,8 @@ mod rest;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use weftline::Timestamp;
-use weftline::sync::Message;
+use weftline::sync::{Message, Want};
+use weftline::{Tier, Timestamp, codec};
 use weftline_relay::room::{Input, MemberId, Room};
 
 use crate::disk::{Disk, Layout};
@@ -112,6 +112,10 @@ pub struct Report {
     pub diffs_down: u64,
     /// And up.
     pub diffs_up: u64,
+    /// How many of those down told deaths by comparing with a digest.
+    pub digests_down: u64,
+    /// And up.
+    pub digests_up: u64,
     /// How often the relay's log was read for somebody who was behind.
     pub log_reads: u64,
     /// How often somebody was so far behind that the log did not reach back to them.
@@ -340,6 +344,20 @@ impl World {
     }
 }
 
+/// A document at rest without its removal log, which may be dropped at any time, and asks nobody (REM-3). The structure of the dead
+/// stays: rows behind the snapshot may need it (SEQ-6).
+fn without_log(snapshot: &[u8]) -> Vec<u8> {
+    let mut snapshot = codec::decode_snapshot(snapshot).expect("a snapshot that was just made decodes");
+    snapshot.removals.clear();
+    snapshot.horizon = snapshot.diff.head.clone();
+    codec::encode_snapshot(&snapshot)
+}
+
+fn is_by_digest(message: &Message) -> bool {
+    let Message::Diff(diff) = message else { return false };
+    codec::decode_diff(&diff.bytes).is_ok_and(|diff| diff.tier == Tier::Digest)
+}
+
 fn brief(message: &Message) -> String {
     match message {
         Message::Rows(rows) => {
@@ -351,6 +369,9 @@ fn brief(message: &Message) -> String {
         }
         Message::Diff(diff) => format!("Diff at {}, {} bytes", diff.position, diff.bytes.len()),
         Message::Open(open) => format!("Open #{} cursor {:?} claims {:?}", open.connection, open.cursor, open.claims),
+        Message::Want(Want { version, live: Some(live) }) => {
+            format!("Want by {} runs from {version:?}", live.run_count())
+        }
         Message::OpenAck(ack) => format!("OpenAck {:?} head {} facts {:?}", ack.resume, ack.head, ack.facts),
         other => format!("{other:?}"),
     }

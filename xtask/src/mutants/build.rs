@@ -10,7 +10,12 @@ use crate::repo;
 
 /// The suites that have to notice: the name of each, its source below the root, and how the names of its tests begin.
 const SUITES: &[(&str, &str, &str)] = &[
-    ("semantics", "core/tests/semantics.rs", ""),
+    ("semantics", "core/tests/semantics/main.rs", ""),
+    ("observed", "core/tests/observed.rs", ""),
+    ("document", "core/tests/document.rs", ""),
+    ("undo", "core/tests/undo/main.rs", ""),
+    ("undo_laws", "core/tests/undo_laws.rs", ""),
+    ("bounded_counters", "core/tests/bounded_counters.rs", ""),
     ("laws", "core/tests/laws.rs", ""),
     ("hostile", "core/tests/hostile.rs", ""),
     ("core", "core/src/lib.rs", ""),

@@ -1,6 +1,6 @@
 //! Valid messages of every kind, drawn from a tape of random numbers, so that a failing one shrinks with its tape.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -8,10 +8,11 @@ use proptest::prelude::*;
 
 use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::delta::DeltaParts;
-use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
+use crate::string::Str;
 use crate::value::Value;
 
 pub(super) fn delta() -> impl Strategy<Value = DeltaParts> {
@@ -19,7 +20,15 @@ pub(super) fn delta() -> impl Strategy<Value = DeltaParts> {
 }
 
 pub(super) fn diff() -> impl Strategy<Value = Diff> {
-    (tape(), any::<bool>()).prop_map(|(mut tape, full)| tape.diff(if full { Tier::Full } else { Tier::Version }))
+    let tier = prop_oneof![Just(Tier::Version), Just(Tier::Digest), Just(Tier::Full)];
+    (tape(), tier).prop_map(|(mut tape, tier)| tape.diff(tier))
+}
+
+pub(super) fn digest() -> impl Strategy<Value = Digest> {
+    tape().prop_map(|mut tape| {
+        let version = tape.version(20, true);
+        Digest { live: tape.runs(25, |dot| version.covers(dot)), version }
+    })
 }
 
 pub(super) fn snapshot() -> impl Strategy<Value = Snapshot> {
@@ -70,7 +79,7 @@ impl Tape {
         Tag::from_bytes((self.below(u64::MAX) * 0x0101_0101).to_le_bytes())
     }
 
-    fn text(&mut self) -> Arc<str> {
+    fn text(&mut self) -> Str {
         ["", "title", "done", "naïve", "a rather longer key than the others, but below the limit"]
             [self.below(5) as usize]
             .into()
@@ -91,16 +100,29 @@ impl Tape {
     }
 
     fn kind(&mut self) -> Kind {
-        Kind([1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 0, 255][self.below(12) as usize])
+        Kind([1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 17, 18, 19, 20, 21, 0, 255][self.below(19) as usize])
     }
 
-    fn payload(&mut self, kind: Kind) -> Payload {
+    fn payload(&mut self, kind: Kind, owner: ReplicaId) -> Payload {
         match kind {
-            Kind::REGISTER => Payload::Value(self.value()),
+            Kind::REGISTER | Kind::BOUNDED_COUNTER => Payload::Value(self.value()),
+            Kind::RIGHTS => Payload::Rights(Arc::new(self.rights(owner))),
             Kind::TOTAL => Payload::Total { plus: self.below(5) << self.below(60), minus: self.below(1000) },
             Kind(0 | 7 | 255) => Payload::Opaque([1, 2, 3][..self.below(4) as usize].into()),
             _ => Payload::Empty,
         }
+    }
+
+    fn rights(&mut self, owner: ReplicaId) -> Rights {
+        let mut given = BTreeMap::new();
+        for _ in 0..self.below(3) {
+            // One of those who write, or somebody that no table names.
+            let to = if self.one_in(2) { ReplicaId::from(u128::from(self.below(9) + 1)) } else { self.replica() };
+            given.insert(to, 1 + (self.below(5) << self.below(60)));
+        }
+        given.remove(&owner);
+        let (plus, minus) = (self.below(5) << self.below(60), self.below(1000));
+        Rights { plus, minus, given: given.into_iter().collect() }
     }
 
     /// An entry at `dot`, in the root, in an older entity of the same replica, or in one of those offered.
@@ -124,7 +146,7 @@ impl Tape {
             _ => Slot::Key(self.text()),
         };
         let kind = self.kind();
-        Entry { container, slot, kind, entity: self.one_in(2), payload: self.payload(kind) }
+        Entry { container, slot, kind, entity: self.one_in(2), payload: self.payload(kind, dot.replica) }
     }
 
     /// A bunch at `id` whose parent is one of `parents` or START.
@@ -262,10 +284,19 @@ impl Tape {
             }
         }
         let removes = match tier {
-            Tier::Full => Vec::new(),
+            Tier::Digest | Tier::Full => Vec::new(),
             Tier::Version => self.removals(&covered, &adds, |dot| head.covers(dot) && !base.covers(dot)),
         };
-        Diff { tier, base, head, heads, adds, removes, bunches }
+        let (mut ahead, mut dead) = (VersionVector::new(), DotRuns::new());
+        if tier == Tier::Digest {
+            dead = self.runs(25, |dot| base.covers(dot));
+            for (replica, further) in self.version(3, false).iter() {
+                if head.get(replica).is_none() {
+                    ahead.set(replica, VersionEntry { seq: base.seq(replica) + further.seq, ..further });
+                }
+            }
+        }
+        Diff { tier, base, ahead, head, heads, adds, removes, dead, bunches }
     }
 
     fn removals(
@@ -273,15 +304,30 @@ impl Tape {
         covered: &VersionVector,
         adds: &[LiveEntry],
         is_remover: impl Fn(Dot) -> bool,
-    ) -> Vec<(Dot, DotRuns)> {
-        let mut removals = Vec::new();
+    ) -> Vec<RemovalRun> {
+        let mut removals: Vec<RemovalRun> = Vec::new();
         for (replica, entry) in covered.iter() {
+            let back = 1 + self.below(3);
             for remover in (1..=entry.seq).map(|seq| Dot::new(replica, seq)).filter(|dot| is_remover(*dot)) {
                 let is_live = |dot: Dot| adds.binary_search_by_key(&dot, |add| add.dot).is_ok();
                 let is_older = |dot: Dot| dot.replica != remover.replica || dot.seq < remover.seq;
-                let removed = self.runs(30, |dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
-                if !removed.is_empty() {
-                    removals.push((remover, removed));
+                let usable = |dot: Dot| covered.covers(dot) && is_older(dot) && !is_live(dot);
+                let before = Dot::new(replica, remover.seq.saturating_sub(back));
+                // What overwrites itself again and again makes chains.
+                let removed = if before.seq > 0 && usable(before) && !self.one_in(4) {
+                    DotRuns::from_iter([before])
+                } else {
+                    self.runs(30, usable)
+                };
+                for (replica, first, last) in removed.runs() {
+                    let removed = Dot::new(replica, first);
+                    let run = RemovalRun { remover, removed, len: last - first + 1, chain: false };
+                    match removals.last_mut() {
+                        Some(before) if before.goes_on_in(&run) => {
+                            (before.len, before.chain) = (before.len + 1, true);
+                        }
+                        _ => removals.push(run),
+                    }
                 }
             }
         }
@@ -292,7 +338,8 @@ impl Tape {
         let diff = self.diff(Tier::Full);
         let mut horizon = VersionVector::new();
         for (replica, entry) in diff.head.iter() {
-            horizon.set(replica, VersionEntry { seq: self.below(entry.seq + 1), tag: self.tag() });
+            let tag = Tag::from_bytes([0; 8]);
+            horizon.set(replica, VersionEntry { seq: self.below(entry.seq + 1), tag });
         }
         let is_remover = |dot: Dot| diff.head.covers(dot) && !horizon.covers(dot);
         let removals = self.removals(&diff.head, &diff.adds, is_remover);

@@ -18,6 +18,9 @@ fn feed(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(version) = codec::decode_version(bytes) {
         prop_assert_eq!(codec::encode_version(&version), bytes);
     }
+    if let Ok(digest) = codec::decode_digest(bytes) {
+        prop_assert_eq!(codec::encode_digest(&digest), bytes);
+    }
     // A snapshot may hold sections that are passed over, so its bytes are not the only ones; its content is.
     if let Ok(snapshot) = codec::decode_snapshot(bytes) {
         prop_assert_eq!(codec::decode_snapshot(&codec::encode_snapshot(&snapshot)), Ok(snapshot));
@@ -43,6 +46,7 @@ fn encoded() -> impl Strategy<Value = Vec<u8>> {
         generators::diff().prop_map(|diff| codec::encode_diff(&diff)),
         generators::snapshot().prop_map(|snapshot| codec::encode_snapshot(&snapshot)),
         generators::version().prop_map(|version| codec::encode_version(&version)),
+        generators::digest().prop_map(|digest| codec::encode_digest(&digest)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Messages that no sender makes that keeps the rules: each is refused, and for the right reason.
 
+use crate::string::Str;
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,10 +11,10 @@ use crate::codec::envelope::{EnvelopeKind, EnvelopeWriter};
 use crate::codec::limits::{MAX_BUNCH_DEPTH, MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_KEY_BYTES, MAX_SEQ};
 use crate::codec::{self, DecodeError};
 use crate::delta::DeltaParts;
-use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
 use crate::value::Value;
 
 const START: Position = Position { bunch: Dot::ROOT, index: 0 };
@@ -95,8 +96,8 @@ fn limits_of_numbers() {
 
 #[test]
 fn limits_of_keys_and_names() {
-    let long: Arc<str> = "k".repeat(MAX_KEY_BYTES).into();
-    let longer: Arc<str> = "k".repeat(MAX_KEY_BYTES + 1).into();
+    let long: Str = "k".repeat(MAX_KEY_BYTES).into();
+    let longer: Str = "k".repeat(MAX_KEY_BYTES + 1).into();
     let mut parts = valid();
     parts.adds[0].1.slot = Slot::Key(long);
     assert_eq!(codec::decode_delta(&codec::encode_delta(&parts)), Ok(parts));
@@ -194,6 +195,33 @@ fn a_total_below_what_it_overwrites() {
 }
 
 #[test]
+fn esc_1_rights_that_nobody_can_have_given() {
+    let given = |given: &[(ReplicaId, u64)]| {
+        let given = given.to_vec();
+        refused(move |parts| {
+            parts.adds[0].1.kind = Kind::RIGHTS;
+            parts.adds[0].1.payload = Payload::Rights(Arc::new(Rights { plus: 9, minus: 0, given }));
+        })
+    };
+    assert_says(&given(&[(id(1), 1)]), "ESC-1");
+    assert_says(&given(&[(id(2), 0)]), "none given");
+    assert_says(&given(&[(id(3), 1), (id(2), 1)]), "ascending");
+    assert_says(&given(&[(id(2), 1), (id(2), 1)]), "ascending");
+    assert_says(&given(&[(ReplicaId::NIL, 1)]), "ascending");
+}
+
+#[test]
+fn bytes_1_more_who_were_given_rights_than_there_are_bytes() {
+    let mut parts = valid();
+    parts.adds[0].1.kind = Kind::RIGHTS;
+    parts.adds[0].1.payload = Payload::Rights(Arc::new(Rights { plus: 77, minus: 88, given: Vec::new() }));
+    let mut bytes = codec::encode_delta(&parts);
+    let at = bytes.windows(3).position(|window| window == [77, 88, 0]).expect("the payload is there");
+    bytes.splice(at + 2..at + 3, [0xff, 0xff, 0xff, 0x7f]);
+    assert!(matches!(codec::decode_delta(&bytes), Err(DecodeError::Truncated { .. })));
+}
+
+#[test]
 fn the_nil_id_writes_nothing() {
     refused(|parts| {
         parts.replica = ReplicaId::NIL;
@@ -252,6 +280,10 @@ fn live(dot: Dot, container: Container) -> LiveEntry {
     LiveEntry { dot, hlc: Hlc(9), entry: entry(container) }
 }
 
+fn removal(remover: Dot, removed: Dot) -> RemovalRun {
+    RemovalRun { remover, removed, len: 1, chain: false }
+}
+
 /// Beyond 1:5 and 2:5 everything up to 1:8.
 fn valid_diff() -> Diff {
     Diff {
@@ -260,7 +292,9 @@ fn valid_diff() -> Diff {
         head: covered(&[(1, 8)]),
         heads: [dot(1, 8)].into(),
         adds: [live(dot(1, 6), root()), live(dot(1, 7), Container::Entity(dot(2, 5)))].into(),
-        removes: [(dot(1, 8), DotRuns::from_iter([dot(1, 5), dot(2, 4)]))].into(),
+        ahead: VersionVector::new(),
+        removes: [removal(dot(1, 8), dot(1, 5)), removal(dot(1, 8), dot(2, 4))].into(),
+        dead: DotRuns::new(),
         bunches: [bunch(dot(2, 3), at(dot(1, 2), 1))].into(),
     }
 }
@@ -292,13 +326,47 @@ fn diff_1_entries_within_the_base() {
 
 #[test]
 fn diff_3_removers_outside_of_the_diff() {
-    assert_says(&diff_refused(|diff| diff.removes[0].0 = dot(1, 5)), "DIFF-3");
-    assert_says(&diff_refused(|diff| diff.removes[0].0 = dot(1, 9)), "DIFF-3");
-    assert_says(&diff_refused(|diff| diff.removes[0].0 = dot(2, 5)), "DIFF-3");
-    assert_says(&diff_refused(|diff| diff.removes[0].1.insert(dot(1, 8))), "REM-1");
-    assert_says(&diff_refused(|diff| diff.removes[0].1.insert(dot(2, 6))), "REM-1");
-    assert_says(&diff_refused(|diff| diff.removes[0].1.insert(dot(1, 6))), "both live and removed");
-    assert_says(&diff_refused(|diff| diff.removes[0].1 = DotRuns::new()), "empty");
+    for remover in [dot(1, 5), dot(1, 9), dot(2, 5)] {
+        assert_says(&diff_refused(|diff| diff.removes = [removal(remover, dot(2, 4))].into()), "DIFF-3");
+    }
+    let refused = |removed: Dot, len: u64, chain: bool| {
+        diff_refused(|diff| diff.removes = [RemovalRun { remover: dot(1, 8), removed, len, chain }].into())
+    };
+    assert_says(&refused(dot(1, 8), 1, false), "REM-1");
+    assert_says(&refused(dot(1, 9), 1, false), "REM-1");
+    assert_says(&refused(dot(2, 6), 1, false), "REM-1");
+    assert_says(&refused(dot(2, 4), 3, false), "REM-1");
+    assert_says(&refused(dot(1, 4), 1 << 43, false), "REM-1");
+    assert_says(&refused(dot(1, 4), 2, true), "DIFF-3");
+    assert_says(&refused(dot(1, 6), 1, false), "both live and removed");
+}
+
+#[test]
+fn bytes_2_removals_have_one_form() {
+    let refused = |removes: &[RemovalRun]| diff_refused(|diff| diff.removes = removes.to_vec());
+    let chain = [removal(dot(1, 7), dot(2, 3)), removal(dot(1, 8), dot(2, 4))];
+    assert_says(&refused(&chain), "neighbouring runs");
+    assert_says(&refused(&[removal(dot(1, 8), dot(2, 4)), removal(dot(1, 8), dot(1, 5))]), "not ascending");
+    refused(&[removal(dot(1, 8), dot(2, 2)), removal(dot(1, 8), dot(2, 3))]);
+    refused(&[removal(dot(1, 8), dot(2, 3)), removal(dot(1, 7), dot(2, 1))]);
+    assert_says(&diff_refused(|diff| diff.removes.push(removal(dot(2, 9), dot(2, 1)))), "DIFF-3");
+}
+
+#[test]
+fn diff_1_what_a_digest_and_its_answer_have_in_common() {
+    let mut valid = valid_diff();
+    (valid.tier, valid.removes) = (Tier::Digest, Vec::new());
+    valid.ahead = covered(&[(2, 9), (3, 1)]);
+    valid.dead = DotRuns::from_iter([dot(1, 5), dot(2, 4)]);
+    let read = |diff: &Diff| codec::decode_diff(&codec::encode_diff(diff));
+    assert_eq!(read(&valid).as_ref(), Ok(&valid));
+    for beyond in [dot(1, 6), dot(2, 6), dot(3, 1)] {
+        let mut diff = valid.clone();
+        diff.dead.insert(beyond);
+        assert_says(&read(&diff).expect_err("beyond"), "DIFF-1");
+    }
+    let digest = Digest { version: covered(&[(1, 5)]), live: DotRuns::from_iter([dot(1, 6)]) };
+    assert_says(&codec::decode_digest(&codec::encode_digest(&digest)).expect_err("beyond"), "VALID-1");
 }
 
 #[test]
@@ -340,10 +408,12 @@ fn rem_2_horizon_and_removals_of_a_snapshot() {
         head: covered(&[(1, 8)]),
         heads: [dot(1, 8)].into(),
         adds: [live(dot(1, 6), root())].into(),
+        ahead: VersionVector::new(),
         removes: Vec::new(),
+        dead: DotRuns::new(),
         bunches: Vec::new(),
     };
-    let removals = [(dot(1, 5), DotRuns::from_iter([dot(1, 4)]))].into();
+    let removals = [removal(dot(1, 5), dot(1, 4))].into();
     let snapshot = Snapshot { diff, horizon: covered(&[(1, 4)]), removals, beacon: [7; 16] };
     let read = |snapshot: &Snapshot| codec::decode_snapshot(&codec::encode_snapshot(snapshot));
     assert_eq!(read(&snapshot).as_ref(), Ok(&snapshot));
@@ -351,7 +421,7 @@ fn rem_2_horizon_and_removals_of_a_snapshot() {
     assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("beyond"), "REM-2");
     let horizon = covered(&[(1, 5)]);
     assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("within"), "DIFF-3");
-    let removals = [(dot(1, 8), DotRuns::from_iter([dot(1, 6)]))].into();
+    let removals = [removal(dot(1, 8), dot(1, 6))].into();
     assert_says(&read(&Snapshot { removals, ..snapshot }).expect_err("live"), "both live and removed");
 }
 

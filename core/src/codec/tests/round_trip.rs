@@ -48,6 +48,11 @@ proptest! {
     }
 
     #[test]
+    fn bytes_2_a_digest_comes_back(digest in generators::digest()) {
+        comes_back(&digest, codec::encode_digest, codec::decode_digest)?;
+    }
+
+    #[test]
     fn bytes_2_equal_deltas_have_equal_bytes(a in generators::delta(), b in generators::delta()) {
         prop_assert_eq!(a == b, codec::encode_delta(&a) == codec::encode_delta(&b));
     }
@@ -63,7 +68,7 @@ fn generators_reach_every_column() {
     let mut runner = TestRunner::deterministic();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut note = |condition, what| *seen.entry(what).or_default() += usize::from(condition);
-    for _ in 0..200 {
+    for _ in 0..400 {
         let parts = generators::delta().new_tree(&mut runner).unwrap().current();
         note(parts.deps.len() > 1, "deps");
         note(!parts.removes.is_empty(), "removes");
@@ -80,6 +85,10 @@ fn generators_reach_every_column() {
         }
         let diff = generators::diff().new_tree(&mut runner).unwrap().current();
         note(!diff.removes.is_empty(), "removal pairs");
+        note(diff.removes.iter().any(|run| run.chain), "chains of removals");
+        note(diff.removes.iter().any(|run| !run.chain && run.len > 1), "runs of removals");
+        note(!diff.dead.is_empty(), "dead dots");
+        note(!diff.ahead.is_empty(), "a digest beyond its answer");
         note(diff.adds.len() > 20, "many entries");
         let snapshot = generators::snapshot().new_tree(&mut runner).unwrap().current();
         note(!snapshot.removals.is_empty(), "snapshot removals");

@@ -1,6 +1,7 @@
 //! What messages cost, and the bytes of some of them, so that a change of the format is noticed.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
@@ -9,8 +10,9 @@ use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
 use crate::value::Value;
 
 fn root(name: &str, kind: Kind) -> Container {
@@ -35,6 +37,11 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
         totals_before: Vec::new(),
         removes: DotRuns::new(),
     }
+}
+
+fn full(base: VersionVector, head: VersionVector, heads: Vec<Dot>, adds: Vec<LiveEntry>) -> Diff {
+    let (ahead, removes, dead, bunches) = (VersionVector::new(), Vec::new(), DotRuns::new(), Vec::new());
+    Diff { tier: Tier::Full, base, ahead, head, heads, adds, removes, dead, bunches }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -76,7 +83,7 @@ fn an_own_dot_costs_nothing_a_repeated_container_and_key_one_byte() {
 }
 
 #[test]
-fn a_removed_run_costs_four_bytes() {
+fn a_removed_run_costs_three_bytes() {
     let removing = |count: u64| {
         let mut parts = following(100_000, Vec::new());
         for run in 0..count {
@@ -84,7 +91,7 @@ fn a_removed_run_costs_four_bytes() {
         }
         codec::encode_delta(&parts).len()
     };
-    assert_eq!(removing(20) - removing(10), 10 * 4);
+    assert_eq!(removing(20) - removing(10), 10 * 3);
 }
 
 #[test]
@@ -98,11 +105,40 @@ fn a_stored_put_costs_a_few_bytes_beyond_its_content() {
         let head = [(id(1), VersionEntry { seq: count, tag: Tag::start(id(1)) })].into_iter().collect();
         let (base, heads) = (VersionVector::new(), [Dot::new(id(1), count)].into());
         let adds = (1..=count).map(live).collect();
-        let diff = Diff { tier: Tier::Full, base, head, heads, adds, removes: Vec::new(), bunches: Vec::new() };
+        let diff = full(base, head, heads, adds);
         codec::encode_diff(&diff).len()
     };
-    // Stamp 3 (another one for each entry), key length 1, value type and length 2.
-    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 3 + 3));
+    // Stamp 2 (another one for each entry), key length 1, value type and length 2.
+    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2 + 3));
+}
+
+#[test]
+fn format_v1_rights_and_marks_have_these_bytes() {
+    let given = [(id(2), 300), (ReplicaId::from(0xff << 120), 1)].into();
+    let rights = Payload::Rights(Arc::new(Rights { plus: 10, minus: 200, given }));
+    let entry = |kind, slot, in_kind, payload| Entry {
+        container: root("r", kind),
+        slot,
+        kind: in_kind,
+        entity: false,
+        payload,
+    };
+    let bytes = codec::encode_delta(&following(
+        3,
+        [
+            entry(Kind::BOUNDED_COUNTER, Slot::Owner, Kind::RIGHTS, rights),
+            entry(Kind::DISABLE_WINS_FLAG, Slot::Unit, Kind::DISABLED, Payload::Empty),
+            entry(Kind::REMOVE_WINS_SET, Slot::Member(Value::Bool(true)), Kind::ABSENT, Payload::Empty),
+        ]
+        .into(),
+    ));
+    // Three roots of one name, and the shapes of their entries.
+    let shapes = "00 04 0d 72  02 04 0a 72  04 04 0b 72  8c 05  a0 05  e8 04";
+    // The member; then plus, minus and two ids with amounts.
+    let payloads = "02  0a c8 01 02  6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a6a ac 02  ff000000000000000000000000000000 01";
+    let entries = [shapes, payloads].concat().replace(' ', "");
+    let (head, tail) = bytes.split_at(bytes.len() - entries.len() / 2);
+    assert_eq!(hex(tail), entries, "after {}", hex(head));
 }
 
 #[test]
@@ -130,13 +166,13 @@ fn format_v1_a_delta_has_these_bytes() {
         "0006",
         "01ac02", // two deps: 0:6, 1:300
         "00",
-        "0002", // one bunch: one dot, the third
+        "08", // one bunch: one dot, the third
         "18",
         "a202",
         "01", // right of bunch 1:290, index -1
         "01",
-        "0000",
-        "0000", // two entries: the first dot, and after a gap of one the third
+        "00",
+        "00", // two entries: the first dot, and after a gap of one the third
         "00",
         "04056d",
         "02",
@@ -147,7 +183,7 @@ fn format_v1_a_delta_has_these_bytes() {
         "036b",   // key "k"
         "050176", // value "v"
         "01",
-        "010100", // removes one run: 0:2 and one more
+        "0500", // removes one run: 0:2 and one more
     );
     assert_eq!(hex(&codec::encode_delta(&parts)), expected);
 }
@@ -156,42 +192,42 @@ fn format_v1_a_delta_has_these_bytes() {
 fn format_v1_a_snapshot_has_these_bytes() {
     let tag = Tag::from_bytes(*b"\x01\x02\x03\x04\x05\x06\x07\x08");
     let head: VersionVector = [(id(1), VersionEntry { seq: 4, tag })].into_iter().collect();
-    let horizon = [(id(1), VersionEntry { seq: 2, tag })].into_iter().collect();
+    let no_tag = Tag::from_bytes([0; 8]);
+    let horizon = [(id(1), VersionEntry { seq: 2, tag: no_tag })].into_iter().collect();
     let (dot, hlc) = (Dot::new(id(1), 3), Hlc(5 << 16));
     let adds = [LiveEntry { dot, hlc, entry: put(root("m", Kind::MAP), "k", "v") }].into();
     let (base, heads) = (VersionVector::new(), [Dot::new(id(1), 4)].into());
-    let diff = Diff { tier: Tier::Full, base, head, heads, adds, removes: Vec::new(), bunches: Vec::new() };
-    let removals = [(Dot::new(id(1), 4), DotRuns::from_iter([Dot::new(id(1), 1)]))].into();
+    let diff = full(base, head, heads, adds);
+    let (remover, removed) = (Dot::new(id(1), 4), Dot::new(id(1), 1));
+    let removals = [RemovalRun { remover, removed, len: 1, chain: false }].into();
     let snapshot = Snapshot { diff, horizon, removals, beacon: [0xbe; 16] };
     let body = concat!(
         "0211",
         "01",
         "35353535353535353535353535353535", // section 2: the table
-        "041c",                             // section 4: the state
+        "041a",                             // section 4: the state
         "040102030405060708",               // covered up to 4, tag
         "01",
         "0000", // one head, where the head is
         "00",   // no bunches
         "01",
-        "0002", // one entry: the dot 3
-        "1400", // stamp: 5 ms after 0
+        "08", // one entry: the dot 3
+        "28", // stamp: 5 ms after 0
         "00",
         "04056d",
         "24",
         "036b",
         "050176", // container, shape, key, value
-        "0609",
-        "020102030405060708", // section 6: the horizon
-        "0806",
-        "01",
-        "0003",
-        "01",
-        "0000", // section 8: the dot 4 removed the dot 1
+        "0601",
+        "02", // section 6: the horizon
+        "0805",
+        "010000", // section 8: one replica removed something: number 0, one run
+        "1002",   // the dot 4 removed the dot 1, three before it less one
         "0a10",
         "bebebebebebebebebebebebebebebebe", // section 10: the beacon
     );
     let bytes = codec::encode_snapshot(&snapshot);
-    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "5600000000000000"));
+    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4b00000000000000"));
     assert_eq!(hex(&bytes[20..]), body);
     assert_eq!(codec::decode_snapshot(&bytes), Ok(snapshot));
 }

@@ -101,6 +101,10 @@ impl Replica {
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
         let mut entropy = Entropy::new(opening.entropy);
+        if !cfg!(feature = "std") {
+            // What the store holds was taken in without; from here on strangers write, too.
+            document.seed_hashes(entropy.next());
+        }
         Ok(Self {
             name: document_name.into(),
             document,

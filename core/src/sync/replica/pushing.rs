@@ -1,7 +1,8 @@
 //! What the relay is told: Open with its claims, the outbox as deltas, or a diff where deltas would not do.
 //!
 //! Rules: DUR-2 claims name durable dots only. ACK-5 what the relay lacks goes up as a diff at the whole durable version
-//! (DIFF-7); the outbox goes as deltas only where the relay has everything else.
+//! (DIFF-7); the outbox goes as deltas only where the relay has everything else. DIFF-2 where the log here does not reach back
+//! to the relay, the relay is asked for its digest first; it is sent the whole state only if it gives none.
 
 use alloc::vec::Vec;
 
@@ -10,7 +11,7 @@ use crate::codec;
 use crate::fault::{self, Fault};
 use crate::sync::limits;
 use crate::sync::link::{Refill, Stage};
-use crate::sync::message::{Claim, DiffMessage, Message, Open};
+use crate::sync::message::{Claim, DiffMessage, Message, Open, Want};
 
 impl Replica {
     /// Sends Open, once what it claims is proven durable.
@@ -80,7 +81,15 @@ impl Replica {
         if connection.refill != Refill::Needed || waits || self.outbox.is_any_stuck() {
             return;
         }
-        let diff = self.document.diff_since(&connection.relay);
+        let digest = connection.digest.take();
+        let blind = digest.is_none() && !connection.relay.is_empty();
+        if blind && !connection.asked && !self.document.reaches_back_to(&connection.relay) {
+            connection.asked = true;
+            connection.refill = Refill::Asked;
+            return connection.send(&Message::Ask);
+        }
+        let want = digest.unwrap_or_else(|| Want::since(connection.relay.clone()));
+        let diff = want.answer(&self.document);
         connection.refill = Refill::Sent;
         let bytes = codec::encode_diff(&diff).into();
         connection.send(&Message::Diff(DiffMessage { position: 0, bytes }));

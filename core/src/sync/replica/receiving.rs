@@ -35,11 +35,14 @@ impl Replica {
             Message::Rows(rows) => return self.rows(rows),
             Message::Diff(diff) => return self.diff(&diff),
             Message::CaughtUp(reached) => return self.caught_up(reached),
-            Message::Ask => return self.want(self.durable_version()),
+            // One that crosses a Want was said before that arrived, which is answered all the same.
+            Message::Ask if connection.wanted => {}
+            Message::Ask => self.want(),
+            Message::Want(want) => return self.asked(want),
             Message::Ack(ack) => self.acked(&ack),
             Message::Durable(durable) => self.refilled(durable),
             Message::Nack(nack) => return self.refused(&nack),
-            Message::Hello(_) | Message::Open(_) | Message::Want(_) | Message::Ping | Message::Pong => {
+            Message::Hello(_) | Message::Open(_) | Message::Ping | Message::Pong => {
                 return unexpected("message of a client");
             }
         }
@@ -63,6 +66,7 @@ impl Replica {
         connection.diverged = same && ack.beacon != self.document.beacon();
         if let Some(version) = ack.version {
             connection.relay = version;
+            connection.horizon = ack.horizon;
         }
         connection.pushed = connection.relay.clone();
         let relay = connection.relay.clone();
@@ -75,7 +79,7 @@ impl Replica {
                 self.move_cursor(Vec::new());
             }
             Resume::Diff => connection.wanted = true,
-            Resume::Ask => self.want(self.durable_version())?,
+            Resume::Ask => self.want(),
         }
 
         for fact in &ack.facts {
@@ -263,14 +267,32 @@ impl Replica {
         connection.stage = Stage::CatchingUp;
         self.cursor = None;
         self.persist(Class::Relaxed, vec![Record::Cursor(Cursor::NONE)]);
-        self.want(self.durable_version())
+        self.want();
+        Ok(())
     }
 
-    fn want(&mut self, version: VersionVector) -> Result<(), ProtocolError> {
-        if let Some(connection) = &mut self.connection {
-            connection.wanted = true;
+    /// Asks for everything that is missing here; below the relay's horizon by a digest.
+    fn want(&mut self) {
+        let version = self.durable_version();
+        let Some(connection) = &mut self.connection else { return };
+        connection.wanted = true;
+        let below = connection.horizon.iter().any(|(replica, entry)| entry.seq > version.seq(replica));
+        // What an edit that is not durable removed still lives at the durable version; and nobody must be told (DUR-1).
+        let whole = self.outbox.unstored(self.stored) == 0 && !self.document.in_transaction();
+        let want =
+            if below && whole && !version.is_empty() { Want::by_digest(&self.document) } else { Want::since(version) };
+        self.send(&Message::Want(want));
+    }
+
+    /// The relay says what lives there, because it was asked.
+    fn asked(&mut self, want: Want) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.refill != Refill::Asked {
+            return Err(ProtocolError::Unexpected { what: "Want" });
         }
-        self.send(&Message::Want(Want { version }));
+        connection.refill = Refill::Needed;
+        connection.digest = Some(want);
+        self.push();
         Ok(())
     }
 

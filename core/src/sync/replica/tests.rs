@@ -12,7 +12,7 @@ use crate::sync::message::{
 };
 use crate::sync::record::Class;
 use crate::sync::status::Link;
-use crate::{Delta, Document};
+use crate::{Delta, Document, UndoLimits};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -107,6 +107,7 @@ impl Desk {
             version_hash: version.hash(),
             beacon: [0; 16],
             version: Some(version),
+            horizon: VersionVector::new(),
             facts,
             resume: Resume::Same,
         }))
@@ -166,6 +167,28 @@ fn dur_3_what_was_loaded_is_proven_durable_before_it_is_claimed() {
     assert!(
         reader.pending.is_empty() && matches!(&reader.heard()[..], [Message::Open(open)] if open.claims.is_empty())
     );
+}
+
+#[test]
+fn dur_1_an_undo_is_written_and_sent_like_any_edit() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.replica.keep_undo(Some(UndoLimits::default()));
+    assert_eq!(desk.replica.undo(NOW), Ok(None));
+    assert_eq!(desk.replica.writer(), None, "ID-1: no id is taken for nothing");
+    desk.connect_to(VersionVector::new(), Vec::new());
+    desk.write("a");
+    desk.flush();
+    desk.heard();
+    for redo in [false, true] {
+        let commit = if redo { desk.replica.redo(NOW) } else { desk.replica.undo(NOW) };
+        let delta = commit.unwrap().unwrap().delta.unwrap();
+        desk.drain();
+        assert_eq!((desk.heard(), desk.replica.status().unstored), (Vec::new(), 1));
+        desk.flush();
+        assert_eq!(pushed(&desk.heard()), [Row::of(&delta)]);
+        assert_eq!(desk.replica.document().map("m").contains("a"), redo);
+    }
+    assert_eq!(desk.reopen(2).replica.document().map("m").get("a"), Some("a".into()));
 }
 
 #[test]
@@ -272,8 +295,18 @@ fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
         desk.connect();
         let version_hash = desk.replica.document().version_hash();
         let (facts, resume) = (Vec::new(), Resume::Same);
-        desk.say(Message::OpenAck(OpenAck { epoch: 7, head: 3, version_hash, beacon, version: None, facts, resume }))
-            .unwrap();
+        let horizon = VersionVector::new();
+        desk.say(Message::OpenAck(OpenAck {
+            epoch: 7,
+            head: 3,
+            version_hash,
+            beacon,
+            version: None,
+            horizon,
+            facts,
+            resume,
+        }))
+        .unwrap();
         desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
         let status = desk.replica.status();
         assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, stuck, stuck == 0));
@@ -342,7 +375,7 @@ fn cur_2_and_cur_3_rows_must_be_contiguous_and_add_up() {
     let reached = CaughtUp { position: 4, version_hash: relay.version_hash() };
     desk.say(Message::CaughtUp(reached)).unwrap();
     desk.flush();
-    assert_eq!(desk.heard(), [Message::Want(Want { version: version_of(&deltas[0]) })]);
+    assert_eq!(desk.heard(), [Message::Want(Want::since(version_of(&deltas[0])))]);
     assert_eq!(
         (desk.store.last(), desk.replica.status().link),
         (Some(&Record::Cursor(Cursor::NONE)), Link::CatchingUp)
@@ -410,6 +443,90 @@ fn compaction_keeps_what_is_not_acked_and_waits_for_the_disk() {
     assert_eq!(next.replica.document().version(), desk.replica.document().version());
 }
 
+/// What the relay has, and what a replica knows that has forgotten how it came to that.
+fn without_log(desk: &Desk, mut relay: Document) -> (Desk, Document) {
+    let mut document = Document::load(&desk.replica.document().snapshot()).unwrap();
+    for document in [&mut document, &mut relay] {
+        document.truncate_removals();
+    }
+    (Desk::open(None, 9, vec![Record::Snapshot(document.snapshot().into())]), relay)
+}
+
+fn remove(document: &mut Document, key: &str) -> Delta {
+    let commit = document.transact(NOW, |tx| tx.map("m")?.remove(key).map(drop));
+    let commit: Result<crate::Commit<()>, EditError> = commit;
+    commit.unwrap().delta.unwrap()
+}
+
+fn seqs(version: &VersionVector) -> Vec<u64> {
+    version.iter().map(|(_, entry)| entry.seq).collect()
+}
+
+#[test]
+fn diff_2_below_the_relays_horizon_a_digest_is_sent_unless_an_edit_is_not_durable() {
+    for in_the_middle in [false, true] {
+        let mut desk = Desk::open(Some(0), 1, Vec::new());
+        let mut relay = Document::with_writer(ReplicaId::from(5));
+        for key in ["a", "b", "c"] {
+            relay.apply(&desk.write(key)).unwrap();
+        }
+        let (mut desk, _) = without_log(&desk, relay.clone());
+        let gone = remove(&mut relay, "b");
+        relay.truncate_removals();
+        desk.connect();
+        if in_the_middle {
+            _ = desk.write("d");
+        }
+        desk.say(Message::OpenAck(OpenAck {
+            epoch: 7,
+            head: 3,
+            version_hash: relay.version_hash(),
+            beacon: relay.beacon(),
+            version: Some(relay.version()),
+            horizon: relay.horizon(),
+            facts: Vec::new(),
+            resume: Resume::Ask,
+        }))
+        .unwrap();
+        let heard = desk.heard();
+        let [Message::Want(want)] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(want.live.is_none(), in_the_middle);
+        let answer = want.clone().answer(&relay);
+        assert_eq!(answer.tier, if in_the_middle { crate::Tier::Full } else { crate::Tier::Digest });
+        let bytes = codec::encode_diff(&answer).into();
+        desk.say(Message::Diff(crate::sync::DiffMessage { position: 3, bytes })).unwrap();
+        let document = desk.replica.document();
+        assert!(document.covers(gone.dot()) && !document.map("m").contains("b"));
+        assert_eq!(document.map("m").len(), if in_the_middle { 3 } else { 2 });
+    }
+}
+
+#[test]
+fn ack_5_a_relay_below_ones_own_horizon_is_asked_what_lives_there() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let mut relay = Document::with_writer(ReplicaId::from(5));
+    for key in ["a", "b", "c"] {
+        relay.apply(&desk.write(key)).unwrap();
+    }
+    // A backup of the relay; then something is removed, and everybody forgets how.
+    let (backup, gone) = (relay.clone(), remove(&mut relay, "b"));
+    desk.replica.document.apply(&gone).unwrap();
+    let (mut desk, _) = without_log(&desk, relay);
+    assert_eq!(desk.connect_to(backup.version(), Vec::new()), [Message::Ask]);
+    assert_eq!(desk.replica.status().unsaved, 1);
+    desk.say(Message::Want(Want::by_digest(&backup))).unwrap();
+    let heard = desk.heard();
+    let [Message::Diff(diff)] = &heard[..] else { panic!("{heard:?}") };
+    let diff = codec::decode_diff(&diff.bytes).unwrap();
+    assert_eq!((diff.tier, diff.adds.len(), diff.dead.dot_count()), (crate::Tier::Digest, 0, 1));
+    let mut restored = backup;
+    restored.apply_diff(&diff).unwrap();
+    assert_eq!(seqs(&restored.version()), seqs(&desk.replica.document().version()));
+    assert!(!restored.map("m").contains("b"));
+    // Asked once; a relay that repeats itself is not listened to.
+    assert!(desk.say(Message::Want(Want::by_digest(&restored))).is_err());
+}
+
 #[test]
 fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
     let junk: Arc<[u8]> = [1, 2, 3].as_slice().into();
@@ -418,7 +535,7 @@ fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
         Message::Rows(Rows { from: 4, to: 4, rows: vec![row, Row::Diff { bytes: junk.clone() }] }),
         Message::Rows(Rows { from: 4, to: 3, rows: Vec::new() }),
         Message::Diff(crate::sync::DiffMessage { position: 9, bytes: junk }),
-        Message::Want(Want { version: VersionVector::new() }),
+        Message::Want(Want::since(VersionVector::new())),
     ] {
         let mut desk = Desk::open(Some(0), 1, Vec::new());
         desk.connect_to(VersionVector::new(), Vec::new());

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::{Output, Replica};
 use crate::clock::{Timestamp, VersionEntry};
 use crate::delta::Delta;
-use crate::document::{Commit, EditError, Transaction};
+use crate::document::{Commit, EditError, Transaction, UndoLimits};
 use crate::fault::{self, Fault};
 use crate::sync::message::CloseReason;
 use crate::sync::outbox::Outbox;
@@ -63,6 +63,43 @@ impl Replica {
     /// Ends the open transaction and undoes it.
     pub fn rollback(&mut self) {
         self.document.rollback();
+    }
+
+    /// Keeps, from now on, what [`Self::undo`] needs: see [`Document::keep_undo`](crate::Document::keep_undo).
+    pub fn keep_undo(&mut self, limits: Option<UndoLimits>) {
+        self.document.keep_undo(limits);
+    }
+
+    /// The next edit is an undo step of its own, however soon it comes.
+    pub fn end_undo_group(&mut self) {
+        self.document.end_undo_group();
+    }
+
+    /// Takes back the latest step of one's own edits: see [`Document::undo`](crate::Document::undo). Written and sent like any edit.
+    ///
+    /// # Errors
+    /// As [`Document::undo`](crate::Document::undo); nothing is changed then.
+    pub fn undo(&mut self, now: Timestamp) -> Result<Option<Commit<()>>, EditError> {
+        self.take_back(now, false)
+    }
+
+    /// Takes back the latest undo: see [`Document::redo`](crate::Document::redo).
+    ///
+    /// # Errors
+    /// As [`Document::redo`](crate::Document::redo); nothing is changed then.
+    pub fn redo(&mut self, now: Timestamp) -> Result<Option<Commit<()>>, EditError> {
+        self.take_back(now, true)
+    }
+
+    fn take_back(&mut self, now: Timestamp, redo: bool) -> Result<Option<Commit<()>>, EditError> {
+        // No id is taken for nothing (ID-1).
+        if !(if redo { self.document.can_redo() } else { self.document.can_undo() }) {
+            return Ok(None);
+        }
+        self.take_writer()?;
+        let commit = if redo { self.document.redo(now)? } else { self.document.undo(now)? };
+        self.written(commit.as_ref().and_then(|commit| commit.delta.as_ref()));
+        Ok(commit)
     }
 
     /// The lock of the slot was lost, or may be held by a copy of this process (ID-5): no further dot under this id. What

@@ -1,0 +1,141 @@
+//! The map keys of one document, each held once and known by a number.
+//!
+//! A table of a thousand rows has its column names a thousand times; here they are counted instead of copied. A key that
+//! nothing refers to any more is given up at the end of the batch of changes, not before: notes of what changed name keys
+//! by their numbers.
+
+use alloc::vec::Vec;
+
+use super::table::Table;
+use crate::fault::{self, Fault};
+use crate::hash::Seed;
+use crate::string::Str;
+
+/// The number of a key inside one document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyId(pub(crate) u32);
+
+impl KeyId {
+    /// Its hash in a table of keys. Numbers are given in turn, so nobody chooses them; no two have the same.
+    pub(crate) const fn hash(self) -> u32 {
+        self.0.wrapping_mul(0x9e37_79b1)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    text: Str,
+    hash: u32,
+    uses: u32,
+}
+
+/// Keys by number and by text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    names: Vec<Name>,
+    table: Table,
+    free: Vec<u32>,
+    /// Keys whose last use went in this batch; some may be in use again.
+    idle: Vec<u32>,
+}
+
+const KEY: u8 = 1;
+
+impl Keys {
+    pub(crate) fn text(&self, key: KeyId) -> &Str {
+        &self.names[key.0 as usize].text
+    }
+
+    /// The number of a key, if it has one.
+    pub(crate) fn find(&self, seed: Seed, text: &str) -> Option<KeyId> {
+        self.find_hashed(seed.hash(KEY, text.as_bytes()), text)
+    }
+
+    fn find_hashed(&self, hash: u32, text: &str) -> Option<KeyId> {
+        self.table.find(hash, |id| self.names[id as usize].text.as_str() == text).map(KeyId)
+    }
+
+    /// The number of a key, given now if it has none, for one more use.
+    pub(crate) fn acquire(&mut self, seed: Seed, text: &str) -> KeyId {
+        let hash = seed.hash(KEY, text.as_bytes());
+        if let Some(key) = self.find_hashed(hash, text) {
+            self.acquire_again(key);
+            return key;
+        }
+        let name = Name { text: text.into(), hash, uses: 1 };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.names[id as usize] = name;
+                id
+            }
+            None => {
+                self.names.push(name);
+                self.names.len() as u32 - 1
+            }
+        };
+        self.table.insert(hash, id);
+        KeyId(id)
+    }
+
+    /// One more use of a key.
+    pub(crate) fn acquire_again(&mut self, key: KeyId) {
+        self.names[key.0 as usize].uses += 1;
+    }
+
+    /// One use less.
+    pub(crate) fn release(&mut self, key: KeyId) {
+        let name = &mut self.names[key.0 as usize];
+        name.uses -= 1;
+        if name.uses == 0 {
+            self.idle.push(key.0);
+        }
+    }
+
+    /// Ends a batch: gives up the keys that are in use no more.
+    pub(crate) fn settle(&mut self) {
+        while let Some(id) = self.idle.pop() {
+            let name = &mut self.names[id as usize];
+            // One that went twice is here twice.
+            let unused = name.uses == 0 || fault::active(Fault::KeyGivenUpInUse);
+            if unused && self.table.remove(name.hash, id) {
+                name.text = Str::default();
+                self.free.push(id);
+            }
+        }
+    }
+
+    /// Spreads the keys by another seed.
+    pub(crate) fn reseed(&mut self, seed: Seed) {
+        let old = core::mem::take(&mut self.table);
+        for id in old.iter() {
+            let name = &mut self.names[id as usize];
+            name.hash = seed.hash(KEY, name.text.as_bytes());
+            self.table.insert(name.hash, id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_keeps_its_number_while_it_is_used_and_until_the_batch_ends() {
+        let (mut keys, seed) = (Keys::default(), Seed::new(7));
+        let a = keys.acquire(seed, "a");
+        assert_eq!(keys.acquire(seed, "a"), a);
+        keys.release(a);
+        keys.settle();
+        assert_eq!(keys.find(seed, "a"), Some(a));
+        keys.release(a);
+        assert_eq!(keys.acquire(seed, "a"), a, "it is not given up before the batch ends");
+        keys.release(a);
+        keys.settle();
+        assert_eq!(keys.find(seed, "a"), None);
+        let b = keys.acquire(seed, "b");
+        assert_eq!(b, a, "numbers are used again");
+        assert_eq!(keys.text(b), &"b");
+        keys.reseed(Seed::new(8));
+        assert_eq!(keys.find(Seed::new(8), "b"), Some(b));
+    }
+}

@@ -1,0 +1,196 @@
+//! Weftline itself.
+
+use std::collections::HashMap;
+
+use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
+use weftline::{Delta, Document, EditError, MapRef, ReplicaId, Tag, Timestamp, Transaction};
+
+use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+
+/// A document, and what a session keeps beside it.
+pub struct Weftline {
+    document: Document,
+    now: Timestamp,
+    session: Session,
+}
+
+impl Weftline {
+    fn of(mut document: Document, replica: u64) -> Self {
+        document.set_writer(Some(id(replica))).expect("no transaction is open");
+        Self { document, now: Timestamp(1_700_000_000_000), session: Session::default() }
+    }
+}
+
+impl Peer for Weftline {
+    const NAME: &'static str = "weftline";
+
+    fn supports(_row: Row) -> bool {
+        true
+    }
+
+    fn new(replica: u64) -> Self {
+        Self::of(Document::new(), replica)
+    }
+
+    fn transact(&mut self, edits: &[Edit], send: bool) -> Option<Vec<u8>> {
+        self.now.0 += 1;
+        let all = |tx: &mut Transaction<'_>| edits.iter().try_for_each(|one| edit(tx, one));
+        let commit = self.document.transact(self.now, all).expect("the workload edits what is there");
+        let delta = commit.delta?;
+        send.then(|| Session::write(&delta))
+    }
+
+    fn apply(&mut self, sent: &[u8]) {
+        let delta = self.session.read(sent);
+        self.document.apply(&delta).expect("a delta of a replica applies");
+    }
+
+    fn save(&mut self) -> Vec<u8> {
+        self.document.snapshot()
+    }
+
+    fn load(bytes: &[u8], replica: u64) -> Self {
+        let document = Document::load(bytes).expect("what was written can be read");
+        let mut peer = Self::of(document, replica);
+        peer.session.resume(&peer.document);
+        peer
+    }
+
+    fn get(&self, key: &str) -> Option<Value> {
+        read(&self.document.map("m"), key)
+    }
+
+    fn scan(&self) -> Scan {
+        let map = self.document.map("m");
+        map.keys().fold(Scan::default(), |scan, key| {
+            let value = map.get(key).map_or(0, |value| value.byte_len() as u64);
+            Scan { entries: scan.entries + 1, bytes: scan.bytes + key.len() as u64 + value }
+        })
+    }
+
+    fn contents(&self) -> Contents {
+        let document = &self.document;
+        let (map, counters, todos) = (document.map("m"), document.map("k"), document.map("t"));
+        let todo = |id: &str| Todo {
+            title: todos.map(id).get("title").and_then(|title| title.as_str().map(str::to_owned)),
+            done: todos.map(id).get("done").and_then(|done| done.as_bool()),
+        };
+        Contents {
+            map: map.keys().filter_map(|key| Some((key.to_owned(), read(&map, key)?))).collect(),
+            counter: document.counter("c").value() as i64,
+            counters: counters.keys().map(|key| (key.to_owned(), counters.counter(key).value() as i64)).collect(),
+            set: document.set("s").iter().filter_map(|member| member.as_str().map(str::to_owned)).collect(),
+            todos: todos.keys().map(|id| (id.to_owned(), todo(id))).collect(),
+        }
+    }
+
+    fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {
+        let mut traffic = Traffic::default();
+        let asked = encode_version(&other.document.version());
+        traffic.count(&asked);
+        let mut answer = self.answer(&asked);
+        let answered = answer.len();
+        if both_ways {
+            // The answer is followed by a question, in one message.
+            answer.extend_from_slice(&encode_version(&self.document.version()));
+        }
+        traffic.count(&answer);
+        other.take(&answer[..answered]);
+        if both_ways {
+            let back = other.answer(&answer[answered..]);
+            traffic.count(&back);
+            self.take(&back);
+        }
+        traffic
+    }
+}
+
+impl Weftline {
+    fn answer(&self, asked: &[u8]) -> Vec<u8> {
+        let version = decode_version(asked).expect("what was written can be read");
+        encode_diff(&self.document.diff_since(&version))
+    }
+
+    fn take(&mut self, answer: &[u8]) {
+        let diff = decode_diff(answer).expect("what was written can be read");
+        self.document.apply_diff(&diff).expect("a diff for this version applies");
+        self.session.resume(&self.document);
+    }
+}
+
+/// What both ends of a session know, so that it need not travel: how far each writer's chain has come.
+#[derive(Default)]
+struct Session {
+    tags: HashMap<ReplicaId, Tag>,
+}
+
+impl Session {
+    /// A delta as a session sends it.
+    fn write(delta: &Delta) -> Vec<u8> {
+        delta.bytes().to_vec()
+    }
+
+    fn read(&mut self, sent: &[u8]) -> Delta {
+        // A delta's table of ids begins with its writer: after the format version and the number of ids.
+        let writer = sent.get(2..18).and_then(|id| id.try_into().ok()).map(ReplicaId::from_bytes);
+        let writer = writer.expect("a delta names its writer");
+        let tag = self.tags.entry(writer).or_insert_with(|| Tag::start(writer));
+        let delta = Delta::decode(sent, *tag).expect("what was written can be read");
+        *tag = delta.tag();
+        delta
+    }
+
+    fn resume(&mut self, document: &Document) {
+        self.tags = document.version().iter().map(|(replica, entry)| (replica, entry.tag)).collect();
+    }
+}
+
+/// A random id has 16 bytes.
+fn id(replica: u64) -> ReplicaId {
+    let mut random = [0; 16];
+    random[..8].copy_from_slice(&replica.to_le_bytes());
+    random[8..].copy_from_slice(&replica.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+    ReplicaId::from_random(random)
+}
+
+fn edit(tx: &mut Transaction<'_>, edit: &Edit) -> Result<(), EditError> {
+    match edit {
+        Edit::Put { key, value: Value::Text(text) } => tx.map("m")?.put(key, text.as_str()),
+        Edit::Put { key, value: Value::Number(number) } => tx.map("m")?.put(key, *number),
+        Edit::Put { key, value: Value::Object(fields) } => {
+            // An object is a map of its own, in place of what was there.
+            let mut map = tx.map("m")?;
+            map.remove(key)?;
+            let mut object = map.map(key)?;
+            fields.iter().try_for_each(|(name, value)| object.put(name, value.as_str()))
+        }
+        Edit::RemoveKey { key } => tx.map("m")?.remove(key).map(drop),
+        Edit::Increment { counter: None, by } => tx.counter("c")?.add(*by),
+        Edit::Increment { counter: Some(key), by } => tx.map("k")?.counter(key)?.add(*by),
+        Edit::Add { member } => tx.set("s")?.add(member.as_str()),
+        Edit::Remove { member } => tx.set("s")?.remove(&member.as_str().into()).map(drop),
+        Edit::NewTodo { id, title } => {
+            let mut todos = tx.map("t")?;
+            let mut todo = todos.map(id)?;
+            todo.put("title", title.as_str())?;
+            todo.put("done", false)
+        }
+        Edit::SetDone { id, done } => tx.map("t")?.map(id)?.put("done", *done),
+        Edit::SetTitle { id, title } => tx.map("t")?.map(id)?.put("title", title.as_str()),
+        Edit::DeleteTodo { id } => tx.map("t")?.remove(id).map(drop),
+    }
+}
+
+fn read(map: &MapRef<'_>, key: &str) -> Option<Value> {
+    match map.get(key) {
+        Some(value) => {
+            value.as_str().map(|text| Value::Text(text.to_owned())).or_else(|| value.as_int().map(Value::Number))
+        }
+        None => {
+            let object = map.map(key);
+            let field = |name: &str| Some((name.to_owned(), object.get(name)?.as_str()?.to_owned()));
+            let fields: Vec<(String, String)> = object.keys().filter_map(field).collect();
+            (!fields.is_empty()).then_some(Value::Object(fields))
+        }
+    }
+}

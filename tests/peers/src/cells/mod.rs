@@ -1,0 +1,137 @@
+//! Cells: one library, one row, one size, and what it cost. Each runs in a process of its own.
+//!
+//! Time is CPU time of the process, which a busy machine stretches less than the wall's. What a cell prepares (the edits, the documents to
+//! start from) is done before the clock runs. Each cell ends by asserting that replicas of the library agree with each other and with the
+//! workload's model: what is fast and wrong has no number.
+
+mod b3;
+mod bulk;
+mod catch_up;
+mod edits;
+mod snapshot;
+mod todo;
+
+use std::time::Duration;
+
+use cpu_time::ProcessTime;
+
+use crate::peer::{Contents, Edit, Peer, Row};
+
+/// How many operations a transaction of the bulk rows has.
+pub const BATCH: usize = 1_000;
+
+/// The seed of all workloads.
+const SEED: u64 = 2_024;
+
+/// One measured number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// What was measured.
+    pub name: &'static str,
+    /// In what.
+    pub unit: &'static str,
+    /// How much.
+    pub value: f64,
+}
+
+/// The sizes of the rows, divided for quick runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale(pub usize);
+
+impl Scale {
+    /// `full` divided, but at least 10.
+    pub fn of(self, full: usize) -> usize {
+        (full / self.0).max(10)
+    }
+}
+
+/// Runs a cell of one library.
+pub fn run<P: Peer>(row: Row, scale: Scale) -> Vec<Metric> {
+    match row {
+        Row::MapSet => bulk::map_set::<P>(scale),
+        Row::MapOverwrite => bulk::map_overwrite::<P>(scale),
+        Row::CounterOne => bulk::counter_one::<P>(scale),
+        Row::CounterMap => bulk::counter_map::<P>(scale),
+        Row::SetAdd => bulk::set_add::<P>(scale),
+        Row::SetChurn => bulk::set_churn::<P>(scale),
+        Row::EditMap => edits::map::<P>(scale),
+        Row::EditCounter => edits::counter::<P>(scale),
+        Row::EditSet => edits::set::<P>(scale),
+        Row::EditLarge => edits::large::<P>(scale),
+        Row::FirstApply => edits::first_apply::<P>(scale),
+        Row::CatchUp { missed, concurrent, loaded } => {
+            catch_up::run::<P>(scale, scale.of(missed as usize), concurrent, loaded)
+        }
+        Row::Snapshot => snapshot::run::<P>(scale),
+        Row::B3Number => b3::number::<P>(scale),
+        Row::B3Object => b3::object::<P>(scale),
+        Row::B3String => b3::string::<P>(scale),
+        Row::B3Counter => b3::counter::<P>(scale),
+        Row::Todo => todo::run::<P>(scale),
+    }
+}
+
+/// Runs `work` and measures its CPU time.
+fn time<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = ProcessTime::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+fn ms(name: &'static str, time: Duration) -> Metric {
+    Metric { name, unit: "ms", value: time.as_secs_f64() * 1e3 }
+}
+
+/// Time of each of `count` operations.
+fn us_each(name: &'static str, time: Duration, count: usize) -> Metric {
+    Metric { name, unit: "µs", value: time.as_secs_f64() * 1e6 / count as f64 }
+}
+
+fn bytes(name: &'static str, bytes: usize) -> Metric {
+    Metric { name, unit: "B", value: bytes as f64 }
+}
+
+/// Runs edits in transactions of [`BATCH`].
+fn edit_in_batches<P: Peer>(peer: &mut P, edits: &[Edit]) {
+    for batch in edits.chunks(BATCH) {
+        peer.transact(batch, false);
+    }
+}
+
+/// Runs edits in a transaction each, as a user makes them.
+fn edit_singly<P: Peer>(peer: &mut P, edits: &[Edit]) {
+    for edit in edits.chunks(1) {
+        peer.transact(edit, false);
+    }
+}
+
+/// Asserts that the peer shows what the workload says, and that a replica that starts from nothing ends up the same.
+fn assert_converges<P: Peer>(peer: &mut P, expected: &Contents) {
+    let mut other = P::new(crate::workload::replica(99));
+    peer.catch_up(&mut other, false);
+    assert_shows(peer, expected);
+    assert_shows(&other, expected);
+}
+
+fn assert_shows<P: Peer>(peer: &P, expected: &Contents) {
+    // Contents are large: what differs is worth more than both sides of it.
+    let shown = peer.contents();
+    if shown != *expected {
+        let differing = expected.map.iter().find(|(key, value)| shown.map.get(*key) != Some(*value));
+        panic!(
+            "{} shows something else than the workload's model: {} against {} keys, first that differs {differing:?}, counters {} \
+             against {}, {} against {} counters in a map, {} against {} members, {} against {} todos",
+            P::NAME,
+            shown.map.len(),
+            expected.map.len(),
+            shown.counter,
+            expected.counter,
+            shown.counters.len(),
+            expected.counters.len(),
+            shown.set.len(),
+            expected.set.len(),
+            shown.todos.len(),
+            expected.todos.len(),
+        );
+    }
+}
