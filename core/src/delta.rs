@@ -87,8 +87,16 @@ impl Delta {
     /// When the bytes are not the canonical encoding of a valid delta. A wrong `prev_tag` is no error here: the document that is to
     /// apply the delta finds that out, as [`crate::ApplyError::Fork`].
     pub fn decode(bytes: &[u8], prev_tag: Tag) -> Result<Self, DecodeError> {
+        Self::decode_shared(&bytes.into(), prev_tag)
+    }
+
+    /// Reads canonical bytes that are shared already, and keeps them. Costs O(bytes).
+    ///
+    /// # Errors
+    /// When the bytes are not the canonical encoding of a valid delta.
+    pub fn decode_shared(bytes: &Arc<[u8]>, prev_tag: Tag) -> Result<Self, DecodeError> {
         let parts = Arc::new(codec::decode_delta(bytes)?);
-        Ok(Self { parts, tag: prev_tag.extend(bytes), bytes: bytes.into(), prev_tag })
+        Ok(Self { parts, tag: prev_tag.extend(bytes), bytes: Arc::clone(bytes), prev_tag })
     }
 
     /// The content.

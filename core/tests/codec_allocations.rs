@@ -80,14 +80,16 @@ fn varint(mut number: u64) -> Vec<u8> {
 /// Bytes that get past the header of a delta or a diff, then numbers of every size.
 fn plausible() -> impl Strategy<Value = Vec<u8>> {
     let start = prop_oneof![
-        // Format version, no further replicas, writer 1…, flags, first dot, dots, stamp.
+        // Format version, no further replicas, writer 1…, flags, first dot, stamp, dots.
         (any::<u8>(), 1..3u64, prop_oneof![0..9u64, Just(999_999)]).prop_map(|(flags, first, dots)| {
             let mut bytes = vec![1, 0];
             bytes.extend([1; 16]);
-            bytes.push(flags & 0x3f);
+            bytes.push(flags);
             bytes.extend(varint(first));
-            bytes.extend(varint(dots));
             bytes.extend([0; 8]);
+            if flags & 0x40 != 0 {
+                bytes.extend(varint(dots));
+            }
             bytes
         }),
         // Format version, tier, one replica, covered to a million, tag.
@@ -137,16 +139,16 @@ fn bytes_1_the_cheapest_entries_are_paid_for() {
     let count = 1 << 18;
     let mut bytes = vec![1, 0];
     bytes.extend([1; 16]);
-    // Adds, every dot.
-    bytes.push(0b1_1000);
+    // Adds, every dot, more than one.
+    bytes.push(0b101_1000);
     bytes.push(1);
-    bytes.extend(varint(count - 1));
     bytes.extend([0; 8]);
-    // All in the root "", a map.
-    bytes.extend([1, 0, 5]);
     bytes.extend(varint(count - 2));
-    // Kind 2, slot 0.
-    bytes.extend(vec![64; count as usize]);
+    // All in the root "", a map.
+    bytes.extend([3, 5]);
+    bytes.extend(varint(count - 2));
+    // Kind 2, slot 0: shape 4.
+    bytes.extend(vec![8; count as usize]);
     assert_eq!(codec::decode_delta(&bytes).map(|parts| parts.adds.len() as u64), Ok(count));
     assert_bounded(&bytes).unwrap();
     bytes.truncate(40);

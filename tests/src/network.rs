@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use weftline::Timestamp;
-use weftline::sync::{Session, SessionConfig};
+use weftline::sync::{Roster, Session, SessionConfig};
 use weftline_relay::room::MemberId;
 
 use crate::rng::Rng;
@@ -62,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) session: Session,
     /// Reads along as the client sends, to check what leaves its process at the moment when it leaves.
     pub(crate) tap: Session,
+    /// The roster that the relay told on it, to read packed rows by.
+    pub(crate) roster: Roster,
     /// The channels that are open, each a member of the room.
     pub(crate) member: Option<(u64, MemberId)>,
     pub(crate) up: Pipe,
@@ -83,6 +85,7 @@ impl Connection {
 
             session: Session::new(SessionConfig::default(), now),
             tap: Session::new(SessionConfig::default(), now),
+            roster: Roster::default(),
             member: None,
             up: Pipe::default(),
             down: Pipe::default(),

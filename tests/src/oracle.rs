@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{Message, Row};
+use weftline::sync::{Message, Roster, Row, Rows, Unpacked, unpack};
 use weftline::{Delta, Dot, ReplicaId, Tag, VersionVector, codec};
 
 use crate::disk::Disk;
@@ -23,15 +23,48 @@ pub(crate) struct Edit {
 
 /// DOT-1: one payload per dot, over the whole simulation.
 #[derive(Debug, Default)]
-pub(crate) struct Payloads(BTreeMap<(ReplicaId, u64), Tag>);
+pub(crate) struct Payloads {
+    seen: BTreeMap<(ReplicaId, u64), Tag>,
+    /// The tags after all that was ever written, also what nobody has seen yet. What was lost before anybody saw it is
+    /// overwritten by what takes its dots.
+    written: BTreeMap<(ReplicaId, u64), Tag>,
+}
 
 impl Payloads {
+    /// Takes note of an edit that nobody has seen yet.
+    pub(crate) fn write(&mut self, delta: &Delta) {
+        let dot = delta.dot();
+        self.written.insert((dot.replica, dot.seq), delta.tag());
+    }
+
     /// Takes note of a delta; says so if its dot was seen with another payload.
     pub(crate) fn note(&mut self, delta: &Delta) -> Result<(), String> {
         let dot = delta.dot();
-        let known = *self.0.entry((dot.replica, dot.seq)).or_insert_with(|| delta.tag());
+        let known = *self.seen.entry((dot.replica, dot.seq)).or_insert_with(|| delta.tag());
         if known == delta.tag() { Ok(()) } else { Err(format!("DOT-1: {dot} has two payloads")) }
     }
+}
+
+/// A message as it is meant: packed rows, for which the connection has this roster, as whole ones.
+pub(crate) fn unpacked(message: Message, roster: &Roster, payloads: &mut Payloads) -> Result<Message, String> {
+    let Message::Packed(packed) = message else { return Ok(message) };
+    let mut rows = Vec::new();
+    for row in &packed.rows {
+        let row = match unpack(row, roster).map_err(|error| format!("a row that nobody can unpack: {error}"))? {
+            Unpacked::Row(row) => row,
+            Unpacked::Next { replica, first_seq, bytes, .. } => {
+                let Some(tag) = payloads.written.get(&(replica, first_seq - 1)) else {
+                    return Err(format!("a row that follows {replica}:{}, which nobody wrote", first_seq - 1));
+                };
+                Row::Delta { prev_tag: *tag, bytes }
+            }
+        };
+        if let Some(delta) = row.delta() {
+            payloads.note(&delta.map_err(|error| format!("an undecodable row: {error}"))?)?;
+        }
+        rows.push(row);
+    }
+    Ok(Message::Rows(Rows { from: packed.from, to: packed.to, rows }))
 }
 
 /// DUR-1, DUR-2: what a client is about to send tells of no own delta that it could still lose.

@@ -14,8 +14,6 @@ use super::reader::{Reader, Refused};
 use super::varint;
 use super::writer::put_id;
 use crate::clock::{Dot, DotRuns, Hlc, VersionVector};
-use crate::diff::LiveEntry;
-use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
 
 /// The replicas that one message names. First all are noted, then each has its number: its place.
@@ -101,6 +99,9 @@ impl TableWriter {
 /// A table as it was read, with a mark for each replica that was named since.
 #[derive(Default)]
 pub(crate) struct TableReader {
+    /// The one that leads it, which counts as named.
+    writer: Option<ReplicaId>,
+    /// The others.
     ids: Vec<ReplicaId>,
     used: Vec<u8>,
     /// The dots of the delta whose writer leads the table.
@@ -123,22 +124,20 @@ impl OwnRange {
 }
 
 impl TableReader {
-    /// Reads what [`TableWriter::write`] wrote. A leading id counts as used.
+    /// Reads what [`TableWriter::write`] wrote.
     #[inline(never)]
     pub(crate) fn read(&mut self, reader: &mut Reader<'_>, led: bool) -> Result<(), Refused> {
-        let leads = usize::from(led);
-        let others = reader.count("number of replicas", 16, (MAX_REPLICAS - leads) as u64);
-        self.ids.reserve_exact(leads + others);
-        self.used = vec![0; leads + others];
+        let others = reader.count("number of replicas", 16, (MAX_REPLICAS - usize::from(led)) as u64);
         if led {
             let writer = reader.replica();
             if writer == ReplicaId::NIL {
                 return Err(reader.invalid("the nil id writes nothing"));
             }
-            self.ids.push(writer);
-            if let Some(used) = self.used.first_mut() {
-                *used = 1;
-            }
+            self.writer = Some(writer);
+        }
+        if others > 0 {
+            self.ids.reserve_exact(others);
+            self.used = vec![0; others];
         }
         // The nil id names nobody, so starting from it also keeps it out.
         let mut last = ReplicaId::NIL;
@@ -147,7 +146,7 @@ impl TableReader {
             if id <= last {
                 return Err(reader.not_canonical("the table of replicas is not ascending"));
             }
-            if led && self.ids.first() == Some(&id) {
+            if self.writer == Some(id) {
                 return Err(reader.not_canonical("the writer is twice in the table of replicas"));
             }
             self.ids.push(id);
@@ -161,6 +160,7 @@ impl TableReader {
         self.own = Some(own);
     }
 
+    /// The ids but for the leading one.
     pub(crate) fn ids(&self) -> &[ReplicaId] {
         &self.ids
     }
@@ -168,7 +168,13 @@ impl TableReader {
     /// The replica of a number.
     #[inline(never)]
     pub(crate) fn id(&mut self, reader: &mut Reader<'_>, number: u64) -> ReplicaId {
-        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let mut index = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some(writer) = self.writer {
+            if index == 0 {
+                return writer;
+            }
+            index -= 1;
+        }
         match (self.ids.get(index), self.used.get_mut(index)) {
             (Some(id), Some(used)) => {
                 *used = 1;
@@ -389,6 +395,28 @@ pub(crate) fn read_dots(
     reader.ok()
 }
 
+/// Reads the dots of `count` entries, as runs. The caller has checked that the remaining bytes can hold that many.
+#[inline(never)]
+pub(crate) fn read_runs(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    count: usize,
+    dots: &mut Few<(ReplicaId, u64, u64)>,
+) -> Result<(), Refused> {
+    let mut runs = RunReader { before: BEFORE_ALL };
+    let mut left = count as u64;
+    while left > 0 {
+        let (number, first, last) = runs.read(reader)?;
+        if last - first >= left {
+            return Err(reader.invalid("more dots than there are elements"));
+        }
+        left -= last - first + 1;
+        let (first, last) = (table.named(reader, number, first), table.named(reader, number, last));
+        dots.push((first.replica, first.seq, last.seq));
+    }
+    reader.ok()
+}
+
 /// Adds a dot to a list, which has to ascend.
 #[inline(never)]
 pub(crate) fn push_ascending(reader: &mut Reader<'_>, dots: &mut Vec<Dot>, dot: Dot) -> Result<(), Refused> {
@@ -428,31 +456,51 @@ pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader, set: &m
     reader.ok()
 }
 
-/// Appends stamps: runs of equal ones, the milliseconds as the difference from the run before, the counter if it is not 0.
-pub(crate) fn write_stamps(out: &mut Vec<u8>, adds: &[LiveEntry]) {
-    let mut before = 0u64;
-    let mut rest = adds;
-    while let Some(first) = rest.first() {
-        let stamp = first.hlc;
-        let len = rest.iter().take_while(|add| add.hlc == stamp).count();
-        let millis = stamp.millis();
-        let counter = stamp.0 & 0xffff;
-        let step = varint::fold(millis.wrapping_sub(before) as i64);
-        varint::write(out, step << 2 | u64::from(counter != 0) << 1 | u64::from(len > 1));
+/// The column of stamps: runs of equal ones, the milliseconds as the difference from the run before, the counter if it is not 0.
+pub(crate) struct StampWriter {
+    before: u64,
+    open: Option<Hlc>,
+    len: usize,
+}
+
+impl StampWriter {
+    pub(crate) const fn new() -> Self {
+        Self { before: 0, open: None, len: 0 }
+    }
+
+    /// Appends the stamp of the next entry.
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, stamp: Hlc) {
+        if self.open != Some(stamp) {
+            self.finish(out);
+            self.open = Some(stamp);
+        }
+        self.len += 1;
+    }
+
+    /// Appends the last run.
+    #[inline(never)]
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        let Some(stamp) = self.open else { return };
+        let (millis, counter) = (stamp.millis(), stamp.0 & 0xffff);
+        let step = varint::fold(millis.wrapping_sub(self.before) as i64);
+        varint::write(out, step << 2 | u64::from(counter != 0) << 1 | u64::from(self.len > 1));
         if counter != 0 {
             varint::write(out, counter);
         }
-        write_run_len(out, len);
-        before = millis;
-        rest = rest.get(len..).unwrap_or_default();
+        write_run_len(out, self.len);
+        (self.before, self.len) = (millis, 0);
     }
 }
 
-/// Reads a stamp for each of `adds`.
-pub(crate) fn read_stamps(reader: &mut Reader<'_>, adds: &mut [LiveEntry]) -> Result<(), Refused> {
+/// Reads the stamps of `count` entries, as runs.
+pub(crate) fn read_stamps(
+    reader: &mut Reader<'_>,
+    count: usize,
+    stamps: &mut Few<(Hlc, usize)>,
+) -> Result<(), Refused> {
     let mut before: Option<Hlc> = None;
-    let mut adds = adds.iter_mut();
-    while let Some(first) = adds.next() {
+    let mut left = count;
+    while left > 0 {
         let head = reader.varint();
         let millis = before.map_or(0, Hlc::millis).wrapping_add_signed(varint::unfold(head >> 2));
         let counter = if head & 2 != 0 { reader.varint() } else { 0 };
@@ -467,50 +515,44 @@ pub(crate) fn read_stamps(reader: &mut Reader<'_>, adds: &mut [LiveEntry]) -> Re
             return Err(reader.not_canonical("neighbouring runs of one stamp"));
         }
         before = Some(stamp);
-        first.hlc = stamp;
-        for _ in 1..reader.run_len(head, adds.len() + 1)? {
-            let Some(add) = adds.next() else { break };
-            add.hlc = stamp;
-        }
+        let len = reader.run_len(head, left)?;
+        left -= len;
+        stamps.push((stamp, len));
     }
     Ok(())
 }
 
-/// Numbers for what a column says in full only once: by the order of first occurrence.
-#[derive(Default)]
-pub(crate) struct Numbers {
-    numbers: Map<Vec<u8>, u64>,
-    /// For readers: at which entry each number occurred first.
-    places: Vec<usize>,
+/// A list that is mostly of one: the first is held without an allocation.
+pub(crate) struct Few<T> {
+    first: Option<T>,
+    rest: Vec<T>,
 }
 
-impl Numbers {
-    /// The number of what these bytes stand for, and whether it is new.
-    #[inline(never)]
-    pub(crate) fn of(&mut self, bytes: &[u8]) -> (u64, bool) {
-        if let Some(number) = self.numbers.get(bytes) {
-            return (*number, false);
+impl<T> Few<T> {
+    pub(crate) const fn new() -> Self {
+        Self { first: None, rest: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, item: T) {
+        if self.first.is_none() {
+            self.first = Some(item);
+        } else {
+            self.rest.push(item);
         }
-        let number = self.numbers.len() as u64;
-        self.numbers.insert(bytes.to_vec(), number);
-        (number, true)
     }
 
-    /// Gives the next number to what these bytes stand for, first said at the entry at `place`; says whether it is new.
-    #[inline(never)]
-    pub(crate) fn give(&mut self, bytes: &[u8], place: usize) -> bool {
-        self.places.push(place);
-        self.of(bytes).1
+    pub(crate) fn get(&self, at: usize) -> Option<&T> {
+        match at.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(at) => self.rest.get(at),
+        }
     }
 
-    /// How many numbers were given.
-    pub(crate) fn given(&self) -> u64 {
-        self.places.len() as u64
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
-    /// The place of the entry where a number was given.
-    #[inline(never)]
-    pub(crate) fn place(&self, number: u64) -> Option<usize> {
-        usize::try_from(number).ok().and_then(|number| self.places.get(number)).copied()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.rest)
     }
 }

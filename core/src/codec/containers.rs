@@ -8,155 +8,179 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Numbers, TableReader, TableWriter, write_run_len};
-use super::entries::Rows;
+use super::columns::{Few, TableReader, TableWriter, write_run_len};
 use super::limits::MAX_KEY_BYTES;
+use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
 use super::varint;
-use super::writer::{put, put_byte, put_id};
+use super::writer::{put, put_byte};
 use crate::clock::Dot;
-use crate::diff::LiveEntry;
-use crate::store::{Container, Kind};
+use crate::replica_id::ReplicaId;
+use crate::store::{Container, ContainerRef, Kind};
 
-const ROOT: u64 = 0;
-const ENTITY_OF_SAME_REPLICA: u64 = 1;
-const ENTITY_OF_OTHER_REPLICA: u64 = 2;
+const KNOWN: u64 = 0;
+const ROOT: u64 = 1;
+const ENTITY_OF_SAME_REPLICA: u64 = 2;
+const ENTITY_OF_OTHER_REPLICA: u64 = 3;
+const CLASS_SHIFT: u32 = 1;
+const REST_SHIFT: u32 = 3;
 
-/// Appends the containers of the entries.
-pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, rows: Rows<'_>) {
-    let mut known = Numbers::default();
-    let mut at = 0;
-    while let Some((dot, entry)) = rows.get(at) {
-        let container = &entry.container;
-        let mut len = 1;
-        while rows.get(at + len).is_some_and(|(_, next)| next.container == *container) {
-            len += 1;
+/// Writes the containers of entries, one after the other.
+pub(crate) struct ContainerWriter<'a> {
+    known: Numbers<ContainerRef<'a>>,
+    /// The run that is not written yet: its first dot, its container, its number if it occurred before, its length.
+    open: Option<(Dot, ContainerRef<'a>, Option<u64>, usize)>,
+}
+
+impl<'a> ContainerWriter<'a> {
+    pub(crate) const fn new() -> Self {
+        Self { known: Numbers::new(), open: None }
+    }
+
+    /// Takes in the container of the next entry.
+    pub(crate) fn push(
+        &mut self,
+        out: &mut Vec<u8>,
+        table: &TableWriter,
+        dot: Dot,
+        container: ContainerRef<'a>,
+        seed: u64,
+    ) {
+        if let Some((_, open, _, len)) = &mut self.open
+            && *open == container
+        {
+            *len += 1;
+            return;
         }
-        let (number, is_new) = known.of(&identity(container));
-        varint::write(out, number << 1 | u64::from(len > 1));
-        if is_new {
-            write_container(out, table, dot, container);
+        self.finish(out, table);
+        let number = self.known.number(container, 0, || seed);
+        self.open = Some((dot, container, number, 1));
+    }
+
+    /// Appends the last run.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>, table: &TableWriter) {
+        if let Some((dot, container, number, len)) = self.open.take() {
+            write_run(out, table, dot, container, number, len);
         }
-        write_run_len(out, len);
-        at += len;
     }
 }
 
-/// Bytes that are equal for equal containers only.
+/// Appends a run of entries in one container, the first of which has this dot.
 #[inline(never)]
-fn identity(container: &Container) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    match container {
-        Container::Root { name, kind } => {
-            put(&mut bytes, &[0, kind.0]);
-            put(&mut bytes, name.as_bytes());
-        }
-        Container::Entity(entity) => {
-            put_byte(&mut bytes, 1);
-            put_id(&mut bytes, entity.replica);
-            varint::write(&mut bytes, entity.seq);
-        }
-    }
-    bytes
-}
-
-fn write_container(out: &mut Vec<u8>, table: &TableWriter, dot: Dot, container: &Container) {
-    match container {
-        Container::Root { name, kind } => {
-            varint::write(out, (name.len() as u64) << 2 | ROOT);
+pub(crate) fn write_run(
+    out: &mut Vec<u8>,
+    table: &TableWriter,
+    dot: Dot,
+    container: ContainerRef<'_>,
+    number: Option<u64>,
+    len: usize,
+) {
+    let head = |class: u64, rest: u64| rest << REST_SHIFT | class << CLASS_SHIFT | u64::from(len > 1);
+    match (number, container) {
+        (Some(number), _) => varint::write(out, head(KNOWN, number)),
+        (None, ContainerRef::Root { name, kind }) => {
+            varint::write(out, head(ROOT, name.len() as u64));
             put_byte(out, kind.0);
             put(out, name.as_bytes());
         }
-        Container::Entity(entity) if entity.replica == dot.replica && entity.seq < dot.seq => {
-            varint::write(out, (dot.seq - entity.seq) << 2 | ENTITY_OF_SAME_REPLICA);
+        (None, ContainerRef::Entity(entity)) if entity.replica == dot.replica && entity.seq < dot.seq => {
+            varint::write(out, head(ENTITY_OF_SAME_REPLICA, dot.seq - entity.seq));
         }
-        Container::Entity(entity) => {
-            varint::write(out, table.number(entity.replica) << 2 | ENTITY_OF_OTHER_REPLICA);
+        (None, ContainerRef::Entity(entity)) => {
+            varint::write(out, head(ENTITY_OF_OTHER_REPLICA, table.number(entity.replica)));
             varint::write(out, entity.seq);
         }
     }
+    write_run_len(out, len);
 }
 
-/// Reads the containers of entries whose dots are known.
-pub(crate) fn read(
-    reader: &mut Reader<'_>,
+/// Reads the containers of `count` entries, as runs; `dots` are those of the entries.
+#[inline(never)]
+pub(crate) fn read<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
-    known: &mut Numbers,
-    rows: &mut [LiveEntry],
+    dots: &Few<(ReplicaId, u64, u64)>,
+    count: usize,
+    runs: &mut Few<(Container, usize)>,
 ) -> Result<(), Refused> {
+    let mut known: Numbers<ContainerRef<'a>> = Numbers::new();
+    // Which run of dots the entry is in, and how many of that run are before it.
+    let (mut run, mut skipped) = (0, 0u64);
     let mut before = None;
-    let mut at = 0;
-    while let Some(first) = rows.get_mut(at) {
-        let head = reader.varint();
-        let number = head >> 1;
-        if before == Some(number) {
-            return Err(reader.not_canonical("neighbouring runs of one container"));
-        }
-        before = Some(number);
-        if number == known.given() {
-            read_container(reader, table, first)?;
-            if !known.give(&identity(&first.entry.container), at) {
-                return Err(reader.not_canonical("a container that is written twice"));
+    let mut left = count;
+    while left > 0 {
+        let dot = loop {
+            let Some((replica, first, last)) = dots.get(run) else {
+                return Err(reader.invalid("more entries than dots"));
+            };
+            match first.checked_add(skipped).filter(|seq| seq <= last) {
+                Some(seq) => break Dot::new(*replica, seq),
+                None => skipped -= last - first + 1,
             }
-        }
-        let Some(place) = known.place(number) else {
-            return Err(reader.invalid("the number of a container that did not occur"));
+            run += 1;
         };
-        let end = at + reader.run_len(head, rows.len() - at)?;
-        while at < end {
-            if let Some(container) = rows.get(place).map(|row| row.entry.container.clone()) {
-                set(rows.get_mut(at), container);
+        let head = reader.varint();
+        let (class, rest) = (head >> CLASS_SHIFT & 3, head >> REST_SHIFT);
+        let container = if class == KNOWN {
+            if before == Some(rest) {
+                return Err(reader.not_canonical("neighbouring runs of one container"));
             }
-            at += 1;
-        }
-    }
-    // An entity of the same replica is older than the first entry of its first run by construction; a later entry or run
-    // may be of another replica, or of dots that precede it.
-    for row in rows {
-        if let Container::Entity(entity) = row.entry.container
-            && entity.replica == row.dot.replica
-            && entity.seq >= row.dot.seq
-        {
-            return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
-        }
+            before = Some(rest);
+            let first = known.place(rest).and_then(|place| runs.get(place));
+            let Some((container, _)) = first else {
+                return Err(reader.invalid("the number of a container that did not occur"));
+            };
+            container.clone()
+        } else {
+            let identity = read_new(reader, table, dot, class, rest)?;
+            // Alone in its message, nothing can say it twice.
+            if count > 1 {
+                before = Some(known.given());
+                if known.number(identity, runs.len(), || reader.seed()).is_some() {
+                    return Err(reader.not_canonical("a container that is written twice"));
+                }
+            }
+            match identity {
+                ContainerRef::Root { name, kind } => Container::Root { name: name.into(), kind },
+                ContainerRef::Entity(entity) => Container::Entity(entity),
+            }
+        };
+        let len = reader.run_len(head, left)?;
+        left -= len;
+        skipped += len as u64;
+        runs.push((container, len));
     }
     Ok(())
 }
 
-#[inline(never)]
-fn set(row: Option<&mut LiveEntry>, container: Container) {
-    if let Some(row) = row {
-        row.entry.container = container;
-    }
-}
-
 /// Reads a container in full, as it is said at the first entry in it.
-#[inline(never)]
-fn read_container(reader: &mut Reader<'_>, table: &mut TableReader, row: &mut LiveEntry) -> Result<(), Refused> {
-    let dot = row.dot;
-    let head = reader.varint();
-    let rest = head >> 2;
-    let container = match head & 3 {
+fn read_new<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut TableReader,
+    dot: Dot,
+    class: u64,
+    rest: u64,
+) -> Result<ContainerRef<'a>, Refused> {
+    let container = match class {
         ROOT => {
             let len = reader.fits("name length", rest, 1, MAX_KEY_BYTES as u64);
             let kind = Kind(reader.byte());
-            Container::Root { name: reader.text(len), kind }
+            ContainerRef::Root { name: reader.str(len), kind }
         }
         ENTITY_OF_SAME_REPLICA => {
             if rest == 0 || rest >= dot.seq {
                 return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
             }
-            Container::Entity(Dot::new(dot.replica, dot.seq - rest))
+            ContainerRef::Entity(Dot::new(dot.replica, dot.seq - rest))
         }
-        ENTITY_OF_OTHER_REPLICA => {
+        _ => {
             let entity = table.dot(reader, rest);
             if entity.replica == dot.replica {
                 return Err(reader.not_canonical("an entity of the same replica, named in full"));
             }
-            Container::Entity(entity)
+            ContainerRef::Entity(entity)
         }
-        class => return Err(reader.unknown("class of container", class)),
     };
-    set(Some(row), container);
-    reader.ok()
+    reader.ok()?;
+    Ok(container)
 }

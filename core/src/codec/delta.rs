@@ -1,8 +1,8 @@
 //! Deltas. These bytes are canonical: the chain of hashes runs over them.
 //!
-//! The table of replicas is in front and led by the writer, so that a later format can send numbers in its place and keep
-//! everything behind it. Contents that almost every delta has alike (its only dependency is the writer's previous dot, every
-//! dot has an entry) are one bit each.
+//! The table of replicas, the first dot and the stamp are in front, so that a session can say them in fewer bytes and keep
+//! everything behind them as it is (see `docs/format.md`, section 10). Contents that almost every delta has alike (its only dependency is the
+//! writer's previous dot, it takes one dot, every dot has an entry, it removes one own dot) are one bit each.
 //!
 //! Rules: BYTES-2; DOT-2; CAUSAL-2 as far as the delta itself tells: it removes no dot of its own, adds nothing below itself
 //! or below what it removes, and depends on nothing of its own.
@@ -10,14 +10,13 @@
 use alloc::vec::Vec;
 
 use super::columns::{OwnRange, TableReader, TableWriter, push_ascending, read_set, write_set};
-use super::entries::{self, Rows};
+use super::entries::{Columns, EntryWriter, write_one};
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte};
 use super::{DecodeError, FORMAT_VERSION, bunches, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
-use crate::diff::LiveEntry;
 use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Slot};
@@ -30,22 +29,30 @@ const BUNCHES: u8 = 1 << 2;
 const ADDS: u8 = 1 << 3;
 /// Every dot has an entry.
 const DENSE: u8 = 1 << 4;
+/// There is a set of removed dots.
 const REMOVES: u8 = 1 << 5;
-const KNOWN_FLAGS: u8 = FOLLOWS | DEPS | BUNCHES | ADDS | DENSE | REMOVES;
+/// It takes more than one dot.
+pub(super) const MANY: u8 = 1 << 6;
+/// It removes one dot, which is the writer's.
+const REMOVES_OWN: u8 = 1 << 7;
 
 /// The canonical bytes of a delta. O(bytes · log n).
 ///
 /// Parts that break the rules of [`DeltaParts`] give bytes that [`decode_delta`] refuses or reads as something else; what a
 /// transaction makes never does.
 pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
-    let rows = Rows::Own(parts.replica, &parts.adds);
     let mut table = TableWriter::led_by(Dot::new(parts.replica, parts.first_seq));
     for dep in &parts.deps {
         table.note(dep.replica);
     }
     bunches::note(&mut table, &parts.bunches);
-    rows.note(&mut table);
+    for (_, entry) in &parts.adds {
+        if let Container::Entity(entity) = entry.container {
+            table.note(entity.replica);
+        }
+    }
     table.note_set(&parts.removes);
+    let removes_own = only_own(parts.replica, parts.first_seq, &parts.removes);
 
     let mut flags = 0;
     if parts.first_seq > 1 && parts.deps == [Dot::new(parts.replica, parts.first_seq - 1)] {
@@ -62,18 +69,25 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
             flags |= DENSE;
         }
     }
-    if !parts.removes.is_empty() {
+    if parts.dots != 1 {
+        flags |= MANY;
+    }
+    if removes_own.is_some() {
+        flags |= REMOVES_OWN;
+    } else if !parts.removes.is_empty() {
         flags |= REMOVES;
     }
 
-    let mut bytes = Vec::with_capacity(64 + 8 * parts.adds.len());
+    let mut bytes = Vec::with_capacity(64 + 24 * parts.adds.len());
     let out = &mut bytes;
     put_byte(out, FORMAT_VERSION);
     table.write(out);
     put_byte(out, flags);
     varint::write(out, parts.first_seq);
-    varint::write(out, parts.dots.wrapping_sub(1));
     put(out, &parts.hlc.0.to_le_bytes());
+    if flags & MANY != 0 {
+        varint::write(out, parts.dots.wrapping_sub(2));
+    }
     if flags & DEPS != 0 {
         varint::write_len(out, parts.deps.len() - 1);
         for dep in &parts.deps {
@@ -85,19 +99,41 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
         varint::write_len(out, parts.bunches.len() - 1);
         bunches::write(out, &table, &parts.bunches);
     }
-    if flags & ADDS != 0 {
-        if flags & DENSE == 0 {
-            varint::write_len(out, parts.adds.len() - 1);
-            rows.write_dots(out, &table);
-        }
-        let totals =
-            if fault::active(Fault::CodecForgetsTotals) { &const { Vec::new() } } else { &parts.totals_before };
-        entries::write(out, &table, Some(totals), rows);
-    }
-    if flags & REMOVES != 0 {
+    write_adds(out, &table, parts, flags & DENSE != 0);
+    if let Some(seq) = removes_own {
+        varint::write(out, parts.first_seq - 1 - seq);
+    } else if flags & REMOVES != 0 {
         write_set(out, &table, &parts.removes);
     }
     bytes
+}
+
+fn write_adds(out: &mut Vec<u8>, table: &TableWriter, parts: &DeltaParts, dense: bool) {
+    let none = Vec::new();
+    let totals = Some(if fault::active(Fault::CodecForgetsTotals) { &none } else { &parts.totals_before });
+    match &parts.adds[..] {
+        [] => {}
+        [(seq, entry)] if dense => write_one(out, table, totals, Dot::new(parts.replica, *seq), entry.into()),
+        adds => {
+            // One's own edits: nobody else chose their keys.
+            let mut rows = EntryWriter::new(parts.hlc.0);
+            for (seq, entry) in adds {
+                rows.push(table, totals, (Dot::new(parts.replica, *seq), parts.hlc, entry.into()));
+            }
+            if !dense {
+                varint::write_len(out, adds.len() - 1);
+                rows.write_dots(out);
+            }
+            rows.write_entries(out, table);
+        }
+    }
+}
+
+/// The dot that is removed, if it is one dot of the writer's before its delta.
+fn only_own(replica: ReplicaId, first_seq: u64, removes: &DotRuns) -> Option<u64> {
+    let mut runs = removes.runs();
+    let (own, first, last) = runs.next()?;
+    (runs.next().is_none() && own == replica && first == last && first > 0 && first < first_seq).then_some(first)
 }
 
 /// Reads what [`encode_delta`] wrote.
@@ -129,40 +165,28 @@ fn read(reader: &mut Reader<'_>, parts: &mut DeltaParts) -> Result<(), Refused> 
     let table = &mut table;
     table.read(reader, true)?;
     let flags = reader.byte();
-    if flags & !KNOWN_FLAGS != 0 {
-        return Err(reader.unknown("flags", flags.into()));
-    }
-    let own = read_range(reader, table)?;
-    (parts.replica, parts.first_seq, parts.dots) = (own.replica, own.first_seq, own.dots);
+    let first = table.dot(reader, 0);
     parts.hlc = Hlc(reader.fixed(8));
+    let own = read_range(reader, table, flags, first)?;
+    (parts.replica, parts.first_seq, parts.dots) = (own.replica, own.first_seq, own.dots);
     read_deps(reader, table, flags, own, &mut parts.deps)?;
     if flags & BUNCHES != 0 {
         let count = read_count(reader, "number of bunches", 1, own.dots);
         bunches::read(reader, table, count, &mut parts.bunches)?;
     }
-    let mut rows = Vec::new();
     if flags & ADDS != 0 {
-        read_rows(reader, table, flags, own, &mut rows)?;
-        entries::read(reader, table, Some(&mut parts.totals_before), &mut rows)?;
+        read_adds(reader, table, flags, own, parts)?;
     } else if flags & DENSE != 0 {
         return Err(reader.invalid("every dot has an entry, and there is none"));
     }
-    if flags & REMOVES != 0 {
-        read_set(reader, table, &mut parts.removes)?;
-        if parts.removes.is_empty() {
-            return Err(reader.not_canonical("an empty set of dots"));
-        }
-    }
+    read_removes(reader, table, flags, own, &mut parts.removes)?;
     reader.finish()?;
     table.finish(reader)?;
-    check(reader, own, parts, &rows)?;
-    parts.adds.extend(rows.into_iter().map(|row| (row.dot.seq, row.entry)));
-    Ok(())
+    check(reader, own, parts)
 }
 
-fn read_range(reader: &mut Reader<'_>, table: &mut TableReader) -> Result<OwnRange, Refused> {
-    let first = table.dot(reader, 0);
-    let dots = reader.varint().saturating_add(1);
+fn read_range(reader: &mut Reader<'_>, table: &mut TableReader, flags: u8, first: Dot) -> Result<OwnRange, Refused> {
+    let dots = if flags & MANY == 0 { 1 } else { reader.varint().saturating_add(2) };
     let dots = reader.at_most("number of dots", dots, MAX_DELTA_DOTS);
     reader.seq_at_most_max(first.seq.saturating_add(dots).saturating_sub(1));
     reader.ok()?;
@@ -202,24 +226,58 @@ fn read_deps(
     reader.ok()
 }
 
-fn read_rows(
+fn read_adds(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     flags: u8,
     own: OwnRange,
-    rows: &mut Vec<LiveEntry>,
+    parts: &mut DeltaParts,
 ) -> Result<(), Refused> {
-    if flags & DENSE == 0 {
+    let mut columns = if flags & DENSE == 0 {
         let count = read_count(reader, "number of entries", 1, own.dots);
         if count as u64 == own.dots {
             return Err(reader.not_canonical("the dots of entries, where every dot has one"));
         }
-        return entries::read_rows(reader, table, count, rows);
-    }
-    let count = reader.fits("number of entries", own.dots, 1, own.dots);
-    rows.reserve_exact(count);
-    for seq in 0..count as u64 {
-        entries::push(rows, Dot::new(own.replica, own.first_seq + seq));
+        let mut columns = Columns::new(count);
+        columns.read_dots(reader, table)?;
+        columns
+    } else {
+        let mut columns = Columns::new(reader.fits("number of entries", own.dots, 1, own.dots));
+        columns.dots.push((own.replica, own.first_seq, own.first_seq + own.dots - 1));
+        columns
+    };
+    reader.ok()?;
+    let DeltaParts { adds, totals_before, .. } = parts;
+    adds.reserve_exact(columns.count);
+    columns.read_entries(reader, table, Some(totals_before), &mut |_, dot, _, entry| adds.push((dot.seq, entry)))
+}
+
+fn read_removes(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    flags: u8,
+    own: OwnRange,
+    removes: &mut DotRuns,
+) -> Result<(), Refused> {
+    match (flags & REMOVES != 0, flags & REMOVES_OWN != 0) {
+        (false, false) => {}
+        (true, false) => {
+            read_set(reader, table, removes)?;
+            if removes.is_empty() {
+                return Err(reader.not_canonical("an empty set of dots"));
+            }
+            if only_own(own.replica, own.first_seq, removes).is_some() {
+                return Err(reader.not_canonical("one removed dot of the writer, in a set"));
+            }
+        }
+        (false, true) => {
+            let distance = reader.varint();
+            match own.first_seq.checked_sub(1).and_then(|last| last.checked_sub(distance)) {
+                Some(seq) if seq > 0 => removes.insert(Dot::new(own.replica, seq)),
+                _ => return Err(reader.invalid("REM-1: a removed dot before the first")),
+            }
+        }
+        (true, true) => return Err(reader.invalid("two forms of removing at once")),
     }
     reader.ok()
 }
@@ -232,7 +290,7 @@ fn read_count(reader: &mut Reader<'_>, what: &'static str, least: usize, limit: 
 
 /// Checks what only the whole delta can tell: what stands for a bunch and is in the delta's range is one that it creates,
 /// and nothing removed is its own or has a new entry below it.
-fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts, rows: &[LiveEntry]) -> Result<(), Refused> {
+fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts) -> Result<(), Refused> {
     let is_missing = |bunch: Dot| own.contains(bunch) && bunches::place_of(&parts.bunches, bunch).is_none();
     for bunch in &parts.bunches {
         if is_missing(bunch.parent.bunch) {
@@ -244,13 +302,13 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts, rows: &[Liv
             return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
         }
     }
-    for row in rows {
-        if let Slot::Position { bunch, .. } = row.entry.slot
+    for (_, entry) in &parts.adds {
+        if let Slot::Position { bunch, .. } = entry.slot
             && is_missing(Dot::new(own.replica, bunch))
         {
             return Err(reader.invalid("SEQ-5: a position in a bunch of this delta which it does not create"));
         }
-        if let Container::Entity(entity) = row.entry.container
+        if let Container::Entity(entity) = entry.container
             && parts.removes.contains(entity)
         {
             return Err(reader.invalid("CAUSAL-2: an entry below what the same delta removes"));

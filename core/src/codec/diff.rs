@@ -10,8 +10,8 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set, write_stamps};
-use super::entries::{self, Rows};
+use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
+use super::entries::{Columns, EntryWriter, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
@@ -39,7 +39,7 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     };
     put_byte(&mut out, tier);
     table.write(&mut out);
-    write_body(&mut out, &table, diff);
+    write_body(&mut out, &table, diff, &diff.adds);
     out
 }
 
@@ -94,14 +94,13 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
-    Rows::Live(&diff.adds).note(table);
     removals::note(table, &diff.removes);
     table.note_set(&diff.dead);
 }
 
-/// Appends everything behind the tier and the table.
+/// Appends everything behind the tier and the table, with `adds` for those of the diff.
 #[inline(never)]
-pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
+pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
@@ -112,11 +111,13 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff) {
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
-    let rows = Rows::Live(&diff.adds);
-    varint::write_len(out, diff.adds.len());
-    rows.write_dots(out, table);
-    write_stamps(out, &diff.adds);
-    entries::write(out, table, None, rows);
+    let seed = diff.head.iter().fold(0, |seed, (_, entry)| seed ^ u64::from_le_bytes(*entry.tag.as_bytes()));
+    let mut rows = EntryWriter::new(seed);
+    adds.each(&mut |row| rows.push(table, None, row));
+    varint::write_len(out, rows.count());
+    rows.write_dots(out);
+    rows.write_stamps(out);
+    rows.write_entries(out, table);
     match diff.tier {
         Tier::Version => removals::write(out, table, &diff.removes),
         Tier::Digest => write_set(out, table, &diff.dead),
@@ -246,18 +247,23 @@ fn read_adds(
     adds: &mut Vec<LiveEntry>,
 ) -> Result<(), Refused> {
     let count = reader.count("number of entries", 1, u64::MAX);
-    entries::read_rows(reader, table, count, adds)?;
-    read_stamps(reader, adds)?;
-    entries::read(reader, table, None, adds)?;
-    for add in adds {
-        if !scope.is_new(add.dot) {
+    let mut columns = Columns::new(count);
+    columns.read_dots(reader, table)?;
+    for (replica, first, last) in columns.dots.iter() {
+        if !scope.is_new(Dot::new(*replica, *first)) || !scope.is_new(Dot::new(*replica, *last)) {
             return Err(reader.invalid("VALID-1: an entry that is not beyond the base, or that nobody wrote"));
         }
-        if let Container::Entity(entity) = add.entry.container
+    }
+    read_stamps(reader, count, &mut columns.stamps)?;
+    adds.reserve_exact(count);
+    columns.read_entries(reader, table, None, &mut |reader, dot, hlc, entry| {
+        if let Container::Entity(entity) = entry.container
             && !scope.covers(entity)
         {
-            return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
+            reader.invalid("VALID-1: an entry in a container that nobody created");
         }
-    }
+        adds.push(LiveEntry { dot, hlc, entry });
+    })?;
+    reader.ok()?;
     Ok(())
 }

@@ -1,125 +1,32 @@
-//! Entries in columns: containers (in a file of their own), shapes, positions, slots, payloads.
+//! Entries: runs of what neighbours have alike, then for each entry what it holds.
 //!
-//! Every entry takes at least one byte in one of its columns, so a declared number of entries never exceeds the bytes that
-//! are left. A shape whose entries would take none (no key, no member, no payload) is therefore written for each of them
-//! instead of once for a run.
+//! First the columns of runs: containers (in a file of their own), shapes, positions. Behind them the contents, entry by
+//! entry: key or member, and payload. So a reader builds each entry once, and a writer passes over them once. Every entry
+//! takes at least one byte in one of the columns, so a declared number of entries never exceeds the bytes that are left. A
+//! shape whose entries would take none (no key, no member, no payload) is therefore written for each of them instead of
+//! once for a run.
 //!
 //! Keys are written where they first occur and by number after that.
 
-use crate::string::Str;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{Numbers, RunWriter, TableReader, TableWriter, read_dots, write_run};
+use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
+use super::containers::{self, ContainerWriter};
 use super::limits::MAX_KEY_BYTES;
+use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
-use super::writer::{put, put_byte, put_id, put_sized};
-use super::{containers, value, varint};
+use super::shapes::{KEY, MEMBER, OWNER, POSITION, Shape};
+use super::writer::{put, put_id, put_sized};
+use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, Entry, Kind, Payload, Rights, Slot};
-
-/// The entries to write, of a delta or of a diff.
-#[derive(Clone, Copy)]
-pub(crate) enum Rows<'a> {
-    Own(ReplicaId, &'a [(u64, Entry)]),
-    Live(&'a [LiveEntry]),
-}
-
-impl<'a> Rows<'a> {
-    /// The entry at a place, with its dot.
-    #[inline(never)]
-    pub(crate) fn get(self, at: usize) -> Option<(Dot, &'a Entry)> {
-        match self {
-            Self::Own(replica, adds) => adds.get(at).map(|(seq, entry)| (Dot::new(replica, *seq), entry)),
-            Self::Live(adds) => adds.get(at).map(|add| (add.dot, &add.entry)),
-        }
-    }
-
-    /// Notes the replicas that the entries name.
-    #[inline(never)]
-    pub(crate) fn note(self, table: &mut TableWriter) {
-        let mut at = 0;
-        while let Some((dot, entry)) = self.get(at) {
-            table.note(dot.replica);
-            if let Container::Entity(entity) = entry.container {
-                table.note(entity.replica);
-            }
-            at += 1;
-        }
-    }
-
-    /// Appends the column of dots.
-    #[inline(never)]
-    pub(crate) fn write_dots(self, out: &mut Vec<u8>, table: &TableWriter) {
-        let mut runs = RunWriter::new();
-        let mut at = 0;
-        while let Some((dot, _)) = self.get(at) {
-            runs.dot(out, table, dot);
-            at += 1;
-        }
-        runs.finish(out);
-    }
-}
+use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
+use crate::string::Str;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
 pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
-
-/// Adds an entry of which only the dot is known; [`read`] fills in the rest, column by column.
-#[inline(never)]
-pub(crate) fn push(rows: &mut Vec<LiveEntry>, dot: Dot) {
-    let container = Container::Entity(Dot::ROOT);
-    let entry = Entry { container, slot: Slot::Unit, kind: Kind(0), entity: false, payload: Payload::Empty };
-    rows.push(LiveEntry { dot, hlc: Hlc(0), entry });
-}
-
-/// Reads the column of the dots of `count` entries.
-#[inline(never)]
-pub(crate) fn read_rows(
-    reader: &mut Reader<'_>,
-    table: &mut TableReader,
-    count: usize,
-    rows: &mut Vec<LiveEntry>,
-) -> Result<(), Refused> {
-    rows.reserve_exact(count);
-    read_dots(reader, table, count, &mut |dot| push(rows, dot))
-}
-
-/// Appends entries, whose dots must be known to the reader.
-#[inline(never)]
-pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, totals: Option<&TotalsBefore>, rows: Rows<'_>) {
-    containers::write(out, table, rows);
-    write_shapes(out, rows);
-    write_positions(out, rows);
-    write_slots(out, rows);
-    write_payloads(out, totals, rows);
-}
-
-/// Reads the entries of rows whose dots are known. The caller has checked that the remaining bytes can hold that many.
-#[inline(never)]
-pub(crate) fn read(
-    reader: &mut Reader<'_>,
-    table: &mut TableReader,
-    totals: Option<&mut TotalsBefore>,
-    rows: &mut [LiveEntry],
-) -> Result<(), Refused> {
-    let (mut containers, mut keys) = (Numbers::default(), Numbers::default());
-    let mut classes = Vec::with_capacity(rows.len());
-    containers::read(reader, table, &mut containers, rows)?;
-    read_shapes(reader, &mut classes, rows)?;
-    read_positions(reader, rows)?;
-    read_slots(reader, &classes, &mut keys, rows)?;
-    read_payloads(reader, totals, rows)
-}
-
-// Shapes: kind, class of slot, entity bit. The bits of a code are those of the format: entity 0, slot 1-3, kind 4-11.
-
-const UNIT: u8 = 0;
-const KEY: u8 = 1;
-const MEMBER: u8 = 2;
-const OWNER: u8 = 3;
-const POSITION: u8 = 4;
 
 /// What the payload of a kind looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,228 +50,208 @@ impl PayloadClass {
         }
     }
 
-    const fn fits(self, payload: &Payload) -> bool {
+    const fn fits(self, payload: PayloadRef<'_>) -> bool {
         matches!(
             (self, payload),
-            (Self::Empty, Payload::Empty)
-                | (Self::Value, Payload::Value(_))
-                | (Self::Total, Payload::Total { .. })
-                | (Self::Rights, Payload::Rights(_))
-                | (Self::Opaque, Payload::Opaque(_))
+            (Self::Empty, PayloadRef::Empty)
+                | (Self::Value, PayloadRef::Value(_))
+                | (Self::Total, PayloadRef::Total { .. })
+                | (Self::Rights, PayloadRef::Rights(_))
+                | (Self::Opaque, PayloadRef::Opaque(_))
         )
     }
 }
 
-#[inline(never)]
-fn shape_of(entry: &Entry) -> u64 {
-    let class = match entry.slot {
-        Slot::Unit => UNIT,
-        Slot::Key(_) => KEY,
-        Slot::Member(_) => MEMBER,
-        Slot::Owner => OWNER,
-        Slot::Position { .. } => POSITION,
-    };
-    u64::from(entry.kind.0) << 4 | u64::from(class) << 1 | u64::from(entry.entity)
-}
-
 /// Whether each entry of this shape takes a byte in a later column, so that a run of any length is paid for.
+fn is_paid_for(shape: Shape) -> bool {
+    matches!(shape.class, KEY | MEMBER) || PayloadClass::of(shape.kind) != PayloadClass::Empty
+}
+
+// Writing.
+
+/// Appends the only entry of a message, whose dot must be known to the reader.
 #[inline(never)]
-fn is_paid_for(class: u8, kind: Kind) -> bool {
-    matches!(class, KEY | MEMBER) || PayloadClass::of(kind) != PayloadClass::Empty
-}
-
-fn write_shapes(out: &mut Vec<u8>, rows: Rows<'_>) {
-    let mut at = 0;
-    while let Some((_, entry)) = rows.get(at) {
-        let shape = shape_of(entry);
-        let mut len = 1;
-        if is_paid_for((shape >> 1) as u8 & 7, entry.kind) {
-            while rows.get(at + len).is_some_and(|(_, next)| shape_of(next) == shape) {
-                len += 1;
-            }
-        }
-        write_run(out, shape, len);
-        at += len;
+pub(crate) fn write_one(
+    out: &mut Vec<u8>,
+    table: &TableWriter,
+    totals: Option<&TotalsBefore>,
+    dot: Dot,
+    entry: EntryRef<'_>,
+) {
+    containers::write_run(out, table, dot, entry.container, None, 1);
+    write_run(out, Shape::of(entry.slot, entry.kind, entry.entity).code(), 1);
+    if let SlotRef::Position { bunch, backward } = entry.slot {
+        write_run(out, position_head(dot, bunch, backward), 1);
     }
-}
-
-/// Reads the shapes; the classes of the slots are for the columns that follow.
-fn read_shapes(reader: &mut Reader<'_>, classes: &mut Vec<u8>, rows: &mut [LiveEntry]) -> Result<(), Refused> {
-    let mut before = None;
-    let mut run = 0;
-    let mut left = rows.len();
-    let (mut kind, mut class, mut entity) = (Kind(0), UNIT, false);
-    for row in rows {
-        if run == 0 {
-            let head = reader.varint();
-            if head >> 13 != 0 {
-                return Err(reader.unknown("shape", head));
-            }
-            kind = Kind((head >> 5) as u8);
-            class = (head >> 2) as u8 & 7;
-            entity = head & 2 != 0;
-            if class > POSITION {
-                return Err(reader.unknown("class of slot", class.into()));
-            }
-            let shape = head >> 1;
-            if is_paid_for(class, kind) {
-                if before == Some(shape) {
-                    return Err(reader.not_canonical("neighbouring runs of one shape"));
-                }
-            } else if head & 1 == 1 {
-                return Err(reader.not_canonical("a run of a shape that is written for each entry"));
-            }
-            before = Some(shape);
-            run = reader.run_len(head, left)?;
-            left -= run;
-        }
-        run -= 1;
-        row.entry.slot = match class {
-            OWNER => Slot::Owner,
-            POSITION => Slot::Position { bunch: 0, backward: false },
-            // Keys and members come in a later column.
-            _ => Slot::Unit,
-        };
-        row.entry.kind = kind;
-        row.entry.entity = entity;
-        classes.push(class);
+    match entry.slot {
+        SlotRef::Key(key) => write_new_key(out, key),
+        SlotRef::Member(member) => value::write(out, member),
+        SlotRef::Unit | SlotRef::Owner | SlotRef::Position { .. } => {}
     }
-    Ok(())
+    write_payload(out, totals, dot, entry);
 }
 
-// Positions: the bunch and the direction, for the entries that have one, in runs.
+/// An entry to write, with its dot and its stamp.
+pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>);
 
-fn write_positions(out: &mut Vec<u8>, rows: Rows<'_>) {
-    // The run that is not written yet: its head, what its entries have alike, and its length.
-    let (mut head, mut place, mut len) = (0, (0, false), 0);
-    let mut at = 0;
-    while let Some((dot, entry)) = rows.get(at) {
-        at += 1;
-        let Slot::Position { bunch, backward } = entry.slot else { continue };
-        if len == 0 || place != (bunch, backward) {
-            write_run(out, head, len);
-            head = dot.seq.wrapping_sub(bunch) << 1 | u64::from(backward);
-            (place, len) = ((bunch, backward), 0);
-        }
-        len += 1;
-    }
-    write_run(out, head, len);
+/// Entries to write, ascending by dot, wherever they are held.
+pub(crate) trait Rows {
+    /// Gives each to `push`.
+    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>));
 }
 
-fn read_positions(reader: &mut Reader<'_>, rows: &mut [LiveEntry]) -> Result<(), Refused> {
-    let mut left = rows.iter().filter(|row| matches!(row.entry.slot, Slot::Position { .. })).count();
-    let mut run = 0;
-    let mut place = None;
-    for row in rows {
-        let Slot::Position { bunch, backward } = &mut row.entry.slot else { continue };
-        if run == 0 {
-            let head = reader.varint();
-            let here = Some((row.dot.seq.saturating_sub(head >> 2), head & 2 != 0));
-            if place == here {
-                return Err(reader.not_canonical("neighbouring runs of one bunch"));
-            }
-            place = here;
-            run = reader.run_len(head, left)?;
-            left -= run;
-        }
-        run -= 1;
-        (*bunch, *backward) = place.unwrap_or_default();
-        // The lowest index to the left is -1: index 0 has one form.
-        if *bunch == 0 || *bunch > row.dot.seq || (*backward && *bunch == row.dot.seq) {
-            return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
-        }
-    }
-    Ok(())
-}
-
-// Slots: keys, by number after their first occurrence, and members.
-
-fn write_slots(out: &mut Vec<u8>, rows: Rows<'_>) {
-    let mut known = Numbers::default();
-    let mut at = 0;
-    while let Some((_, entry)) = rows.get(at) {
-        at += 1;
-        match &entry.slot {
-            Slot::Key(key) => {
-                let (number, is_new) = known.of(key.as_bytes());
-                if is_new {
-                    varint::write(out, (key.len() as u64) << 1 | 1);
-                    put(out, key.as_bytes());
-                } else {
-                    varint::write(out, number << 1);
-                }
-            }
-            Slot::Member(member) => value::write(out, member),
-            Slot::Unit | Slot::Owner | Slot::Position { .. } => {}
+impl Rows for Vec<LiveEntry> {
+    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
+        for add in self {
+            push((add.dot, add.hlc, (&add.entry).into()));
         }
     }
 }
 
-fn read_slots(
-    reader: &mut Reader<'_>,
-    classes: &[u8],
-    known: &mut Numbers,
-    rows: &mut [LiveEntry],
-) -> Result<(), Refused> {
-    for (at, class) in classes.iter().enumerate() {
-        let slot = match *class {
-            MEMBER => Slot::Member(reader.value()),
-            KEY => Slot::Key(read_key(reader, known, at, rows)?),
-            _ => continue,
-        };
-        if let Some(row) = rows.get_mut(at) {
-            row.entry.slot = slot;
-        }
-        reader.ok()?;
-    }
-    Ok(())
+/// Writes entries in one pass over them: each column has a buffer of its own until all are there.
+pub(crate) struct EntryWriter<'a> {
+    count: usize,
+    dots: RunWriter,
+    stamps: StampWriter,
+    containers: ContainerWriter<'a>,
+    shape: Option<Shape>,
+    shape_len: usize,
+    /// Bunch and direction of the run of positions that is not written yet, its head, its length.
+    position: (u64, bool),
+    position_head: u64,
+    position_len: usize,
+    keys: Numbers<&'a str>,
+    seed: u64,
+    dots_out: Vec<u8>,
+    stamps_out: Vec<u8>,
+    containers_out: Vec<u8>,
+    shapes_out: Vec<u8>,
+    positions_out: Vec<u8>,
+    contents_out: Vec<u8>,
 }
 
-#[inline(never)]
-fn read_key(reader: &mut Reader<'_>, known: &mut Numbers, at: usize, rows: &[LiveEntry]) -> Result<Str, Refused> {
-    let head = reader.varint();
-    if head & 1 == 0 {
-        let first = known.place(head >> 1).and_then(|place| rows.get(place));
-        let Some(Slot::Key(key)) = first.map(|row| &row.entry.slot) else {
-            return Err(reader.invalid("the number of a key that did not occur"));
-        };
-        return Ok(key.clone());
+impl<'a> EntryWriter<'a> {
+    /// `seed` is for tables of hashes: something that depends on all that is written.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            count: 0,
+            dots: RunWriter::new(),
+            stamps: StampWriter::new(),
+            containers: ContainerWriter::new(),
+            shape: None,
+            shape_len: 0,
+            position: (0, false),
+            position_head: 0,
+            position_len: 0,
+            keys: Numbers::new(),
+            seed,
+            dots_out: Vec::new(),
+            stamps_out: Vec::new(),
+            containers_out: Vec::new(),
+            shapes_out: Vec::new(),
+            positions_out: Vec::new(),
+            contents_out: Vec::new(),
+        }
     }
-    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
-    let key = reader.text(len);
-    if !known.give(key.as_bytes(), at) {
-        return Err(reader.not_canonical("a key that is written twice"));
+
+    /// Takes in the next entry, which has to be borrowed until all are there.
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, (dot, hlc, entry): Row<'a>) {
+        self.count += 1;
+        self.dots.dot(&mut self.dots_out, table, dot);
+        self.stamps.push(&mut self.stamps_out, hlc);
+        self.containers.push(&mut self.containers_out, table, dot, entry.container, self.seed);
+        self.push_shape(Shape::of(entry.slot, entry.kind, entry.entity));
+        let out = &mut self.contents_out;
+        match entry.slot {
+            SlotRef::Key(key) => match self.keys.number(key, 0, || self.seed) {
+                Some(number) => varint::write(out, number << 1),
+                None => write_new_key(out, key),
+            },
+            SlotRef::Member(member) => value::write(out, member),
+            SlotRef::Position { bunch, backward } => self.push_position(dot, bunch, backward),
+            SlotRef::Unit | SlotRef::Owner => {}
+        }
+        write_payload(&mut self.contents_out, totals, dot, entry);
     }
-    Ok(key)
+
+    fn push_shape(&mut self, shape: Shape) {
+        if self.shape != Some(shape) || !is_paid_for(shape) {
+            self.finish_shape();
+            self.shape = Some(shape);
+        }
+        self.shape_len += 1;
+    }
+
+    fn finish_shape(&mut self) {
+        if let Some(shape) = self.shape {
+            write_run(&mut self.shapes_out, shape.code(), self.shape_len);
+            self.shape_len = 0;
+        }
+    }
+
+    fn push_position(&mut self, dot: Dot, bunch: u64, backward: bool) {
+        if self.position_len == 0 || self.position != (bunch, backward) {
+            write_run(&mut self.positions_out, self.position_head, self.position_len);
+            self.position_head = position_head(dot, bunch, backward);
+            (self.position, self.position_len) = ((bunch, backward), 0);
+        }
+        self.position_len += 1;
+    }
+
+    /// How many entries were taken in.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Appends the column of dots.
+    pub(crate) fn write_dots(&mut self, out: &mut Vec<u8>) {
+        self.dots.finish(&mut self.dots_out);
+        put(out, &self.dots_out);
+    }
+
+    /// Appends the column of stamps.
+    pub(crate) fn write_stamps(&mut self, out: &mut Vec<u8>) {
+        self.stamps.finish(&mut self.stamps_out);
+        put(out, &self.stamps_out);
+    }
+
+    /// Appends everything else.
+    #[inline(never)]
+    pub(crate) fn write_entries(mut self, out: &mut Vec<u8>, table: &TableWriter) {
+        self.containers.finish(&mut self.containers_out, table);
+        self.finish_shape();
+        write_run(&mut self.positions_out, self.position_head, self.position_len);
+        for column in [&self.containers_out, &self.shapes_out, &self.positions_out, &self.contents_out] {
+            put(out, column);
+        }
+    }
 }
 
-// Payloads, as the kind says.
+fn position_head(dot: Dot, bunch: u64, backward: bool) -> u64 {
+    dot.seq.wrapping_sub(bunch) << 1 | u64::from(backward)
+}
 
-fn write_payloads(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, rows: Rows<'_>) {
-    let mut at = 0;
-    while let Some((dot, entry)) = rows.get(at) {
-        at += 1;
-        let payload = &entry.payload;
-        debug_assert!(PayloadClass::of(entry.kind).fits(payload), "VALID-1: the payload is of the entry's kind");
-        match payload {
-            Payload::Empty => {}
-            Payload::Value(value) => value::write(out, value),
-            Payload::Total { plus, minus } => {
-                varint::write(out, *plus);
-                varint::write(out, *minus);
-                if let Some(totals) = totals {
-                    let before = totals.binary_search_by(|total| total.0.cmp(&dot.seq)).ok();
-                    let before = before.and_then(|before| totals.get(before));
-                    put_byte(out, before.is_some().into());
-                    if let Some((_, plus_before, minus_before)) = before {
-                        varint::write(out, plus.wrapping_sub(*plus_before));
-                        varint::write(out, minus.wrapping_sub(*minus_before));
-                    }
-                }
-            }
-            Payload::Rights(rights) => write_rights(out, rights),
-            Payload::Opaque(bytes) => put_sized(out, bytes),
+fn write_new_key(out: &mut Vec<u8>, key: &str) {
+    varint::write(out, (key.len() as u64) << 1 | 1);
+    put(out, key.as_bytes());
+}
+
+fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, entry: EntryRef<'_>) {
+    debug_assert!(PayloadClass::of(entry.kind).fits(entry.payload), "VALID-1: the payload is of the entry's kind");
+    match (entry.payload, totals) {
+        (PayloadRef::Empty, _) => {}
+        (PayloadRef::Value(value), _) => value::write(out, value),
+        (PayloadRef::Total { plus, minus }, None) => {
+            varint::write(out, plus);
+            varint::write(out, minus);
         }
+        (PayloadRef::Total { plus, minus }, Some(totals)) => {
+            let before = totals.binary_search_by(|total| total.0.cmp(&dot.seq)).ok();
+            let before = before.and_then(|before| totals.get(before));
+            write_total(out, (plus, minus), before.map(|before| (before.1, before.2)));
+        }
+        (PayloadRef::Rights(rights), _) => write_rights(out, rights),
+        (PayloadRef::Opaque(bytes), _) => put_sized(out, bytes),
     }
 }
 
@@ -406,39 +293,290 @@ fn read_rights(reader: &mut Reader<'_>, owner: ReplicaId) -> Result<Rights, Refu
     Ok(Rights { plus, minus, given })
 }
 
-fn read_payloads(
-    reader: &mut Reader<'_>,
-    mut totals: Option<&mut TotalsBefore>,
-    rows: &mut [LiveEntry],
-) -> Result<(), Refused> {
-    for row in rows {
-        row.entry.payload = match PayloadClass::of(row.entry.kind) {
-            PayloadClass::Empty => continue,
-            PayloadClass::Value => Payload::Value(reader.value()),
-            PayloadClass::Rights => Payload::Rights(Arc::new(read_rights(reader, row.dot.replica)?)),
-            PayloadClass::Opaque => {
-                let len = reader.length("payload length");
-                Payload::Opaque(reader.blob(len))
-            }
-            PayloadClass::Total => {
-                let (plus, minus) = (reader.varint(), reader.varint());
-                if let Some(totals) = &mut totals {
-                    match reader.byte() {
-                        0 => {}
-                        1 => {
-                            let (plus_step, minus_step) = (reader.varint(), reader.varint());
-                            if plus_step > plus || minus_step > minus {
-                                return Err(reader.invalid("a total that is less than what was added to it"));
-                            }
-                            totals.push((row.dot.seq, plus - plus_step, minus - minus_step));
-                        }
-                        code => return Err(reader.unknown("mark of a total", code.into())),
-                    }
-                }
-                Payload::Total { plus, minus }
+// Totals in deltas: a head says which of the two sums are there and which of them moved, and by how much.
+
+const HAS_PLUS: u64 = 1;
+const HAS_MINUS: u64 = 2;
+const PLUS_MOVED: u64 = 4;
+const MINUS_MOVED: u64 = 8;
+const STEP_SHIFT: u32 = 4;
+
+/// Appends a total and what it overwrites.
+#[inline(never)]
+fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
+    let mut head = if now.0 > 0 { HAS_PLUS } else { 0 };
+    if now.1 > 0 {
+        head |= HAS_MINUS;
+    }
+    let mut second = None;
+    if let Some(before) = before {
+        let steps = (now.0.wrapping_sub(before.0), now.1.wrapping_sub(before.1));
+        head |= match steps {
+            (plus, 0) if plus > 0 => plus << STEP_SHIFT | PLUS_MOVED,
+            (0, minus) if minus > 0 => minus << STEP_SHIFT | MINUS_MOVED,
+            (plus, minus) => {
+                second = Some(minus);
+                plus << STEP_SHIFT | PLUS_MOVED | MINUS_MOVED
             }
         };
-        reader.ok()?;
     }
-    Ok(())
+    varint::write(out, head);
+    for number in [now.0, now.1] {
+        if number > 0 {
+            varint::write(out, number);
+        }
+    }
+    if let Some(step) = second {
+        varint::write(out, step);
+    }
+}
+
+/// Reads what [`write_total`] wrote.
+#[inline(never)]
+fn read_total(reader: &mut Reader<'_>, seq: u64, totals: &mut TotalsBefore) -> Result<Payload, Refused> {
+    let head = reader.varint();
+    let mut sum = |flag| {
+        if head & flag == 0 {
+            return 0;
+        }
+        let sum = reader.varint();
+        if sum == 0 {
+            reader.not_canonical("a sum of nothing, written");
+        }
+        sum
+    };
+    let (plus, minus) = (sum(HAS_PLUS), sum(HAS_MINUS));
+    let step = head >> STEP_SHIFT;
+    let steps = match head & (PLUS_MOVED | MINUS_MOVED) {
+        0 => {
+            if step > 0 {
+                return Err(reader.unknown("head of a total", head));
+            }
+            return Ok(Payload::Total { plus, minus });
+        }
+        PLUS_MOVED => (step, 0),
+        MINUS_MOVED => (0, step),
+        _ => (step, reader.varint()),
+    };
+    let both = head & (PLUS_MOVED | MINUS_MOVED) == (PLUS_MOVED | MINUS_MOVED);
+    if (both && (steps.0 == 0) != (steps.1 == 0)) || (!both && step == 0) {
+        return Err(reader.not_canonical("a step of a total, written as another kind of step"));
+    }
+    if steps.0 > plus || steps.1 > minus {
+        return Err(reader.invalid("a total that is less than what was added to it"));
+    }
+    totals.push((seq, plus - steps.0, minus - steps.1));
+    Ok(Payload::Total { plus, minus })
+}
+
+// Reading.
+
+/// The columns of runs, as they were read: what neighbours have alike.
+pub(crate) struct Columns {
+    /// How many entries there are.
+    pub(crate) count: usize,
+    /// Replica, first, last.
+    pub(crate) dots: Few<(ReplicaId, u64, u64)>,
+    /// Empty in deltas.
+    pub(crate) stamps: Few<(Hlc, usize)>,
+    containers: Few<(Container, usize)>,
+    shapes: Few<(Shape, usize)>,
+    positions: Few<(u64, usize)>,
+}
+
+impl Columns {
+    pub(crate) const fn new(count: usize) -> Self {
+        Self {
+            count,
+            dots: Few::new(),
+            stamps: Few::new(),
+            containers: Few::new(),
+            shapes: Few::new(),
+            positions: Few::new(),
+        }
+    }
+
+    /// Reads the column of dots.
+    pub(crate) fn read_dots(&mut self, reader: &mut Reader<'_>, table: &mut TableReader) -> Result<(), Refused> {
+        read_runs(reader, table, self.count, &mut self.dots)
+    }
+
+    /// Reads the entries, whose dots are known, and gives each to `each`. The caller has checked that the remaining bytes can
+    /// hold that many.
+    #[inline(never)]
+    pub(crate) fn read_entries(
+        &mut self,
+        reader: &mut Reader<'_>,
+        table: &mut TableReader,
+        totals: Option<&mut TotalsBefore>,
+        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
+    ) -> Result<(), Refused> {
+        containers::read(reader, table, &self.dots, self.count, &mut self.containers)?;
+        self.read_shapes(reader)?;
+        self.read_positions(reader)?;
+        self.read_contents(reader, totals, each)
+    }
+
+    fn read_shapes(&mut self, reader: &mut Reader<'_>) -> Result<(), Refused> {
+        let mut before = None;
+        let mut left = self.count;
+        while left > 0 {
+            let head = reader.varint();
+            let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
+            if is_paid_for(shape) {
+                if before == Some(shape) {
+                    return Err(reader.not_canonical("neighbouring runs of one shape"));
+                }
+            } else if head & 1 == 1 {
+                return Err(reader.not_canonical("a run of a shape that is written for each entry"));
+            }
+            before = Some(shape);
+            let len = reader.run_len(head, left)?;
+            left -= len;
+            self.shapes.push((shape, len));
+        }
+        Ok(())
+    }
+
+    fn read_positions(&mut self, reader: &mut Reader<'_>) -> Result<(), Refused> {
+        let placed = self.shapes.iter().filter(|(shape, _)| shape.class == POSITION);
+        let mut left = placed.map(|(_, len)| len).sum();
+        while left > 0 {
+            let head = reader.varint();
+            let len = reader.run_len(head, left)?;
+            left -= len;
+            self.positions.push((head, len));
+        }
+        Ok(())
+    }
+
+    fn read_contents<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        mut totals: Option<&mut TotalsBefore>,
+        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
+    ) -> Result<(), Refused> {
+        let mut keys: Keys<'a> = Keys { numbers: Numbers::new(), texts: Vec::new(), alone: self.count == 1 };
+        let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
+        let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
+        let mut place = None;
+        for (replica, first, last) in self.dots.iter() {
+            for seq in *first..=*last {
+                let dot = Dot::new(*replica, seq);
+                let hlc = stamps.next(&self.stamps).map_or(Hlc(0), |(stamp, _)| *stamp);
+                let (Some((container, _)), Some((shape, _))) =
+                    (containers.next(&self.containers), shapes.next(&self.shapes))
+                else {
+                    return Err(reader.invalid("more dots than entries"));
+                };
+                // An entity of the same replica is older than the first entry of its first run by construction; a later
+                // entry or run may be of another replica, or of dots that precede it.
+                if let Container::Entity(entity) = container
+                    && entity.replica == *replica
+                    && entity.seq >= seq
+                {
+                    return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+                }
+                let slot = match shape.class {
+                    KEY => Slot::Key(keys.read(reader)?),
+                    MEMBER => Slot::Member(reader.value()),
+                    OWNER => Slot::Owner,
+                    POSITION => {
+                        let begins = positions.left == 0;
+                        let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
+                        if begins {
+                            place = next_place(reader, place, dot, head)?;
+                        }
+                        let (bunch, backward) = place.unwrap_or_default();
+                        // The lowest index to the left is -1: index 0 has one form.
+                        if bunch == 0 || bunch > seq || (backward && bunch == seq) {
+                            return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
+                        }
+                        Slot::Position { bunch, backward }
+                    }
+                    _ => Slot::Unit,
+                };
+                let payload = match (PayloadClass::of(shape.kind), &mut totals) {
+                    (PayloadClass::Empty, _) => Payload::Empty,
+                    (PayloadClass::Value, _) => Payload::Value(reader.value()),
+                    (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
+                    (PayloadClass::Opaque, _) => {
+                        let len = reader.length("payload length");
+                        Payload::Opaque(reader.blob(len))
+                    }
+                    (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
+                    (PayloadClass::Total, Some(totals)) => read_total(reader, seq, totals)?,
+                };
+                reader.ok()?;
+                let (kind, entity) = (shape.kind, shape.entity);
+                each(reader, dot, hlc, Entry { container: container.clone(), slot, kind, entity, payload });
+            }
+        }
+        reader.ok()
+    }
+}
+
+/// The place that a run of positions begins at; it must be another than that of the run before.
+fn next_place(
+    reader: &mut Reader<'_>,
+    before: Option<(u64, bool)>,
+    dot: Dot,
+    head: u64,
+) -> Result<Option<(u64, bool)>, Refused> {
+    let here = Some((dot.seq.saturating_sub(head >> 2), head & 2 != 0));
+    if before == here {
+        return Err(reader.not_canonical("neighbouring runs of one bunch"));
+    }
+    Ok(here)
+}
+
+/// Where in a list of runs the next entry is.
+#[derive(Default)]
+struct Cursor {
+    at: usize,
+    left: usize,
+}
+
+impl Cursor {
+    /// The run of the next entry.
+    fn next<'r, T>(&mut self, runs: &'r Few<(T, usize)>) -> Option<&'r (T, usize)> {
+        if self.left == 0 {
+            self.left = runs.get(self.at)?.1;
+            self.at += 1;
+        }
+        self.left -= 1;
+        runs.get(self.at - 1)
+    }
+}
+
+/// The keys that were read.
+struct Keys<'a> {
+    numbers: Numbers<&'a str>,
+    texts: Vec<Str>,
+    /// There is one entry, so nothing can be said twice.
+    alone: bool,
+}
+
+impl<'a> Keys<'a> {
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<Str, Refused> {
+        let head = reader.varint();
+        if head & 1 == 0 {
+            let known = usize::try_from(head >> 1).ok().and_then(|number| self.texts.get(number));
+            return match known {
+                Some(key) => Ok(key.clone()),
+                None => Err(reader.invalid("the number of a key that did not occur")),
+            };
+        }
+        let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
+        let text = reader.str(len);
+        reader.ok()?;
+        let key = Str::from(text);
+        if !self.alone {
+            if self.numbers.number(text, 0, || reader.seed()).is_some() {
+                return Err(reader.not_canonical("a key that is written twice"));
+            }
+            self.texts.push(key.clone());
+        }
+        Ok(key)
+    }
 }

@@ -21,9 +21,12 @@ mod diff;
 mod entries;
 mod envelope;
 mod error;
+mod header;
 pub mod limits;
+mod numbers;
 mod reader;
 mod removals;
+mod shapes;
 mod snapshot;
 mod value;
 mod varint;
@@ -35,7 +38,10 @@ mod tests;
 
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
+pub(crate) use entries::{Row, Rows};
 pub use error::DecodeError;
+pub(crate) use header::DeltaHeader;
+pub(crate) use snapshot::encode_snapshot_of;
 pub use snapshot::{decode_snapshot, encode_snapshot};
 pub use version::{decode_digest, decode_version, encode_digest, encode_version};
 

@@ -11,6 +11,7 @@
 
 use super::DecodeError;
 use crate::clock::Tag;
+use crate::hash::{Domain, hash};
 use crate::replica_id::ReplicaId;
 
 /// The bytes were refused; the reader has the reason.
@@ -54,7 +55,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let bytes = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
         match bytes {
@@ -65,15 +66,45 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn byte(&mut self) -> u8 {
-        self.take(1).first().copied().unwrap_or_default()
+        match self.bytes.get(self.at) {
+            Some(byte) => {
+                self.at += 1;
+                *byte
+            }
+            None => {
+                self.truncated(1);
+                0
+            }
+        }
+    }
+
+    /// The next `len` bytes as text.
+    #[inline(never)]
+    pub(crate) fn str(&mut self, len: usize) -> &'a str {
+        let text = core::str::from_utf8(self.take(len));
+        if text.is_err() {
+            self.invalid("text that is not UTF-8");
+        }
+        text.unwrap_or_default()
+    }
+
+    /// A number that nobody could choose while choosing the input: it depends on all of it. O(input), for tables of hashes.
+    #[inline(never)]
+    pub(crate) fn seed(&self) -> u64 {
+        hash(Domain::Checksum, self.bytes) as u64
     }
 
     /// A little-endian number of `width` bytes.
     #[inline(never)]
     pub(crate) fn fixed(&mut self, width: usize) -> u64 {
-        self.take(width).iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+        let bytes = self.take(width);
+        // Most are of eight bytes, and those are one load.
+        match bytes.try_into() {
+            Ok(bytes) => u64::from_le_bytes(bytes),
+            Err(_) => bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        }
     }
 
     /// The next 16 bytes.

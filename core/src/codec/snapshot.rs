@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter};
+use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
 use super::reader::{Reader, Refused};
 use super::writer::put;
@@ -22,6 +23,11 @@ const SECTIONS: [u64; 5] = [REPLICAS, STATE, HORIZON, REMOVALS, BEACON];
 
 /// The bytes of a snapshot, in a checksummed envelope. O(bytes · log n). [`crate::Document::snapshot`] makes and encodes one.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+    encode_snapshot_of(snapshot, &snapshot.diff.adds)
+}
+
+/// The same, with `adds` for those of the snapshot: whoever holds them in another form needs not make a copy of all that lives.
+pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8> {
     debug_assert!(snapshot.diff.tier == Tier::Full, "a snapshot holds a full diff");
     let mut table = TableWriter::sorted();
     diff::note(&mut table, &snapshot.diff);
@@ -32,7 +38,7 @@ pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
         let mut bytes = Vec::new();
         match id {
             REPLICAS => table.write(&mut bytes),
-            STATE => diff::write_body(&mut bytes, &table, &snapshot.diff),
+            STATE => diff::write_body(&mut bytes, &table, &snapshot.diff, adds),
             HORIZON => write_horizon(&mut bytes, &table, &snapshot.horizon),
             REMOVALS => removals::write(&mut bytes, &table, &snapshot.removals),
             _ => put(&mut bytes, &snapshot.beacon),

@@ -1,4 +1,7 @@
 //! Plain values, and text.
+//!
+//! Small numbers and short text and bytes, which most values are, have their content or their length in the type byte. What has
+//! a short form has no other.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,30 +20,58 @@ const FLOAT: u8 = 4;
 const STRING: u8 = 5;
 const BYTES: u8 = 6;
 
+/// Integers from [`LEAST_SHORT_INT`] on, one for each byte.
+const SHORT_INT: u8 = 0x10;
+const LEAST_SHORT_INT: i64 = -16;
+/// Text of 0 to 63 bytes, the length in the lower bits; bytes likewise.
+const SHORT_STRING: u8 = 0x40;
+const SHORT_BYTES: u8 = 0x80;
+/// The first byte that stands for nothing yet.
+const FREE: u8 = 0xc0;
+
 /// Every NaN is written as this one, so that equal values have equal bytes.
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
+#[inline(never)]
 pub(crate) fn write(out: &mut Vec<u8>, value: &Value) {
-    let code = match value {
-        Value::Null => NULL,
-        Value::Bool(false) => FALSE,
-        Value::Bool(true) => TRUE,
-        Value::Int(_) => INT,
-        Value::Float(_) => FLOAT,
-        Value::String(_) => STRING,
-        Value::Bytes(_) => BYTES,
-    };
-    put_byte(out, code);
     match value {
-        Value::Null | Value::Bool(_) => {}
-        Value::Int(number) => varint::write_signed(out, *number),
+        Value::Null => put_byte(out, NULL),
+        Value::Bool(false) => put_byte(out, FALSE),
+        Value::Bool(true) => put_byte(out, TRUE),
+        Value::Int(number) => match short_int(*number) {
+            Some(code) => put_byte(out, code),
+            None => {
+                put_byte(out, INT);
+                varint::write_signed(out, *number);
+            }
+        },
         Value::Float(number) => {
             let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
+            put_byte(out, FLOAT);
             put(out, &bits.to_le_bytes());
         }
-        Value::String(text) => put_sized(out, text.as_bytes()),
-        Value::Bytes(bytes) => put_sized(out, bytes),
+        Value::String(text) => write_sized(out, STRING, SHORT_STRING, text.as_bytes()),
+        Value::Bytes(bytes) => write_sized(out, BYTES, SHORT_BYTES, bytes),
     }
+}
+
+fn write_sized(out: &mut Vec<u8>, long: u8, short: u8, bytes: &[u8]) {
+    if bytes.len() < SHORT_LEN {
+        put_byte(out, short + bytes.len() as u8);
+        put(out, bytes);
+    } else {
+        put_byte(out, long);
+        put_sized(out, bytes);
+    }
+}
+
+/// Lengths below this one are in the type byte.
+const SHORT_LEN: usize = 64;
+
+/// The byte of an integer that has one.
+fn short_int(number: i64) -> Option<u8> {
+    let code = number.checked_sub(LEAST_SHORT_INT)?.checked_add(SHORT_INT.into())?;
+    (i64::from(SHORT_INT)..i64::from(SHORT_STRING)).contains(&code).then_some(code as u8)
 }
 
 impl Reader<'_> {
@@ -50,7 +81,13 @@ impl Reader<'_> {
             NULL => Value::Null,
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
-            INT => Value::Int(self.signed()),
+            INT => {
+                let number = self.signed();
+                if short_int(number).is_some() {
+                    self.not_canonical("a small integer in its long form");
+                }
+                Value::Int(number)
+            }
             FLOAT => {
                 let bits = self.fixed(8);
                 let number = f64::from_bits(bits);
@@ -61,13 +98,16 @@ impl Reader<'_> {
                 Value::from(number)
             }
             STRING => {
-                let len = self.length("text length");
+                let len = self.long_length("text length");
                 Value::String(self.text(len))
             }
             BYTES => {
-                let len = self.length("bytes length");
+                let len = self.long_length("bytes length");
                 Value::Bytes(self.blob(len))
             }
+            code @ SHORT_INT..SHORT_STRING => Value::Int(i64::from(code - SHORT_INT) + LEAST_SHORT_INT),
+            code @ SHORT_STRING..SHORT_BYTES => Value::String(self.text((code - SHORT_STRING).into())),
+            code @ SHORT_BYTES..FREE => Value::Bytes(self.blob((code - SHORT_BYTES).into())),
             code => {
                 self.unknown("value type", code.into());
                 Value::Null
@@ -75,18 +115,21 @@ impl Reader<'_> {
         }
     }
 
-    /// The next `len` bytes as text.
-    #[inline(never)]
-    pub(crate) fn text(&mut self, len: usize) -> Str {
-        let text = core::str::from_utf8(self.take(len));
-        if text.is_err() {
-            self.invalid("text that is not UTF-8");
+    /// A length that has no short form.
+    fn long_length(&mut self, what: &'static str) -> usize {
+        let len = self.length(what);
+        if len < SHORT_LEN {
+            self.not_canonical("a short length in its long form");
         }
-        Str::from(text.unwrap_or_default())
+        len
+    }
+
+    /// The next `len` bytes as text, to keep.
+    pub(crate) fn text(&mut self, len: usize) -> Str {
+        Str::from(self.str(len))
     }
 
     /// The next `len` bytes, to keep.
-    #[inline(never)]
     pub(crate) fn blob(&mut self, len: usize) -> Arc<[u8]> {
         Arc::from(self.take(len))
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::reader::Reader;
 
 /// Appends `number`.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -39,10 +39,17 @@ pub(crate) const fn unfold(number: u64) -> i64 {
 
 impl Reader<'_> {
     /// An unsigned number in its shortest form.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn varint(&mut self) -> u64 {
-        let mut number = 0u64;
-        let mut shift = 0;
+        let byte = self.byte();
+        if byte < 0x80 { byte.into() } else { self.long_varint(byte) }
+    }
+
+    /// A number of more than one byte, the first of which was read.
+    #[inline(never)]
+    fn long_varint(&mut self, first: u8) -> u64 {
+        let mut number = u64::from(first & 0x7f);
+        let mut shift = 7;
         loop {
             let byte = self.byte();
             if shift == 63 && byte > 1 {
@@ -51,7 +58,7 @@ impl Reader<'_> {
             }
             number |= u64::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
-                if byte == 0 && shift > 0 {
+                if byte == 0 {
                     // Also where the bytes end within a number; then that was the first reason.
                     self.not_canonical("a number in more bytes than it needs");
                     return 0;

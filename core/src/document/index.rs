@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::dots::{Dots, DotsRef};
 use super::view::PlaceId;
 use crate::fault::{self, Fault};
-use crate::store::{EntryId, KeyId, Kind, NONE, SlotView, Store, Table};
+use crate::store::{EntryId, KeyId, Kind, LocalSlotRef, NONE, Store, Table};
 use crate::value::Value;
 
 /// What is in a table: an entry, or, marked by the highest bit, the number of a slot.
@@ -135,7 +135,7 @@ impl KeyIndex {
             return KeyId(self.keys[(number & !SLOT) as usize]);
         }
         match store.live(EntryId(number)).slot() {
-            SlotView::Key(key) => key,
+            LocalSlotRef::Key(key) => key,
             _ => KeyId(NONE),
         }
     }
@@ -307,7 +307,7 @@ impl MemberIndex {
 
 /// The member that an entry stands for.
 pub(crate) fn member_of(store: &Store, id: EntryId) -> Option<&Value> {
-    if let SlotView::Member(_, member) = store.live(id).slot() { Some(member) } else { None }
+    if let LocalSlotRef::Member(_, member) = store.live(id).slot() { Some(member) } else { None }
 }
 
 impl MemberIndex {
@@ -315,7 +315,7 @@ impl MemberIndex {
     pub(crate) fn reseed(&mut self, store: &Store) {
         let old = core::mem::take(&mut self.table);
         for number in old.iter() {
-            if let SlotView::Member(hash, _) = store.live(self.any(number)).slot() {
+            if let LocalSlotRef::Member(hash, _) = store.live(self.any(number)).slot() {
                 self.table.insert(hash, number);
             }
         }

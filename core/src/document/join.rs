@@ -11,19 +11,30 @@ use super::apply::{Applied, ApplyError, Outcome};
 use super::state::State;
 use super::{Document, LoadError};
 use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
-use crate::codec;
+use crate::codec::{self, Row, Rows};
 use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{BunchRecord, Forest};
-use crate::store::{Container, RemovalRun, Slot};
+use crate::store::{Container, Live, RemovalRun, Slot};
 
 /// So many runs of dead dots cost about as much as one live entry.
 const DEAD_RUNS_PER_ENTRY: usize = 8;
 
 /// For how many heads the dead structure of a diff is kept.
 const MAX_CAUSES: usize = 16;
+
+/// All that lives.
+impl Rows for State {
+    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
+        for (_, origin) in self.origins.iter() {
+            for (dot, live) in self.store.range(origin, 1..=self.seq(origin)) {
+                push((self.origins.dot(dot), live.hlc, self.entry_ref(live)));
+            }
+        }
+    }
+}
 
 impl Document {
     /// What a replica at `base` lacks: on the version tier if `base` covers the horizon, else on the full tier.
@@ -124,6 +135,16 @@ impl Document {
     fn make_diff(&self, tier: Tier, base: VersionVector) -> Diff {
         let state = &self.state;
         let mut adds = Vec::new();
+        let mut diff = self.diff_around(tier, base, &mut |(dot, live)| {
+            adds.push(LiveEntry { dot: state.origins.dot(dot), hlc: live.hlc, entry: state.export(live) });
+        });
+        diff.adds = adds;
+        diff
+    }
+
+    /// A diff but for its live entries, each of which is given to `add`.
+    fn diff_around(&self, tier: Tier, base: VersionVector, add: &mut dyn FnMut((LocalDot, &Live))) -> Diff {
+        let state = &self.state;
         let mut removes = Vec::new();
         let mut bunches = Set::new();
         for (id, origin) in state.origins.iter() {
@@ -132,7 +153,7 @@ impl Document {
                 if let Some(position) = State::position(dot, live) {
                     bunches.insert(position.bunch);
                 }
-                adds.push(LiveEntry { dot: state.origins.dot(dot), hlc: live.hlc, entry: state.export(live) });
+                add((dot, live));
             }
             if tier == Tier::Version {
                 for run in state.removals_beyond(origin, after) {
@@ -156,7 +177,7 @@ impl Document {
                 head.set(id, entry);
             }
         }
-        let (ahead, dead) = (VersionVector::new(), DotRuns::new());
+        let (ahead, dead, adds) = (VersionVector::new(), DotRuns::new(), Vec::new());
         Diff { tier, base, ahead, head, heads: self.heads(), adds, removes, dead, bunches }
     }
 
@@ -331,7 +352,7 @@ impl Document {
     /// what is loaded can go on serving others. O(live + log). [`Document`] shows it in use.
     pub fn snapshot(&self) -> Vec<u8> {
         let state = &self.state;
-        let mut diff = self.make_diff(Tier::Full, VersionVector::new());
+        let mut diff = self.diff_around(Tier::Full, VersionVector::new(), &mut |_| {});
         let mut bunches = Set::new();
         for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
             bunches.insert(id);
@@ -344,7 +365,9 @@ impl Document {
         for (_, origin) in state.origins.iter() {
             removals.extend(state.removals_beyond(origin, 0).filter(|_| !fault::active(Fault::SnapshotForgetsLog)));
         }
-        codec::encode_snapshot(&Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() })
+        let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
+        // What lives is written as it lies in the store: a copy of all of it would be several times as large as the bytes.
+        codec::encode_snapshot_of(&snapshot, state)
     }
 
     /// Reads what [`Document::snapshot`] wrote. The document has no writer. O(bytes · log n), and memory within a constant factor of the

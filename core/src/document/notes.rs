@@ -16,7 +16,7 @@ use super::{Change, ChangeKind, Path};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
-use crate::store::{EntryId, KeyId, Kind, NONE, PayloadView};
+use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef};
 use crate::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,7 +227,7 @@ impl State {
 
     /// The plain value of an entry.
     pub(crate) fn value_of(&self, id: EntryId) -> Option<&Value> {
-        if let PayloadView::Value(value) = self.store.live(id).payload() { Some(value) } else { None }
+        if let PayloadRef::Value(value) = self.store.live(id).payload() { Some(value) } else { None }
     }
 
     /// The changes noted since the last call, as values, and the end of the batch.

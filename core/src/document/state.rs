@@ -18,9 +18,10 @@ use crate::ordered::Set;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{
-    Container, ContainerView, Entry, EntryId, KeyId, Keys, Kind, Live, LocalContainer, LocalRun, LocalSlot, NONE,
-    Payload, PayloadView, Removals, Slot, SlotView, Store, beacon_share,
+    Container, ContainerRef, Entry, EntryId, EntryRef, KeyId, Keys, Kind, Live, LocalContainer, LocalRun, LocalSlot,
+    LocalSlotRef, NONE, Payload, PayloadRef, Removals, Slot, SlotRef, Store, beacon_share,
 };
+use crate::string::Str;
 use crate::value::Value;
 
 /// See the module.
@@ -160,31 +161,49 @@ impl State {
     }
 
     pub(crate) fn export(&self, live: &Live) -> Entry {
-        let container = match self.container_view(live) {
-            ContainerView::Root { name, kind } => Container::Root { name: name.clone(), kind },
-            ContainerView::Entity(dot) => Container::Entity(dot),
+        let container = match live.container().as_entity() {
+            Some(dot) => Container::Entity(self.origins.dot(dot)),
+            None => {
+                let (name, kind) = self.root_of(live);
+                Container::Root { name: name.clone(), kind }
+            }
         };
         let slot = match live.slot() {
-            SlotView::Unit => Slot::Unit,
-            SlotView::Key(key) => Slot::Key(self.keys.text(key).clone()),
-            SlotView::Member(_, member) => Slot::Member(member.clone()),
-            SlotView::Owner => Slot::Owner,
-            SlotView::Position { bunch, backward } => Slot::Position { bunch, backward },
+            LocalSlotRef::Unit => Slot::Unit,
+            LocalSlotRef::Key(key) => Slot::Key(self.keys.text(key).clone()),
+            LocalSlotRef::Member(_, member) => Slot::Member(member.clone()),
+            LocalSlotRef::Owner => Slot::Owner,
+            LocalSlotRef::Position { bunch, backward } => Slot::Position { bunch, backward },
         };
         Entry { container, slot, kind: live.kind, entity: live.entity, payload: live.payload().to_payload() }
     }
 
-    fn container_view(&self, live: &Live) -> ContainerView<'_> {
-        if let Some(dot) = live.container().as_entity() {
-            return ContainerView::Entity(self.origins.dot(dot));
-        }
-        let (name, kind) = self.view.root_name(live.container().as_root().unwrap_or_default());
-        ContainerView::Root { name, kind }
+    /// The same, borrowed: for whoever only reads it.
+    pub(crate) fn entry_ref<'a>(&'a self, live: &'a Live) -> EntryRef<'a> {
+        let container = match live.container().as_entity() {
+            Some(dot) => ContainerRef::Entity(self.origins.dot(dot)),
+            None => {
+                let (name, kind) = self.root_of(live);
+                ContainerRef::Root { name, kind }
+            }
+        };
+        let slot = match live.slot() {
+            LocalSlotRef::Unit => SlotRef::Unit,
+            LocalSlotRef::Key(key) => SlotRef::Key(self.keys.text(key)),
+            LocalSlotRef::Member(_, member) => SlotRef::Member(member),
+            LocalSlotRef::Owner => SlotRef::Owner,
+            LocalSlotRef::Position { bunch, backward } => SlotRef::Position { bunch, backward },
+        };
+        EntryRef { container, slot, kind: live.kind, entity: live.entity, payload: live.payload() }
+    }
+
+    fn root_of(&self, live: &Live) -> (&Str, Kind) {
+        self.view.root_name(live.container().as_root().unwrap_or_default())
     }
 
     /// The share of the beacon of a dot that is bound to `live`.
     fn share(&self, dot: LocalDot, live: &Live) -> u128 {
-        beacon_share(self.origins.dot(dot), self.container_view(live), live, &self.keys)
+        beacon_share(self.origins.dot(dot), live.hlc, self.entry_ref(live))
     }
 
     /// Adds the shares of the live dots of a range, which were inserted without them.
@@ -198,7 +217,7 @@ impl State {
 
     /// The position of an entry that has one.
     pub(crate) fn position(dot: LocalDot, live: &Live) -> Option<LocalPosition> {
-        let SlotView::Position { bunch, backward } = live.slot() else { return None };
+        let LocalSlotRef::Position { bunch, backward } = live.slot() else { return None };
         LocalPosition::of(dot, bunch, backward)
     }
 
@@ -303,7 +322,7 @@ impl State {
 
     /// Gives up what a dead entry holds.
     pub(crate) fn discard(&mut self, live: Live) {
-        if let SlotView::Key(key) = live.slot() {
+        if let LocalSlotRef::Key(key) = live.slot() {
             self.keys.release(key);
         }
     }
@@ -313,7 +332,7 @@ impl State {
         match self.touched(place, live) {
             Touched::Key(key) => self.note_key(place, key),
             Touched::Member => {
-                if let SlotView::Member(hash, member) = live.slot() {
+                if let LocalSlotRef::Member(hash, member) = live.slot() {
                     self.note_member(place, hash, member);
                 }
             }
@@ -327,7 +346,7 @@ impl State {
         match self.touched(place, self.store.live(id)) {
             Touched::Key(key) => self.note_key(place, key),
             Touched::Member => {
-                if let SlotView::Member(hash, member) = self.store.live(id).slot() {
+                if let LocalSlotRef::Member(hash, member) = self.store.live(id).slot() {
                     let member = member.clone();
                     self.note_member(place, hash, &member);
                 }
@@ -341,11 +360,11 @@ impl State {
     fn touched(&self, place: PlaceId, live: &Live) -> Touched {
         let own = self.view.place(place);
         match (&own.content, live.slot(), live.kind, live.entity) {
-            (Content::Map(_), SlotView::Key(key), Kind::REGISTER | Kind::FLAG, false) => Touched::Key(key),
-            (Content::Map(_), SlotView::Key(key), kind, true) if kind > Kind::FLAG => Touched::Key(key),
-            (Content::Set(_), SlotView::Member(..), kind, false) if own.kind.shows(kind) => Touched::Member,
-            (Content::Counter(_), SlotView::Owner, kind, false) if own.kind.shows(kind) => Touched::Value,
-            (Content::Unit(_), SlotView::Unit, kind, false) if own.kind.shows(kind) => Touched::Value,
+            (Content::Map(_), LocalSlotRef::Key(key), Kind::REGISTER | Kind::FLAG, false) => Touched::Key(key),
+            (Content::Map(_), LocalSlotRef::Key(key), kind, true) if kind > Kind::FLAG => Touched::Key(key),
+            (Content::Set(_), LocalSlotRef::Member(..), kind, false) if own.kind.shows(kind) => Touched::Member,
+            (Content::Counter(_), LocalSlotRef::Owner, kind, false) if own.kind.shows(kind) => Touched::Value,
+            (Content::Unit(_), LocalSlotRef::Unit, kind, false) if own.kind.shows(kind) => Touched::Value,
             _ => Touched::Nothing,
         }
     }
@@ -355,11 +374,11 @@ impl State {
         let own = self.view.place(place);
         let (own_kind, depth, element) = (own.kind, own.depth + 1, own.seat.is_some());
         match (&mut self.view.place_mut(place).content, live.slot(), live.kind, live.entity) {
-            (Content::Map(index), SlotView::Key(key), kind @ (Kind::REGISTER | Kind::FLAG), false) => {
+            (Content::Map(index), LocalSlotRef::Key(key), kind @ (Kind::REGISTER | Kind::FLAG), false) => {
                 index.add(key, id, kind, &self.store);
             }
             // Registers and flags under a key are plain entries; unknown kinds of containers may come.
-            (Content::Map(index), SlotView::Key(key), kind, true) if kind > Kind::FLAG => {
+            (Content::Map(index), LocalSlotRef::Key(key), kind, true) if kind > Kind::FLAG => {
                 let child = index.get(key, &self.store).and_then(|view| view.child(kind));
                 let child = child.filter(|_| !fault::active(Fault::CreationsDoNotMerge));
                 let child = child.unwrap_or_else(|| {
@@ -371,18 +390,18 @@ impl State {
                 });
                 self.incarnate(child, id);
             }
-            (Content::Set(index), SlotView::Member(hash, _), kind, false) if own_kind.shows(kind) => {
+            (Content::Set(index), LocalSlotRef::Member(hash, _), kind, false) if own_kind.shows(kind) => {
                 index.add(hash, id, &self.store);
             }
-            (Content::Counter(totals), SlotView::Owner, kind, false) if own_kind.shows(kind) => {
+            (Content::Counter(totals), LocalSlotRef::Owner, kind, false) if own_kind.shows(kind) => {
                 totals.dots.add(id);
                 totals.sum += amount(live);
             }
-            (Content::Unit(dots), SlotView::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
-            (Content::List(_), SlotView::Position { .. }, kind, true) => {
+            (Content::Unit(dots), LocalSlotRef::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
+            (Content::List(_), LocalSlotRef::Position { .. }, kind, true) => {
                 self.attach_element(place, dot, id, kind, depth)
             }
-            (_, SlotView::Position { .. }, Kind::MOVE, false) if element => self.move_came(place, dot, id),
+            (_, LocalSlotRef::Position { .. }, Kind::MOVE, false) if element => self.move_came(place, dot, id),
             (_, _, kind, true) => {
                 let hidden = self.view.open(Link::Hidden, kind, depth, None);
                 self.incarnate(hidden, id);
@@ -562,20 +581,20 @@ impl State {
         }
         let element = self.view.place(place).seat.is_some();
         match (&mut self.view.place_mut(place).content, live.slot(), live.kind) {
-            (Content::Map(index), SlotView::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
+            (Content::Map(index), LocalSlotRef::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
                 index.remove(key, id, kind);
                 self.notes.emptied |= index.get(key, &self.store).is_none();
             }
-            (Content::Set(index), SlotView::Member(hash, _), Kind::MEMBER | Kind::ABSENT) => {
+            (Content::Set(index), LocalSlotRef::Member(hash, _), Kind::MEMBER | Kind::ABSENT) => {
                 index.remove(hash, id, &self.store);
                 self.notes.emptied = true;
             }
-            (Content::Counter(totals), SlotView::Owner, Kind::TOTAL | Kind::RIGHTS) => {
+            (Content::Counter(totals), LocalSlotRef::Owner, Kind::TOTAL | Kind::RIGHTS) => {
                 totals.dots.remove(id);
                 totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
-            (Content::Unit(dots), SlotView::Unit, _) => dots.remove(id),
-            (_, SlotView::Position { .. }, Kind::MOVE) if element => {
+            (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
+            (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
                 self.seat(place).moves.remove(id);
                 if tell {
@@ -675,9 +694,9 @@ impl State {
 /// What an entry adds to its counter.
 pub(crate) fn amount(live: &Live) -> i128 {
     match live.payload() {
-        PayloadView::Total { plus, .. } if fault::active(Fault::CounterIgnoresMinus) => i128::from(plus),
-        PayloadView::Total { plus, minus } => i128::from(plus) - i128::from(minus),
-        PayloadView::Rights(rights) => i128::from(rights.plus) - i128::from(rights.minus),
+        PayloadRef::Total { plus, .. } if fault::active(Fault::CounterIgnoresMinus) => i128::from(plus),
+        PayloadRef::Total { plus, minus } => i128::from(plus) - i128::from(minus),
+        PayloadRef::Rights(rights) => i128::from(rights.plus) - i128::from(rights.minus),
         _ => 0,
     }
 }

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use super::transaction::{Target, Transaction};
 use super::{Content, EditError, PlaceId, Totals};
 use crate::fault::{self, Fault};
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadView, Rights};
+use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadRef, Rights};
 
 impl Transaction<'_> {
     /// Adds to this replica's running total in an incarnation of a counter. O(1) for whoever goes on counting, else O(totals).
@@ -70,7 +70,7 @@ impl Transaction<'_> {
         let own =
             if believed || hinted && is_own(&hint) { Some(hint) } else { totals.dots.view().iter().find(is_own) }?;
         match state.store.live(own).payload() {
-            PayloadView::Total { plus, minus } => Some((own, (plus, minus))),
+            PayloadRef::Total { plus, minus } => Some((own, (plus, minus))),
             _ => Some((own, (0, 0))),
         }
     }
@@ -97,7 +97,7 @@ impl Transaction<'_> {
         let (mut own, mut rights, mut available) = (None, Rights::default(), 0);
         for entry in totals.dots.view().iter() {
             let live = state.store.live(entry);
-            let PayloadView::Rights(of) = live.payload() else { continue };
+            let PayloadRef::Rights(of) = live.payload() else { continue };
             if live.container() != container {
                 continue;
             }

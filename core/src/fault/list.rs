@@ -315,6 +315,14 @@ faults! {
     RefillPart,
     /// CUR-3: rows that stay unready are waited for.
     NeverRepair,
+    /// FORK-2: a row that continues nothing that was sent is sent without the tag before it.
+    RowsWithoutTag,
+    /// FORK-2: after a row that was not taken the next is sent as if it had been.
+    SaidInVainKept,
+    /// FORK-2: a tag that was left out is taken to be the last that was told, whatever it is of.
+    TagGuessed,
+    /// FORK-2: what an ack tells of one's own chain is forgotten.
+    AckNotHeard,
     /// ID-3: an id is continued above a high-water mark that its store has lost.
     HighWaterIgnored,
     /// ID-6: a row of one's own id beyond one's own history is taken for one's own.

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::container::Container;
+use crate::clock::Dot;
 use crate::replica_id::ReplicaId;
 use crate::string::Str;
 use crate::value::Value;
@@ -173,4 +174,90 @@ pub struct Entry {
     pub entity: bool,
     /// What it holds.
     pub payload: Payload,
+}
+
+/// A [`Container`] that is borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContainerRef<'a> {
+    Root { name: &'a str, kind: Kind },
+    Entity(Dot),
+}
+
+/// A [`Slot`] that is borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SlotRef<'a> {
+    Unit,
+    Key(&'a str),
+    Member(&'a Value),
+    Owner,
+    Position { bunch: u64, backward: bool },
+}
+
+/// A [`Payload`] that is borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PayloadRef<'a> {
+    Empty,
+    Value(&'a Value),
+    Total { plus: u64, minus: u64 },
+    Opaque(&'a Arc<[u8]>),
+    Rights(&'a Arc<Rights>),
+}
+
+/// An [`Entry`] that is borrowed from wherever it is held: what is written needs not be put together first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryRef<'a> {
+    pub(crate) container: ContainerRef<'a>,
+    pub(crate) slot: SlotRef<'a>,
+    pub(crate) kind: Kind,
+    pub(crate) entity: bool,
+    pub(crate) payload: PayloadRef<'a>,
+}
+
+impl Payload {
+    /// The same, borrowed.
+    pub(crate) fn borrowed(&self) -> PayloadRef<'_> {
+        match self {
+            Self::Empty => PayloadRef::Empty,
+            Self::Value(value) => PayloadRef::Value(value),
+            Self::Total { plus, minus } => PayloadRef::Total { plus: *plus, minus: *minus },
+            Self::Opaque(bytes) => PayloadRef::Opaque(bytes),
+            Self::Rights(rights) => PayloadRef::Rights(rights),
+        }
+    }
+}
+
+impl PayloadRef<'_> {
+    /// The payload, as replicas exchange it.
+    pub(crate) fn to_payload(self) -> Payload {
+        match self {
+            Self::Empty => Payload::Empty,
+            Self::Value(value) => Payload::Value(value.clone()),
+            Self::Total { plus, minus } => Payload::Total { plus, minus },
+            Self::Opaque(bytes) => Payload::Opaque(bytes.clone()),
+            Self::Rights(rights) => Payload::Rights(rights.clone()),
+        }
+    }
+}
+
+impl<'a> From<&'a Container> for ContainerRef<'a> {
+    fn from(container: &'a Container) -> Self {
+        match container {
+            Container::Root { name, kind } => Self::Root { name, kind: *kind },
+            Container::Entity(entity) => Self::Entity(*entity),
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for EntryRef<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let slot = match &entry.slot {
+            Slot::Unit => SlotRef::Unit,
+            Slot::Key(key) => SlotRef::Key(key),
+            Slot::Member(member) => SlotRef::Member(member),
+            Slot::Owner => SlotRef::Owner,
+            Slot::Position { bunch, backward } => SlotRef::Position { bunch: *bunch, backward: *backward },
+        };
+        let (kind, entity, payload) = (entry.kind, entry.entity, entry.payload.borrowed());
+        Self { container: (&entry.container).into(), slot, kind, entity, payload }
+    }
 }

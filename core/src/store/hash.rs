@@ -6,66 +6,58 @@
 
 use alloc::vec::Vec;
 
-use super::{Keys, Kind, Live, PayloadView, SlotView};
-use crate::clock::Dot;
+use super::{ContainerRef, EntryRef, PayloadRef, SlotRef};
+use crate::clock::{Dot, Hlc};
 use crate::fault::{self, Fault};
 use crate::hash::{Domain, Words, hash};
-use crate::string::Str;
 use crate::value::Value;
 
-/// A container, by the names that replicas exchange.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ContainerView<'a> {
-    Root { name: &'a Str, kind: Kind },
-    Entity(Dot),
-}
-
 /// One dot's share of the beacon.
-pub(crate) fn beacon_share(dot: Dot, container: ContainerView<'_>, live: &Live, keys: &Keys) -> u128 {
+pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
     let mut words = Words::new();
-    let (slot, payload) = (live.slot(), live.payload());
+    let EntryRef { container, slot, kind, entity, payload } = entry;
     let (of_container, root_kind) = match container {
-        ContainerView::Root { kind, .. } => (0, kind.0),
-        ContainerView::Entity(_) => (1, 0),
+        ContainerRef::Root { kind, .. } => (0, kind.0),
+        ContainerRef::Entity(_) => (1, 0),
     };
     let of_slot = match slot {
-        SlotView::Unit => 0,
-        SlotView::Key(_) => 1,
-        SlotView::Member(..) => 2,
-        SlotView::Owner => 3,
-        SlotView::Position { .. } => 4,
+        SlotRef::Unit => 0,
+        SlotRef::Key(_) => 1,
+        SlotRef::Member(_) => 2,
+        SlotRef::Owner => 3,
+        SlotRef::Position { .. } => 4,
     };
     let of_payload = match payload {
-        PayloadView::Empty => 0,
-        PayloadView::Value(_) => 1,
-        PayloadView::Total { .. } => 2,
-        PayloadView::Opaque(_) => 3,
-        PayloadView::Rights(_) => 4,
+        PayloadRef::Empty => 0,
+        PayloadRef::Value(_) => 1,
+        PayloadRef::Total { .. } => 2,
+        PayloadRef::Opaque(_) => 3,
+        PayloadRef::Rights(_) => 4,
     };
     // Which parts follow, and of what sort.
-    let shape = [live.kind.0, live.entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
+    let shape = [kind.0, entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
     words.push(u64::from_le_bytes(shape));
     put_dot(&mut words, dot);
-    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { live.hlc.0 });
+    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { hlc.0 });
     match container {
-        ContainerView::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
-        ContainerView::Entity(dot) => put_dot(&mut words, dot),
+        ContainerRef::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
+        ContainerRef::Entity(dot) => put_dot(&mut words, dot),
     }
     match slot {
-        SlotView::Unit | SlotView::Owner => {}
-        SlotView::Key(key) => put_bytes(&mut words, 0, keys.text(key).as_bytes()),
-        SlotView::Member(_, value) => put_value(&mut words, value),
-        SlotView::Position { bunch, backward } => words.push(bunch << 1 | u64::from(backward)),
+        SlotRef::Unit | SlotRef::Owner => {}
+        SlotRef::Key(key) => put_bytes(&mut words, 0, key.as_bytes()),
+        SlotRef::Member(value) => put_value(&mut words, value),
+        SlotRef::Position { bunch, backward } => words.push(bunch << 1 | u64::from(backward)),
     }
     match payload {
-        PayloadView::Empty => {}
-        PayloadView::Value(value) => put_value(&mut words, value),
-        PayloadView::Total { plus, minus } => {
+        PayloadRef::Empty => {}
+        PayloadRef::Value(value) => put_value(&mut words, value),
+        PayloadRef::Total { plus, minus } => {
             words.push(plus);
             words.push(minus);
         }
-        PayloadView::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
-        PayloadView::Rights(rights) => {
+        PayloadRef::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
+        PayloadRef::Rights(rights) => {
             words.push(rights.plus);
             words.push(rights.minus);
             let mut given = Vec::new();

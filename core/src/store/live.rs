@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::keys::KeyId;
-use super::{Kind, LocalContainer, NONE, Payload, Rights};
+use super::{Kind, LocalContainer, NONE, Payload, PayloadRef, Rights};
 use crate::clock::Hlc;
 use crate::value::Value;
 
@@ -26,24 +26,14 @@ pub(crate) enum LocalSlot {
     },
 }
 
-/// A slot, to look at.
+/// A [`LocalSlot`], to look at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum SlotView<'a> {
+pub(crate) enum LocalSlotRef<'a> {
     Unit,
     Key(KeyId),
     Member(u32, &'a Value),
     Owner,
     Position { bunch: u64, backward: bool },
-}
-
-/// A payload, to look at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum PayloadView<'a> {
-    Empty,
-    Value(&'a Value),
-    Total { plus: u64, minus: u64 },
-    Opaque(&'a Arc<[u8]>),
-    Rights(&'a Arc<Rights>),
 }
 
 /// What an entry holds: its payload, or its member if it has one.
@@ -122,39 +112,39 @@ impl Live {
     }
 
     /// Where in it.
-    pub(crate) fn slot(&self) -> SlotView<'_> {
+    pub(crate) fn slot(&self) -> LocalSlotRef<'_> {
         match self.class {
-            Class::Unit => SlotView::Unit,
-            Class::Key => SlotView::Key(KeyId(self.word as u32)),
+            Class::Unit => LocalSlotRef::Unit,
+            Class::Key => LocalSlotRef::Key(KeyId(self.word as u32)),
             Class::Member => {
                 let member = match &self.body {
                     Body::Value(member) => member,
                     Body::Both(both) => &both.0,
                     _ => unreachable!("a member lies in the body"),
                 };
-                SlotView::Member(self.word as u32, member)
+                LocalSlotRef::Member(self.word as u32, member)
             }
-            Class::Owner => SlotView::Owner,
-            Class::Position => SlotView::Position { bunch: self.word >> 1, backward: self.word & 1 == 1 },
+            Class::Owner => LocalSlotRef::Owner,
+            Class::Position => LocalSlotRef::Position { bunch: self.word >> 1, backward: self.word & 1 == 1 },
         }
     }
 
     /// What it holds.
-    pub(crate) fn payload(&self) -> PayloadView<'_> {
+    pub(crate) fn payload(&self) -> PayloadRef<'_> {
         match &self.body {
-            Body::Value(_) if self.class == Class::Member => PayloadView::Empty,
-            Body::Empty => PayloadView::Empty,
-            Body::Value(value) => PayloadView::Value(value),
-            Body::Total { plus, minus } => PayloadView::Total { plus: *plus, minus: *minus },
-            Body::Opaque(bytes) => PayloadView::Opaque(bytes),
-            Body::Rights(rights) => PayloadView::Rights(rights),
-            Body::Both(both) => both.1.view(),
+            Body::Value(_) if self.class == Class::Member => PayloadRef::Empty,
+            Body::Empty => PayloadRef::Empty,
+            Body::Value(value) => PayloadRef::Value(value),
+            Body::Total { plus, minus } => PayloadRef::Total { plus: *plus, minus: *minus },
+            Body::Opaque(bytes) => PayloadRef::Opaque(bytes),
+            Body::Rights(rights) => PayloadRef::Rights(rights),
+            Body::Both(both) => both.1.borrowed(),
         }
     }
 
     /// Gives a member another hash.
     pub(crate) fn rehash(&mut self, hash: impl FnOnce(&Value) -> u32) {
-        if let SlotView::Member(_, member) = self.slot() {
+        if let LocalSlotRef::Member(_, member) = self.slot() {
             self.word = u64::from(hash(member));
         }
     }
@@ -182,31 +172,6 @@ impl Live {
             Body::Both(both) => value(&both.0) + 8,
         };
         8 + body
-    }
-}
-
-impl Payload {
-    fn view(&self) -> PayloadView<'_> {
-        match self {
-            Self::Empty => PayloadView::Empty,
-            Self::Value(value) => PayloadView::Value(value),
-            Self::Total { plus, minus } => PayloadView::Total { plus: *plus, minus: *minus },
-            Self::Opaque(bytes) => PayloadView::Opaque(bytes),
-            Self::Rights(rights) => PayloadView::Rights(rights),
-        }
-    }
-}
-
-impl PayloadView<'_> {
-    /// The payload, as replicas exchange it.
-    pub(crate) fn to_payload(self) -> Payload {
-        match self {
-            Self::Empty => Payload::Empty,
-            Self::Value(value) => Payload::Value(value.clone()),
-            Self::Total { plus, minus } => Payload::Total { plus, minus },
-            Self::Opaque(bytes) => Payload::Opaque(bytes.clone()),
-            Self::Rights(rights) => Payload::Rights(rights.clone()),
-        }
     }
 }
 

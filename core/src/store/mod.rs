@@ -20,10 +20,11 @@ use core::ops::RangeInclusive;
 
 pub use container::Container;
 pub(crate) use container::LocalContainer;
+pub(crate) use entry::{ContainerRef, EntryRef, PayloadRef, SlotRef};
 pub use entry::{Entry, Kind, Payload, Rights, Slot};
-pub(crate) use hash::{ContainerView, beacon_share};
+pub(crate) use hash::beacon_share;
 pub(crate) use keys::{KeyId, Keys};
-pub(crate) use live::{Live, LocalSlot, PayloadView, SlotView};
+pub(crate) use live::{Live, LocalSlot, LocalSlotRef};
 pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;

@@ -16,8 +16,9 @@ use super::message::{
     OpenAck, Resume, Want,
 };
 use super::record::Cursor;
+use super::roster::RosterNews;
 use super::wire::{Malformed, Reader, put_bytes, put_varint};
-use crate::clock::{Tag, VersionEntry, VersionVector};
+use crate::clock::{Tag, Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::diff::Digest;
 use crate::replica_id::ReplicaId;
@@ -37,7 +38,17 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.number(u64::from(*max_frame));
             out.number(u64::from(*heartbeat_ms));
         }
-        Message::Open(Open { document, opening, connection, cursor, version_hash, beacon, version, claims }) => {
+        Message::Open(Open {
+            document,
+            opening,
+            connection,
+            cursor,
+            version_hash,
+            beacon,
+            version,
+            claims,
+            packed,
+        }) => {
             out.bytes(document.as_bytes());
             out.number(*opening);
             out.number(*connection);
@@ -53,8 +64,9 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             for Claim { replica, seq, tag } in claims {
                 out.place(*replica, *seq, *tag);
             }
+            out.0.push(u8::from(*packed));
         }
-        Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume }) => {
+        Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume, roster }) => {
             out.number(*epoch);
             out.number(*head);
             out.fixed(version_hash);
@@ -70,6 +82,14 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 }
             }
             out.0.push(*resume as u8);
+            out.0.push(u8::from(roster.is_some()));
+            if let Some(RosterNews { since, later }) = roster {
+                out.number(since.0);
+                out.number(later.len() as u64);
+                for place in later {
+                    out.number(*place);
+                }
+            }
         }
         Message::CaughtUp(CaughtUp { position, version_hash }) => {
             out.number(*position);
@@ -108,7 +128,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.number(u64::from(*ms));
             }
         }
-        Message::Rows(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => {}
+        Message::Rows(_) | Message::Packed(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => {}
     }
     out.0
 }
@@ -139,6 +159,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             claims: list(from, |from| {
                 Ok(Claim { replica: replica(from)?, seq: from.varint()?, tag: Tag::from_bytes(from.array()?) })
             })?,
+            packed: flag(from)?,
         }),
         MessageKind::OpenAck => {
             let (epoch, head) = (from.varint()?, from.varint()?);
@@ -151,7 +172,12 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
                 Ok(Fact { replica, seq, tag, agrees })
             })?;
             let resume = choice(from, &Resume::ALL)?;
-            Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume })
+            let roster = if flag(from)? {
+                Some(RosterNews { since: Timestamp(from.varint()?), later: list(from, |from| from.varint())? })
+            } else {
+                None
+            };
+            Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume, roster })
         }
         MessageKind::CaughtUp => Message::CaughtUp(CaughtUp { position: from.varint()?, version_hash: from.array()? }),
         MessageKind::Ack => Message::Ack(Ack {
@@ -177,7 +203,12 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             reason: choice(from, &CloseReason::ALL)?,
             retry_after_ms: if flag(from)? { Some(number32(from)?) } else { None },
         }),
-        MessageKind::Rows | MessageKind::Diff | MessageKind::Ask | MessageKind::Ping | MessageKind::Pong => {
+        MessageKind::Rows
+        | MessageKind::Packed
+        | MessageKind::Diff
+        | MessageKind::Ask
+        | MessageKind::Ping
+        | MessageKind::Pong => {
             return Err(Malformed);
         }
     };
@@ -302,11 +333,12 @@ fn list<T>(
 
 #[cfg(test)]
 mod tests {
+    use alloc::sync::Arc;
     use alloc::vec;
 
     use super::*;
     use crate::clock::Dot;
-    use crate::sync::message::{DiffMessage, Rows};
+    use crate::sync::message::{DiffMessage, PackedRows, Rows};
     use crate::sync::row::Row;
 
     /// One of each kind, with every option there and away.
@@ -323,6 +355,7 @@ mod tests {
             beacon: [3; 16],
             version: Some(version.clone()),
             claims: vec![Claim { replica, seq: 300, tag }],
+            packed: true,
         };
         let fact = Fact { replica, seq: 1, tag, agrees: None };
         let facts = vec![fact, Fact { agrees: Some(false), ..fact }, Fact { agrees: Some(true), ..fact }];
@@ -335,6 +368,7 @@ mod tests {
             horizon: VersionVector::new(),
             facts,
             resume: Resume::Ask,
+            roster: None,
         };
         let hello = Hello {
             min_version: 1,
@@ -350,19 +384,24 @@ mod tests {
             Row::Delta { prev_tag: tag, bytes: [1, 2].as_slice().into() },
             Row::Diff { bytes: [].as_slice().into() },
         ];
+        let packed: Vec<Arc<[u8]>> = vec![[1, 2, 3].as_slice().into(), [].as_slice().into()];
         vec![
             Message::Hello(hello),
             Message::Open(open.clone()),
-            Message::Open(Open { cursor: None, version: None, claims: Vec::new(), ..open }),
+            Message::Open(Open { cursor: None, version: None, claims: Vec::new(), packed: false, ..open }),
             Message::OpenAck(ack.clone()),
             Message::OpenAck(OpenAck {
                 version: Some(version.clone()),
                 horizon: [(replica, VersionEntry { seq: 200, tag: Tag::from_bytes([0; 8]) })].into_iter().collect(),
                 facts: Vec::new(),
                 resume: Resume::Tail,
+                roster: Some(RosterNews { since: Timestamp(1 << 41), later: vec![300, 0] }),
                 ..ack
             }),
             Message::Rows(Rows { from: 1, to: 200, rows }),
+            Message::Packed(PackedRows { from: 199, to: 200, new_ids: vec![replica], rows: packed.clone() }),
+            Message::Packed(PackedRows { from: 1, to: 0, new_ids: Vec::new(), rows: packed[..1].to_vec() }),
+            Message::Packed(PackedRows { from: 8, to: 7, new_ids: vec![replica], rows: Vec::new() }),
             Message::CaughtUp(CaughtUp { position: 200, version_hash: [9; 16] }),
             Message::Ack(Ack { replica, through: 300, level: Level::Quorum, position: 0 }),
             Message::Want(Want::since(version.clone())),
@@ -402,7 +441,10 @@ mod tests {
                     assert_eq!(read.encode_body(), other);
                 }
             }
-            if !matches!(message, Message::Rows(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong) {
+            if !matches!(
+                message,
+                Message::Rows(_) | Message::Packed(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong
+            ) {
                 for cut in 0..body.len() {
                     assert!(Message::decode(kind, &body[..cut]).is_err());
                 }
@@ -436,14 +478,16 @@ mod tests {
                 let claims: Vec<Place> = it.claims.iter().map(|at| place(at.replica, at.seq, at.tag)).collect();
                 let cursor = it.cursor.map(|cursor| (cursor.epoch, cursor.position));
                 let (hashes, known) = ((it.version_hash, it.beacon), version(it.version.as_ref()));
-                body((it.document, it.opening, it.connection, cursor, hashes, known, claims))
+                body((it.document, it.opening, it.connection, cursor, hashes, known, claims, it.packed))
             }
             Message::OpenAck(it) => {
                 let fact = |at: &Fact| (place(at.replica, at.seq, at.tag), at.agrees);
                 let facts: Vec<(Place, Option<bool>)> = it.facts.iter().map(fact).collect();
                 let hashes = (it.version_hash, it.beacon);
                 let horizon: Vec<u64> = it.horizon.iter().map(|(_, entry)| entry.seq).collect();
-                body((it.epoch, it.head, hashes, version(it.version.as_ref()), horizon, facts, it.resume as u8))
+                let roster = it.roster.map(|news| (news.since.0, news.later));
+                let version = version(it.version.as_ref());
+                body((it.epoch, it.head, hashes, version, horizon, facts, it.resume as u8, roster))
             }
             Message::CaughtUp(it) => body((it.position, it.version_hash)),
             Message::Ack(it) => body((it.replica.to_bytes(), it.through, it.level as u8, it.position)),
@@ -455,7 +499,9 @@ mod tests {
             Message::Nack(it) => body((it.replica.to_bytes(), it.seq, it.reason as u8, version(it.version.as_ref()))),
             Message::Close(it) => body((it.reason as u8,)),
             Message::Goodbye(it) => body((it.reason as u8, it.retry_after_ms)),
-            Message::Rows(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => None,
+            Message::Rows(_) | Message::Packed(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => {
+                None
+            }
         }
     }
 

@@ -1,17 +1,19 @@
 //! The bytes of messages.
 //!
-//! A message is a kind (one byte) and a body. Those of control messages are in [`super::control`]. [`Rows`] and
+//! A message is a kind (one byte) and a body. Those of control messages are in [`super::control`]. [`Rows`], [`PackedRows`] and
 //! [`DiffMessage`] are long, are encoded once for many receivers, and their rows are passed on as they are. The channel is
 //! in the frame's header ([`super::frame`]), never in the body, so that a body can be shared.
 //!
 //! Rules: BYTES-1 any bytes are a message or refused.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::message::{DiffMessage, Message, Rows};
+use super::message::{DiffMessage, Message, PackedRows, Rows};
 use super::row::Row;
 use super::wire::{Malformed, Reader, put_bytes, put_varint};
 use super::{control, limits};
+use crate::replica_id::ReplicaId;
 
 /// Why a message was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,10 +77,12 @@ pub enum MessageKind {
     Pong = 14,
     /// [`Message::Ask`]
     Ask = 15,
+    /// [`PackedRows`]
+    Packed = 18,
 }
 
 impl MessageKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Hello,
         Self::Open,
         Self::OpenAck,
@@ -94,6 +98,7 @@ impl MessageKind {
         Self::Ping,
         Self::Pong,
         Self::Ask,
+        Self::Packed,
     ];
 
     /// The kind with this number.
@@ -121,6 +126,7 @@ impl MessageKind {
             Self::Ping => "Ping",
             Self::Pong => "Pong",
             Self::Ask => "Ask",
+            Self::Packed => "Packed",
         }
     }
 }
@@ -133,6 +139,7 @@ impl Message {
             Self::Open(_) => MessageKind::Open,
             Self::OpenAck(_) => MessageKind::OpenAck,
             Self::Rows(_) => MessageKind::Rows,
+            Self::Packed(_) => MessageKind::Packed,
             Self::CaughtUp(_) => MessageKind::CaughtUp,
             Self::Ack(_) => MessageKind::Ack,
             Self::Want(_) => MessageKind::Want,
@@ -151,6 +158,7 @@ impl Message {
     pub fn encode_body(&self) -> Vec<u8> {
         match self {
             Self::Rows(body) => return body.encode(),
+            Self::Packed(body) => return body.encode(),
             Self::Diff(body) => return body.encode(),
             Self::Ask | Self::Ping | Self::Pong => return Vec::new(),
             _ => {}
@@ -163,7 +171,7 @@ impl Message {
     /// # Errors
     /// When the body is not what its kind says. Never panics, whatever the bytes (BYTES-1).
     pub fn decode(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
-        let bulk = matches!(kind, MessageKind::Rows | MessageKind::Diff);
+        let bulk = matches!(kind, MessageKind::Rows | MessageKind::Packed | MessageKind::Diff);
         if !bulk && body.len() > limits::MAX_CONTROL {
             return Err(MessageError::TooLong { what: kind.name(), len: body.len(), limit: limits::MAX_CONTROL });
         }
@@ -173,6 +181,7 @@ impl Message {
     fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Self, Malformed> {
         match kind {
             MessageKind::Rows => return Rows::read(body).map(Self::Rows),
+            MessageKind::Packed => return PackedRows::read(body).map(Self::Packed),
             MessageKind::Diff => {
                 let position = body.varint()?;
                 return Ok(Self::Diff(DiffMessage { position, bytes: body.rest().into() }));
@@ -211,6 +220,69 @@ impl Rows {
             rows.push(Row::read(body.bytes()?)?);
         }
         Ok(Self { from, to, rows })
+    }
+}
+
+/// The flags of packed rows; from bit 2, how many positions they are about.
+const NEW_IDS: u64 = 1;
+const ONE_ROW: u64 = 2;
+
+impl PackedRows {
+    /// The body of a Packed message, from rows that are packed already: what fan-out shares.
+    pub fn encode_shared(from: u64, to: u64, new_ids: &[ReplicaId], rows: &[Vec<u8>]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 + rows.iter().map(|row| row.len() + 2).sum::<usize>());
+        put_varint(&mut out, to);
+        let mut head = to.wrapping_add(1).wrapping_sub(from) << 2;
+        if !new_ids.is_empty() {
+            head |= NEW_IDS;
+        }
+        if rows.len() == 1 {
+            head |= ONE_ROW;
+        }
+        put_varint(&mut out, head);
+        if !new_ids.is_empty() {
+            put_varint(&mut out, new_ids.len() as u64);
+        }
+        for id in new_ids {
+            out.extend_from_slice(&id.to_bytes());
+        }
+        match rows {
+            [row] => out.extend_from_slice(row),
+            rows => rows.iter().for_each(|row| put_bytes(&mut out, row)),
+        }
+        out
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let rows: Vec<Vec<u8>> = self.rows.iter().map(|row| row.to_vec()).collect();
+        Self::encode_shared(self.from, self.to, &self.new_ids, &rows)
+    }
+
+    fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
+        let (to, head) = (body.varint()?, body.varint()?);
+        let from = to.checked_add(1).and_then(|end| end.checked_sub(head >> 2)).ok_or(Malformed)?;
+        let mut new_ids = Vec::new();
+        if head & NEW_IDS != 0 {
+            let count = body.varint()?;
+            for _ in 0..count {
+                new_ids.push(ReplicaId::from_bytes(body.array()?));
+            }
+            if count == 0 {
+                return Err(Malformed);
+            }
+        }
+        let mut rows: Vec<Arc<[u8]>> = Vec::new();
+        if head & ONE_ROW != 0 {
+            rows.push(body.rest().into());
+        } else {
+            while !body.is_empty() {
+                rows.push(body.bytes()?.into());
+            }
+            if rows.len() == 1 {
+                return Err(Malformed);
+            }
+        }
+        Ok(Self { from, to, new_ids, rows })
     }
 }
 

@@ -3,12 +3,17 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Message, Rows, Want};
+use super::message::{Message, PackedRows, Rows, Want};
+use super::packed::pack;
+use super::roster::Roster;
 use super::row::Row;
 use super::session::{ProtocolError, Session};
 use super::{limits, status};
 use crate::clock::VersionVector;
+use crate::codec::DeltaHeader;
 use crate::fault::{self, Fault};
+use crate::ordered::Map;
+use crate::replica_id::ReplicaId;
 
 /// The one channel a replica uses on its connection.
 pub(super) const CHANNEL: u64 = 1;
@@ -54,6 +59,12 @@ pub(super) struct Connection {
     pub(super) horizon: VersionVector,
     /// The same as `relay` with everything pushed since.
     pub(super) pushed: VersionVector,
+    /// The relay's roster as far as it told, if rows are packed.
+    pub(super) roster: Option<Roster>,
+    /// The chains of the log as far as they were told: what a packed row continues.
+    pub(super) heard: VersionVector,
+    /// The last dot of each id that was pushed here: what a pushed row continues.
+    said: Map<ReplicaId, u64>,
     /// The epoch and the last position of the relay's log that is here.
     pub(super) epoch: u64,
     pub(super) position: u64,
@@ -77,6 +88,9 @@ impl Connection {
             relay: VersionVector::new(),
             horizon: VersionVector::new(),
             pushed: VersionVector::new(),
+            roster: None,
+            heard: VersionVector::new(),
+            said: Map::new(),
             epoch: 0,
             position: 0,
             wanted: false,
@@ -93,7 +107,26 @@ impl Connection {
     }
 
     pub(super) fn send_rows(&mut self, rows: Vec<Row>) {
-        self.send(&Message::Rows(Rows { from: 0, to: 0, rows }));
+        let Some(roster) = &self.roster else {
+            return self.send(&Message::Rows(Rows { from: 0, to: 0, rows }));
+        };
+        let mut packed = Vec::new();
+        for row in &rows {
+            let Row::Delta { bytes, .. } = row else { continue };
+            let Ok(header) = DeltaHeader::split(bytes) else { continue };
+            let follows = self.said.get(&header.writer).is_some_and(|last| last + 1 == header.first_seq);
+            let follows = follows || fault::active(Fault::RowsWithoutTag);
+            packed.push(pack(row, roster, follows).into());
+            self.said.insert(header.writer, header.last_seq().unwrap_or_default());
+        }
+        self.send(&Message::Packed(PackedRows { from: 1, to: 0, new_ids: Vec::new(), rows: packed }));
+    }
+
+    /// What was pushed was not taken: the next of each id is sent with the tag before it.
+    pub(super) fn said_in_vain(&mut self) {
+        if !fault::active(Fault::SaidInVainKept) {
+            self.said.clear();
+        }
     }
 
     /// Whether the relay has answered Open, so that deltas may be pushed.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::limits;
 use super::record::Cursor;
+use super::roster::RosterNews;
 use super::row::Row;
 use crate::clock::{DotRuns, Tag, VersionVector};
 use crate::codec;
@@ -26,6 +27,8 @@ pub enum Message {
     OpenAck(OpenAck),
     /// Rows of the relay's log, or deltas that a client pushes.
     Rows(Rows),
+    /// The same for a peer that keeps a roster.
+    Packed(PackedRows),
     /// The relay has sent everything that was stored when it said this.
     CaughtUp(CaughtUp),
     /// Pushed deltas are durable.
@@ -112,6 +115,8 @@ pub struct Open {
     pub version: Option<VersionVector>,
     /// The ids that the client may push deltas of.
     pub claims: Vec<Claim>,
+    /// Whether the client keeps a roster: rows then travel packed, in both directions.
+    pub packed: bool,
 }
 
 /// How a client that opened a document comes up to date.
@@ -151,6 +156,8 @@ pub struct OpenAck {
     pub facts: Vec<Fact>,
     /// What follows.
     pub resume: Resume,
+    /// The roster at the head, for a client that keeps one.
+    pub roster: Option<RosterNews>,
 }
 
 /// Rows. Downward: the rows of the log from position `from` to `to`, without those that the receiver itself pushed on this
@@ -163,6 +170,19 @@ pub struct Rows {
     pub to: u64,
     /// The rows, in the order of the log.
     pub rows: Vec<Row>,
+}
+
+/// [`Rows`] in the form that rows have within a session ([`super::pack`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackedRows {
+    /// The first position. Upward, and where there are only new ids to tell, one beyond the last.
+    pub from: u64,
+    /// The last position. Upward 0.
+    pub to: u64,
+    /// The ids that have a number since the receiver was last told, in their order. Upward none.
+    pub new_ids: Vec<ReplicaId>,
+    /// The rows, packed.
+    pub rows: Vec<Arc<[u8]>>,
 }
 
 /// The end of catching up.

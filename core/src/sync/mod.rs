@@ -29,7 +29,8 @@
 //!     │       version hash, beacon, version?, claims}     │  after the proof (DUR-3)
 //!     │ ─────────────────────────────────────────────►    │
 //!     │    OpenAck{epoch, head, version hash, beacon,     │
-//!     │            version?, horizon, facts, resume}      │  once all it names is committed
+//!     │            version?, horizon, facts, resume,      │
+//!     │            roster?}                               │  once all it names is committed
 //!     │    ◄───────────────────────────────────────────── │
 //!     │                                                   │
 //!     │    resume = Same: nothing is missing here         │
@@ -83,6 +84,10 @@
 //! is not durable yet has removed still lives at the durable version. Whoever gives no digest, or would have to give more
 //! than [`limits::MAX_DIGEST`], is sent everything.
 //!
+//! Within a session rows are *packed*: replicas are numbers of a [`Roster`], stamps are distances, and the tag before a delta
+//! is left out where it was told on this connection. That is a form of the same bytes, the same for all members, made once
+//! for all of them; logs and stores hold whole rows.
+//!
 //! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
 //!
 //! # Upward: the outbox
@@ -128,8 +133,10 @@ pub mod limits;
 mod link;
 mod message;
 mod outbox;
+mod packed;
 mod record;
 mod replica;
+mod roster;
 mod row;
 mod session;
 mod slot;
@@ -142,10 +149,12 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, Resume, Rows, Want,
+    NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
 };
+pub use packed::{Unpacked, pack, unpack};
 pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
 pub use replica::{OpenError, Opening, Output, Replica};
+pub use roster::{Roster, RosterNews};
 pub use row::{RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
 pub use status::{Link, Status};

@@ -90,6 +90,13 @@ impl Outbox {
         });
     }
 
+    /// The tag of a delta here, by its last dot.
+    pub(super) fn tag(&self, replica: ReplicaId, last_seq: u64) -> Option<Tag> {
+        let entries = &self.chains.get(&replica)?.entries;
+        let entry = entries.get(entries.partition_point(|entry| entry.last_seq < last_seq))?;
+        (entry.last_seq == last_seq).then_some(entry.tag)
+    }
+
     /// Takes out everything of `replica` up to `through`; says whether there was anything.
     pub(super) fn acked(&mut self, replica: ReplicaId, through: u64) -> bool {
         let Some(chain) = self.chains.get_mut(&replica) else { return false };

@@ -50,7 +50,7 @@ impl Row {
     /// When the bytes are not the canonical encoding of a valid delta.
     pub fn delta(&self) -> Option<Result<Delta, DecodeError>> {
         match self {
-            Self::Delta { prev_tag, bytes } => Some(Delta::decode(bytes, *prev_tag)),
+            Self::Delta { prev_tag, bytes } => Some(Delta::decode_shared(bytes, *prev_tag)),
             Self::Diff { .. } => None,
         }
     }

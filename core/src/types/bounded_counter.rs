@@ -38,7 +38,7 @@ use crate::document::{Content, DotsRef, EditError, Target, kept};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
 use crate::replica_id::ReplicaId;
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload, PayloadView, Rights};
+use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload, PayloadRef, Rights};
 
 /// A bounded counter, to read.
 #[derive(Clone, Copy)]
@@ -101,7 +101,7 @@ impl<'d> BoundedCounterRef<'d> {
         let state = self.at.state();
         self.dots().iter().filter_map(move |id| {
             let live = state.store.live(id);
-            let PayloadView::Rights(rights) = live.payload() else { return None };
+            let PayloadRef::Rights(rights) = live.payload() else { return None };
             Some((state.origins.id(state.store.dot(id).origin()), live.container(), rights.as_ref()))
         })
     }
@@ -270,7 +270,7 @@ impl<'t, 'd> BoundedCounterMut<'t, 'd> {
     /// An entry with `amount` more of something; nothing if that does not fit 64 bits.
     fn changed(&self, old: Option<EntryId>, amount: u64, what: Use) -> Option<Rights> {
         let mut rights = match old.map(|id| self.at.read().state().store.live(id).payload()) {
-            Some(PayloadView::Rights(rights)) => rights.as_ref().clone(),
+            Some(PayloadRef::Rights(rights)) => rights.as_ref().clone(),
             _ => Rights::default(),
         };
         let total = match what {

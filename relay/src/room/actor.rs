@@ -340,6 +340,7 @@ mod tests {
                 beacon: empty.beacon(),
                 version: Some(VersionVector::new()),
                 claims: Vec::new(),
+                packed: false,
             };
             let puppet = Puppet { member, room, inbox };
             puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;

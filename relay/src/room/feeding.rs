@@ -6,16 +6,26 @@
 //! Rules: FAN-1 only committed rows. CUR-2 every row after the cursor is either sent, in order, or the member's own.
 
 use bytes::Bytes;
-use weftline::sync::{CaughtUp, CloseReason, Message, MessageKind, Rows};
+use weftline::sync::{CaughtUp, CloseReason, Message, MessageKind, PackedRows, Row, Rows, pack};
 
+use super::member::Member;
 use super::{Effect, MemberId, Room};
 use crate::store::{Position, Tail};
 
 /// The last batch cut: those who are at the same place share its bytes.
 #[derive(Default)]
 struct Shared {
-    range: (Position, Position),
+    form: Option<Form>,
     body: Bytes,
+}
+
+/// What the bytes of a batch depend on besides the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Form {
+    from: Position,
+    to: Position,
+    /// For a member that keeps a roster: how much of it was told, and up to where it needs the tag before each row.
+    packed: Option<(usize, Position)>,
 }
 
 impl Room {
@@ -76,23 +86,55 @@ impl Room {
                 if !rows.is_empty() && bytes > max_batch {
                     break;
                 }
-                rows.push(&row.bytes[..]);
+                rows.push((row.position, &row.bytes[..]));
             }
             to = row.position;
         }
-        let range = (member.told + 1, to);
-        let body = if !own && range == shared.range {
-            shared.body.clone()
-        } else {
-            Bytes::from(Rows::encode_shared(range.0, range.1, rows))
-        };
+        let form = member.form(to);
+        let body = if !own && shared.form == Some(form) { shared.body.clone() } else { self.body(form, rows) };
         if !own {
-            *shared = Shared { range, body: body.clone() };
+            *shared = Shared { form: Some(form), body: body.clone() };
         }
-        member.cursor = to;
-        member.told = to;
+        self.send_batch(id, form, body);
+    }
+
+    /// The body of a batch of rows.
+    fn body<'a>(&self, form: Form, rows: impl IntoIterator<Item = (Position, &'a [u8])>) -> Bytes {
+        let Form { from, to, packed } = form;
+        let Some((named, chains_from)) = packed else {
+            return Rows::encode_shared(from, to, rows.into_iter().map(|(_, row)| row)).into();
+        };
+        let mut packed = Vec::new();
+        for (position, row) in rows {
+            let row = Row::decode(row).expect("FAN-1: a row of the log was checked before it was stored");
+            packed.push(pack(&row, &self.roster, position > chains_from));
+        }
+        PackedRows::encode_shared(from, to, self.roster.range(named, self.named), &packed).into()
+    }
+
+    fn send_batch(&mut self, id: MemberId, form: Form, body: Bytes) {
+        let named = self.named;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.cursor = form.to;
+        member.told = form.to;
         member.outstanding = true;
-        self.send_bulk(id, MessageKind::Rows, body);
+        member.named = member.named.max(named);
+        let kind = if form.packed.is_some() { MessageKind::Packed } else { MessageKind::Rows };
+        self.send_bulk(id, kind, body);
+    }
+
+    /// Tells a member the ids that have a number since it was last told: rows of its own are not sent to it, yet others may name them, and
+    /// so may it.
+    pub(super) fn tell_new_ids(&mut self, id: MemberId) {
+        let named = self.named;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if !member.packed || member.named >= named {
+            return;
+        }
+        let new_ids = self.roster.range(member.named, named).to_vec();
+        member.named = named;
+        let to = member.told;
+        self.send(id, &Message::Packed(PackedRows { from: to + 1, to, new_ids, rows: Vec::new() }));
     }
 
     /// Rows that were too old to be in memory.
@@ -112,20 +154,17 @@ impl Room {
         };
         // The store may have committed rows whose commit has not been heard of here; their turn comes.
         let rows = rows.iter().filter(|(position, _)| (member.cursor + 1..=committed).contains(position));
-        let (positions, rows): (Vec<Position>, Vec<&[u8]>) =
-            rows.map(|(position, bytes)| (*position, &bytes[..])).unzip();
-        let (Some(first), Some(last)) = (positions.first(), positions.last()) else {
+        let rows: Vec<(Position, &[u8])> = rows.map(|(position, bytes)| (*position, &bytes[..])).collect();
+        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else {
             // Rows that the room knows to be committed are not there.
             return self.close(id, CloseReason::Storage);
         };
-        if *first != member.cursor + 1 || last - first + 1 != positions.len() as u64 {
+        if *first != member.cursor + 1 || last - first + 1 != rows.len() as u64 {
             return self.close(id, CloseReason::Storage);
         }
-        let body = Bytes::from(Rows::encode_shared(member.told + 1, *last, rows));
-        member.cursor = *last;
-        member.told = *last;
-        member.outstanding = true;
-        self.send_bulk(id, MessageKind::Rows, body);
+        let form = member.form(*last);
+        let body = self.body(form, rows);
+        self.send_batch(id, form, body);
     }
 
     /// Where a member's cursor is, which it is about to be told.
@@ -143,5 +182,14 @@ impl Room {
             let own = self.recent.after(member.cursor).take_while(|row| row.pusher == Some(id)).last();
             member.cursor = own.map_or(member.cursor, |row| row.position);
         }
+    }
+}
+
+impl Member {
+    /// The form of a batch from where it was told to be up to `to`.
+    fn form(&self, to: Position) -> Form {
+        let from = self.told + 1;
+        let packed = self.packed.then(|| (self.named, self.chains_from.clamp(from - 1, to)));
+        Form { from, to, packed }
     }
 }

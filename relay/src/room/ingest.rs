@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, Row, Rows, limits};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Unpacked, limits, unpack};
 use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, Tag, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
@@ -37,6 +37,7 @@ impl Room {
         }
         match message {
             Message::Rows(rows) => self.pushed(id, rows),
+            Message::Packed(rows) => self.pushed_packed(id, &rows),
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
             Message::Want(want) => self.want(id, want),
             Message::Ask => self.asked(id),
@@ -50,15 +51,63 @@ impl Room {
             return self.close(id, CloseReason::Limit);
         }
         for row in &rows.rows {
-            // A diff has a message of its own, and what is not a delta has no name by which it could be refused.
-            let Some(Ok(delta)) = row.delta() else { return self.close(id, CloseReason::Protocol) };
-            if let Err(refusal) = self.take_delta(id, &delta, row) {
-                let version = refusal.with_version.then(|| self.document.version());
-                let dot = delta.dot();
-                let nack = Nack { replica: dot.replica, seq: dot.seq, reason: refusal.reason, version };
-                return self.hold(Held::Nack { member: id, nack });
+            if !self.take_row(id, row) {
+                return;
             }
         }
+    }
+
+    /// The same, packed. A row without the tag before it continues what this member pushed before; if that was not taken, neither is it.
+    fn pushed_packed(&mut self, id: MemberId, rows: &PackedRows) {
+        let bytes: usize = rows.rows.iter().map(|row| row.len()).sum();
+        if rows.rows.len() > 1 && bytes > limits::MAX_BATCH {
+            return self.close(id, CloseReason::Limit);
+        }
+        for packed in &rows.rows {
+            let Ok(unpacked) = unpack(packed, &self.roster) else { return self.close(id, CloseReason::Protocol) };
+            let row = match unpacked {
+                Unpacked::Row(row) => row,
+                Unpacked::Next { replica, first_seq, last_seq, bytes } => {
+                    let before = self.members.get(&id).and_then(|member| member.pushed.get(&replica));
+                    match before {
+                        Some(Some((seq, tag))) if seq + 1 == first_seq => Row::Delta { prev_tag: *tag, bytes },
+                        before => {
+                            let reason = if before == Some(&None) { NackReason::Fork } else { NackReason::Gap };
+                            return self.refuse(id, replica, last_seq, reason.into());
+                        }
+                    }
+                }
+            };
+            if !self.take_row(id, &row) {
+                return;
+            }
+        }
+    }
+
+    /// Takes a row, or refuses it; says whether to go on.
+    fn take_row(&mut self, id: MemberId, row: &Row) -> bool {
+        // A diff has a message of its own, and what is not a delta has no name by which it could be refused.
+        let Some(Ok(delta)) = row.delta() else {
+            self.close(id, CloseReason::Protocol);
+            return false;
+        };
+        let dot = delta.dot();
+        let taken = self.take_delta(id, &delta, row);
+        if let Some(member) = self.members.get_mut(&id) {
+            match &taken {
+                Ok(()) => _ = member.pushed.insert(dot.replica, Some((dot.seq, delta.tag()))),
+                Err(Refusal { reason: NackReason::Fork, .. }) => _ = member.pushed.insert(dot.replica, None),
+                Err(_) => _ = member.pushed.remove(&dot.replica),
+            }
+        }
+        let Err(refusal) = taken else { return true };
+        self.refuse(id, dot.replica, dot.seq, refusal);
+        false
+    }
+
+    fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
+        let version = refusal.with_version.then(|| self.document.version());
+        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason: refusal.reason, version } });
     }
 
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
@@ -135,11 +184,15 @@ impl Room {
 
     fn append_row(&mut self, pusher: MemberId, row: &Row, moves: VersionVector) {
         self.head += 1;
+        for (replica, _) in moves.iter() {
+            self.roster.add(replica);
+        }
         self.appending.push_back(LogRow {
             position: self.head,
             bytes: row.encode().into(),
             moves,
             pusher: Some(pusher),
+            named: self.roster.len(),
         });
     }
 

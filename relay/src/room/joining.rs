@@ -41,6 +41,9 @@ impl Room {
         } else {
             Resume::Ask
         };
+        member.packed = open.packed;
+        member.named = self.roster.len();
+        member.chains_from = self.head;
         // Nothing is sent before OpenAck, which waits for the commit of all that it names.
         member.feeding = false;
         let ack = OpenAck {
@@ -49,6 +52,7 @@ impl Room {
             version_hash,
             beacon: self.document.beacon(),
             facts: open.claims.iter().map(|claim| self.fact(&version, claim)).collect(),
+            roster: open.packed.then(|| self.roster.news(&version)),
             version: (version_hash != open.version_hash).then_some(version),
             horizon: self.document.horizon(),
             resume,
@@ -97,6 +101,9 @@ impl Room {
     fn answer(&mut self, id: MemberId, want: Want) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.question = Question::Answered;
+        // What it asks from may be ahead of the log in some chains, of which the diff then says nothing. From here on every row says
+        // which chain it continues.
+        member.chains_from = Position::MAX;
         let body = diff_body(self.head, &want.answer(&self.document));
         self.hold(Held::Diff { member: id, body });
     }

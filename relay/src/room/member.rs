@@ -1,6 +1,9 @@
 //! What a room remembers of a member.
 
+use std::collections::BTreeMap;
+
 use weftline::sync::Want;
+use weftline::{ReplicaId, Tag};
 
 use crate::store::Position;
 
@@ -31,6 +34,14 @@ pub(super) struct Member {
     pub(super) caught_up: bool,
     /// How many replicas it has introduced.
     pub(super) new_replicas: usize,
+    /// Rows travel packed, in both directions.
+    pub(super) packed: bool,
+    /// How many ids of the roster it was told.
+    pub(super) named: usize,
+    /// It knows the chains of the log from this position on: later rows do without the tag before them.
+    pub(super) chains_from: Position,
+    /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
+    pub(super) pushed: BTreeMap<ReplicaId, Option<(u64, Tag)>>,
 }
 
 /// A diff that a member asked for. At most one is made, held or on its way at a time: it is as large as the document may be.
@@ -61,6 +72,10 @@ impl Member {
             reading: None,
             caught_up: false,
             new_replicas: 0,
+            packed: false,
+            named: 0,
+            chains_from: 0,
+            pushed: BTreeMap::new(),
         }
     }
 

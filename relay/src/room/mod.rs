@@ -28,7 +28,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Row, Want};
+use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
 use weftline::{Document, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
@@ -65,6 +65,9 @@ pub struct Room {
     /// The tag after each delta in the log above the floor, to tell a repetition from a fork.
     tags: BTreeMap<(ReplicaId, u64), (Tag, Position)>,
     recent: Recent,
+    /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
+    roster: Roster,
+    named: usize,
     /// Rows that are not committed.
     appending: VecDeque<LogRow>,
     /// The last position of the append in flight.
@@ -114,6 +117,8 @@ impl Room {
             head: floor,
             tags: BTreeMap::new(),
             recent: Recent::new(floor, config.recent_bytes),
+            roster: Roster::default(),
+            named: 0,
             appending: VecDeque::new(),
             in_flight: None,
             held: VecDeque::new(),
@@ -131,6 +136,8 @@ impl Room {
         debug_assert_eq!(room.committed, head, "the store gave every row up to its head");
         room.committed = head;
         room.head = head;
+        room.roster = Roster::new(now, &room.version);
+        room.named = room.roster.len();
         Ok(room)
     }
 
@@ -194,6 +201,11 @@ impl Room {
         self.committed
     }
 
+    /// The numbers that rows of a session say replicas by.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
     /// The version at that position.
     pub fn committed_version(&self) -> &VersionVector {
         &self.version
@@ -222,7 +234,7 @@ impl Room {
         }
         self.committed = position;
         self.head = position;
-        self.store_row(LogRow { position, bytes, moves, pusher: None });
+        self.store_row(LogRow { position, bytes, moves, pusher: None, named: 0 });
         Ok(())
     }
 
@@ -235,6 +247,7 @@ impl Room {
             snapshot.tail_bytes += row.bytes.len();
         }
         self.version.join(&row.moves);
+        self.named = row.named;
         self.recent.push(row);
     }
 
@@ -307,12 +320,16 @@ impl Room {
             Held::Diff { member, body } => self.tell_diff(member, position, body),
             Held::Ack { member, replica, through } => {
                 let Some(told) = self.told(member) else { return };
+                self.tell_new_ids(member);
                 self.send(member, &Message::Ack(Ack { replica, through, level, position: told }));
             }
             Held::Durable { member, version } => {
                 let Some(told) = self.told(member) else { return };
                 // What it gave back may have hidden a difference in the other direction: compare once more (CUR-3).
-                self.members.entry(member).and_modify(|member| member.caught_up = false);
+                self.members.entry(member).and_modify(|member| {
+                    member.caught_up = false;
+                    member.chains_from = member.chains_from.max(position);
+                });
                 self.send(member, &Message::Durable(Durable { version, level, position: told }));
             }
             Held::Want { member, want } => self.send_if_here(member, &Message::Want(want)),

@@ -64,6 +64,7 @@ fn open() -> Message {
         beacon: document.beacon(),
         version: Some(VersionVector::new()),
         claims: Vec::new(),
+        packed: false,
     })
 }
 

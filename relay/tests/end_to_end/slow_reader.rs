@@ -33,6 +33,7 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
         beacon: empty.beacon(),
         version: Some(VersionVector::new()),
         claims: Vec::new(),
+        packed: false,
     };
     link.send(1, &Message::Open(open));
     while let Some(frame) = link.poll() {

@@ -51,6 +51,7 @@ impl World {
             .transact(now, |tx| workload::edit(tx, rng, number))
             .map_err(|error: EditError| format!("edit {number} of peer {index} was refused: {error}"))?;
         let delta = commit.delta.ok_or("an edit made no delta")?;
+        self.payloads.write(&delta);
         let (dot, process) = (delta.dot(), peer.process);
         if !peer.ids.contains(&dot.replica) {
             peer.ids.push(dot.replica);
@@ -193,7 +194,11 @@ impl World {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let message =
             connection.tap.frame(now, &bytes).map_err(|error| format!("peer {index} sends nonsense: {error}"))?;
-        if let Some((_, message)) = &message {
+        let message = match message {
+            Some((_, message)) => Some(oracle::unpacked(message, &connection.roster, &mut self.payloads)?),
+            None => None,
+        };
+        if let Some(message) = &message {
             oracle::may_leave(message, &self.disks[peer.disk], &peer.ids, &mut self.payloads)?;
             self.report.diffs_up += u64::from(matches!(message, Message::Diff(_)));
             self.report.digests_up += u64::from(is_by_digest(message));
@@ -202,7 +207,7 @@ impl World {
         if let Some(at) = connection.up.send(Frame { bytes, drains: None }, self.now, delay) {
             self.at(at, Event::Up { connection: id });
         }
-        if let Some((_, message)) = message {
+        if let Some(message) = message {
             self.note(|| format!("peer {index} -> {}", brief(&message)));
         }
         Ok(())

@@ -104,8 +104,18 @@ impl World {
     }
 
     pub(super) fn relay_sends(&mut self, member: MemberId, outgoing: &Outgoing) -> Checked {
-        let message =
+        let mut message =
             Message::decode(outgoing.kind, &outgoing.body).map_err(|error| format!("the room sends {error}"))?;
+        let connection = self.members.get(&member).and_then(|id| self.connections.get_mut(id));
+        if let Some(connection) = connection {
+            match (&message, &self.room) {
+                // As the client will have it once it has read this.
+                (Message::OpenAck(_), Some(room)) => connection.roster = room.roster().clone(),
+                (Message::Packed(rows), _) => rows.new_ids.iter().for_each(|id| connection.roster.add(*id)),
+                _ => {}
+            }
+            message = oracle::unpacked(message, &connection.roster, &mut self.payloads)?;
+        }
         oracle::may_be_shown(&message, &self.relay_disk.version, &mut self.payloads)?;
         self.report.diffs_down += u64::from(matches!(message, Message::Diff(_)));
         self.report.digests_down += u64::from(is_by_digest(&message));

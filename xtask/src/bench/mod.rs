@@ -253,7 +253,7 @@ fn report_gaps(cells: &[(String, String)], peers: &[&str]) {
         let missing: Vec<&str> =
             rows.iter().filter(|row| !cells.iter().any(|(p, r)| p == peer && r == *row)).copied().collect();
         if !missing.is_empty() {
-            println!("{peer} has no type for, or no way to do: {}", missing.join(", "));
+            println!("{peer} has no type for, or does not do rightly: {}", missing.join(", "));
         }
     }
 }

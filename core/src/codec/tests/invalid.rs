@@ -238,33 +238,94 @@ fn bytes_2_other_forms_of_one_delta() {
     parts.adds[0].1.payload = Payload::Value(f64::NAN.into());
     let bytes = codec::encode_delta(&parts);
     let header = 2 + 32;
-    assert_eq!(bytes[header..header + 3], [0b1001, 10, 2]);
-    let forms: [(&str, &[u8], &[u8]); 7] = [
+    assert_eq!(bytes[header..header + 2], [0b100_1001, 10]);
+    assert_eq!(bytes[header + 10], 1, "three dots");
+    let forms: [(&str, usize, &[u8], &[u8]); 7] = [
         // A table with a replica that nothing names.
-        ("names", &[1, 1], &[1, 2]),
+        ("names", 0, &[1, 1], &[1, 2]),
         // The only dependency in a list.
-        ("in a list", &[0b1001, 10, 2], &[0b1010, 10, 2]),
+        ("in a list", header, &[0b100_1001], &[0b100_1010]),
         // Every dot is bound, and the dots are listed.
-        ("every dot", &[0b1001, 10, 2], &[0b1001, 10, 1]),
-        ("more bytes", &[0b1001, 10, 2], &[0b1001, 0x8a, 0, 2]),
-        ("unknown flags", &[0b1001, 10, 2], &[0b100_1001, 10, 2]),
-        ("NaN", &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f], &[1, 0, 0, 0, 0, 0, 0xf8, 0x7f]),
-        ("format version", &[1, 1], &[2, 1]),
+        ("every dot", header + 10, &[1], &[0]),
+        ("more bytes", header + 1, &[10], &[0x8a, 0]),
+        ("two forms of removing", header, &[0b100_1001], &[0b1110_1001]),
+        ("NaN", bytes.len() - 9, &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f], &[1, 0, 0, 0, 0, 0, 0xf8, 0x7f]),
+        ("format version", 0, &[1, 1], &[2, 1]),
     ];
-    for (name, canonical, other) in forms {
-        let places: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place..].starts_with(canonical)).collect();
-        assert!(!places.is_empty(), "{name}");
+    for (name, place, canonical, other) in forms {
+        assert!(bytes[place..].starts_with(canonical), "{name}: {:?}", &bytes[place..]);
         let mut changed = bytes.clone();
-        changed.splice(places[0]..places[0] + canonical.len(), other.iter().copied());
+        changed.splice(place..place + canonical.len(), other.iter().copied());
         if name == "names" {
             changed.splice(header..header, [0xff; 16]);
         }
         if name == "in a list" {
             changed.splice(header + 11..header + 11, [0, 0, 9]);
         }
+        if name == "two forms of removing" {
+            changed.push(0);
+        }
         let error = codec::decode_delta(&changed).expect_err(name);
         assert_says(&error, name);
     }
+}
+
+/// Shapes, values, totals and removed dots have one form each.
+#[test]
+fn bytes_2_short_forms_are_the_only_ones() {
+    let one = |entry: Entry| {
+        let mut parts = valid();
+        (parts.dots, parts.adds) = (1, [(10, entry)].into());
+        parts
+    };
+    let value = |value: Value| Entry { payload: Payload::Value(value), ..entry(root()) };
+    let total = |plus, minus| {
+        let payload = Payload::Total { plus, minus };
+        Entry { slot: Slot::Owner, kind: Kind::TOTAL, payload, ..entry(root()) }
+    };
+    let mut removing = one(value(Value::Null));
+    removing.removes.insert(dot(1, 7));
+    let mut increment = one(total(5, 0));
+    increment.totals_before = [(10, 3, 0)].into();
+    // How the bytes end, and another end that would say the same.
+    let forms: [(DeltaParts, &[u8], &[u8]); 7] = [
+        (one(value(Value::Int(7))), &[0x27], &[3, 14]),
+        (one(value("hi".into())), &[0x42, b'h', b'i'], &[5, 2, b'h', b'i']),
+        (one(value(Value::Bytes([9].into()))), &[0x81, 9], &[6, 1, 9]),
+        // Register at a unit, by its own number and written out.
+        (one(value(Value::Null)), &[4, 0], &[0xa0, 1, 0]),
+        (one(total(5, 0)), &[1, 5], &[3, 5, 0]),
+        (increment, &[2 << 4 | 5, 5], &[2 << 4 | 13, 5, 0]),
+        (removing, &[2], &[1, 0, 6]),
+    ];
+    for (parts, canonical, other) in forms {
+        let mut bytes = codec::encode_delta(&parts);
+        assert_eq!(codec::decode_delta(&bytes).as_ref(), Ok(&parts));
+        assert!(bytes.ends_with(canonical), "{parts:?}: {bytes:?}");
+        bytes.truncate(bytes.len() - canonical.len());
+        if !parts.removes.is_empty() {
+            let flags = bytes.iter().position(|byte| *byte == 0b1001_1001).unwrap();
+            bytes[flags] = 0b0011_1001;
+        }
+        bytes.extend(other);
+        assert!(codec::decode_delta(&bytes).is_err(), "{parts:?}");
+    }
+    assert_says(&refused_end(removing_first(), &[10]), "REM-1");
+}
+
+/// A delta that removes the writer's first dot.
+fn removing_first() -> DeltaParts {
+    let mut parts = valid();
+    parts.removes.insert(dot(1, 1));
+    parts
+}
+
+/// Why a delta whose last byte is replaced is refused.
+fn refused_end(parts: DeltaParts, end: &[u8]) -> DecodeError {
+    let mut bytes = codec::encode_delta(&parts);
+    bytes.pop();
+    bytes.extend(end);
+    codec::decode_delta(&bytes).expect_err("refused")
 }
 
 // Diffs and snapshots.

@@ -171,10 +171,12 @@ impl Undo {
         if !fault::active(Fault::UndoForgetsNames) {
             self.undone.rename(fresh);
         }
-        self.copies.retain(|dot| state.store.find(*dot).is_some());
-        for dot in copies.iter() {
-            if state.store.find(*dot).is_some() {
-                self.copies.insert(*dot);
+        let before = core::mem::take(&mut self.copies);
+        for dots in [&before, copies] {
+            for dot in dots.iter() {
+                if state.store.find(*dot).is_some() {
+                    self.copies.insert(*dot);
+                }
             }
         }
     }

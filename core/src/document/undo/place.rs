@@ -15,7 +15,7 @@ use super::super::{Content, Document, Link, PlaceId, State};
 use super::record::{Killed, Mover, Step, newest};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, sort_by};
+use crate::ordered::{Map, Set, sort_by};
 use crate::sequence::{LocalPosition, Sequence};
 use crate::store::{LocalContainer, Slot};
 
@@ -44,18 +44,24 @@ pub(super) fn find_gaps(
     killed: &mut [Killed],
     movers: &mut [Mover],
 ) -> Vec<Gap> {
-    let mut lists: Map<LocalDot, PlaceId> = Map::new();
+    // The elements that died out of lists that live, by dot.
+    let mut elements: Vec<(LocalDot, PlaceId)> = Vec::new();
     for Killed { dot, container, slot, entity, .. } in killed.iter() {
         if let (Slot::Position { .. }, true, Some(list)) = (slot, *entity, state.live_list(*container)) {
-            lists.insert(*dot, list);
+            elements.push((*dot, list));
         }
     }
+    let by_dot = order_of(elements.len(), &|a, b| elements[a].0.cmp(&elements[b].0));
+    let list_of_dead = |dot: LocalDot| {
+        let at = by_dot.binary_search_by(|at| elements[*at as usize].0.cmp(&dot)).ok()?;
+        Some(elements[by_dot[at] as usize].1)
+    };
     let mut positions: Vec<(Option<PlaceId>, LocalPosition, &mut Nook)> = Vec::new();
     for killed in killed.iter_mut() {
         let Some(at) = killed.position().filter(|at| state.forest.contains(at.bunch)) else { continue };
         let list = match killed.container.as_entity() {
-            _ if killed.entity => lists.get(&killed.dot).copied(),
-            Some(element) => lists.get(&element).copied().or_else(|| state.list_of(element)),
+            _ if killed.entity => list_of_dead(killed.dot),
+            Some(element) => list_of_dead(element).or_else(|| state.list_of(element)),
             None => None,
         };
         positions.push((list, at, &mut killed.nook));
@@ -65,12 +71,17 @@ pub(super) fn find_gaps(
             positions.push((state.list_of(*element), *initial, nook));
         }
     }
-    sort_by(&mut positions, |a, b| a.0.cmp(&b.0).then_with(|| state.forest.compare(&state.origins, a.1, b.1)));
+    let by_place = order_of(positions.len(), &|a, b| {
+        let (a, b) = (&positions[a], &positions[b]);
+        a.0.cmp(&b.0).then_with(|| state.forest.compare(&state.origins, a.1, b.1))
+    });
 
     let mut gaps: Vec<Gap> = Vec::new();
     // The list of the last gap, and where that gap ends.
     let mut last: Option<(PlaceId, Option<LocalPosition>)> = None;
-    for (rank, (list, at, nook)) in positions.into_iter().enumerate() {
+    for (rank, at) in by_place.into_iter().enumerate() {
+        let (list, at, nook) = &mut positions[at as usize];
+        let (list, at) = (*list, *at);
         nook.rank = rank as u32;
         let Some(list) = list else { continue };
         let order = state.order(list);
@@ -90,10 +101,22 @@ pub(super) fn find_gaps(
     gaps
 }
 
-/// The positions given in one undo of one step, by rank.
+/// The numbers below `len` in an order.
+pub(super) fn order_of(len: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<u32> {
+    let mut order = Vec::with_capacity(len);
+    for at in 0..len as u32 {
+        order.push(at);
+    }
+    sort_by(&mut order, |a, b| compare(*a as usize, *b as usize));
+    order
+}
+
+/// The positions given in one undo of one step.
 #[derive(Debug, Default)]
 pub(super) struct Placed {
-    by_rank: Map<u32, (Option<u32>, LocalPosition)>,
+    /// Which ranks were given one; as dots, so that this is no other code than any set of dots.
+    ranks: Set<LocalDot>,
+    by_rank: Vec<(Option<u32>, LocalPosition)>,
 }
 
 /// Two neighbours; none at the ends.
@@ -101,7 +124,16 @@ type Between = (Option<LocalPosition>, Option<LocalPosition>);
 
 impl Placed {
     pub(super) fn insert(&mut self, nook: Nook, at: LocalPosition) {
-        self.by_rank.insert(nook.rank, (nook.gap, at));
+        let rank = nook.rank as usize;
+        while self.by_rank.len() <= rank {
+            self.by_rank.push((None, LocalPosition::START));
+        }
+        self.by_rank[rank] = (nook.gap, at);
+        self.ranks.insert(Self::named(nook.rank));
+    }
+
+    const fn named(rank: u32) -> LocalDot {
+        LocalDot::from_bits(rank as u64)
     }
 
     /// What came back from the same gap, or is a neighbour of that gap: the nearest of each side.
@@ -120,9 +152,13 @@ impl Placed {
     }
 
     fn siblings(&self, nook: Nook) -> Between {
-        let same = |(_, (gap, at)): (&u32, &(Option<u32>, LocalPosition))| (*gap == nook.gap).then_some(*at);
-        let before = self.by_rank.range(..nook.rank).next_back().and_then(same);
-        let after = self.by_rank.range(nook.rank..).next().and_then(same);
+        let same = |rank: &LocalDot| {
+            let (gap, at) = self.by_rank[rank.bits() as usize];
+            (gap == nook.gap).then_some(at)
+        };
+        let here = Self::named(nook.rank);
+        let before = self.ranks.range(..here).next_back().and_then(same);
+        let after = self.ranks.range(here..).next().and_then(same);
         (before, after)
     }
 

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use super::super::state::{Dead, amount};
 use super::super::{Content, State};
-use super::place::{Gap, Nook};
+use super::place::{Gap, Nook, order_of};
 use crate::clock::{Hlc, LocalDot};
-use crate::ordered::{Map, Set, sort_by};
+use crate::ordered::{Map, Set};
 use crate::replica_id::Origin;
 use crate::sequence::LocalPosition;
 use crate::store::{EntryId, Kind, LocalContainer, Payload, Slot};
@@ -32,7 +32,7 @@ pub(crate) struct Done<'t> {
 pub(super) struct Step {
     /// What it added and left alive but for totals and rights, containers before their contents.
     pub(super) added: Vec<LocalDot>,
-    /// What it killed, by stamp, so that of concurrent writes the one that was read comes last.
+    /// What it killed, in any order.
     pub(super) killed: Vec<Killed>,
     /// Elements that it moved and that go back to where they were created.
     pub(super) movers: Vec<Mover>,
@@ -118,9 +118,13 @@ impl Step {
                 continue;
             }
             let entry = state.export(live);
-            let in_slot = state.in_slot(container, &entry.slot, live.kind);
-            let here = |id: &EntryId| made(state.store.dot(*id)) && state.store.live(*id).container() == container;
-            let replaced_by = in_slot.into_iter().find(here).map(|id| state.store.dot(id));
+            let mut replaced_by = None;
+            for id in &state.in_slot(container, &entry.slot, live.kind) {
+                let other = state.store.dot(*id);
+                if made(other) && state.store.live(*id).container() == container {
+                    replaced_by = Some(other);
+                }
+            }
             if is_mark(live.kind) && step.seen.is_empty() {
                 step.seen = state.seqs();
             }
@@ -131,8 +135,6 @@ impl Step {
         step.add_up();
         step.find_movers(state, &made);
         step.gaps = super::place::find_gaps(state, &made, &mut step.killed, &mut step.movers);
-        let origins = &state.origins;
-        sort_by(&mut step.killed, |a, b| a.hlc.cmp(&b.hlc).then_with(|| origins.compare(a.dot, b.dot)));
         step.bytes = step.weigh();
         step
     }
@@ -157,16 +159,18 @@ impl Step {
 
     /// One amount a counter.
     fn add_up(&mut self) {
-        sort_by(&mut self.amounts, |a, b| a.container.cmp(&b.container));
+        let amounts = &self.amounts;
+        let order = order_of(amounts.len(), &|a, b| amounts[a].container.cmp(&amounts[b].container));
         let mut sums: Vec<Amount> = Vec::new();
-        for amount in &self.amounts {
+        for at in order {
+            let amount = amounts[at as usize];
             match sums.last_mut().filter(|sum| sum.container == amount.container) {
                 Some(sum) => {
                     sum.net += amount.net;
                     sum.first &= amount.first;
                     sum.foreign |= amount.foreign;
                 }
-                None => sums.push(*amount),
+                None => sums.push(amount),
             }
         }
         self.amounts = sums;

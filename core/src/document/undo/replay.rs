@@ -13,9 +13,9 @@ use super::place::Placed;
 use super::record::{Amount, Killed, Mover, Step, is_mark, newest};
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, Set};
+use crate::ordered::{Map, Set, sort_by};
 use crate::sequence::LocalPosition;
-use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, Payload, Slot};
+use crate::store::{Kind, LocalContainer, LocalSlot, Payload, Slot};
 
 /// The undo of one group of steps.
 #[derive(Debug, Default)]
@@ -30,9 +30,9 @@ impl Replay {
     /// Takes one step back, as part of the open transaction.
     pub(super) fn take_back(&mut self, tx: &mut Transaction<'_>, step: &Step) -> Result<(), EditError> {
         // What lives and who removed what is asked before anything changes.
-        let mut waiting: Vec<&Killed> = Vec::new();
+        let mut waiting: Vec<u32> = Vec::new();
         let removed = removed_by_others(tx, step);
-        for killed in &step.killed {
+        for (at, killed) in step.killed.iter().enumerate() {
             let Killed { dot, container, entity, replaced_by, .. } = killed;
             let container = self.now(*container);
             let overwritten = replaced_by.is_some_and(|by| !self.lives(tx, by));
@@ -41,9 +41,15 @@ impl Replay {
             let removed = removed.contains(dot) && (*entity || !inside);
             let stays = overwritten || removed || tx.document().state.is_kept(container, killed.kind);
             if fault::active(Fault::UndoResurrects) || !stays {
-                waiting.push(killed);
+                waiting.push(at as u32);
             }
         }
+        // Of concurrent writes the one that was read comes last.
+        let (origins, killed) = (&tx.document().state.origins, |at: u32| &step.killed[at as usize]);
+        sort_by(&mut waiting, |a, b| {
+            let (a, b) = (killed(*a), killed(*b));
+            a.hlc.cmp(&b.hlc).then_with(|| origins.compare(a.dot, b.dot))
+        });
         let mut mine = Set::new();
         for dot in &step.added {
             mine.insert(newest(&self.fresh, *dot));
@@ -63,9 +69,9 @@ impl Replay {
         loop {
             let before = waiting.len();
             let mut still = Vec::new();
-            for killed in waiting {
-                if !self.restore(tx, step, killed, &mut placed)? {
-                    still.push(killed);
+            for at in waiting {
+                if !self.restore(tx, step, killed(at), &mut placed)? {
+                    still.push(at);
                 }
             }
             if still.len() == before || still.is_empty() {
@@ -202,20 +208,23 @@ impl Replay {
         if !mark && !latest || fault::active(Fault::UndoResurrects) {
             return false;
         }
-        let hidden = |id: EntryId| {
-            let (dot, live) = (state.store.dot(id), state.store.live(id));
-            if tx.made(dot) {
-                return false;
+        for id in &state.in_slot(container, &killed.slot, killed.kind) {
+            let (dot, live) = (state.store.dot(*id), state.store.live(*id));
+            // Of marks it is the others that they hide, of values those of their kind.
+            if tx.made(dot) || mark == (live.kind == killed.kind) {
+                continue;
             }
-            if mark {
+            let hidden = if mark {
                 let seen = step.seen.get(dot.origin().0 as usize).is_some_and(|seen| dot.seq() <= *seen);
-                let own = document.undo.as_ref().is_some_and(|undo| undo.is_own(dot));
-                return live.kind != killed.kind && !seen && !own;
+                !seen && !document.undo.as_ref().is_some_and(|undo| undo.is_own(dot))
+            } else {
+                live.hlc.cmp(&killed.hlc).then_with(|| state.origins.compare(dot, killed.dot)).is_gt()
+            };
+            if hidden {
+                return true;
             }
-            let stamp = live.hlc.cmp(&killed.hlc);
-            live.kind == killed.kind && stamp.then_with(|| state.origins.compare(dot, killed.dot)).is_gt()
-        };
-        state.in_slot(container, &killed.slot, killed.kind).into_iter().any(hidden)
+        }
+        false
     }
 
     /// Takes off what was added to a counter, if it lives, or puts back what went with it.

@@ -32,6 +32,7 @@ impl Replica {
             beacon: self.document.beacon(),
             version: short.then_some(version),
             claims: self.claims(),
+            packed: true,
         };
         self.send(&Message::Open(open));
         if let Some(connection) = &mut self.connection {

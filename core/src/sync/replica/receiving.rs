@@ -3,6 +3,7 @@
 //! Rules: SES-1. ACK-1 to ACK-4. CUR-2 the cursor moves by contiguous rows only, CUR-3 catching up ends with a comparison
 //! of version hashes. ID-5, ID-6: the relay tells facts, the judgement is made here, from the state of the moment.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -15,12 +16,20 @@ use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, Resume, Rows, Want,
+    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
+use crate::sync::packed::{Unpacked, unpack};
 use crate::sync::record::{Class, Cursor, Record};
+use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
+
+/// A row as it was sent.
+enum Sent {
+    Whole(Row),
+    Packed(Arc<[u8]>),
+}
 
 impl Replica {
     pub(super) fn receive(&mut self, message: Message) -> Result<(), ProtocolError> {
@@ -32,7 +41,10 @@ impl Replica {
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
-            Message::Rows(rows) => return self.rows(rows),
+            Message::Rows(Rows { from, to, rows }) => {
+                return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
+            }
+            Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
             Message::CaughtUp(reached) => return self.caught_up(reached),
             // One that crosses a Want was said before that arrived, which is answered all the same.
@@ -69,6 +81,11 @@ impl Replica {
             connection.horizon = ack.horizon;
         }
         connection.pushed = connection.relay.clone();
+        connection.heard = connection.relay.clone();
+        if let Some(news) = &ack.roster {
+            let roster = Roster::from_news(news, &connection.relay);
+            connection.roster = Some(roster.map_err(|_| ProtocolError::Invalid { what: "roster" })?);
+        }
         let relay = connection.relay.clone();
         match ack.resume {
             Resume::Tail => {
@@ -138,14 +155,55 @@ impl Replica {
         }
     }
 
-    fn rows(&mut self, rows: Rows) -> Result<(), ProtocolError> {
+    /// Rows of a session: what is new in the roster, and the rows, if there are any.
+    fn packed(&mut self, rows: PackedRows) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        if rows.from != connection.position + 1 || rows.to < rows.from {
+        let Some(roster) = &mut connection.roster else {
+            return Err(ProtocolError::Unexpected { what: "packed rows" });
+        };
+        for id in rows.new_ids {
+            roster.add(id);
+        }
+        if rows.from > rows.to && rows.rows.is_empty() {
+            return Ok(());
+        }
+        self.rows(rows.from, rows.to, rows.rows.into_iter().map(Sent::Packed).collect())
+    }
+
+    /// What was packed; `None` if all of it is here already.
+    fn unpack(&self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
+        let invalid = ProtocolError::Invalid { what: "packed row" };
+        let Some(connection) = &self.connection else { return Ok(None) };
+        let Some(roster) = &connection.roster else { return Err(invalid) };
+        let (replica, first_seq, last_seq, bytes) = match unpack(packed, roster).map_err(|_| invalid.clone())? {
+            Unpacked::Row(row) => return Ok(Some(row)),
+            Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
+        };
+        match connection.heard.get(replica) {
+            Some(entry) if entry.seq + 1 == first_seq || fault::active(Fault::TagGuessed) => {
+                Ok(Some(Row::Delta { prev_tag: entry.tag, bytes }))
+            }
+            // Another tab pushed it for us, and the ack for what we pushed after it has overtaken it.
+            Some(entry) if entry.seq >= last_seq && self.document.seq(replica) >= last_seq => Ok(None),
+            _ => Err(invalid),
+        }
+    }
+
+    fn rows(&mut self, from: u64, to: u64, rows: Vec<Sent>) -> Result<(), ProtocolError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        if from != connection.position + 1 || to < from {
             return Err(ProtocolError::Unexpected { what: "position of rows" });
         }
-        connection.position = rows.to;
+        connection.position = to;
         let mut records = Vec::new();
-        for row in rows.rows {
+        for sent in rows {
+            let row = match sent {
+                Sent::Whole(row) => row,
+                Sent::Packed(packed) => match self.unpack(&packed)? {
+                    Some(row) => row,
+                    None => continue,
+                },
+            };
             let outcome = match row.delta() {
                 Some(delta) => self.apply_delta(&delta.map_err(|_| ProtocolError::Invalid { what: "delta" })?)?,
                 None => self.apply_diff_row(&row)?,
@@ -297,11 +355,16 @@ impl Replica {
     }
 
     fn acked(&mut self, ack: &Ack) {
+        let here = self.document.version().get(ack.replica).filter(|entry| entry.seq <= ack.through);
+        let pushed = self.outbox.tag(ack.replica, ack.through).map(|tag| VersionEntry { seq: ack.through, tag });
         self.empty_outbox(ack.replica, ack.through);
-        if let Some(entry) = self.document.version().get(ack.replica)
-            && entry.seq <= ack.through
-        {
+        if let Some(entry) = here {
             self.relay_has(&[(ack.replica, entry)].into_iter().collect());
+        }
+        if let (Some(entry), Some(connection)) = (pushed, &mut self.connection) {
+            if !fault::active(Fault::AckNotHeard) {
+                connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
+            }
         }
         self.sent_up_to(ack.position);
         self.push();
@@ -347,6 +410,7 @@ impl Replica {
         }
         // Rows after the refused one were not looked at.
         if let Some(connection) = &mut self.connection {
+            connection.said_in_vain();
             connection.pushed = connection.relay.clone();
             let relay = &connection.relay;
             self.outbox.rewind(relay);
@@ -366,6 +430,7 @@ impl Replica {
         if let Some(connection) = &mut self.connection {
             connection.relay.join(version);
             connection.pushed.join(version);
+            connection.heard.join(version);
         }
     }
 

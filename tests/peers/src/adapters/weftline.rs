@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
-use weftline::{Delta, Document, EditError, MapRef, ReplicaId, Tag, Timestamp, Transaction};
+use weftline::{
+    CounterMut, Delta, Document, EditError, MapMut, MapRef, ReplicaId, SetMut, Tag, Timestamp, Transaction,
+};
 
 use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
 
@@ -17,6 +19,8 @@ pub struct Weftline {
 impl Weftline {
     fn of(mut document: Document, replica: u64) -> Self {
         document.set_writer(Some(id(replica))).expect("no transaction is open");
+        // No library is asked here what changed.
+        document.tell_changes(false);
         Self { document, now: Timestamp(1_700_000_000_000), session: Session::default() }
     }
 }
@@ -34,8 +38,7 @@ impl Peer for Weftline {
 
     fn transact(&mut self, edits: &[Edit], send: bool) -> Option<Vec<u8>> {
         self.now.0 += 1;
-        let all = |tx: &mut Transaction<'_>| edits.iter().try_for_each(|one| edit(tx, one));
-        let commit = self.document.transact(self.now, all).expect("the workload edits what is there");
+        let commit = self.document.transact(self.now, |tx| edit(tx, edits)).expect("the workload edits what is there");
         let delta = commit.delta?;
         send.then(|| Session::write(&delta))
     }
@@ -153,31 +156,71 @@ fn id(replica: u64) -> ReplicaId {
     ReplicaId::from_random(random)
 }
 
-fn edit(tx: &mut Transaction<'_>, edit: &Edit) -> Result<(), EditError> {
+/// Runs edits in order, those of one root through one handle: what a program that fills a container does.
+fn edit(tx: &mut Transaction<'_>, edits: &[Edit]) -> Result<(), EditError> {
+    for run in edits.chunk_by(|a, b| root(a) == root(b)) {
+        match root(&run[0]) {
+            "c" => {
+                let mut counter = tx.counter("c")?;
+                run.iter().try_for_each(|one| increment(&mut counter, one))?;
+            }
+            "s" => {
+                let mut set = tx.set("s")?;
+                run.iter().try_for_each(|one| toggle(&mut set, one))?;
+            }
+            name => {
+                let mut map = tx.map(name)?;
+                run.iter().try_for_each(|one| change(&mut map, one))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The root that an edit is of.
+fn root(edit: &Edit) -> &'static str {
     match edit {
-        Edit::Put { key, value: Value::Text(text) } => tx.map("m")?.put(key, text.as_str()),
-        Edit::Put { key, value: Value::Number(number) } => tx.map("m")?.put(key, *number),
+        Edit::Put { .. } | Edit::RemoveKey { .. } => "m",
+        Edit::Increment { counter: None, .. } => "c",
+        Edit::Increment { counter: Some(_), .. } => "k",
+        Edit::Add { .. } | Edit::Remove { .. } => "s",
+        Edit::NewTodo { .. } | Edit::SetDone { .. } | Edit::SetTitle { .. } | Edit::DeleteTodo { .. } => "t",
+    }
+}
+
+fn increment(counter: &mut CounterMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
+    if let Edit::Increment { by, .. } = edit { counter.add(*by) } else { Ok(()) }
+}
+
+fn toggle(set: &mut SetMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
+    match edit {
+        Edit::Add { member } => set.add(member.as_str()),
+        Edit::Remove { member } => set.remove(&member.as_str().into()).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn change(map: &mut MapMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
+    match edit {
+        Edit::Put { key, value: Value::Text(text) } => map.put(key, text.as_str()),
+        Edit::Put { key, value: Value::Number(number) } => map.put(key, *number),
         Edit::Put { key, value: Value::Object(fields) } => {
             // An object is a map of its own, in place of what was there.
-            let mut map = tx.map("m")?;
             map.remove(key)?;
             let mut object = map.map(key)?;
             fields.iter().try_for_each(|(name, value)| object.put(name, value.as_str()))
         }
-        Edit::RemoveKey { key } => tx.map("m")?.remove(key).map(drop),
-        Edit::Increment { counter: None, by } => tx.counter("c")?.add(*by),
-        Edit::Increment { counter: Some(key), by } => tx.map("k")?.counter(key)?.add(*by),
-        Edit::Add { member } => tx.set("s")?.add(member.as_str()),
-        Edit::Remove { member } => tx.set("s")?.remove(&member.as_str().into()).map(drop),
+        Edit::RemoveKey { key } => map.remove(key).map(drop),
+        Edit::Increment { counter: Some(key), by } => map.counter(key)?.add(*by),
         Edit::NewTodo { id, title } => {
-            let mut todos = tx.map("t")?;
-            let mut todo = todos.map(id)?;
+            let mut todo = map.map(id)?;
             todo.put("title", title.as_str())?;
             todo.put("done", false)
         }
-        Edit::SetDone { id, done } => tx.map("t")?.map(id)?.put("done", *done),
-        Edit::SetTitle { id, title } => tx.map("t")?.map(id)?.put("title", title.as_str()),
-        Edit::DeleteTodo { id } => tx.map("t")?.remove(id).map(drop),
+        Edit::SetDone { id, done } => map.map(id)?.put("done", *done),
+        Edit::SetTitle { id, title } => map.map(id)?.put("title", title.as_str()),
+        Edit::DeleteTodo { id } => map.remove(id).map(drop),
+        Edit::Increment { counter: None, .. } | Edit::Add { .. } | Edit::Remove { .. } => Ok(()),
     }
 }
 

@@ -1,0 +1,70 @@
+//! The part of a delta's bytes that a session says in fewer: table of replicas, first dot, stamp. What is behind it names
+//! replicas by their place in the table and is the same in both forms.
+//!
+//! Not here: how a session says it ([`crate::sync`]). Whether the rest is a delta is for [`super::decode_delta`] to find.
+
+use alloc::vec::Vec;
+
+use super::delta::MANY;
+use super::limits::{MAX_DELTA_DOTS, MAX_REPLICAS, MAX_SEQ};
+use super::reader::{Reader, Refused};
+use super::writer::{put, put_byte, put_id};
+use super::{DecodeError, FORMAT_VERSION, varint};
+use crate::clock::Hlc;
+use crate::replica_id::ReplicaId;
+
+/// What the bytes of a delta begin with, and what is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeltaHeader<'a> {
+    pub(crate) writer: ReplicaId,
+    /// The ids of the table but for the writer's, one after the other.
+    pub(crate) others: &'a [u8],
+    pub(crate) flags: u8,
+    pub(crate) first_seq: u64,
+    pub(crate) hlc: Hlc,
+    pub(crate) rest: &'a [u8],
+}
+
+impl<'a> DeltaHeader<'a> {
+    /// Splits the canonical bytes of a delta.
+    ///
+    /// # Errors
+    /// When they do not begin as those of a delta do.
+    pub(crate) fn split(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        reader.format_version();
+        let others = reader.count("number of replicas", 16, MAX_REPLICAS as u64 - 1);
+        let writer = reader.replica();
+        let others = reader.take(others * 16);
+        let (flags, first_seq, hlc) = (reader.byte(), reader.seq(), Hlc(reader.fixed(8)));
+        let rest = reader.take(reader.remaining());
+        reader.outcome(Ok(()), Self { writer, others, flags, first_seq, hlc, rest })
+    }
+
+    /// The canonical bytes that [`Self::split`] splits.
+    pub(crate) fn join(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(40 + self.others.len() + self.rest.len());
+        put_byte(&mut out, FORMAT_VERSION);
+        varint::write_len(&mut out, self.others.len() / 16);
+        put_id(&mut out, self.writer);
+        put(&mut out, self.others);
+        put_byte(&mut out, self.flags);
+        varint::write(&mut out, self.first_seq);
+        put(&mut out, &self.hlc.0.to_le_bytes());
+        put(&mut out, self.rest);
+        out
+    }
+
+    /// The last dot.
+    ///
+    /// # Errors
+    /// When a delta cannot have it.
+    pub(crate) fn last_seq(&self) -> Result<u64, DecodeError> {
+        let mut reader = Reader::new(self.rest);
+        let dots = if self.flags & MANY == 0 { 1 } else { reader.varint().saturating_add(2) };
+        let dots = reader.at_most("number of dots", dots, MAX_DELTA_DOTS);
+        let last = self.first_seq.saturating_add(dots).saturating_sub(1);
+        let result = if last <= MAX_SEQ { Ok(()) } else { Err(Refused) };
+        reader.outcome(result, last)
+    }
+}

@@ -1,0 +1,306 @@
+//! Packed rows: the form that rows have within a session.
+//!
+//! A delta is the same bytes behind its header in both forms; the header says ids by their numbers in the [`Roster`], the stamp
+//! by its distance from the roster's time, and leaves the tag before it out where the receiver has been told the chain that
+//! it continues. Unpacking gives the row back byte for byte, so that chains and logs know nothing of this.
+//!
+//! A tag is left out by a relay when it has told the receiver the log's version at a position before the row, and by a client
+//! when it has sent the delta before on the same connection. Both are about what was *said* on one connection, not about what
+//! the receiver holds: a receiver whose own chain parts from the log's resolves the tag to the log's, and finds the fork.
+//!
+//! Rules: BYTES-1 a number that the receiver was not told is refused. FORK-2 a tag that is left out is never guessed.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::roster::Roster;
+use super::row::{RecordError, Row};
+use super::wire::{Malformed, Reader, put_varint};
+use crate::clock::{Hlc, Tag};
+use crate::codec::DeltaHeader;
+use crate::replica_id::ReplicaId;
+
+/// The head of a packed delta: the tag before it is there; ids of others than its writer are there; from bit 2 the writer.
+const HAS_TAG: u64 = 1;
+const HAS_OTHERS: u64 = 2;
+const WRITER_SHIFT: u32 = 2;
+/// In place of the head: a diff.
+const DIFF: u64 = 0;
+/// The writer is told in full. Above, it is its number plus two.
+const IN_FULL: u64 = 1;
+
+/// What was packed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unpacked {
+    /// A row.
+    Row(Row),
+    /// A delta that continues what the receiver has been told of its writer's chain.
+    Next {
+        /// Who wrote it.
+        replica: ReplicaId,
+        /// Its first dot.
+        first_seq: u64,
+        /// Its last dot.
+        last_seq: u64,
+        /// Its canonical bytes.
+        bytes: Arc<[u8]>,
+    },
+}
+
+/// The packed form of a row. `follows`: the receiver has been told the tag before it.
+///
+/// A row that is not one, which no store and no document gives, is packed as something that nobody unpacks.
+pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
+    let (prev_tag, bytes) = match row {
+        Row::Diff { bytes } => {
+            let mut out = Vec::with_capacity(1 + bytes.len());
+            put_varint(&mut out, DIFF);
+            out.extend_from_slice(bytes);
+            return out;
+        }
+        Row::Delta { prev_tag, bytes } => (prev_tag, bytes),
+    };
+    let Ok(header) = DeltaHeader::split(bytes) else { return Vec::new() };
+    // The first delta of a chain follows what everybody knows.
+    let follows = follows || (header.first_seq == 1 && *prev_tag == Tag::start(header.writer));
+    let writer = roster.number(header.writer);
+    let mut head = writer.map_or(IN_FULL, |number| number + IN_FULL + 1) << WRITER_SHIFT;
+    if !follows {
+        head |= HAS_TAG;
+    }
+    if !header.others.is_empty() {
+        head |= HAS_OTHERS;
+    }
+    let mut out = Vec::with_capacity(16 + header.rest.len());
+    put_varint(&mut out, head);
+    if writer.is_none() {
+        out.extend_from_slice(&header.writer.to_bytes());
+    }
+    if !follows {
+        out.extend_from_slice(prev_tag.as_bytes());
+    }
+    if !header.others.is_empty() {
+        put_varint(&mut out, (header.others.len() / ID) as u64);
+        for id in header.others.chunks_exact(ID) {
+            let id = ReplicaId::from_bytes(id.try_into().unwrap_or_default());
+            let number = roster.number(id);
+            put_varint(&mut out, number.map_or(0, |number| number + 1));
+            if number.is_none() {
+                out.extend_from_slice(&id.to_bytes());
+            }
+        }
+    }
+    out.push(header.flags);
+    put_varint(&mut out, header.first_seq);
+    let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
+    let counter = header.hlc.0 & COUNTER;
+    put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
+    if counter > 0 {
+        put_varint(&mut out, counter);
+    }
+    out.extend_from_slice(header.rest);
+    out
+}
+
+/// Reads what [`pack`] gave. Whether it is a delta, only decoding it tells. O(bytes).
+///
+/// # Errors
+/// When it is not the packed form of a row for this roster.
+pub fn unpack(packed: &[u8], roster: &Roster) -> Result<Unpacked, RecordError> {
+    read(packed, roster).map_err(|Malformed| RecordError { what: "packed row" })
+}
+
+/// The length of an id.
+const ID: usize = 16;
+/// The bits of a stamp's counter.
+const COUNTER: u64 = 0xffff;
+
+fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
+    let mut reader = Reader::new(packed);
+    let head = reader.varint()?;
+    if head == DIFF {
+        return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
+    }
+    let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
+        0 => ReplicaId::from_bytes(reader.array()?),
+        number => roster.id(number - 1).ok_or(Malformed)?,
+    };
+    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(Tag::from_bytes(reader.array()?)) };
+    let mut others = Vec::new();
+    if head & HAS_OTHERS != 0 {
+        let count = reader.varint()?;
+        if count == 0 {
+            return Err(Malformed);
+        }
+        for _ in 0..count {
+            // Each takes a byte at least: this ends with the input.
+            let id = match reader.varint()?.checked_sub(1) {
+                None => reader.array()?,
+                Some(number) => roster.id(number).ok_or(Malformed)?.to_bytes(),
+            };
+            others.extend_from_slice(&id);
+        }
+    }
+    let (flags, first_seq, stamp) = (reader.u8()?, reader.varint()?, reader.varint()?);
+    let counter = if stamp & 1 == 0 { 0 } else { reader.varint()? };
+    let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
+    if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
+        return Err(Malformed);
+    }
+    let hlc = Hlc(millis << 16 | counter);
+    let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
+    let last_seq = header.last_seq().map_err(|_| Malformed)?;
+    let bytes: Arc<[u8]> = header.join().into();
+    Ok(match prev_tag {
+        Some(prev_tag) => Unpacked::Row(Row::Delta { prev_tag, bytes }),
+        None if first_seq == 1 => Unpacked::Row(Row::Delta { prev_tag: Tag::start(writer), bytes }),
+        None => Unpacked::Next { replica: writer, first_seq, last_seq, bytes },
+    })
+}
+
+/// The unsigned number that stands for a signed one: small for either sign.
+const fn fold(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+const fn unfold(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::{Timestamp, VersionEntry, VersionVector};
+    use crate::delta::Delta;
+    use crate::document::Document;
+    use crate::sync::roster::RosterNews;
+
+    const NOW: Timestamp = Timestamp(1_790_000_000_000);
+
+    fn version(ids: &[u128]) -> VersionVector {
+        let entry = |id: &u128| {
+            let id = ReplicaId::from(*id);
+            (id, VersionEntry { seq: 1, tag: Tag::start(id) })
+        };
+        ids.iter().map(entry).collect()
+    }
+
+    /// Increments of one counter, a member toggled, puts: a chain of one writer, some of it upon another one's.
+    fn history() -> Vec<Delta> {
+        let mut other = Document::with_writer(ReplicaId::from(9));
+        let mut document = Document::with_writer(ReplicaId::from(4));
+        let mut deltas = Vec::new();
+        for number in 0..200u64 {
+            let now = NOW.plus_ms(3 * 3_600_000 + 7 * number);
+            let theirs = other.transact(now, |tx| tx.map("m")?.put("k", number as i64)).unwrap().delta.unwrap();
+            document.apply(&theirs).unwrap();
+            deltas.extend(document.transact(now, |tx| tx.counter("c")?.add(1)).unwrap().delta);
+            deltas.extend(document.transact(now, |tx| tx.set("s")?.add("m1234")).unwrap().delta);
+            deltas.extend(document.transact(now, |tx| tx.set("s")?.remove(&"m1234".into())).unwrap().delta);
+            deltas.extend(document.transact(now, |tx| tx.map("m")?.put("k", "v")).unwrap().delta);
+        }
+        deltas
+    }
+
+    /// The row as it comes out, where the receiver knows the tag before it.
+    fn resolve(unpacked: Unpacked, tag: Tag) -> Row {
+        match unpacked {
+            Unpacked::Row(row) => row,
+            Unpacked::Next { bytes, .. } => Row::Delta { prev_tag: tag, bytes },
+        }
+    }
+
+    #[test]
+    fn bytes_2_a_packed_row_comes_back_byte_for_byte() {
+        let rosters = [version(&[]), version(&[4]), version(&[9]), version(&[1, 4, 9, 12])];
+        for roster in rosters.map(|version| Roster::new(NOW, &version)) {
+            for (number, delta) in history().iter().enumerate() {
+                let row = Row::of(delta);
+                let follows = number % 3 != 0;
+                let packed = pack(&row, &roster, follows);
+                assert_eq!(resolve(unpack(&packed, &roster).unwrap(), delta.prev_tag()), row);
+                if let Unpacked::Next { replica, first_seq, last_seq, .. } = unpack(&packed, &roster).unwrap() {
+                    assert_eq!((replica, first_seq), (delta.replica(), delta.parts().first_seq));
+                    assert_eq!(last_seq, delta.parts().last_seq());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_edit_costs_few_bytes_within_a_session() {
+        let roster = Roster::new(NOW, &version(&[4, 9]));
+        let mut document = Document::with_writer(ReplicaId::from(4));
+        let mut most = [0; 3];
+        for number in 0..10_000u64 {
+            // A day after the roster was made, many edits within one millisecond.
+            let now = NOW.plus_ms(86_400_000 + number / 100);
+            let mut len = |place: usize, delta: Option<Delta>| {
+                let packed = pack(&Row::of(&delta.unwrap()), &roster, true);
+                most[place] = packed.len().max(most[place]);
+            };
+            len(0, document.transact(now, |tx| tx.counter("c")?.add(1)).unwrap().delta);
+            let toggle = document.transact(now, |tx| {
+                let mut set = tx.set("s")?;
+                if number % 2 == 0 { set.add("m1234") } else { set.remove(&"m1234".into()).map(drop) }
+            });
+            len(1, toggle.unwrap().delta);
+            let (key, value) = (alloc::format!("{:016}", number % 100), alloc::format!("{number:032}"));
+            len(2, document.transact(now, |tx| tx.map("m")?.put(&key, value.as_str())).unwrap().delta);
+        }
+        assert_eq!(most, [20, 22, 68]);
+    }
+
+    #[test]
+    fn bytes_1_a_number_that_was_not_told_is_refused() {
+        let known = Roster::new(NOW, &version(&[4, 9]));
+        for delta in history() {
+            let packed = pack(&Row::of(&delta), &known, true);
+            assert!(unpack(&packed, &Roster::default()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_roster_is_told_by_who_came_later() {
+        let mut roster = Roster::new(NOW, &version(&[7, 3, 20]));
+        for id in [11u128, 1, 30, 11] {
+            roster.add(id.into());
+        }
+        let now = version(&[1, 3, 7, 11, 20, 30]);
+        let news = roster.news(&now);
+        assert_eq!(news, RosterNews { since: NOW, later: [3, 0, 5].into() });
+        let told = Roster::from_news(&news, &now).unwrap();
+        assert_eq!(told.range(0, 6), roster.range(0, 6));
+        assert_eq!(told.number(11u128.into()), Some(3));
+        for later in [&[6u64][..], &[1, 1], &[u64::MAX]] {
+            assert!(Roster::from_news(&RosterNews { since: NOW, later: later.into() }, &now).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_1_any_packed_bytes_are_read_or_refused(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            which in any::<prop::sample::Index>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let roster = Roster::new(NOW, &version(&[1, 4, 9]));
+            let deltas = history();
+            let mut packed = pack(&Row::of(&deltas[which.index(deltas.len())]), &roster, true);
+            for (at, byte) in damage {
+                let at = at.index(packed.len());
+                packed[at] ^= byte;
+            }
+            packed.truncate(1 + cut.index(packed.len()));
+            // Whatever is unpacked is either no delta, or one that is packed again to something that says the same.
+            let Ok(unpacked) = unpack(&packed, &roster) else { return Ok(()) };
+            let row = resolve(unpacked, Tag::start(ReplicaId::from(4)));
+            if matches!(row.delta(), Some(Ok(_))) {
+                let again = pack(&row, &roster, false);
+                prop_assert_eq!(unpack(&again, &roster), Ok(Unpacked::Row(row)));
+            }
+        }
+    }
+}
