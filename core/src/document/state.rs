@@ -206,11 +206,11 @@ impl State {
         beacon_share(self.origins.dot(dot), live.hlc, self.entry_ref(live))
     }
 
-    /// Adds the shares of the live dots of a range, which were inserted without them.
-    pub(crate) fn count(&mut self, origin: Origin, first: u64, last: u64) {
+    /// Adds the shares of these entries, which were inserted without them.
+    pub(crate) fn count(&mut self, added: &[(LocalDot, EntryId)]) {
         let mut sum = self.store.beacon;
-        for (dot, live) in self.store.range(origin, first..=last) {
-            sum = sum.wrapping_add(self.share(dot, live));
+        for (dot, id) in added {
+            sum = sum.wrapping_add(self.share(*dot, self.store.live(*id)));
         }
         self.store.beacon = sum;
     }

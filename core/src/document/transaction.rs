@@ -16,7 +16,7 @@ use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntr
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
-use crate::ordered::Map;
+use crate::ordered::sort_by;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
@@ -139,8 +139,10 @@ pub(crate) struct Log {
     removed: Vec<LocalDot>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
-    /// What each running total overwrote when the transaction began.
-    totals_before: Map<LocalDot, (u64, u64)>,
+    /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
+    totals_before: Vec<(u64, u64, u64)>,
+    /// Where that which it added lies, at the commit.
+    added: Vec<(LocalDot, EntryId)>,
     journal: Vec<Step>,
 }
 
@@ -155,6 +157,7 @@ impl Log {
         self.removed.clear();
         self.bunches.clear();
         self.totals_before.clear();
+        self.added.clear();
         self.journal.clear();
         self
     }
@@ -281,13 +284,16 @@ impl Document {
     /// When none is open, or the delta would be too large; the transaction is rolled back then.
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
         let Some(mut open) = self.open.take() else { return Err(EditError::NoTransaction) };
-        let state = &self.state;
-        let adds_nothing = state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ).next().is_none();
-        if adds_nothing && open.log.removed.is_empty() {
+        for added in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
+            open.log.added.push(added);
+        }
+        if open.log.added.is_empty() && open.log.removed.is_empty() {
             self.open = Some(open);
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
         }
+        // So that runs are appended to one another.
+        sort_by(&mut open.log.removed, Ord::cmp);
         let parts = self.parts(&open);
         let delta = Delta::seal(parts, self.state.tag(open.origin));
         if delta.bytes().len() > limits::MAX_DELTA_BYTES {
@@ -299,7 +305,7 @@ impl Document {
         let state = &mut self.state;
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
         if !fault::active(Fault::BeaconForgetsOwn) {
-            state.count(open.origin, open.first_seq, last.seq());
+            state.count(&open.log.added);
         }
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
@@ -328,12 +334,15 @@ impl Document {
         let id = state.origins.id(open.origin);
         let least = if fault::active(Fault::RemovalTakesNoDot) { 0 } else { 1 };
         let dots = (open.next_seq - open.first_seq).max(least);
-        let mut adds = Vec::new();
+        let mut adds = Vec::with_capacity(open.log.added.len());
+        for (dot, id) in &open.log.added {
+            adds.push((dot.seq(), state.export(state.store.live(*id))));
+        }
         let mut totals_before = Vec::new();
-        for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
-            adds.push((dot.seq(), state.export(live)));
-            if let Some((plus, minus)) = open.log.totals_before.get(&dot) {
-                totals_before.push((dot.seq(), *plus, *minus));
+        for total in &open.log.totals_before {
+            let stays = adds.binary_search_by(|(seq, _)| seq.cmp(&total.0)).is_ok();
+            if stays || fault::active(Fault::GoneTotalsSaid) {
+                totals_before.push(*total);
             }
         }
         let mut removes = DotRuns::new();
@@ -507,7 +516,7 @@ impl Transaction<'_> {
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
-            self.open().log.totals_before.insert(dot, total);
+            self.open().log.totals_before.push((dot.seq(), total.0, total.1));
         }
     }
 

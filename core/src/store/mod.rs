@@ -155,7 +155,7 @@ impl Store {
         (node.dot, node.next) = (LocalDot::ROOT, free);
         self.free = id.0;
         self.live_bytes -= live.byte_len();
-        if self.len == 0 {
+        if self.len == 0 && self.chunks.len() > 1 {
             // Whatever was here left holes only.
             self.chunks = Vec::new();
             self.free = NONE;

@@ -53,6 +53,13 @@ impl Windows {
 
     pub(crate) fn insert(&mut self, dot: LocalDot, id: EntryId) {
         let (key, bit) = split(dot);
+        if let Some((last, window)) = self.windows.iter().next_back()
+            && window.mask == 0
+            && *last < key
+        {
+            let last = *last;
+            self.windows.remove(&last);
+        }
         let window = self.windows.get_or_insert_with(key, Window::default);
         let rank = window.rank(bit);
         debug_assert!(window.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
@@ -70,7 +77,10 @@ impl Windows {
         window.mask &= !(1 << bit);
         let id = window.ids.remove(rank);
         if window.mask == 0 {
-            self.windows.remove(&key);
+            // The last one stays: whoever counts on would take it away and make it again at every step.
+            if self.windows.iter().next_back().is_some_and(|last| *last.0 != key) {
+                self.windows.remove(&key);
+            }
         } else if window.ids.capacity() > 4 * window.ids.len() {
             window.ids.shrink_to(2 * window.ids.len());
         }
