@@ -1,115 +1,69 @@
-//! Faults that the tests turn on, one at a time, to show that they would be noticed. Outside of tests none is ever on.
+//! Faults: mistakes that an implementation could make, turned on by the tests to show that they would be noticed.
+//!
+//! A fault is one line in [`list`], and one `if fault::active(Fault::…)` where the mistake would be made. One build holds
+//! them all; which one is on is chosen at run time: for a whole process by the variable `WEFTLINE_FAULT`, which is how
+//! `cargo xtask mutants` runs the ordinary tests against each of them, or for a thread by [`with_fault`]. Outside of tests
+//! [`active`] is `false` at compile time, and nothing of this is left.
+//!
+//! Rules: every fault names the one that it breaks. The table in `docs/rules.md` is written by `cargo xtask mutants --write`.
 #![cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "public with the feature `testing`"))]
 
-/// A mistake an implementation could make. Named after what it does wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// A delta that only removes takes no dot (against DOT-2).
-    RemovalTakesNoDot,
-    /// A delta is applied before what it depends on (against CAUSAL-2).
-    NoDependencyCheck,
-    /// Two histories under one id are not told apart, so that a copied document may keep its id (against DOT-1).
-    NoChainCheck,
-    /// A full diff leaves the receiver's horizon where it was (against DIFF-4).
-    FullKeepsHorizon,
-    /// A diff of the digest tier leaves the receiver's horizon where it was (against DIFF-4).
-    DigestKeepsHorizon,
-    /// A diff of the digest tier tells only what died of its maker's own dots (against DIFF-5).
-    DigestOnlyOwnDeaths,
-    /// A diff of the digest tier is applied by replicas that do not cover the digest's version (against DIFF-1).
-    DigestIgnoresAhead,
-    /// The version tier is served to a peer below the horizon (against DIFF-2).
-    VersionTierBelowHorizon,
-    /// Removal pairs are left out where the peer has not seen the removed dot (against DIFF-3).
-    PairsOnlyForKnownDots,
-    /// A diff is applied whatever its base (against DIFF-1).
-    NoBaseCheck,
-    /// The subtree of a removed entity stays (against ENT-1).
-    NoCascade,
-    /// A put writes only into the lowest incarnation.
-    PutIntoLowestOnly,
-    /// A counter's total is overwritten wherever it is, and written into the lowest incarnation.
-    CounterMovesTotals,
-    /// A max or min register reads what was written last.
-    ExtremeByStamp,
-    /// A disable-wins flag, or a value of a remove-wins set, is there although it was also taken away.
-    MarksIgnored,
-    /// Disabling a disable-wins flag only removes what enabled it.
-    DisableLeavesNoMark,
-    /// Removing from a remove-wins set only removes the additions.
-    RemoveLeavesNoMark,
-    /// Adding a member of a grow-only set again writes it again.
-    GrowOnlyAddsAgain,
-    /// Whoever subtracts may use everybody's rights (against ESC-2).
-    RightsOfAll,
-    /// Rights that were given away are kept as well (against ESC-2).
-    GivenRightsKept,
-    /// Rights are used up in the first incarnation that has any, whatever it has (against ESC-2).
-    RightsSpentAtOnce,
-    /// A replica's rights are overwritten wherever they are, and written into another incarnation (against ESC-3).
-    RightsMoveIncarnations,
-    /// The floors of several incarnations are added up.
-    FloorsAdd,
-    /// A diff inserts what was known and has died here (resurrection).
-    DiffResurrects,
-    /// The application is not told that an element moved, or that a value changed.
-    ChangeNotTold,
-    /// A delta's removal is not noted in the log (against REM-2).
-    RemovalNotLogged,
-    /// An undo takes away a container although another replica wrote into it.
-    UndoRemovesForeign,
-    /// What was undone and comes back under fresh dots is not found by the steps that named it before.
-    UndoForgetsNames,
-    /// Undoing a removal brings back what was removed, but nothing inside.
-    UndoRestoresTopOnly,
-    /// A write that was overwritten elsewhere is undone all the same: what it had replaced comes back.
-    UndoResurrects,
-    /// A list element comes back at the end, wherever it was.
-    UndoForgetsPlace,
-    /// Undoing an increment takes back what the others added, too.
-    UndoTakesForeignTotals,
-    /// An own delta is sent, and claimed, before it is durable (against DUR-1).
-    SendBeforeDurable,
-    /// An own delta and its slot are written without waiting for the disk (against DUR-1).
-    WriteRelaxed,
-    /// What was loaded is claimed before it is known to be durable (against DUR-3).
-    NoProof,
-    /// A delta leaves the outbox when it is sent (against ACK-3).
-    EmptyOutboxOnSend,
-    /// What a relay lost is not given back (against ACK-5).
-    NeverRefill,
-    /// A refill is made although an own delta is not durable (against DIFF-7).
-    RefillPart,
-    /// Rows that stay unready are waited for (against CUR-3).
-    NeverRepair,
-    /// Bunches of other replicas are extended like own ones.
-    ExtendsForeign,
-    /// A bunch is extended to the right of an index below 0.
-    ExtendsRightFromLeft,
-    /// A bunch is extended to the left of an index above 0.
-    ExtendsLeftFromRight,
-    /// A new value always goes to the right of its left neighbour.
-    AlwaysRightChild,
-    /// What is deep becomes the sibling of an ancestor wherever that is.
-    RerootsAnywhere,
-    /// Left and right children compare alike.
-    IgnoresSide,
-    /// Right children of low indexes come first.
-    RightZoneAscending,
-    /// Siblings are ordered by the number a replica has here.
-    SiblingsByNumber,
-    /// Siblings are ordered by sequence number only.
-    SiblingsBySeq,
-    /// Foreign siblings are nearest to the parent.
-    ForeignNearest,
-    /// Ancestors without a value of their own do not count.
-    SkipsEmptyAncestors,
-    /// What has no value of its own is dropped, whatever hangs on it.
-    DropsNeeded,
-    /// Chains are bunches without their ancestors.
-    ChainsWithoutAncestors,
+/// Makes the enum of all faults, their names and their texts from one list, so that they cannot drift apart.
+macro_rules! faults {
+    ($($(#[doc = $text:literal])+ $name:ident $(equivalent $why:literal)?,)*) => {
+        /// A mistake an implementation could make. Named after what it does wrong; its text names the rule it breaks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Fault {
+            $($(#[doc = $text])+ $name,)*
+        }
+
+        #[cfg(any(test, feature = "testing"))]
+        impl Fault {
+            /// Every fault there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its name, as in the source.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+
+        #[cfg(feature = "testing")]
+        impl Fault {
+            /// What it does wrong: the rule it breaks, a colon, and how.
+            pub const fn text(self) -> &'static str {
+                let text = match self {
+                    $(Self::$name => concat!($($text),+),)*
+                };
+                text.trim_ascii()
+            }
+
+            /// Why no test can notice it, for one that breaks nothing.
+            pub const fn equivalent(self) -> Option<&'static str> {
+                match self {
+                    $(Self::$name => optional!($($why)?),)*
+                }
+            }
+        }
+    };
 }
+
+#[cfg(feature = "testing")]
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:literal) => {
+        Some($value)
+    };
+}
+
+mod list;
+
+pub use list::Fault;
 
 #[cfg(not(any(test, feature = "testing")))]
 #[inline]
@@ -119,26 +73,58 @@ pub(crate) const fn active(_: Fault) -> bool {
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use switch::active;
-#[cfg(any(test, feature = "testing"))]
-pub use switch::with_fault;
+#[cfg(feature = "testing")]
+pub use switch::{UnknownFault, with_fault};
 
 #[cfg(any(test, feature = "testing"))]
 mod switch {
     extern crate std;
 
+    use alloc::string::String;
     use core::cell::Cell;
+    use core::str::FromStr;
+    use std::sync::OnceLock;
 
     use super::Fault;
+
+    /// The fault that is on in the whole process.
+    const VARIABLE: &str = "WEFTLINE_FAULT";
 
     std::thread_local! {
         static ACTIVE: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
+    /// Whether `fault` is on: the one of this thread, or else the one of the process.
     pub(crate) fn active(fault: Fault) -> bool {
-        ACTIVE.get() == Some(fault)
+        static PROCESS: OnceLock<Option<Fault>> = OnceLock::new();
+        let process = || *PROCESS.get_or_init(|| of_variable(std::env::var(VARIABLE).ok().as_deref()));
+        ACTIVE.get().or_else(process) == Some(fault)
     }
 
-    /// Runs `body` with `fault` on, in this thread.
+    /// A name that is wrong must not pass for "no fault is noticed".
+    fn of_variable(value: Option<&str>) -> Option<Fault> {
+        let name = value.filter(|name| !name.is_empty())?;
+        Some(name.parse().unwrap_or_else(|error| panic!("{VARIABLE}: {error}")))
+    }
+
+    /// No fault has this name.
+    #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+    #[error("there is no fault {name:?}")]
+    pub struct UnknownFault {
+        /// What was asked for.
+        pub name: String,
+    }
+
+    impl FromStr for Fault {
+        type Err = UnknownFault;
+
+        fn from_str(name: &str) -> Result<Self, UnknownFault> {
+            let known = Self::ALL.iter().copied().find(|fault| fault.name() == name);
+            known.ok_or_else(|| UnknownFault { name: name.into() })
+        }
+    }
+
+    /// Runs `body` with `fault` on in this thread, in place of the process's one; with none, nothing is different.
     pub fn with_fault<R>(fault: Option<Fault>, body: impl FnOnce() -> R) -> R {
         struct Off;
         impl Drop for Off {
@@ -149,5 +135,33 @@ mod switch {
         let _off = Off;
         ACTIVE.set(fault);
         body()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_fault_has_one_name_and_an_unknown_name_is_an_error() {
+            for fault in Fault::ALL {
+                assert_eq!(fault.name().parse(), Ok(*fault));
+                assert_eq!(of_variable(Some(fault.name())), Some(*fault));
+            }
+            assert_eq!((of_variable(None), of_variable(Some(""))), (None, None));
+            assert!("NoSuchFault".parse::<Fault>().is_err());
+            assert!(std::panic::catch_unwind(|| of_variable(Some("NoSuchFault"))).is_err());
+        }
+
+        #[test]
+        fn a_fault_is_on_in_its_thread_alone() {
+            with_fault(Some(Fault::NoCascade), || {
+                assert!(active(Fault::NoCascade) && !active(Fault::NoBaseCheck));
+                let elsewhere = std::thread::spawn(|| active(Fault::NoCascade)).join();
+                assert_eq!(
+                    elsewhere.ok(),
+                    Some(of_variable(std::env::var(VARIABLE).ok().as_deref()) == Some(Fault::NoCascade))
+                );
+            });
+        }
     }
 }

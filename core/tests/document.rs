@@ -15,7 +15,7 @@ fn stamps_go_on_after_loading_whatever_the_wall_clock_says() {
         let commit: Result<Commit<()>, EditError> = doc.transact(Timestamp(now), |tx| tx.map("m")?.put("k", value));
         commit.expect("the edit is possible").delta.expect("an edit").parts().hlc
     };
-    let before = put(&mut doc, 5_000, 1);
+    let before = put(&mut doc, 5_000_000, 1);
     let mut doc = Document::load(&doc.snapshot()).expect("what was saved loads");
     doc.set_writer(Some(ReplicaId::from(1))).expect("no transaction is open");
     assert!(put(&mut doc, 4_000, 2) > before);
@@ -130,6 +130,18 @@ fn an_element_that_came_and_went_is_no_change() {
     });
     let kinds: Vec<_> = commit.expect("possible").changes.list.into_iter().map(|change| change.kind).collect();
     assert_eq!(kinds, [ChangeKind::Inserted(Dot::new(ReplicaId::from(1), 1))]);
+}
+
+#[test]
+fn an_element_that_is_new_showed_nothing_before() {
+    let mut doc = Document::with_writer(ReplicaId::from(1));
+    let commit: Result<Commit<()>, EditError> = doc.transact(Timestamp(1), |tx| {
+        let id = tx.list("l")?.push("first")?;
+        tx.list("l")?.put(id, "second")
+    });
+    let changes = commit.expect("possible").changes.list;
+    let of_value = changes.iter().find(|change| change.kind == ChangeKind::Value).expect("it was written to");
+    assert_eq!((&of_value.old, &of_value.new), (&None, &Some("second".into())));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use weftline::testing::{History, Options, Random, dump};
 use weftline::{
     ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Digest, Document, Dot, DotRuns, EditError,
-    Entry, Hlc, Kind, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Tier, Timestamp, Transaction, Value,
-    VersionEntry, VersionVector, codec,
+    Entry, Hlc, Kind, Outcome, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Tier, Timestamp, Transaction,
+    Value, VersionEntry, VersionVector, codec,
 };
 
 fn histories() -> impl Iterator<Item = (Random, History)> {
@@ -520,4 +520,86 @@ fn dot_1_a_writer_whose_numbers_were_used_up_by_others_edits_no_more() {
         document.transact(Timestamp(1), |tx| tx.map("r")?.remove("k").map(drop));
     assert_eq!(commit.unwrap_err(), EditError::OutOfDots);
     still_works_for(document, ReplicaId::from(77));
+}
+
+/// The only delta of replica 9, with one entry.
+fn with_entry(entry: Entry, hlc: Hlc) -> Delta {
+    let mut parts = crafted(Vec::from([(root(Kind::MAP), Slot::Key("k".into()), Kind::FLAG, false)])).parts().clone();
+    (parts.adds, parts.hlc) = (Vec::from([(1, entry)]), hlc);
+    let sealed = Delta::seal(parts, Tag::start(ReplicaId::from(9)));
+    Delta::decode(sealed.bytes(), Tag::start(ReplicaId::from(9))).expect("the bytes keep the rules")
+}
+
+fn put(container: Container, key: &str, value: impl Into<Value>) -> Entry {
+    let payload = Payload::Value(value.into());
+    Entry { container, slot: Slot::Key(key.into()), kind: Kind::REGISTER, entity: false, payload }
+}
+
+#[test]
+fn dot_1_a_dot_that_is_bound_to_anything_else_gives_another_beacon() {
+    let map = || root(Kind::MAP);
+    let other = Container::Root { name: "other".into(), kind: Kind::MAP };
+    let deltas = [
+        with_entry(put(map(), "k", 1), Hlc(5)),
+        with_entry(put(map(), "k", 1), Hlc(6)),
+        with_entry(put(map(), "k", 2), Hlc(5)),
+        with_entry(put(map(), "l", 1), Hlc(5)),
+        with_entry(put(other, "k", 1), Hlc(5)),
+        with_entry(put(root(Kind::LIST), "k", 1), Hlc(5)),
+        with_entry(Entry { kind: Kind::FLAG, payload: Payload::Empty, ..put(map(), "k", 1) }, Hlc(5)),
+        with_entry(Entry { kind: Kind::MAP, entity: true, payload: Payload::Empty, ..put(map(), "k", 1) }, Hlc(5)),
+    ];
+    let beacon = |delta: &Delta| {
+        let mut document = Document::new();
+        document.apply(delta).expect("it applies");
+        assert_eq!(document.live_count(), 1);
+        document.beacon()
+    };
+    let beacons: std::collections::BTreeSet<_> = deltas.iter().map(beacon).collect();
+    assert_eq!(beacons.len(), deltas.len());
+}
+
+#[test]
+fn valid_1_what_this_version_does_not_know_is_kept_and_passed_on() {
+    let unknown =
+        || Entry { kind: Kind(99), payload: Payload::Opaque([1, 2, 3][..].into()), ..put(root(Kind::MAP), "k", 1) };
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    document.apply(&with_entry(unknown(), Hlc(5))).expect("it applies");
+    assert_eq!((document.live_count(), document.map("r").len()), (1, 0), "kept, and not shown");
+    let mut other = Document::load(&document.snapshot()).expect("what was saved loads");
+    other = {
+        let mut third = Document::new();
+        third.apply_diff(&other.diff_since(&third.version())).expect("it applies");
+        third
+    };
+    let diff = other.diff_since(&VersionVector::new());
+    assert_eq!(diff.adds.iter().map(|add| &add.entry).collect::<Vec<_>>(), [&unknown()], "byte for byte");
+    assert_eq!(other.beacon(), document.beacon());
+    still_works(document);
+}
+
+#[test]
+fn causal_2_what_names_something_that_is_not_known_waits_for_it() {
+    let mut maker = Document::with_writer(ReplicaId::from(8));
+    let commit: Result<Commit<()>, EditError> = maker.transact(Timestamp(1), |tx| tx.map("r")?.map("k").map(drop));
+    let made = commit.expect("the edit is possible").delta.expect("an edit");
+    let below = with_entry(put(Container::Entity(made.dot()), "x", 1), Hlc(5));
+    let removal = {
+        let mut parts = below.parts().clone();
+        parts.adds.clear();
+        parts.removes.insert(made.dot());
+        Delta::seal(parts, Tag::start(ReplicaId::from(9)))
+    };
+    // Neither says that it depends on what it names: that it does is found out.
+    for delta in [&below, &removal] {
+        let mut document = Document::new();
+        assert_eq!(document.apply(delta).expect("it waits").outcome, Outcome::Parked);
+        assert_eq!(document.apply(&made).expect("it applies").outcome, Outcome::Applied);
+        let mut in_order = Document::new();
+        for delta in [&made, delta] {
+            assert_eq!(in_order.apply(delta).expect("it applies").outcome, Outcome::Applied);
+        }
+        assert_eq!((document.version(), document.beacon()), (in_order.version(), in_order.beacon()));
+        assert_eq!(dump(&document), dump(&in_order));
+    }
 }

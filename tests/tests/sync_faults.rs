@@ -1,7 +1,6 @@
 //! The simulation, over many seeds. `WEFTLINE_SEEDS` says how many; `WEFTLINE_SEED` replays a single one. Seeds that ever failed are in
 //! `seeds.txt` and are run first, always.
 
-use weftline::testing::{Fault, with_fault};
 use weftline_tests::{Faults, Report, Simulation};
 
 /// How many seeds are run without being asked for more.
@@ -95,34 +94,4 @@ fn without_faults_nothing_is_lost_and_no_connection_is_repeated() {
     let report = Simulation::seeded(1).replicas(4).edits(80, 50).faults(Faults::NONE).run();
     let report = report.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!((report.lost, report.connections, report.diffs_up), (0, 4, 0), "{report:?}");
-}
-
-/// Whether some seed notices `fault`, by the rule it breaks or by what is left at rest.
-fn is_noticed(fault: Fault) -> bool {
-    (0..400).any(|seed| with_fault(Some(fault), || plan(seed).run()).is_err())
-}
-
-/// The same where the relay is forgetful.
-fn is_noticed_by_refills(fault: Fault) -> bool {
-    (0..400).any(|seed| with_fault(Some(fault), || forgetful_relay(seed).run()).is_err())
-}
-
-#[test]
-fn dur_1_and_dur_3_showing_what_is_not_durable_is_noticed() {
-    for fault in [Fault::SendBeforeDurable, Fault::WriteRelaxed, Fault::NoProof] {
-        assert!(is_noticed(fault), "{fault:?}");
-    }
-}
-
-#[test]
-fn ack_3_forgetting_what_is_not_acked_is_noticed() {
-    assert!(is_noticed(Fault::EmptyOutboxOnSend));
-}
-
-#[test]
-fn ack_5_diff_7_and_cur_3_refills_and_repairs_that_fail_are_noticed() {
-    for fault in [Fault::NeverRefill, Fault::NeverRepair] {
-        assert!(is_noticed(fault), "{fault:?}");
-    }
-    assert!(is_noticed_by_refills(Fault::RefillPart));
 }

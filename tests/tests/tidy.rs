@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use weftline::testing::Fault;
+
 /// A file longer than this holds more than one concept.
 const LONGEST_FILE: usize = 900;
 
@@ -194,6 +196,27 @@ fn rule_ids(text: &str) -> impl Iterator<Item = &str> {
         let parts = word.split_once('-');
         parts.is_some_and(|(family, number)| FAMILIES.contains(&family) && number.parse::<u32>().is_ok())
     })
+}
+
+#[test]
+fn every_fault_is_in_the_rules_with_what_notices_it() {
+    const AGAIN: &str = "cargo xtask mutants --write";
+    let rules = read(&root().join("core/docs/rules.md"));
+    let (_, table) = rules.split_once("<!-- faults -->").expect("the table begins");
+    let (table, _) = table.split_once("<!-- end of faults -->").expect("the table ends");
+    let mut rows = table.lines().filter(|line| line.starts_with("| `"));
+    for fault in Fault::ALL {
+        let row = rows.next().unwrap_or_else(|| panic!("the table lacks {fault:?}: {AGAIN}"));
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let name = format!("`{}`", fault.name());
+        let text = fault.text().trim_end_matches('.');
+        assert_eq!(cells[..2], [name.as_str(), text], "{AGAIN}");
+        match fault.equivalent() {
+            Some(why) => assert_eq!(cells[2..], [format!("equivalent: {why}")], "{AGAIN}"),
+            None => assert!(cells[2].len() > 2 && cells[2].starts_with('`'), "nothing notices {fault:?}: {AGAIN}"),
+        }
+    }
+    assert_eq!(rows.next(), None, "a fault that is gone: {AGAIN}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod bench;
 mod consumer;
 mod demo;
+mod mutants;
 mod process;
 mod programs;
 mod readme;
@@ -33,6 +34,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every check and test, with the time each step took and a closing summary
     Test(test::Options),
+    /// Turn on one mistake after the other, and see that some test notices each
+    Mutants(mutants::Options),
     /// Measure how Weftline compares with other libraries
     Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
+        Task::Mutants(options) => mutants::mutants(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),

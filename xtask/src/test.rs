@@ -14,7 +14,7 @@ use crate::process::{cargo, npm, run, run_tests};
 use crate::programs::Programs;
 use crate::steps::{self, Step};
 use crate::tally::Tally;
-use crate::{bench, demo, readme, repo, setup, size, wasm};
+use crate::{bench, demo, mutants, readme, repo, setup, size, wasm};
 
 const STEPS: &[Step] = &[
     Step { name: "format", about: "the formatter has nothing to change", needs: &[], run: format },
@@ -26,6 +26,12 @@ const STEPS: &[Step] = &[
         about: "all Rust tests, the examples in the documentation included",
         needs: &["build"],
         run: rust,
+    },
+    Step {
+        name: "mutants",
+        about: "the tests notice every fault: cargo xtask mutants --quick",
+        needs: &["build", "rust"],
+        run: notice_faults,
     },
     Step { name: "no-std", about: "the core without std, for wasm and for bare metal", needs: &[], run: no_std },
     Step { name: "wasm", about: "the npm package", needs: &[], run: wasm_package },
@@ -107,6 +113,11 @@ fn build(_: &mut Tally) -> Result<()> {
 
 fn rust(tally: &mut Tally) -> Result<()> {
     run_tests(cargo().args(["test", "--workspace", "--no-fail-fast"]), tally)
+}
+
+fn notice_faults(tally: &mut Tally) -> Result<()> {
+    tally.passed += mutants::check()?;
+    Ok(())
 }
 
 fn no_std(_: &mut Tally) -> Result<()> {

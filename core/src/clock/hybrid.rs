@@ -5,6 +5,8 @@
 //! win ties but never blocks anybody, and no stamp is ever refused. A stamp more than a minute ahead is not merged into
 //! one's own clock, so that one wrong clock does not spread.
 
+use crate::fault::{self, Fault};
+
 /// Milliseconds since 1970, as the caller's clock gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
@@ -54,7 +56,8 @@ impl HlcClock {
 
     /// Takes note of a stamp seen at `now`, unless it is too far ahead.
     pub fn observe(&mut self, seen: Hlc, now: Timestamp) {
-        if seen.millis() <= now.0.saturating_add(Self::MAX_DRIFT_MS) {
+        let is_near = seen.millis() <= now.0.saturating_add(Self::MAX_DRIFT_MS);
+        if is_near || fault::active(Fault::FarStampsSpread) {
             self.last = self.last.max(seen);
         }
     }

@@ -17,6 +17,7 @@ use super::writer::{put, put_byte};
 use super::{DecodeError, FORMAT_VERSION, bunches, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
+use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Slot};
 
@@ -108,7 +109,8 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
 }
 
 fn write_adds(out: &mut Vec<u8>, table: &TableWriter, parts: &DeltaParts, dense: bool) {
-    let totals = Some(&parts.totals_before);
+    let none = Vec::new();
+    let totals = Some(if fault::active(Fault::CodecForgetsTotals) { &none } else { &parts.totals_before });
     match &parts.adds[..] {
         [] => {}
         [(seq, entry)] if dense => write_one(out, table, totals, Dot::new(parts.replica, *seq), entry.into()),
@@ -296,7 +298,7 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts) -> Result<(
         }
     }
     for (replica, _, last) in parts.removes.runs() {
-        if own.contains(Dot::new(replica, last)) {
+        if own.contains(Dot::new(replica, last)) && !fault::active(Fault::CodecTakesOwnRemovals) {
             return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
         }
     }

@@ -181,6 +181,9 @@ impl Document {
             Readiness::Known => Outcome::Known,
             Readiness::NotReady => {
                 self.parked.add(delta)?;
+                if fault::active(Fault::ParkedInPart) {
+                    self.take_adds(delta);
+                }
                 Outcome::Parked
             }
             Readiness::Ready => {
@@ -248,10 +251,15 @@ impl Document {
         let covered = |dot: Dot| self.state.covers_dot(dot);
         let own_before = |dot: Dot, seq: u64| dot.replica == parts.replica && dot.seq < seq;
         parts.deps.iter().all(|dep| covered(*dep))
-            && parts.removes.runs().all(|(replica, _, last)| covered(Dot::new(replica, last)))
+            && parts
+                .removes
+                .runs()
+                .all(|(replica, _, last)| covered(Dot::new(replica, last)) || fault::active(Fault::UnknownRemovals))
             && parts.adds.iter().all(|(seq, entry)| match &entry.container {
                 Container::Root { .. } => true,
-                Container::Entity(dot) => covered(*dot) || own_before(*dot, *seq),
+                Container::Entity(dot) => {
+                    covered(*dot) || own_before(*dot, *seq) || fault::active(Fault::UnknownContainers)
+                }
             })
             && parts.bunches.iter().all(|bunch| {
                 let value = bunch.parent.first_covering_dot();
@@ -321,9 +329,8 @@ impl Document {
         state.remove_runs(last, &parts.removes, true);
 
         let bunches = state.take_bunches(parts.bunches.iter());
-        for (seq, entry) in &parts.adds {
-            state.take_entry(LocalDot::new(origin, *seq), parts.hlc, entry);
-        }
+        self.take_adds(delta);
+        let state = &mut self.state;
         // What nothing uses here may be the parent of something to come: it stays as long as dead structure does. What is
         // used is held when that dies, so that only dead structure is held and `Forest::dead` costs no more than there is.
         for id in bunches {
@@ -336,15 +343,24 @@ impl Document {
         let local = |dep: &Dot| state.origins.local(*dep);
         if let ([dep], 1) = (parts.deps.as_slice(), state.heads.len())
             && local(dep).is_some_and(|dep| state.heads.contains(&dep))
+            && !fault::active(Fault::HeadsPileUp)
         {
             state.heads.reset_to(last);
         } else {
-            for dep in parts.deps.iter().filter_map(local) {
+            for dep in parts.deps.iter().filter_map(local).filter(|_| !fault::active(Fault::HeadsPileUp)) {
                 state.heads.remove(&dep);
             }
             state.heads.insert(last);
         }
         state.keep_log_short();
+    }
+
+    fn take_adds(&mut self, delta: &Delta) {
+        let parts = delta.parts();
+        let origin = self.state.origins.intern(parts.replica);
+        for (seq, entry) in &parts.adds {
+            self.state.take_entry(LocalDot::new(origin, *seq), parts.hlc, entry);
+        }
     }
 
     /// Applies what was parked and is ready now, and drops what is covered or contradicts by now.
@@ -361,6 +377,9 @@ impl Document {
 
     /// A parked delta that need not wait any longer, and whether it is to be applied or dropped.
     fn next_parked(&self) -> Option<(ParkedKey, bool)> {
+        if fault::active(Fault::ParkedForgotten) {
+            return None;
+        }
         for (key, delta) in &self.parked.deltas {
             match self.check(delta) {
                 Ok(Readiness::NotReady) => {}

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::dots::{Dots, DotsRef};
 use super::view::PlaceId;
+use crate::fault::{self, Fault};
 use crate::store::{EntryId, KeyId, Kind, LocalSlotRef, NONE, Store, Table};
 use crate::value::Value;
 
@@ -168,7 +169,7 @@ impl KeyIndex {
             Some(number) if number & SLOT != 0 => number,
             found => {
                 let mut slot = KeySlot::default();
-                if let Some(lone) = found {
+                if let Some(lone) = found.filter(|_| !fault::active(Fault::LoneForgotten)) {
                     slot.of_kind(store.live(EntryId(lone)).kind).add(EntryId(lone));
                 }
                 let number = self.slots.add(slot);
@@ -221,7 +222,7 @@ impl KeyIndex {
     }
 
     fn close(&mut self, key: KeyId, number: u32) {
-        if self.slots.get(number).is_empty() {
+        if self.slots.get(number).is_empty() && !fault::active(Fault::EmptyKeysStay) {
             self.table.remove(key.hash(), number);
             self.slots.free(number);
         }
@@ -273,7 +274,8 @@ impl MemberIndex {
             None => self.table.insert(hash, id.0),
             Some(number) if number & SLOT != 0 => self.slots.get_mut(number).add(id),
             Some(lone) => {
-                let mut dots = Dots::One(EntryId(lone));
+                let forgets = fault::active(Fault::LoneMemberForgotten);
+                let mut dots = if forgets { Dots::None } else { Dots::One(EntryId(lone)) };
                 dots.add(id);
                 let number = self.slots.add(dots);
                 self.table.replace(hash, lone, number);
@@ -288,10 +290,16 @@ impl MemberIndex {
         }
         let found = member_of(store, id).and_then(|member| self.find(hash, member, store));
         let Some(number) = found.filter(|number| number & SLOT != 0) else { return };
+        if fault::active(Fault::RemovalHidesUnseen) {
+            self.table.remove(hash, number);
+            return;
+        }
         let dots = self.slots.get_mut(number);
         dots.remove(id);
         if let Some(last) = dots.view().lone() {
-            self.table.replace(hash, number, last.0);
+            if !fault::active(Fault::SlotGivenTwice) {
+                self.table.replace(hash, number, last.0);
+            }
             self.slots.free(number);
         }
     }

@@ -297,7 +297,7 @@ impl Document {
         }
         // One that the maker was told of and that is not live there died there. Who removed it is not said: the digest tier
         // raises the horizon over all of that.
-        for (replica, first, last) in diff.dead.runs() {
+        for (replica, first, last) in diff.dead.runs().filter(|_| !fault::active(Fault::DigestDeadIgnored)) {
             let first = LocalDot::new(state.origins.intern(replica), first);
             state.kill_run((first, last - first.seq()), None, |_| false);
         }
@@ -305,7 +305,7 @@ impl Document {
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
         for (replica, entry) in diff.head.iter() {
             let first = diff.base.seq(replica) + 1;
-            if first <= entry.seq {
+            if first <= entry.seq && !fault::active(Fault::FullKillsNothing) {
                 let first = LocalDot::new(state.origins.intern(replica), first);
                 // Who removed it is in the log where the log was told; the other tiers raise the horizon over it.
                 state.kill_run((first, entry.seq - first.seq()), None, |dot| coming.find(dot).is_some());
@@ -330,7 +330,8 @@ impl Document {
         let mut heads = Set::new();
         for head in &diff.heads {
             let head = state.origins.intern_dot(*head);
-            if !old_covers(head) || state.heads.contains(&head) {
+            let unseen = !old_covers(head) && !fault::active(Fault::DiffForgetsHeads);
+            if unseen || state.heads.contains(&head) {
                 heads.insert(head);
             }
         }
@@ -355,7 +356,7 @@ impl Document {
         let state = &self.state;
         let mut diff = self.diff_around(Tier::Full, VersionVector::new(), &mut |_| {});
         let mut bunches = Set::new();
-        for (id, _) in state.forest.dead() {
+        for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
             bunches.insert(id);
         }
         for bunch in &diff.bunches {
@@ -364,7 +365,7 @@ impl Document {
         diff.bunches = state.chains(&bunches);
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
-            removals.extend(state.removals_beyond(origin, 0));
+            removals.extend(state.removals_beyond(origin, 0).filter(|_| !fault::active(Fault::SnapshotForgetsLog)));
         }
         let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
         // What lives is written as it lies in the store: a copy of all of it would be several times as large as the bytes.
@@ -385,7 +386,7 @@ impl Document {
         let mut horizon = state.seqs();
         for (id, origin) in state.origins.iter() {
             if let Some(seq) = horizon.get_mut(origin.0 as usize) {
-                *seq = snapshot.horizon.seq(id);
+                *seq = if fault::active(Fault::LoadForgetsHorizon) { 0 } else { snapshot.horizon.seq(id) };
             }
         }
         state.removals.truncate(&horizon);
@@ -436,7 +437,12 @@ impl State {
         for (dot, cause) in doomed {
             self.kill(dot, Some(cause));
         }
-        self.removals.log(remover, removed, len, run.chain && len > 1);
+        if fault::active(Fault::WrongRemover) {
+            return self.removals.log(LocalDot::new(remover.origin(), known + 1), removed, len, false);
+        }
+        if !fault::active(Fault::DiffPairsNotLogged) {
+            self.removals.log(remover, removed, len, run.chain && len > 1);
+        }
     }
 
     /// These bunches with their ancestors, ascending by id.

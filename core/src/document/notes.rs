@@ -96,6 +96,9 @@ impl Notes {
         let list = &self.list;
         let same = |a: &Note, b: &Note| a.place.cmp(&b.place).then_with(|| a.what.compare(&b.what));
         sort_by(&mut order, |a, b| same(&list[*a as usize], &list[*b as usize]).then_with(|| a.cmp(b)));
+        if fault::active(Fault::NotesKeepLast) {
+            order.reverse();
+        }
         let mut first = alloc::vec![true; list.len()];
         for pair in order.windows(2) {
             first[pair[1] as usize] = same(&list[pair[0] as usize], &list[pair[1] as usize]).is_ne();
@@ -128,7 +131,7 @@ impl State {
         let what = What::Key(key);
         let old = match index.get(key, &self.store) {
             None if !self.notes.emptied => None,
-            Some(KeyView::Lone(id, _)) if !self.is_old(id) => return,
+            Some(KeyView::Lone(id, _)) if !self.is_old(id) || fault::active(Fault::OverwritesNotTold) => return,
             Some(KeyView::Lone(id, kind)) => self.lone(id, kind),
             _ if self.notes.last_is(place, &what) => return,
             found => {
@@ -172,7 +175,7 @@ impl State {
             Link::Element(list, dot) => self.notes.elements.contains_key(&(list, ElementNote::Inserted(dot))),
             _ => false,
         };
-        let old = if came { None } else { self.shown(place) };
+        let old = if came && !fault::active(Fault::NewElementsShowedBefore) { None } else { self.shown(place) };
         self.view.place_mut(place).noted = self.notes.list.len() as u32;
         self.notes.list.push(Note { place, what: What::Value, old });
     }
@@ -245,7 +248,7 @@ impl State {
             }
         }
         let mut moved = moved.into_iter();
-        if self.notes.repeats {
+        if self.notes.repeats && !fault::active(Fault::ToldTwice) {
             self.notes.keep_first();
         }
         let mut list = core::mem::take(&mut self.notes.list);
@@ -300,6 +303,7 @@ impl State {
     pub(crate) fn drop_changes(&mut self) {
         for note in core::mem::take(&mut self.notes.list) {
             if note.what == What::Value
+                && !fault::active(Fault::NotedAfterRollback)
                 && let Some(place) = self.view.place_if_any_mut(note.place)
             {
                 place.noted = NONE;

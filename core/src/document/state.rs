@@ -20,7 +20,7 @@ use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, LocalPosition};
 use crate::store::{
     Container, ContainerRef, Entry, EntryId, EntryRef, KeyId, Keys, Kind, Live, LocalContainer, LocalRun, LocalSlot,
-    LocalSlotRef, NONE, PayloadRef, Removals, Slot, SlotRef, Store, beacon_share,
+    LocalSlotRef, NONE, Payload, PayloadRef, Removals, Slot, SlotRef, Store, beacon_share,
 };
 use crate::string::Str;
 use crate::value::Value;
@@ -249,7 +249,9 @@ impl State {
         let mut lowest: Option<LocalDot> = None;
         for entity in place.incarnations.iter() {
             let dot = self.store.dot(entity);
-            if lowest.is_none_or(|lowest| self.origins.compare(dot, lowest).is_lt()) {
+            let by_number = fault::active(Fault::LowestByNumber);
+            let lower = |lowest| if by_number { dot < lowest } else { self.origins.compare(dot, lowest).is_lt() };
+            if lowest.is_none_or(lower) {
                 lowest = Some(dot);
             }
         }
@@ -276,6 +278,9 @@ impl State {
     /// Binds a dot to what another replica bound it to; nothing happens if the container is not alive (VALID-1).
     pub(crate) fn take_entry(&mut self, dot: LocalDot, hlc: Hlc, entry: &Entry) {
         let Some(container) = self.localize(&entry.container) else { return };
+        if fault::active(Fault::UnknownKindsDropped) && matches!(entry.payload, Payload::Opaque(_)) {
+            return;
+        }
         let slot = self.localize_slot(&entry.slot);
         let live = Live::new(container, slot, entry.kind, entry.entity, entry.payload.clone(), hlc);
         self.insert(dot, live, true);
@@ -293,6 +298,10 @@ impl State {
         // SEQ-5 was checked before anything was changed; a caller that did not check loses the entry, not the process.
         let seated = position.is_none_or(|position| self.forest.contains(position.bunch));
         let (Some(place), true) = (place, seated) else {
+            if fault::active(Fault::DeadContainerKept) {
+                self.store.insert(dot, live);
+                return None;
+            }
             self.discard(live);
             return None;
         };
@@ -372,6 +381,7 @@ impl State {
             // Registers and flags under a key are plain entries; unknown kinds of containers may come.
             (Content::Map(index), LocalSlotRef::Key(key), kind, true) if kind > Kind::FLAG => {
                 let child = index.get(key, &self.store).and_then(|view| view.child(kind));
+                let child = child.filter(|_| !fault::active(Fault::CreationsDoNotMerge));
                 let child = child.unwrap_or_else(|| {
                     let child = self.view.open(Link::Key(place, key), kind, depth, None);
                     if let Content::Map(index) = &mut self.view.place_mut(place).content {
@@ -429,7 +439,8 @@ impl State {
         // A position names the dot it was made for: here the winning move, or the element itself.
         let before = (seat.current != seat.initial).then(|| seat.current.dot()).flatten();
         let before = before.and_then(|before| self.store.find(before));
-        if before.is_none_or(|before| self.by_stamp(id, before).is_gt()) {
+        if before.is_none_or(|before| self.by_stamp(id, before).is_gt()) || fault::active(Fault::LastMoveToArriveCounts)
+        {
             self.reseat(place, position);
         }
     }
@@ -437,7 +448,7 @@ impl State {
     /// A move went. If it was the one that counted, the winner of the others does, or where the element was created.
     fn move_went(&mut self, place: PlaceId, dot: LocalDot) {
         let Some(seat) = &self.view.place(place).seat else { return };
-        if seat.current.dot() == Some(dot) {
+        if seat.current.dot() == Some(dot) && !fault::active(Fault::MoveNotTakenBack) {
             let winner = self.winner(seat.moves.view());
             let winner = winner.and_then(|id| Self::position(self.store.dot(id), self.store.live(id)));
             let now = winner.unwrap_or(seat.initial);
@@ -477,7 +488,8 @@ impl State {
             return true;
         }
         // What is read there now, before what is in it goes.
-        let shown = self.entity_at(top).filter(|_| !self.notes.quiet).and_then(|place| self.shown_before(place));
+        let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
+        let shown = self.entity_at(top).filter(|_| told).and_then(|place| self.shown_before(place));
         let mut doomed = Vec::from([top]);
         let mut next = 0;
         while next < doomed.len() {
@@ -554,7 +566,8 @@ impl State {
         let mut live = self.store.remove(id);
         live.place = NONE;
         // What a transaction inserted does not count before it commits.
-        if self.covers_local(dot) {
+        let counted = self.covers_local(dot) || fault::active(Fault::BeaconTakesUncounted);
+        if counted && !fault::active(Fault::BeaconCountsDead) {
             let share = self.share(dot, &live);
             self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
@@ -586,7 +599,7 @@ impl State {
             }
             (Content::Counter(totals), LocalSlotRef::Owner, Kind::TOTAL | Kind::RIGHTS) => {
                 totals.dots.remove(id);
-                totals.sum -= amount(live);
+                totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
@@ -608,7 +621,7 @@ impl State {
             if let Content::List(sequence) = &mut self.view.place_mut(list).content {
                 sequence.remove(&self.forest, &self.origins, at);
             }
-            if let Some(old) = tell {
+            if let Some(old) = tell.filter(|_| !fault::active(Fault::RemovalNotTold)) {
                 self.notes.element(list, ElementNote::Removed(dot), old);
             }
         }
@@ -637,7 +650,8 @@ impl State {
 
     /// The winner among concurrent writes: the greatest by (stamp, replica id, seq).
     pub(crate) fn winner(&self, dots: DotsRef<'_>) -> Option<EntryId> {
-        dots.iter().max_by(|a, b| self.by_stamp(*a, *b))
+        let earliest = fault::active(Fault::EarliestWins);
+        dots.iter().max_by(|a, b| if earliest { self.by_stamp(*b, *a) } else { self.by_stamp(*a, *b) })
     }
 
     /// Whether there are entries, and all of this kind.
@@ -678,13 +692,17 @@ impl State {
 
     pub(crate) fn by_stamp(&self, a: EntryId, b: EntryId) -> Ordering {
         let stamp = |id| self.store.live(id).hlc;
-        stamp(a).cmp(&stamp(b)).then_with(|| self.origins.compare(self.store.dot(a), self.store.dot(b)))
+        let (of_a, of_b) = (self.store.dot(a), self.store.dot(b));
+        let by_number = fault::active(Fault::WinnerByNumber);
+        let by_id = || if by_number { of_a.cmp(&of_b) } else { self.origins.compare(of_a, of_b) };
+        stamp(a).cmp(&stamp(b)).then_with(by_id)
     }
 }
 
 /// What an entry adds to its counter.
 pub(crate) fn amount(live: &Live) -> i128 {
     match live.payload() {
+        PayloadRef::Total { plus, .. } if fault::active(Fault::CounterIgnoresMinus) => i128::from(plus),
         PayloadRef::Total { plus, minus } => i128::from(plus) - i128::from(minus),
         PayloadRef::Rights(rights) => i128::from(rights.plus) - i128::from(rights.minus),
         _ => 0,

@@ -22,6 +22,9 @@ impl Transaction<'_> {
         minus: u64,
     ) -> Result<(), EditError> {
         let own = self.own_total(place, container);
+        if own.is_some_and(|own| fault::active(Fault::CounterCountsOnce) && self.is_own(own.0)) {
+            return Ok(());
+        }
         let (own, old) = own.map_or((None, (0, 0)), |own| (Some(own.0), own.1));
         let (Some(all), Some(less)) = (old.0.checked_add(plus), old.1.checked_add(minus)) else {
             return Err(EditError::CounterOverflow);
@@ -29,7 +32,12 @@ impl Transaction<'_> {
         if let Some(own) = own.filter(|own| self.is_own(*own)) {
             // This transaction wrote it: it is the same total, grown.
             self.total_again(own, all, less);
-            self.totals(place).sum += i128::from(plus) - i128::from(minus);
+            if fault::active(Fault::CounterForgetsBefore) {
+                self.total_overwrote(self.document.state.store.dot(own), old);
+            }
+            if !fault::active(Fault::SumKeepsOld) {
+                self.totals(place).sum += i128::from(plus) - i128::from(minus);
+            }
             return Ok(());
         }
         self.has_room(1)?;
@@ -53,12 +61,14 @@ impl Transaction<'_> {
         let Content::Counter(totals) = &state.view.place(place).content else { return None };
         let is_own = |id: &EntryId| {
             let here = state.store.live(*id).container() == container || fault::active(Fault::CounterMovesTotals);
-            here && state.store.dot(*id).origin() == me
+            here && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
         };
         // The hint may be of another incarnation, or of something else that lies there now.
         let hint = EntryId(totals.own);
         let hinted = totals.own != NONE && totals.dots.view().contains(hint);
-        let own = if hinted && is_own(&hint) { Some(hint) } else { totals.dots.view().iter().find(is_own) }?;
+        let believed = fault::active(Fault::HintBelieved) && totals.own != NONE;
+        let own =
+            if believed || hinted && is_own(&hint) { Some(hint) } else { totals.dots.view().iter().find(is_own) }?;
         match state.store.live(own).payload() {
             PayloadRef::Total { plus, minus } => Some((own, (plus, minus))),
             _ => Some((own, (0, 0))),

@@ -16,10 +16,7 @@ use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntr
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
-<<<<<<< HEAD
 use crate::ordered::sort_by;
-=======
->>>>>>> size
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
@@ -142,16 +139,10 @@ pub(crate) struct Log {
     removed: Vec<LocalDot>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
-<<<<<<< HEAD
     /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
     totals_before: Vec<(u64, u64, u64)>,
     /// Where that which it added lies, at the commit.
     added: Vec<(LocalDot, EntryId)>,
-=======
-    /// What each running total overwrote when the transaction began.
-    /// Ascending: each is noted when its dot is taken.
-    totals_before: Vec<(LocalDot, u64, u64)>,
->>>>>>> size
     journal: Vec<Step>,
 }
 
@@ -313,10 +304,16 @@ impl Document {
         }
         let state = &mut self.state;
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
-        state.count(&open.log.added);
+        if !fault::active(Fault::BeaconForgetsOwn) {
+            state.count(&open.log.added);
+        }
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
-        state.heads.reset_to(last);
+        if fault::active(Fault::HeadsPileUp) {
+            state.heads.insert(last);
+        } else {
+            state.heads.reset_to(last);
+        }
         // Where dead list elements were can be told only until the log is cut.
         if let Some(undo) = self.undo.as_mut().filter(|_| open.undoable) {
             undo.record(state, open.done(), self.now);
@@ -342,23 +339,10 @@ impl Document {
             adds.push((dot.seq(), state.export(state.store.live(*id))));
         }
         let mut totals_before = Vec::new();
-<<<<<<< HEAD
         for total in &open.log.totals_before {
-            if adds.binary_search_by(|(seq, _)| seq.cmp(&total.0)).is_ok() {
+            let stays = adds.binary_search_by(|(seq, _)| seq.cmp(&total.0)).is_ok();
+            if stays || fault::active(Fault::GoneTotalsSaid) {
                 totals_before.push(*total);
-=======
-        let mut overwritten = open.log.totals_before.as_slice();
-        for (dot, live) in state.store.range(open.origin, open.first_seq..=Dot::MAX_SEQ) {
-            adds.push((dot.seq(), state.export(live)));
-            // Some of them are gone again.
-            while let [(of, plus, minus), rest @ ..] = overwritten
-                && *of <= dot
-            {
-                if *of == dot {
-                    totals_before.push((dot.seq(), *plus, *minus));
-                }
-                overwritten = rest;
->>>>>>> size
             }
         }
         let mut removes = DotRuns::new();
@@ -379,10 +363,13 @@ impl Document {
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.
     pub fn rollback(&mut self) {
         let Some(mut open) = self.open.take() else { return };
-        self.clock = open.clock;
+        if !fault::active(Fault::RollbackKeepsClock) {
+            self.clock = open.clock;
+        }
         for step in open.log.journal.drain(..).rev() {
             match step {
                 Step::Inserted(dot) => _ = self.state.kill(dot, None),
+                Step::Killed(_) if fault::active(Fault::RollbackLeavesDead) => {}
                 Step::Killed((dot, live)) => {
                     let counted = self.state.covers_local(dot);
                     let alive = self.state.insert(dot, live, counted);
@@ -390,7 +377,7 @@ impl Document {
                 }
             }
         }
-        for id in open.log.bunches.drain(..).rev() {
+        for id in open.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
         }
         self.state.drop_changes();
@@ -422,6 +409,11 @@ impl Transaction<'_> {
 
     fn open(&mut self) -> &mut Open {
         self.document.open.as_mut().expect("a Transaction exists only while one is open")
+    }
+
+    /// The stamp of this transaction.
+    pub(crate) fn hlc(&mut self) -> Hlc {
+        self.open().hlc
     }
 
     pub(crate) fn origin(&mut self) -> Origin {
@@ -493,6 +485,7 @@ impl Transaction<'_> {
         let open = open.as_mut().expect("a Transaction exists only while one is open");
         let dot = state.store.dot(id);
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
+        let own = own && !fault::active(Fault::NettingMissed);
         let cause = LocalDot::new(open.origin, open.first_seq);
         if state.kill_into(dot, Some(cause), Some(&mut open.log.journal)) && !own {
             open.log.removed.push(dot);
@@ -509,7 +502,9 @@ impl Transaction<'_> {
     /// Puts another value into an entry of this transaction.
     pub(crate) fn put_again(&mut self, own: EntryId, value: Value) {
         debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
-        self.document.state.store.update(own, |live| live.set_value(value));
+        if !fault::active(Fault::PutAgainKeepsOld) {
+            self.document.state.store.update(own, |live| live.set_value(value));
+        }
     }
 
     /// Puts other running totals into an entry of this transaction.
@@ -521,11 +516,7 @@ impl Transaction<'_> {
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
-<<<<<<< HEAD
             self.open().log.totals_before.push((dot.seq(), total.0, total.1));
-=======
-            self.open().log.totals_before.push((dot, total.0, total.1));
->>>>>>> size
         }
     }
 

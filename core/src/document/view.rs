@@ -15,6 +15,7 @@ use super::index::{KeyIndex, MemberIndex};
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
 use crate::codec::limits;
+use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::Origins;
 use crate::sequence::{LocalPosition, Sequence};
@@ -115,7 +116,8 @@ impl Incarnations {
             Self::Many(all) => {
                 all.remove(&entity);
                 if all.len() == 1 {
-                    let last = all.iter().next().map(|(entity, head)| (*entity, *head));
+                    let lost = fault::active(Fault::LastIncarnationEmptied);
+                    let last = all.iter().next().map(|(entity, head)| (*entity, if lost { NONE } else { *head }));
                     *self = last.map_or(Self::None, |(entity, head)| Self::One(entity, head));
                 }
             }
@@ -274,7 +276,8 @@ impl View {
         let last = incarnations.is_empty();
         if last {
             self.places[place.0 as usize] = None;
-            self.freed.push(place);
+            let given_up = if fault::active(Fault::PlacesUsedAtOnce) { &mut self.free } else { &mut self.freed };
+            given_up.push(place);
         }
         last
     }

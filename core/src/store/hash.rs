@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::{ContainerRef, EntryRef, PayloadRef, SlotRef};
 use crate::clock::{Dot, Hlc};
+use crate::fault::{self, Fault};
 use crate::hash::{Domain, Words, hash};
 use crate::value::Value;
 
@@ -37,7 +38,7 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
     let shape = [kind.0, entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
     words.push(u64::from_le_bytes(shape));
     put_dot(&mut words, dot);
-    words.push(hlc.0);
+    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { hlc.0 });
     match container {
         ContainerRef::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
         ContainerRef::Entity(dot) => put_dot(&mut words, dot),

@@ -31,6 +31,7 @@ pub(crate) use table::Table;
 use windows::Windows;
 
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::replica_id::Origin;
 use crate::value::Value;
 
@@ -214,7 +215,7 @@ impl Store {
         if before == NONE {
             *head = next;
         } else {
-            self.node_mut(EntryId(before)).next = next;
+            self.node_mut(EntryId(before)).next = if fault::active(Fault::TailUnlinked) { NONE } else { next };
         }
     }
 

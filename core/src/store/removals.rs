@@ -95,7 +95,8 @@ impl Run {
             return self;
         }
         let skip = after - self.remover + 1;
-        let removed = LocalDot::new(self.removed.origin(), self.removed.seq() + skip);
+        let removed_skip = if fault::active(Fault::ChainCutInRemoversOnly) { 0 } else { skip };
+        let removed = LocalDot::new(self.removed.origin(), self.removed.seq() + removed_skip);
         Self::new(self.remover + skip, removed, self.len() - skip, true)
     }
 
@@ -104,7 +105,7 @@ impl Run {
         let chains = |run: Self| run.is_chain() || run.len() == 1;
         let follows = self.last_remover() + 1 == next.remover
             && self.removed.origin() == next.removed.origin()
-            && self.last_removed().seq() + 1 == next.removed.seq();
+            && (self.last_removed().seq() + 1 == next.removed.seq() || fault::active(Fault::ChainOverGaps));
         (follows && chains(self) && chains(next))
             .then(|| Self::new(self.remover, self.removed, self.len() + next.len(), true))
     }
@@ -172,6 +173,9 @@ impl Removals {
         if run.last_remover() <= horizon || fault::active(Fault::RemovalNotLogged) {
             return;
         }
+        if fault::active(Fault::OnePairForEachDot) && len == 1 && self.is_noted(removed) {
+            return;
+        }
         let run = run.beyond(horizon);
         let index = origin.0 as usize;
         while self.logs.len() <= index {
@@ -189,6 +193,11 @@ impl Removals {
         }
         self.bytes += grown.encoded_len(origin, before);
         log.push(grown);
+    }
+
+    /// Whether a dot is in some pair.
+    fn is_noted(&self, removed: LocalDot) -> bool {
+        self.logs.iter().flatten().any(|run| run.removed <= removed && removed <= run.last_removed())
     }
 
     /// Every pair whose remover is a dot of `origin` beyond `after`, in runs ascending by remover: the remover, the first
@@ -212,7 +221,7 @@ impl Removals {
             self.horizon.resize(version.len(), 0);
         }
         for (known, raised) in self.horizon.iter_mut().zip(version) {
-            *known = (*known).max(*raised);
+            *known = if fault::active(Fault::TruncationKeepsHorizon) { *known } else { (*known).max(*raised) };
         }
         self.bytes = 0;
         for (index, log) in self.logs.iter_mut().enumerate() {

@@ -6,6 +6,7 @@
 //! Not here: the hash. It must be one that strangers cannot aim at ([`crate::hash::Seed`]), or of numbers that they do not
 //! choose.
 
+use crate::fault::{self, Fault};
 use alloc::vec::Vec;
 
 /// Numbers by hash.
@@ -67,7 +68,7 @@ impl Table {
         loop {
             next = (next + 1) & mask;
             let slot = self.slots[next];
-            if slot.is_free() {
+            if slot.is_free() || fault::active(Fault::TableLosesNeighbours) {
                 break;
             }
             // It may fill the hole unless it would then be before the place where its search begins.

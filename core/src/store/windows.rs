@@ -8,6 +8,7 @@ use core::ops::RangeInclusive;
 
 use super::EntryId;
 use crate::clock::{Dot, LocalDot};
+use crate::fault::{self, Fault};
 use crate::ordered::{Iter, Map};
 use crate::replica_id::Origin;
 
@@ -33,8 +34,9 @@ const fn split(dot: LocalDot) -> (u64, u32) {
 
 impl Window {
     /// How many live dots of the window are before this one.
-    const fn rank(&self, bit: u32) -> usize {
-        (self.mask & ((1 << bit) - 1)).count_ones() as usize
+    fn rank(&self, bit: u32) -> usize {
+        let rank = (self.mask & ((1 << bit) - 1)).count_ones() as usize;
+        if fault::active(Fault::RankOffByOne) { rank.saturating_sub(1) } else { rank }
     }
 }
 
@@ -120,7 +122,7 @@ impl Iterator for Range<'_> {
                 return None;
             }
             let (mut mask, mut ids) = (window.mask, window.ids.as_slice());
-            if self.key < self.first {
+            if self.key < self.first && !fault::active(Fault::RangeBeginsEarly) {
                 let before = mask & ((1 << (self.first - self.key)) - 1);
                 mask &= !before;
                 ids = &ids[before.count_ones() as usize..];

@@ -115,6 +115,7 @@ impl Connection {
             let Row::Delta { bytes, .. } = row else { continue };
             let Ok(header) = DeltaHeader::split(bytes) else { continue };
             let follows = self.said.get(&header.writer).is_some_and(|last| last + 1 == header.first_seq);
+            let follows = follows || fault::active(Fault::RowsWithoutTag);
             packed.push(pack(row, roster, follows).into());
             self.said.insert(header.writer, header.last_seq().unwrap_or_default());
         }
@@ -123,7 +124,9 @@ impl Connection {
 
     /// What was pushed was not taken: the next of each id is sent with the tag before it.
     pub(super) fn said_in_vain(&mut self) {
-        self.said.clear();
+        if !fault::active(Fault::SaidInVainKept) {
+            self.said.clear();
+        }
     }
 
     /// Whether the relay has answered Open, so that deltas may be pushed.

@@ -14,6 +14,7 @@
 
 use super::record::{Record, Token};
 use crate::clock::{Tag, VersionEntry, VersionVector};
+use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 
 /// The slot of this opening.
@@ -118,6 +119,6 @@ impl Slot {
 /// this id; then it is continued above those.
 fn proven(version: &VersionVector, replica: ReplicaId, high_water: VersionEntry) -> Option<Held> {
     let have = version.get(replica)?;
-    let agrees = have.seq > high_water.seq || have == high_water;
+    let agrees = have.seq > high_water.seq || have == high_water || fault::active(Fault::HighWaterIgnored);
     agrees.then_some(Held { replica, high_water: have })
 }

@@ -17,4 +17,4 @@ pub use random::Random;
 pub use shape::{Shape, content, dump};
 pub use spec::Spec;
 
-pub use crate::fault::{Fault, with_fault};
+pub use crate::fault::{Fault, UnknownFault, with_fault};

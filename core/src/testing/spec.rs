@@ -35,6 +35,13 @@ impl Spec {
         self.deltas.values()
     }
 
+    /// The deltas that no other one at `version` depends on, ascending by name.
+    pub fn heads(&self, version: &VersionVector) -> Vec<Dot> {
+        let known = || self.deltas.iter().filter(|(dot, _)| version.covers(**dot));
+        let deps: BTreeSet<Dot> = known().flat_map(|(_, delta)| delta.parts().deps.iter().copied()).collect();
+        known().map(|(dot, _)| *dot).filter(|dot| !deps.contains(dot)).collect()
+    }
+
     /// What lives at `version`.
     pub fn live(&self, version: &VersionVector) -> BTreeMap<Dot, (Hlc, Entry)> {
         let known: Vec<_> =

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::document::{Content, DotsRef, EditError, State};
+use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 
@@ -78,6 +79,9 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     /// [`EditError::TooLarge`] when the transaction is full.
     pub fn enable(&mut self) -> Result<(), EditError> {
         let observed = self.observed();
+        if fault::active(Fault::EnableWithoutDot) && !observed.is_empty() {
+            return Ok(());
+        }
         if let [one] = observed.as_slice()
             && self.at.tx.is_own(*one)
         {
@@ -97,7 +101,8 @@ impl<'t, 'd> FlagMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn disable(&mut self) -> Result<(), EditError> {
-        for id in self.observed() {
+        let all = if fault::active(Fault::DisablesOneOfMany) { 1 } else { usize::MAX };
+        for id in self.observed().into_iter().take(all) {
             self.at.tx.remove(id);
         }
         Ok(())

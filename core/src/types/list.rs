@@ -16,6 +16,7 @@ use super::{
 };
 use crate::clock::{Dot, LocalDot};
 use crate::document::{Content, EditError, Link, PlaceId, Target};
+use crate::fault::{self, Fault};
 use crate::sequence::{LocalPosition, Sequence};
 use crate::store::{Kind, LocalContainer, Payload};
 use crate::value::Value;
@@ -296,8 +297,8 @@ impl<'t, 'd> ListMut<'t, 'd> {
         // A new element lives and dies with the incarnation of what it was put next to.
         let neighbour = left.or(right).and_then(|(_, dot)| self.at.read().state().store.get(dot));
         let container = match neighbour {
-            Some(live) => live.container(),
-            None => self.at.tx.lowest(self.at.place)?,
+            Some(live) if !fault::active(Fault::ElementIntoLowest) => live.container(),
+            _ => self.at.tx.lowest(self.at.place)?,
         };
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
         let dot = self.at.tx.add(Target { container, slot }, kind, true, payload)?;
@@ -359,7 +360,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
         let seat = self.at.read().state().view.place(place).seat.as_ref();
         let observed = seat.map_or(Vec::new(), |seat| seat.moves.view().to_vec());
-        for entry in observed {
+        for entry in observed.into_iter().filter(|_| !fault::active(Fault::MoveKeepsOld)) {
             self.at.tx.remove(entry);
         }
         let target = Target { container: LocalContainer::entity(dot), slot };

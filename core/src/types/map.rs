@@ -12,6 +12,7 @@ use super::{
     MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef,
 };
 use crate::document::{Content, Document, DotsRef, EditError, KeyView, State, check_key};
+use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
@@ -278,7 +279,10 @@ impl<'t, 'd> MapMut<'t, 'd> {
             self.at.tx.document.state.keys.acquire_again(id);
             return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
         }
-        let observed = view.map_or(Vec::new(), |view| at.observed(view));
+        let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
+        if fault::active(Fault::PutLeavesContainers) {
+            observed.retain(|id| !at.state().store.live(*id).entity);
+        }
         let slot = |state: &mut State| LocalSlot::Key(state.acquire_key(id, key));
         self.at.replace(&observed, &slot, Kind::REGISTER, Payload::Value(value.into()))
     }

@@ -208,7 +208,7 @@ impl<'d> AtMut<'_, 'd> {
         }
         self.tx.has_room(1 + more.len())?;
         for id in observed {
-            self.tx.remove(*id);
+            self.overwrite(*id);
         }
         let mut more = more.iter();
         while let Some(container) = into {
@@ -217,6 +217,14 @@ impl<'d> AtMut<'_, 'd> {
             into = more.next().map(|entity| LocalContainer::entity(*entity));
         }
         Ok(())
+    }
+
+    fn overwrite(&mut self, observed: EntryId) {
+        let stamp = self.read().state().store.live(observed).hlc;
+        if fault::active(Fault::PutLosesToLaterStamp) && self.tx.hlc() < stamp {
+            return;
+        }
+        self.tx.remove(observed);
     }
 
     /// The same for one observed entry, as there almost always is: it is replaced where it is.
@@ -233,7 +241,7 @@ impl<'d> AtMut<'_, 'd> {
             container = self.tx.lowest(self.place)?;
         }
         self.tx.has_room(1)?;
-        self.tx.remove(observed);
+        self.overwrite(observed);
         self.tx.add(Target { container, slot }, kind, false, payload)?;
         Ok(())
     }
@@ -251,6 +259,11 @@ impl<'d> AtMut<'_, 'd> {
             return Ok(child);
         }
         self.tx.check_depth(self.place)?;
+        if fault::active(Fault::ReachingRemoves) {
+            for value in self.read().key(key).map_or(Vec::new(), |slot| slot.registers().to_vec()) {
+                self.tx.remove(value);
+            }
+        }
         let container = self.tx.lowest(self.place)?;
         let state = &mut self.tx.document.state;
         let slot = LocalSlot::Key(state.acquire_key(id, key));
@@ -282,10 +295,18 @@ impl<'d> At<'d> {
     fn observed(self, view: KeyView<'_>) -> Vec<EntryId> {
         let mut observed = Vec::new();
         view.registers().append_to(&mut observed);
-        view.flags().append_to(&mut observed);
+        if !fault::active(Fault::RemoveLeavesFlags) {
+            view.flags().append_to(&mut observed);
+        }
         for (_, child) in view.children() {
+            if fault::active(Fault::RemoveLeavesContainers) {
+                break;
+            }
             for entity in self.state().view.place(*child).incarnations.iter() {
                 observed.push(entity);
+                if fault::active(Fault::RemovesOneIncarnation) {
+                    break;
+                }
             }
         }
         observed
@@ -300,7 +321,7 @@ impl State {
         let mut last = None;
         for id in ids {
             let delta = Some((self.store.dot(id).origin(), self.store.live(id).hlc));
-            if delta != last {
+            if delta != last || fault::active(Fault::ValuesShowCopies) {
                 self.value_of(id).into_iter().for_each(&mut take);
             }
             last = delta;

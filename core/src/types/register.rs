@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::document::{Content, Document, DotsRef, EditError, Link};
+use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
@@ -85,10 +86,14 @@ impl<'d> RegisterRef<'d> {
         values
     }
 
-    fn each_value(&self, take: impl FnMut(&'d Value)) {
+    fn each_value(&self, mut take: impl FnMut(&'d Value)) {
         let state = &self.document.state;
         match self.first {
             Some(first) if self.dots.is_empty() => state.each_value(DotsRef::One(first), take),
+            Some(first) if fault::active(Fault::FirstValueStays) => {
+                state.each_value(self.dots, &mut take);
+                state.each_value(DotsRef::One(first), take);
+            }
             _ => state.each_value(self.dots, take),
         }
     }

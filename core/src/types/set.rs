@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::{At, AtMut};
 use crate::document::{Content, DotsRef, EditError};
+use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::store::{Kind, LocalSlot, Payload};
 use crate::value::Value;
@@ -99,6 +100,9 @@ impl<'t, 'd> SetMut<'t, 'd> {
         let hash = self.read().hash(&value);
         let observed = self.read().dots(hash, &value);
         let lone = observed.lone();
+        if fault::active(Fault::AddWithoutDot) && !observed.is_empty() {
+            return Ok(());
+        }
         if lone.is_some_and(|one| self.at.tx.is_own(one)) {
             // This transaction added it: nothing is fresher.
             return Ok(());
@@ -123,7 +127,7 @@ impl<'t, 'd> SetMut<'t, 'd> {
             return Ok(true);
         }
         let observed = observed.to_vec();
-        for id in &observed {
+        for id in observed.iter().take(if fault::active(Fault::RemovesOneOfMany) { 1 } else { usize::MAX }) {
             self.at.tx.remove(*id);
         }
         Ok(!observed.is_empty())
@@ -135,7 +139,7 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// None yet; the signature leaves room for limits.
     pub fn clear(&mut self) -> Result<(), EditError> {
         let members: Vec<Value> = self.read().iter().cloned().collect();
-        for value in &members {
+        for value in members.iter().take(if fault::active(Fault::ClearRemovesFirst) { 1 } else { usize::MAX }) {
             self.remove(value)?;
         }
         Ok(())

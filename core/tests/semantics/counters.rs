@@ -47,7 +47,7 @@ fn a_counter_created_concurrently_with_its_removal_loses_only_what_was_observed(
 }
 
 #[test]
-pub(crate) fn a_total_stays_in_the_incarnation_it_was_made_in() {
+fn a_total_stays_in_the_incarnation_it_was_made_in() {
     everywhere(|pair| {
         // `b` (the higher id) counts in its own incarnation, then learns of the lower one and counts there.
         pair.b(|map| map.counter("k")?.add(10)).a(|map| map.counter("k")?.add(1));

@@ -7,8 +7,6 @@
 mod common;
 
 mod counters;
-#[cfg(feature = "testing")]
-mod faults;
 mod lists;
 mod maps;
 mod pair;

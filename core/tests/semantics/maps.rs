@@ -58,7 +58,7 @@ fn creations_merge_at_every_depth() {
 }
 
 #[test]
-pub(crate) fn a_put_is_written_into_every_incarnation_that_holds_the_key() {
+fn a_put_is_written_into_every_incarnation_that_holds_the_key() {
     everywhere(|pair| {
         pair.a(|map| map.map("k")?.put("x", "a")).b(|map| map.map("k")?.put("x", "b"));
         let first = pair.a.clone();

@@ -251,7 +251,7 @@ fn reading_creates_nothing_of_any_kind() {
 // Max and min registers.
 
 #[test]
-pub(crate) fn the_greater_of_two_concurrent_raises_is_read_whatever_the_clocks_say() {
+fn the_greater_of_two_concurrent_raises_is_read_whatever_the_clocks_say() {
     let mut pair = Pair::new();
     pair.a(|tx| tx.max_register("r")?.raise(7).map(drop)).b(|tx| tx.max_register("r")?.raise(3).map(drop));
     assert_eq!(pair.both(|doc| doc.max_register("r").get()), Some(7.into()));
@@ -277,7 +277,7 @@ fn a_write_that_does_not_change_what_is_read_writes_nothing() {
 // Flags where disabling wins.
 
 #[test]
-pub(crate) fn disabling_wins_over_enabling() {
+fn disabling_wins_over_enabling() {
     let mut pair = Pair::after(|tx| tx.disable_wins_flag("f")?.enable());
     pair.a(|tx| tx.disable_wins_flag("f")?.disable()).b(|tx| {
         tx.disable_wins_flag("f")?.disable()?;
@@ -324,7 +324,7 @@ fn set(document: &Document) -> Vec<String> {
 }
 
 #[test]
-pub(crate) fn removing_wins_over_adding() {
+fn removing_wins_over_adding() {
     let mut pair = Pair::after(|tx| tx.remove_wins_set("s")?.add("x"));
     pair.a(|tx| tx.remove_wins_set("s")?.remove(&"x".into()).map(drop)).b(|tx| {
         tx.remove_wins_set("s")?.remove(&"x".into())?;
@@ -377,7 +377,7 @@ fn a_remove_wins_set_costs_one_entry_a_value_whatever_the_history() {
 // Sets that only grow.
 
 #[test]
-pub(crate) fn a_grow_only_set_keeps_what_anybody_added_and_writes_it_once() {
+fn a_grow_only_set_keeps_what_anybody_added_and_writes_it_once() {
     let mut pair = Pair::after(|tx| tx.grow_only_set("s")?.add("old").map(drop));
     pair.a(|tx| tx.grow_only_set("s")?.add("a").map(drop)).b(|tx| tx.grow_only_set("s")?.add("b").map(drop));
     assert_eq!(pair.both(|doc| texts(doc.grow_only_set("s").iter().cloned().collect())), ["a", "b", "old"]);
@@ -388,7 +388,7 @@ pub(crate) fn a_grow_only_set_keeps_what_anybody_added_and_writes_it_once() {
 // Counters with a floor.
 
 #[test]
-pub(crate) fn two_that_subtract_all_they_may_come_down_to_the_floor_and_no_further() {
+fn two_that_subtract_all_they_may_come_down_to_the_floor_and_no_further() {
     let mut pair = Pair::after(|tx| {
         let mut stock = tx.bounded_counter("stock")?;
         stock.add(10)?;
@@ -401,7 +401,7 @@ pub(crate) fn two_that_subtract_all_they_may_come_down_to_the_floor_and_no_furth
 }
 
 #[test]
-pub(crate) fn without_the_rights_nothing_is_changed_and_the_error_says_how_many_there_are() {
+fn without_the_rights_nothing_is_changed_and_the_error_says_how_many_there_are() {
     let mut pair = Pair::after(|tx| {
         tx.bounded_counter("stock")?.add(10)?;
         tx.bounded_counter("stock")?.transfer(ReplicaId::from(B), 4)
@@ -445,7 +445,7 @@ fn rights_that_were_given_to_one_who_had_not_written_yet_can_be_used_and_given_o
 }
 
 #[test]
-pub(crate) fn the_floor_is_said_at_creation_counts_once_and_the_greatest_of_several_counts() {
+fn the_floor_is_said_at_creation_counts_once_and_the_greatest_of_several_counts() {
     let mut pair = Pair::new();
     pair.a(|tx| tx.map("m")?.bounded_counter_above("k", -5)?.add(2));
     assert_eq!((pair.a.map("m").bounded_counter("k").value(), pair.a.map("m").bounded_counter("k").floor()), (-3, -5));
@@ -459,7 +459,7 @@ pub(crate) fn the_floor_is_said_at_creation_counts_once_and_the_greatest_of_seve
 }
 
 #[test]
-pub(crate) fn rights_of_several_incarnations_are_used_together_and_die_each_with_its_own() {
+fn rights_of_several_incarnations_are_used_together_and_die_each_with_its_own() {
     let mut pair = Pair::new();
     pair.b(|tx| tx.map("m")?.bounded_counter("k")?.add(10));
     let mut third = Document::with_writer(ReplicaId::from(3));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files of this folder that hold no rows.
-const OTHERS: &[&str] = &["faults.rs", "main.rs", "pair.rs", "place.rs", "table.rs"];
+const OTHERS: &[&str] = &["main.rs", "pair.rs", "place.rs", "table.rs"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -31,7 +31,7 @@ fn a_disable_wins_flag_goes_back_and_forth() {
 }
 
 #[test]
-pub(crate) fn undo_2_a_mark_does_not_come_back_over_what_another_replica_wrote_since() {
+fn undo_2_a_mark_does_not_come_back_over_what_another_replica_wrote_since() {
     let mut pair = Pair::new();
     pair.ann(|tx| tx.disable_wins_flag("f")?.disable()).ann(|tx| tx.disable_wins_flag("f")?.enable());
     pair.bob(|tx| tx.disable_wins_flag("f")?.enable()).meet().undo();

@@ -269,8 +269,10 @@ impl State {
     /// Adds the dots of the entries in an entity.
     fn add_inside(&self, dot: LocalDot, all: &mut Vec<LocalDot>) {
         let (Some(id), Some(place)) = (self.store.find(dot), self.entity(dot)) else { return };
-        for inside in self.store.list(self.view.place(place).incarnations.first(id)) {
-            all.push(self.store.dot(inside));
+        let mut inside = Vec::new();
+        self.store.append_list(self.view.place(place).incarnations.first(id), &mut inside);
+        for id in inside {
+            all.push(self.store.dot(id));
         }
     }
 }

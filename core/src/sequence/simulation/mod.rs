@@ -20,7 +20,6 @@ use alloc::string::String;
 use self::replica::Replica;
 use self::world::World;
 use super::forest::Forest;
-use crate::fault::{Fault, with_fault};
 use crate::replica_id::ReplicaId;
 
 type Outcome<T> = Result<T, String>;
@@ -28,7 +27,6 @@ type Outcome<T> = Result<T, String>;
 /// Mutants of what surrounds the forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mutant {
-    Engine(Fault),
     /// The index is one more than that of the outermost live value.
     ReusesIndex,
     /// After a change of id the bunches of the old id are extended.
@@ -42,15 +40,12 @@ enum Mutant {
 }
 
 fn history(seed: u64, mutant: Option<Mutant>) -> Outcome<usize> {
-    let engine = if let Some(Mutant::Engine(fault)) = mutant { Some(fault) } else { None };
-    with_fault(engine, || {
-        let mut world = World::new(seed, mutant);
-        for _ in 0..30 {
-            world.step()?;
-        }
-        world.finish()?;
-        Ok(world.parked)
-    })
+    let mut world = World::new(seed, mutant);
+    for _ in 0..30 {
+        world.step()?;
+    }
+    world.finish()?;
+    Ok(world.parked)
 }
 
 #[test]
@@ -132,19 +127,6 @@ fn mutants_are_caught() {
         (Mutant::ExtendsOldId, 200),
         (Mutant::DropsEarly, 3000),
         (Mutant::DiffWithoutDead, 3000),
-        (Mutant::Engine(Fault::ExtendsForeign), 20),
-        (Mutant::Engine(Fault::ExtendsRightFromLeft), 3000),
-        (Mutant::Engine(Fault::ExtendsLeftFromRight), 20),
-        (Mutant::Engine(Fault::AlwaysRightChild), 20),
-        (Mutant::Engine(Fault::IgnoresSide), 20),
-        (Mutant::Engine(Fault::RightZoneAscending), 3000),
-        (Mutant::Engine(Fault::SiblingsByNumber), 50),
-        (Mutant::Engine(Fault::SiblingsBySeq), 3000),
-        (Mutant::Engine(Fault::ForeignNearest), 1000),
-        (Mutant::Engine(Fault::SkipsEmptyAncestors), 100),
-        (Mutant::Engine(Fault::DropsNeeded), 100),
-        (Mutant::Engine(Fault::ChainsWithoutAncestors), 100),
-        (Mutant::Engine(Fault::RerootsAnywhere), 1000),
     ] {
         assert!(is_caught(mutant, histories), "{mutant:?} was not noticed in {histories} histories");
     }

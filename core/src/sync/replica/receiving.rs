@@ -180,7 +180,9 @@ impl Replica {
             Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
         };
         match connection.heard.get(replica) {
-            Some(entry) if entry.seq + 1 == first_seq => Ok(Some(Row::Delta { prev_tag: entry.tag, bytes })),
+            Some(entry) if entry.seq + 1 == first_seq || fault::active(Fault::TagGuessed) => {
+                Ok(Some(Row::Delta { prev_tag: entry.tag, bytes }))
+            }
             // Another tab pushed it for us, and the ack for what we pushed after it has overtaken it.
             Some(entry) if entry.seq >= last_seq && self.document.seq(replica) >= last_seq => Ok(None),
             _ => Err(invalid),
@@ -226,7 +228,8 @@ impl Replica {
         // A row of the log that another tab pushed for us is as good as an ack (FAN-1).
         self.judge_by(&moves);
         // ID-6: a delta of our own id beyond our own chain was made by somebody else.
-        if self.slot.replica() == Some(last.replica) && last.seq > self.document.seq(last.replica) {
+        let longer = last.seq > self.document.seq(last.replica) && !fault::active(Fault::OwnRowIgnored);
+        if self.slot.replica() == Some(last.replica) && longer {
             self.retire_writer();
         }
         match self.document.apply(delta) {
@@ -254,7 +257,7 @@ impl Replica {
         let diff = codec::decode_diff(bytes).map_err(|_| ProtocolError::Invalid { what: "diff" })?;
         self.relay_has(&diff.head);
         self.judge_by(&diff.head);
-        if let Some(own) = self.slot.replica()
+        if let Some(own) = self.slot.replica().filter(|_| !fault::active(Fault::OwnRowIgnored))
             && diff.head.seq(own) > self.document.seq(own)
         {
             self.retire_writer();
@@ -359,7 +362,9 @@ impl Replica {
             self.relay_has(&[(ack.replica, entry)].into_iter().collect());
         }
         if let (Some(entry), Some(connection)) = (pushed, &mut self.connection) {
-            connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
+            if !fault::active(Fault::AckNotHeard) {
+                connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
+            }
         }
         self.sent_up_to(ack.position);
         self.push();

@@ -8,9 +8,11 @@ use super::*;
 use crate::clock::{Tag, VersionEntry};
 use crate::document::EditError;
 use crate::sync::message::{
-    Ack, CaughtUp, Close, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, Resume, Rows, Want,
+    Ack, CaughtUp, Close, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
 };
+use crate::sync::packed::{Unpacked, pack, unpack};
 use crate::sync::record::Class;
+use crate::sync::roster::Roster;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
@@ -100,7 +102,13 @@ impl Desk {
 
     /// Connects to a relay that has `version` and answers `facts`.
     fn connect_to(&mut self, version: VersionVector, facts: Vec<Fact>) -> Vec<Message> {
+        self.connect_with(version, facts, None)
+    }
+
+    /// Connects to a relay that packs rows by this roster.
+    fn connect_with(&mut self, version: VersionVector, facts: Vec<Fact>, roster: Option<&Roster>) -> Vec<Message> {
         self.connect();
+        let roster = roster.map(|roster| roster.news(&version));
         self.say(Message::OpenAck(OpenAck {
             epoch: 7,
             head: 3,
@@ -110,7 +118,7 @@ impl Desk {
             horizon: VersionVector::new(),
             facts,
             resume: Resume::Same,
-            roster: None,
+            roster,
         }))
         .unwrap();
         self.flush();
@@ -390,6 +398,74 @@ fn cur_2_and_cur_3_rows_must_be_contiguous_and_add_up() {
     let gap = Message::Rows(Rows { from: 7, to: 7, rows: Vec::new() });
     assert!(matches!(desk.say(gap), Err(ProtocolError::Unexpected { .. })));
     assert!(matches!(desk.heard()[..], [Message::Goodbye(_)]));
+}
+
+#[test]
+fn fork_2_a_tag_that_was_left_out_is_not_guessed() {
+    let mut other = Document::with_writer(ReplicaId::from(9));
+    let mut put = |value: i64| other.transact::<_, EditError>(NOW, |tx| tx.map("m")?.put("k", value));
+    let deltas: Vec<Delta> = (0..3).filter_map(|value| put(value).unwrap().delta).collect();
+    let roster = Roster::new(NOW, &VersionVector::new());
+    let follows = |position: u64, delta: &Delta| {
+        let rows = vec![pack(&Row::of(delta), &roster, true).into()];
+        Message::Packed(PackedRows { from: position, to: position, new_ids: Vec::new(), rows })
+    };
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect_with(VersionVector::new(), Vec::new(), Some(&roster));
+    desk.say(follows(4, &deltas[0])).unwrap();
+    desk.say(follows(5, &deltas[1])).unwrap();
+    assert_eq!(desk.replica.document().version(), version_of(&deltas[1]));
+
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    desk.connect_with(VersionVector::new(), Vec::new(), Some(&roster));
+    desk.say(follows(4, &deltas[0])).unwrap();
+    assert!(desk.say(follows(5, &deltas[2])).is_err(), "what it follows was not told");
+}
+
+#[test]
+fn fork_2_what_follows_a_row_that_was_not_taken_says_the_tag_before_it() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let first = desk.write("a");
+    desk.flush();
+    let known = version_of(&first);
+    let roster = Roster::new(NOW, &known);
+    desk.connect_with(known.clone(), vec![fact(first.replica(), 1, first.tag())], Some(&roster));
+    let last_pushed = |desk: &mut Desk, key: &str| {
+        let delta = desk.write(key);
+        desk.flush();
+        let heard = desk.heard();
+        let [Message::Packed(rows)] = &heard[..] else { panic!("packed rows: {heard:?}") };
+        (delta, unpack(rows.rows.last().unwrap(), &roster).unwrap())
+    };
+    let (second, sent) = last_pushed(&mut desk, "b");
+    assert_eq!(sent, Unpacked::Row(Row::of(&second)), "nothing was sent before it");
+    let (third, sent) = last_pushed(&mut desk, "c");
+    assert!(matches!(sent, Unpacked::Next { .. }), "it follows what was sent");
+
+    // The relay lost what came before, and is given everything as one diff.
+    let (replica, seq) = (third.replica(), second.dot().seq);
+    desk.say(Message::Nack(Nack { replica, seq, reason: NackReason::Gap, version: Some(known) })).unwrap();
+    assert!(matches!(desk.heard()[..], [Message::Diff(_)]));
+    desk.say(Message::Durable(Durable { version: version_of(&third), level: Level::Stored, position: 4 })).unwrap();
+    let (fourth, sent) = last_pushed(&mut desk, "d");
+    assert_eq!(sent, Unpacked::Row(Row::of(&fourth)));
+}
+
+#[test]
+fn fork_2_an_ack_tells_the_chain_that_a_row_pushed_by_another_tab_follows() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let mut roster = Roster::new(NOW, &VersionVector::new());
+    desk.connect_with(VersionVector::new(), Vec::new(), Some(&roster));
+    let first = desk.write("a");
+    desk.flush();
+    let (replica, through) = (first.replica(), first.dot().seq);
+    // Of the same store, and not durable here yet.
+    let second = desk.write("b");
+    desk.say(Message::Ack(Ack { replica, through, level: Level::Stored, position: 4 })).unwrap();
+    roster.add(replica);
+    let rows = vec![pack(&Row::of(&second), &roster, true).into()];
+    let packed = PackedRows { from: 5, to: 5, new_ids: vec![replica], rows };
+    assert_eq!(desk.say(Message::Packed(packed)), Ok(()));
 }
 
 #[test]
