@@ -4,8 +4,8 @@ mod common;
 
 use common::{edit, items, meet, writer};
 use weftline::{
-    ApplyError, ChangeKind, Commit, Document, Dot, EditError, Kind, NodeMut, Outcome, Path, PathStep, ReplicaId, Tier,
-    Timestamp, Transaction, Value,
+    ApplyError, ChangeKind, Commit, Delta, Document, Dot, EditError, Kind, NodeMut, Outcome, Path, PathStep, ReplicaId,
+    Tier, Timestamp, Transaction, Value,
 };
 
 #[test]
@@ -142,6 +142,37 @@ fn an_element_that_is_new_showed_nothing_before() {
     let changes = commit.expect("possible").changes.list;
     let of_value = changes.iter().find(|change| change.kind == ChangeKind::Value).expect("it was written to");
     assert_eq!((&of_value.old, &of_value.new), (&None, &Some("second".into())));
+}
+
+#[test]
+fn a_total_may_grow_by_as_much_as_there_is() {
+    let (mut doc, mut other) = (writer(1), writer(2));
+    let steps = [(1, 1), (i64::MAX, i64::MIN + 2), (1 << 60, -1), (1 << 59, -(1 << 60)), (1, -1)];
+    let mut sum = 0;
+    for (now, (up, down)) in (1..).zip(steps) {
+        let delta = edit(&mut doc, now, |tx| {
+            tx.counter("up")?.add(up)?;
+            tx.counter("down")?.add(down)?;
+            tx.counter("both")?.add(up)?;
+            tx.counter("both")?.add(down)
+        });
+        let read = Delta::decode(delta.bytes(), delta.prev_tag()).expect("what was written is read");
+        assert_eq!(read, delta);
+        assert_eq!(other.apply(&read).expect("it applies").outcome, Outcome::Applied);
+        sum += i128::from(up) + i128::from(down);
+        assert_eq!(other.counter("both").value(), sum);
+    }
+}
+
+#[test]
+fn a_total_that_is_gone_again_is_not_spoken_of() {
+    let mut doc = writer(1);
+    edit(&mut doc, 1, |tx| tx.map("m")?.counter("votes")?.add(1));
+    let delta = edit(&mut doc, 2, |tx| {
+        tx.map("m")?.counter("votes")?.add(1)?;
+        tx.map("m")?.remove("votes").map(drop)
+    });
+    assert_eq!((delta.parts().adds.len(), delta.parts().totals_before.len()), (0, 0));
 }
 
 #[test]

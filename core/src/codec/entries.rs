@@ -300,6 +300,8 @@ const HAS_MINUS: u64 = 2;
 const PLUS_MOVED: u64 = 4;
 const MINUS_MOVED: u64 = 8;
 const STEP_SHIFT: u32 = 4;
+/// A step from here on has no room in the head, which says 0 instead; it comes last.
+const LONG_STEP: u64 = 1 << (u64::BITS - STEP_SHIFT);
 
 /// Appends a total and what it overwrites.
 #[inline(never)]
@@ -308,17 +310,19 @@ fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
     if now.1 > 0 {
         head |= HAS_MINUS;
     }
-    let mut second = None;
+    let (mut second, mut long) = (None, None);
     if let Some(before) = before {
         let steps = (now.0.wrapping_sub(before.0), now.1.wrapping_sub(before.1));
-        head |= match steps {
-            (plus, 0) if plus > 0 => plus << STEP_SHIFT | PLUS_MOVED,
-            (0, minus) if minus > 0 => minus << STEP_SHIFT | MINUS_MOVED,
+        let (step, moved) = match steps {
+            (plus, 0) if plus > 0 => (plus, PLUS_MOVED),
+            (0, minus) if minus > 0 => (minus, MINUS_MOVED),
             (plus, minus) => {
                 second = Some(minus);
-                plus << STEP_SHIFT | PLUS_MOVED | MINUS_MOVED
+                (plus, PLUS_MOVED | MINUS_MOVED)
             }
         };
+        long = Some(step).filter(|step| *step >= LONG_STEP);
+        head |= moved | if long.is_none() { step << STEP_SHIFT } else { 0 };
     }
     varint::write(out, head);
     for number in [now.0, now.1] {
@@ -326,7 +330,7 @@ fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
             varint::write(out, number);
         }
     }
-    if let Some(step) = second {
+    for step in [second, long].into_iter().flatten() {
         varint::write(out, step);
     }
 }
@@ -346,22 +350,24 @@ fn read_total(reader: &mut Reader<'_>, seq: u64, totals: &mut TotalsBefore) -> R
         sum
     };
     let (plus, minus) = (sum(HAS_PLUS), sum(HAS_MINUS));
-    let step = head >> STEP_SHIFT;
-    let steps = match head & (PLUS_MOVED | MINUS_MOVED) {
-        0 => {
-            if step > 0 {
-                return Err(reader.unknown("head of a total", head));
-            }
-            return Ok(Payload::Total { plus, minus });
+    let (mut step, moved) = (head >> STEP_SHIFT, head & (PLUS_MOVED | MINUS_MOVED));
+    if moved == 0 {
+        if step > 0 {
+            return Err(reader.unknown("head of a total", head));
         }
-        PLUS_MOVED => (step, 0),
-        MINUS_MOVED => (0, step),
-        _ => (step, reader.varint()),
-    };
-    let both = head & (PLUS_MOVED | MINUS_MOVED) == (PLUS_MOVED | MINUS_MOVED);
-    if (both && (steps.0 == 0) != (steps.1 == 0)) || (!both && step == 0) {
+        return Ok(Payload::Total { plus, minus });
+    }
+    let both = moved == (PLUS_MOVED | MINUS_MOVED);
+    let second = if both { reader.varint() } else { 0 };
+    if step == 0 && (!both || second > 0) {
+        step = reader.varint();
+        if step < LONG_STEP {
+            return Err(reader.not_canonical("a step of a total, written as another kind of step"));
+        }
+    } else if both && step > 0 && second == 0 {
         return Err(reader.not_canonical("a step of a total, written as another kind of step"));
     }
+    let steps = if moved == MINUS_MOVED { (0, step) } else { (step, second) };
     if steps.0 > plus || steps.1 > minus {
         return Err(reader.invalid("a total that is less than what was added to it"));
     }
