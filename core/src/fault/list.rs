@@ -33,8 +33,8 @@ faults! {
     NoCascade,
     /// REM-2: a delta's removal is not noted in the log.
     RemovalNotLogged,
-    /// REM-2: a dot that is noted as removed by one delta is not noted again for another.
-    OnePairForEachDot equivalent "one pair for each dot is what the rule asks for, whichever it is",
+    /// UNDO-2: a dot that is noted as removed by one delta is not noted again for another.
+    OnePairForEachDot,
     /// REM-2: a removal is noted under an earlier delta of the one that removed.
     WrongRemover,
     /// REM-3: the log is forgotten, and the horizon stays where it was.

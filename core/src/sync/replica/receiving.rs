@@ -361,10 +361,9 @@ impl Replica {
         if let Some(entry) = here {
             self.relay_has(&[(ack.replica, entry)].into_iter().collect());
         }
+        let pushed = pushed.filter(|_| !fault::active(Fault::AckNotHeard));
         if let (Some(entry), Some(connection)) = (pushed, &mut self.connection) {
-            if !fault::active(Fault::AckNotHeard) {
-                connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
-            }
+            connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
         }
         self.sent_up_to(ack.position);
         self.push();
