@@ -246,6 +246,11 @@ impl Document {
         deepest
     }
 
+    /// Whether a delta that is not ready lacks nothing but positions.
+    pub(super) fn lacks_positions_only(&self, parts: &DeltaParts) -> bool {
+        parts.first_seq == self.seq(parts.replica) + 1 && self.refers_to_known(parts)
+    }
+
     /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta.
     fn refers_to_known(&self, parts: &DeltaParts) -> bool {
         let covered = |dot: Dot| self.state.covers_dot(dot);

@@ -210,7 +210,7 @@ impl Document {
         if self.state.origins.len() + fresh > Origins::LIMIT {
             return Err(ApplyError::TooManyReplicas { limit: Origins::LIMIT });
         }
-        let order = self.order_bunches(diff)?;
+        let order = self.order_bunches(&diff.bunches, &diff.adds)?;
         self.join_diff(diff, &order);
         let keeps = match diff.tier {
             Tier::Version => true,
@@ -226,8 +226,13 @@ impl Document {
         Ok(self.applied(Outcome::Applied))
     }
 
-    /// The unknown bunches of a diff, parents first; checks that every chain is whole and not too deep.
-    fn order_bunches<'d>(&self, diff: &'d Diff) -> Result<Vec<&'d BunchRecord>, ApplyError> {
+    /// Those of `bunches` that are unknown, parents first; checks that every chain is whole and not too deep, also those that
+    /// `adds` are in.
+    pub(super) fn order_bunches<'d>(
+        &self,
+        bunches: &'d [BunchRecord],
+        adds: &[LiveEntry],
+    ) -> Result<Vec<&'d BunchRecord>, ApplyError> {
         let forest = &self.state.forest;
         let known_depth = |bunch: Dot| {
             let bunch = self.state.origins.local(bunch)?;
@@ -235,7 +240,7 @@ impl Document {
         };
         // By number, and depths as wide as they: maps of this type there are anyway.
         let mut coming: Map<Dot, u64> = Map::new();
-        for (number, record) in diff.bunches.iter().enumerate() {
+        for (number, record) in bunches.iter().enumerate() {
             record.check_place()?;
             let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
             match known {
@@ -255,7 +260,7 @@ impl Document {
                     break depth;
                 }
                 let number = coming.get(&at).ok_or(ApplyError::MissingBunch { bunch: at })?;
-                let record = &diff.bunches[*number as usize];
+                let record = &bunches[*number as usize];
                 if chain.len() >= Forest::MAX_DEPTH as usize {
                     return Err(ApplyError::TooDeep { bunch: *start, limit: Forest::MAX_DEPTH });
                 }
@@ -271,7 +276,7 @@ impl Document {
                 order.push(record);
             }
         }
-        for add in &diff.adds {
+        for add in adds {
             if let Slot::Position { bunch, .. } = add.entry.slot {
                 let bunch = Dot::new(add.dot.replica, bunch);
                 if !depths.contains_key(&bunch) && known_depth(bunch).is_none() {
@@ -380,7 +385,7 @@ impl Document {
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
         let snapshot = codec::decode_snapshot(bytes)?;
         let mut document = Self::new();
-        let order = document.order_bunches(&snapshot.diff)?;
+        let order = document.order_bunches(&snapshot.diff.bunches, &snapshot.diff.adds)?;
         document.join_diff(&snapshot.diff, &order);
         let state = &mut document.state;
         let mut horizon = state.seqs();
@@ -446,7 +451,7 @@ impl State {
     }
 
     /// These bunches with their ancestors, ascending by id.
-    fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
+    pub(super) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());
         sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));
         let mut records = Vec::with_capacity(chains.len());

@@ -10,6 +10,7 @@
 mod apply;
 mod change;
 mod dots;
+mod hanging;
 mod index;
 mod join;
 mod notes;

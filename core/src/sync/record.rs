@@ -5,7 +5,8 @@
 //! Both give the surviving records to [`super::Replica::open`], in any order.
 //!
 //! Rules: DUR-1 an own delta and its slot's high-water mark are one strict batch, with everything the delta depends on
-//! that is still being written (DUR-5). The cursor moves in the batch of the rows it covers.
+//! that is still being written (DUR-5). The cursor moves in the batch of the rows it covers. SEQ-6 beside a row is what it hangs
+//! on, because tabs share a store and compact it by what each of them has seen.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -65,6 +66,16 @@ pub enum Record {
     },
     /// How far the home relay's log has been followed. Replaces the cursor; [`Cursor::NONE`] is none.
     Cursor(Cursor),
+    /// The positions that the delta of a row hangs on, so that it can be read whatever a snapshot keeps that another tab
+    /// wrote (SEQ-6); keyed by the delta's name.
+    Positions {
+        /// Who wrote the delta.
+        replica: ReplicaId,
+        /// Its last dot.
+        last_seq: u64,
+        /// The chains of bunches.
+        bytes: Arc<[u8]>,
+    },
     /// The state at rest. Replaces the rows and older snapshots that it covers.
     Snapshot(Arc<[u8]>),
 }
@@ -74,7 +85,7 @@ pub enum Record {
 pub enum Table {
     /// Slots by index.
     Slots,
-    /// Rows.
+    /// Rows, and the positions that they hang on.
     Rows,
     /// Outbox entries by (replica, last_seq).
     Outbox,
@@ -129,6 +140,7 @@ const OUTBOX: u8 = 3;
 const ACKED: u8 = 4;
 const CURSOR: u8 = 5;
 const SNAPSHOT: u8 = 6;
+const POSITIONS: u8 = 7;
 
 impl Record {
     /// The bytes of one record: a kind, then its fields. Whoever stores them adds length and checksum.
@@ -163,6 +175,12 @@ impl Record {
                 out.push(CURSOR);
                 put_varint(&mut out, *epoch);
                 put_varint(&mut out, *position);
+            }
+            Self::Positions { replica, last_seq, bytes } => {
+                out.push(POSITIONS);
+                out.extend_from_slice(&replica.to_bytes());
+                put_varint(&mut out, *last_seq);
+                out.extend_from_slice(bytes);
             }
             Self::Snapshot(bytes) => {
                 out.push(SNAPSHOT);
@@ -211,6 +229,11 @@ impl Record {
                 Self::Cursor(cursor)
             }
             SNAPSHOT => Self::Snapshot(reader.rest().into()),
+            POSITIONS => {
+                let replica = ReplicaId::from_bytes(reader.array()?);
+                let last_seq = reader.varint()?;
+                Self::Positions { replica, last_seq, bytes: reader.rest().into() }
+            }
             _ => return Err(Malformed),
         };
         Ok(record)
@@ -223,19 +246,21 @@ impl Record {
         match self {
             Self::Slot { index, .. } => put(Table::Slots, index.to_be_bytes().to_vec()),
             Self::Row(row) => put(Table::Rows, content_key(&row.encode())),
-            Self::Outbox { replica, last_seq, .. } => put(Table::Outbox, outbox_key(*replica, *last_seq)),
+            Self::Outbox { replica, last_seq, .. } => put(Table::Outbox, delta_key(*replica, *last_seq)),
             Self::Acked { replica, through } => StoreChange::Delete {
                 table: Table::Outbox,
-                first: outbox_key(*replica, 0),
-                last: outbox_key(*replica, *through),
+                first: delta_key(*replica, 0),
+                last: delta_key(*replica, *through),
             },
             Self::Cursor(_) => put(Table::Cursor, [0].to_vec()),
+            // Longer than the key of any row.
+            Self::Positions { replica, last_seq, .. } => put(Table::Rows, delta_key(*replica, *last_seq)),
             Self::Snapshot(bytes) => put(Table::Snapshots, content_key(bytes)),
         }
     }
 }
 
-fn outbox_key(replica: ReplicaId, last_seq: u64) -> Vec<u8> {
+fn delta_key(replica: ReplicaId, last_seq: u64) -> Vec<u8> {
     let mut key = replica.to_bytes().to_vec();
     key.extend_from_slice(&last_seq.to_be_bytes());
     key
@@ -293,6 +318,7 @@ mod tests {
             Record::Outbox { replica, first_seq: 4, last_seq: 200, row: delta },
             Record::Acked { replica, through: 200 },
             Record::Cursor(Cursor { epoch: u64::MAX, position: 12 }),
+            Record::Positions { replica, last_seq: 200, bytes: [1, 2].as_slice().into() },
             Record::Snapshot([9; 9].as_slice().into()),
         ]
     }

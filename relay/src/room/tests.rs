@@ -5,7 +5,7 @@ use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,
     Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
 };
-use weftline::{Delta, Document, EditError, ReplicaId, Tag, Timestamp, VersionVector, codec};
+use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionVector, codec};
 
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
@@ -528,6 +528,42 @@ fn a_diff_gives_back_what_was_lost_and_is_a_row_like_any_other() {
     let recovered = Recovered { rows: desk.rows.clone(), head: 1, ..empty() };
     let room = Room::recover(RoomConfig::default(), recovered, NOW).unwrap();
     assert_eq!(room.document().version(), document.version());
+}
+
+#[test]
+fn seq_6_a_delta_on_positions_that_were_dropped_here_is_taken_as_a_diff() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    desk.heard(BEN);
+    let list = |document: &mut Document, edit: &dyn Fn(&mut ListMut<'_, '_>) -> Result<(), EditError>| {
+        let commit: Result<_, EditError> = document.transact(NOW, |tx| edit(&mut tx.list("l")?));
+        commit.unwrap().delta.unwrap()
+    };
+    let mut ann = writer(1);
+    let first = list(&mut ann, &|list| list.push("x").map(drop));
+    let mut ben = writer(2);
+    ben.apply(&first).unwrap();
+    let delta = list(&mut ben, &|list| list.insert(1, "b").map(drop));
+    list(&mut ann, &|list| list.clear());
+    ann.truncate_removals();
+    let full = codec::encode_diff(&ann.diff_since(&VersionVector::new())).into();
+    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes: full }));
+    desk.commit();
+    desk.heard(BEN);
+
+    // Everything that it depends on is here, but nobody remembers where that was.
+    desk.push(BEN, &[&delta]);
+    let heard = desk.heard(BEN);
+    let [Message::Nack(nack)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(nack.reason, NackReason::NotReady);
+    let bytes = codec::encode_diff(&ben.diff_since(nack.version.as_ref().unwrap())).into();
+    desk.say(BEN, Message::Diff(DiffMessage { position: 0, bytes }));
+    desk.commit();
+    assert!(desk.heard(BEN).iter().any(|message| matches!(message, Message::Durable(_))));
+    assert_eq!(desk.room.document().list("l").get(0), Some("b".into()));
+    desk.push(BEN, &[&delta]);
+    assert!(matches!(desk.heard(BEN).last(), Some(Message::Ack(_))), "it is known by its name, too");
 }
 
 #[test]

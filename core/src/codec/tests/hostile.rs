@@ -21,6 +21,9 @@ fn feed(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(digest) = codec::decode_digest(bytes) {
         prop_assert_eq!(codec::encode_digest(&digest), bytes);
     }
+    if let Ok(chains) = codec::decode_positions(bytes) {
+        prop_assert_eq!(codec::encode_positions(&chains), bytes);
+    }
     // A snapshot may hold sections that are passed over, so its bytes are not the only ones; its content is.
     if let Ok(snapshot) = codec::decode_snapshot(bytes) {
         prop_assert_eq!(codec::decode_snapshot(&codec::encode_snapshot(&snapshot)), Ok(snapshot));
@@ -47,6 +50,7 @@ fn encoded() -> impl Strategy<Value = Vec<u8>> {
         generators::snapshot().prop_map(|snapshot| codec::encode_snapshot(&snapshot)),
         generators::version().prop_map(|version| codec::encode_version(&version)),
         generators::digest().prop_map(|digest| codec::encode_digest(&digest)),
+        generators::diff().prop_map(|diff| codec::encode_positions(&diff.bunches)),
     ]
 }
 
@@ -171,6 +175,9 @@ fn bytes_1_a_declared_trillion_is_refused_before_anything_is_reserved() {
     let mut diff = Vec::from([1, 1, 0, 0, 0]);
     diff.extend(&count);
     assert!(matches!(codec::decode_diff(&diff), Err(DecodeError::Truncated { .. })));
+    let mut positions = Vec::from([1, 0]);
+    positions.extend(&count);
+    assert!(matches!(codec::decode_positions(&positions), Err(DecodeError::Truncated { .. })));
     let mut delta = Vec::from([1]);
     delta.extend(&count);
     assert!(matches!(codec::decode_delta(&delta), Err(DecodeError::OverLimit { .. })));

@@ -462,6 +462,19 @@ fn seq_5_chains_of_bunches() {
 }
 
 #[test]
+fn seq_3_positions_at_rest_are_whole_chains() {
+    let refused = |chains: &[BunchRecord]| codec::decode_positions(&codec::encode_positions(chains)).unwrap_err();
+    let (first, second) = (bunch(dot(1, 2), START), bunch(dot(2, 3), at(dot(1, 2), 1)));
+    assert!(codec::decode_positions(&codec::encode_positions(&[first, second])).is_ok());
+    // Its parent is of a replica that is in the table all the same.
+    assert_says(&refused(&[second, bunch(dot(2, 9), START)]), "SEQ-3");
+    assert_says(&refused(&[bunch(dot(1, 2), at(dot(2, 3), 0)), second]), "SEQ-5");
+    let mut unused = codec::encode_positions(&[first]);
+    unused.splice(1..18, [2].into_iter().chain([53; 16]).chain([106; 16]));
+    assert!(matches!(codec::decode_positions(&unused), Err(DecodeError::NotCanonical { .. })));
+}
+
+#[test]
 fn rem_2_horizon_and_removals_of_a_snapshot() {
     let diff = Diff {
         tier: Tier::Full,

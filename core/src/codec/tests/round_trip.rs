@@ -53,6 +53,11 @@ proptest! {
     }
 
     #[test]
+    fn bytes_2_positions_come_back(diff in generators::diff()) {
+        comes_back(&diff.bunches, |chains| codec::encode_positions(chains), codec::decode_positions)?;
+    }
+
+    #[test]
     fn bytes_2_equal_deltas_have_equal_bytes(a in generators::delta(), b in generators::delta()) {
         prop_assert_eq!(a == b, codec::encode_delta(&a) == codec::encode_delta(&b));
     }

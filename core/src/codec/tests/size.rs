@@ -259,3 +259,20 @@ fn format_v1_a_version_has_these_bytes() {
     let expected = concat!("01", "01", "35353535353535353535353535353535", "ac02", "0102030405060708");
     assert_eq!(hex(&codec::encode_version(&version)), expected);
 }
+
+#[test]
+fn format_v1_positions_have_these_bytes() {
+    let bunch = |id, parent, side| BunchRecord { id, parent, side, rank: 0 };
+    let first = bunch(Dot::new(id(1), 300), Position { bunch: Dot::ROOT, index: 0 }, Side::Right);
+    let hung = bunch(Dot::new(id(1), 310), Position { bunch: first.id, index: 4 }, Side::Left);
+    let expected = concat!(
+        "01",
+        "01",
+        "35353535353535353535353535353535", // the table
+        "02",                               // two bunches
+        "ac0920",                           // 0:300, and 0:310 behind a gap of nine
+        "00",                               // hangs on START
+        "2508",                             // hangs on the left of the one before it, at index 4
+    );
+    assert_eq!(hex(&codec::encode_positions(&[first, hung])), expected);
+}

@@ -31,7 +31,7 @@ use super::row::Row;
 use super::session::{ProtocolError, Session, SessionConfig};
 use super::slot::Slot;
 use super::status::{Link, Status};
-use crate::clock::{Timestamp, VersionVector};
+use crate::clock::{Dot, Timestamp, VersionVector};
 use crate::codec;
 use crate::document::{Changes, Document};
 use crate::replica_id::ReplicaId;
@@ -193,6 +193,7 @@ impl Replica {
             Record::Row(Row::Delta { prev_tag, bytes }) => {
                 crate::Delta::decode(bytes, *prev_tag).is_ok_and(|delta| self.compacted.covers(delta.dot()))
             }
+            Record::Positions { replica, last_seq, .. } => self.compacted.covers(Dot::new(*replica, *last_seq)),
             Record::Row(Row::Diff { bytes }) => codec::decode_diff(bytes).is_ok_and(|diff| covered(&diff)),
             Record::Snapshot(bytes) => codec::decode_snapshot(bytes).is_ok_and(|snapshot| covered(&snapshot.diff)),
             Record::Slot { .. } | Record::Outbox { .. } | Record::Acked { .. } | Record::Cursor(_) => false,

@@ -1,11 +1,12 @@
 //! Opening a replica: folding what its store held, in whatever order the store gives it.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::Replica;
-use crate::clock::{Timestamp, VersionVector};
+use crate::clock::{Dot, Timestamp, VersionVector};
 use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
@@ -61,6 +62,8 @@ struct Stored {
     diffs: Vec<Diff>,
     outbox: Vec<Delta>,
     acked: Map<ReplicaId, u64>,
+    /// What a delta hangs on, by its name.
+    positions: Map<Dot, Arc<[u8]>>,
     cursor: Option<Cursor>,
 }
 
@@ -80,7 +83,7 @@ impl Replica {
             return Err(OpenError::Name { len, limit: limits::MAX_DOCUMENT_NAME });
         }
         let stored = Stored::sort(opening.slot, stored)?;
-        let (mut document, whole) = fold(stored.snapshots, stored.deltas, stored.diffs);
+        let (mut document, whole) = fold(stored.snapshots, stored.deltas, stored.diffs, &stored.positions)?;
         document.observe_time(opening.now);
 
         let mut outbox = Outbox::default();
@@ -148,6 +151,9 @@ impl Stored {
                     let acked = stored.acked.get_or_insert_with(replica, Default::default);
                     *acked = through.max(*acked);
                 }
+                Record::Positions { replica, last_seq, bytes } => {
+                    stored.positions.insert(Dot::new(replica, last_seq), bytes);
+                }
                 Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
                 Record::Snapshot(bytes) => stored.snapshots.push(Document::load(&bytes)?),
             }
@@ -167,7 +173,22 @@ impl Stored {
 }
 
 /// Joins everything; says whether all of it fitted together.
-fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (Document, bool) {
+fn fold(
+    snapshots: Vec<Document>,
+    deltas: Vec<Delta>,
+    mut diffs: Vec<Diff>,
+    positions: &Map<Dot, Arc<[u8]>>,
+) -> Result<(Document, bool), DecodeError> {
+    // What is not ready may lack nothing but positions that another tab's snapshot did not keep.
+    let check = |document: &mut Document, delta: &Delta| {
+        let readiness = document.check(delta);
+        match positions.get(&delta.dot()) {
+            Some(bytes) if readiness == Ok(Readiness::NotReady) => {
+                Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
+            }
+            _ => Ok(readiness),
+        }
+    };
     let mut snapshots = snapshots.into_iter();
     let mut document = snapshots.next().unwrap_or_default();
     let mut whole = true;
@@ -179,7 +200,7 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
     let mut waiting: Map<ReplicaId, Vec<Delta>> = Map::new();
     for delta in deltas {
-        match document.check(&delta) {
+        match check(&mut document, &delta)? {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
             Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push(delta),
@@ -199,7 +220,7 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
         });
         for (_, chain) in waiting.iter_mut() {
             while let Some(delta) = chain.last() {
-                match document.check(delta) {
+                match check(&mut document, delta)? {
                     Ok(Readiness::NotReady) => break,
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
@@ -214,5 +235,5 @@ fn fold(snapshots: Vec<Document>, deltas: Vec<Delta>, mut diffs: Vec<Diff>) -> (
         }
     }
     whole &= diffs.is_empty() && waiting.values().all(Vec::is_empty);
-    (document, whole)
+    Ok((document, whole))
 }

@@ -205,7 +205,14 @@ impl Replica {
                 },
             };
             let outcome = match row.delta() {
-                Some(delta) => self.apply_delta(&delta.map_err(|_| ProtocolError::Invalid { what: "delta" })?)?,
+                Some(delta) => {
+                    let delta = delta.map_err(|_| ProtocolError::Invalid { what: "delta" })?;
+                    let outcome = self.apply_delta(&delta)?;
+                    if outcome == Outcome::Applied {
+                        records.extend(self.positions_of(&delta));
+                    }
+                    outcome
+                }
                 None => self.apply_diff_row(&row)?,
             };
             if outcome != Outcome::Known {

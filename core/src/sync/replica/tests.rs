@@ -16,6 +16,8 @@ use crate::sync::roster::Roster;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
+mod positions;
+
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
 

@@ -7,7 +7,8 @@
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{Timestamp, VersionEntry};
+use crate::clock::{Dot, Timestamp, VersionEntry};
+use crate::codec;
 use crate::delta::Delta;
 use crate::document::{Commit, EditError, Transaction, UndoLimits};
 use crate::fault::{self, Fault};
@@ -171,6 +172,7 @@ impl Replica {
         }
         let mut records = self.unfinished_basis();
         records.push(Record::Row(Row::of(delta)));
+        records.extend(self.positions_of(delta));
         records.push(Outbox::record(delta));
         records.extend(self.slot.record());
         let class = if fault::active(Fault::WriteRelaxed) { Class::Relaxed } else { Class::Strict };
@@ -179,6 +181,14 @@ impl Replica {
         if !self.slot.is_proving() {
             self.slot.prove(token);
         }
+    }
+
+    /// What is kept beside the row of a delta that was just applied, if it hangs on anything (SEQ-6).
+    pub(super) fn positions_of(&self, delta: &Delta) -> Option<Record> {
+        let chains = self.document.positions_of(delta);
+        let Dot { replica, seq } = delta.dot();
+        let bytes = || codec::encode_positions(&chains).into();
+        (!chains.is_empty()).then(|| Record::Positions { replica, last_seq: seq, bytes: bytes() })
     }
 
     /// DUR-5: what was received since the last strict batch and is not written yet. An own delta may build upon it, and

@@ -126,7 +126,11 @@ fn may_adopt(record: &Record, has_cursor: bool) -> bool {
     match record {
         Record::Slot { .. } => false,
         Record::Cursor(_) => !has_cursor,
-        Record::Row(_) | Record::Outbox { .. } | Record::Acked { .. } | Record::Snapshot(_) => true,
+        Record::Row(_)
+        | Record::Positions { .. }
+        | Record::Outbox { .. }
+        | Record::Acked { .. }
+        | Record::Snapshot(_) => true,
     }
 }
 

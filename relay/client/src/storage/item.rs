@@ -46,7 +46,7 @@ impl Item {
 
     /// Whether a record is a part of the state and not of what is held beside it.
     pub(crate) fn is_state(record: &Record) -> bool {
-        matches!(record, Record::Row(_) | Record::Snapshot(_))
+        matches!(record, Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -259,7 +259,7 @@ impl Held {
                     *acked = (*acked).max(*through);
                     self.outbox.retain(|(owner, last_seq), _| owner != replica || *last_seq > *through);
                 }
-                Record::Row(_) | Record::Snapshot(_) => {}
+                Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_) => {}
             },
         }
     }
