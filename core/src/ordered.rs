@@ -52,6 +52,11 @@ impl<K, V> Map<K, V> {
         Iter { chunks: &self.chunks, front: (0, 0), back: (self.chunks.len(), 0) }
     }
 
+    /// The entries themselves.
+    pub(crate) fn pairs(&self) -> Pairs<'_, K, V> {
+        Pairs(self.iter())
+    }
+
     pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
         self.iter().map(|(key, _)| key)
     }
@@ -89,11 +94,14 @@ impl<K, V> Map<K, V> {
 }
 
 impl<K: Ord, V> Map<K, V> {
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     fn locate<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Place, Place>
     where
         K: Borrow<Q>,
     {
-        search(&Sought { chunks: &self.chunks, key })
+        let len = |chunk: usize| self.chunks[chunk].len();
+        let compare = |(chunk, at): Place| self.chunks[chunk][at].0.borrow().cmp(key);
+        search(self.chunks.len(), len, compare)
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
@@ -200,61 +208,42 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
-/// What a search asks of chunks. A trait of its own, because what closures bring along comes once for each type.
-trait Search {
-    /// How many chunks there are.
-    fn chunks(&self) -> usize;
-
-    /// How many entries are in one.
-    fn len(&self, chunk: usize) -> usize;
-
-    /// Compares the entry at a place with what is looked for.
-    fn compare(&self, place: Place) -> Ordering;
-}
-
-struct Sought<'m, 'q, K, V, Q: ?Sized> {
-    chunks: &'m [Vec<(K, V)>],
-    key: &'q Q,
-}
-
-impl<K: Borrow<Q>, V, Q: Ord + ?Sized> Search for Sought<'_, '_, K, V, Q> {
-    fn chunks(&self) -> usize {
-        self.chunks.len()
-    }
-
-    fn len(&self, chunk: usize) -> usize {
-        self.chunks[chunk].len()
-    }
-
-    fn compare(&self, (chunk, at): Place) -> Ordering {
-        self.chunks[chunk][at].0.borrow().cmp(self.key)
-    }
-}
-
-/// Finds a place among chunks: first which chunk, by their first entries, then where in it. In a web page one copy of this
-/// serves every type; elsewhere each has its own.
+/// Finds a place among chunks: first which chunk, by their first entries, then where in it. `compare` compares the entry at
+/// a place with what is looked for. In a web page one copy of this serves every type; elsewhere each has its own.
 #[inline]
-fn search(sought: &impl Search) -> Result<Place, Place> {
+fn search(
+    chunks: usize,
+    len: impl Fn(usize) -> usize,
+    mut compare: impl FnMut(Place) -> Ordering,
+) -> Result<Place, Place> {
     if cfg!(target_family = "wasm") {
-        return search_any(sought);
+        return search_any(chunks, &len, &mut compare);
     }
-    search_in(sought)
+    search_in(chunks, len, compare)
 }
 
 #[inline(never)]
-fn search_any(sought: &dyn Search) -> Result<Place, Place> {
-    search_in(sought)
+fn search_any(
+    chunks: usize,
+    len: &dyn Fn(usize) -> usize,
+    compare: &mut dyn FnMut(Place) -> Ordering,
+) -> Result<Place, Place> {
+    search_in(chunks, len, compare)
 }
 
 #[inline]
-fn search_in(sought: &(impl Search + ?Sized)) -> Result<Place, Place> {
-    let (mut start, mut end) = (0, sought.chunks());
+fn search_in(
+    chunks: usize,
+    len: impl Fn(usize) -> usize,
+    mut compare: impl FnMut(Place) -> Ordering,
+) -> Result<Place, Place> {
+    let (mut start, mut end) = (0, chunks);
     let mut chunk = None;
     loop {
         while start < end {
             let middle = start.midpoint(end);
             let place = chunk.map_or((middle, 0), |chunk| (chunk, middle));
-            match sought.compare(place) {
+            match compare(place) {
                 Ordering::Less => start = middle + 1,
                 Ordering::Equal => return Ok(place),
                 Ordering::Greater => end = middle,
@@ -265,7 +254,7 @@ fn search_in(sought: &(impl Search + ?Sized)) -> Result<Place, Place> {
             None if start == 0 => return Err((0, 0)),
             None => {
                 chunk = Some(start - 1);
-                (start, end) = (1, sought.len(start - 1));
+                (start, end) = (1, len(start - 1));
             }
         }
     }
@@ -304,6 +293,18 @@ impl<'m, K, V> Iterator for Iter<'m, K, V> {
             self.front = (self.front.0 + 1, 0);
         }
         Some((key, value))
+    }
+}
+
+/// Entries in order, copied. A type of its own, so that its step exists once, whatever is done with them.
+pub(crate) struct Pairs<'m, K, V>(Iter<'m, K, V>);
+
+impl<K: Copy, V: Copy> Iterator for Pairs<'_, K, V> {
+    type Item = (K, V);
+
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    fn next(&mut self) -> Option<(K, V)> {
+        self.0.next().map(|(key, value)| (*key, *value))
     }
 }
 

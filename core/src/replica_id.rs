@@ -117,7 +117,7 @@ impl Origins {
 
     /// Every known replica in the order of ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ReplicaId, Origin)> + '_ {
-        self.numbers.iter().map(|(id, origin)| (*id, *origin))
+        self.numbers.pairs()
     }
 
     pub(crate) fn local(&self, dot: Dot) -> Option<LocalDot> {

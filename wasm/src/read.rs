@@ -60,7 +60,9 @@ fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Wr
         MAP_KEYS => match map {
             Some(map) => {
                 out.count(map.len());
-                map.keys().for_each(|key| out.text(key));
+                for key in map.keys() {
+                    out.text(key);
+                }
             }
             None => out.count(0),
         },
@@ -117,7 +119,9 @@ fn content(node: Option<NodeRef<'_>>, out: &mut Writer) {
     match node {
         NodeRef::Set(set) => {
             out.count(set.len());
-            set.iter().for_each(|member| out.value(member));
+            for member in set.iter() {
+                out.value(member);
+            }
         }
         NodeRef::Map(map) => {
             out.count(map.len());
@@ -151,8 +155,12 @@ fn is_known(kind: Kind) -> bool {
 /// The roots, as if the document were a map of them. Of several kinds under one name the last is shown: lists before
 /// maps, and those before sets and plain things.
 fn document_content(document: &Document, out: &mut Writer) {
-    let mut roots: Vec<&str> = document.roots().map(|(name, _)| name).collect();
-    roots.dedup();
+    let mut roots = Vec::new();
+    for (name, _) in document.roots() {
+        if roots.last() != Some(&name) {
+            roots.push(name);
+        }
+    }
     out.byte(1);
     out.kind(Kind::MAP);
     out.count(roots.len());
@@ -163,8 +171,13 @@ fn document_content(document: &Document, out: &mut Writer) {
 }
 
 fn root_cell(document: &Document, name: &str, out: &mut Writer) {
-    let shown = document.roots().filter(|root| root.0 == name && is_known(root.1)).last();
-    match shown.and_then(|(_, kind)| document.at(&Path::root(name, kind))) {
+    let mut shown = None;
+    for (root, kind) in document.roots() {
+        if root == name && is_known(kind) {
+            shown = Some(kind);
+        }
+    }
+    match shown.and_then(|kind| document.at(&Path::root(name, kind))) {
         Some(node) => cell(node, out),
         None => out.byte(0),
     }

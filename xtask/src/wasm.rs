@@ -51,8 +51,11 @@ fn build_module() -> Result<()> {
 
 /// What counts is the size after compression. Inlining makes the module smaller and its compressed form an eighth larger: what was
 /// alike is not any more. Common subexpressions are left alone for the same reason. The first kilobyte of memory is the end of the
-/// stack, so nothing is ever addressed there, which makes offsets foldable.
-const OPTIMISER: [&str; 6] = [
+/// stack, so nothing is ever addressed there, which makes offsets foldable. A second round, which knows what each function touches,
+/// finds a little more.
+const OPTIMISER: [&str; 8] = [
+    "-Oz",
+    "--generate-global-effects",
     "-Oz",
     "--low-memory-unused",
     "--skip-pass=local-cse",

@@ -83,7 +83,7 @@ impl DotRuns {
 
     /// Every dot in ascending order. As many as there are: bound the set before iterating what came from outside.
     pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
-        self.runs().flat_map(|(replica, first, last)| (first..=last).map(move |seq| Dot { replica, seq }))
+        Dots { runs: Runs { lowest: self.lowest, rest: self.rest.iter() }, next: Dot::ROOT, left: 0 }
     }
 
     /// The last run that begins at `dot` or before it.
@@ -136,6 +136,29 @@ impl Iterator for Runs<'_> {
             None => self.rest.next().map(|(first, last)| (*first, *last))?,
         };
         Some((first.replica, first.seq, last))
+    }
+}
+
+/// The dots of a set, likewise.
+struct Dots<'s> {
+    runs: Runs<'s>,
+    next: Dot,
+    /// How many of its run are left, with that one.
+    left: u64,
+}
+
+impl Iterator for Dots<'_> {
+    type Item = Dot;
+
+    fn next(&mut self) -> Option<Dot> {
+        if self.left == 0 {
+            let (replica, first, last) = self.runs.next()?;
+            (self.next, self.left) = (Dot { replica, seq: first }, (last - first).saturating_add(1));
+        }
+        let dot = self.next;
+        self.next.seq = dot.seq.wrapping_add(1);
+        self.left -= 1;
+        Some(dot)
     }
 }
 

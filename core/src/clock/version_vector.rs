@@ -60,7 +60,7 @@ impl VersionVector {
 
     /// Whether every dot that `other` covers is covered. Compares sequence numbers only, not tags.
     pub fn dominates(&self, other: &Self) -> bool {
-        other.entries.iter().all(|(replica, entry)| entry.seq <= self.seq(*replica))
+        other.iter().all(|(replica, entry)| entry.seq <= self.seq(replica))
     }
 
     /// Sets the entry of `replica`, or removes it when `seq` is 0.
@@ -83,7 +83,7 @@ impl VersionVector {
 
     /// The entries in the order of replica ids.
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, VersionEntry)> + '_ {
-        self.entries.iter().map(|(replica, entry)| (*replica, *entry))
+        self.entries.pairs()
     }
 
     /// How many replicas have written.

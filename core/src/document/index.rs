@@ -217,7 +217,10 @@ impl KeyIndex {
     /// Takes a nested container away, and the key with the last.
     pub(crate) fn remove_child(&mut self, key: KeyId, kind: Kind) {
         let Some(number) = self.find(key).filter(|number| number & SLOT != 0) else { return };
-        self.slots.get_mut(number).children.retain(|child| child.0 != kind);
+        let children = &mut self.slots.get_mut(number).children;
+        if let Some(at) = children.iter().position(|child| child.0 == kind) {
+            children.remove(at);
+        }
         self.close(key, number);
     }
 

@@ -156,12 +156,11 @@ impl Document {
                 add((dot, live));
             }
             if tier == Tier::Version {
-                for run in state.removals_beyond(origin, after) {
-                    if !fault::active(Fault::PairsOnlyForKnownDots) || base.covers(run.last_removed()) {
-                        removes.push(run);
-                    }
-                }
+                state.removals_beyond(origin, after, &mut removes);
             }
+        }
+        if fault::active(Fault::PairsOnlyForKnownDots) {
+            removes.retain(|run| base.covers(run.last_removed()));
         }
         if tier == Tier::Version {
             for (id, cause) in state.forest.dead() {
@@ -267,7 +266,7 @@ impl Document {
                 chain.push(record);
                 at = record.parent.bunch;
             };
-            for record in chain.into_iter().rev() {
+            while let Some(record) = chain.pop() {
                 depth += 1;
                 if depth > Forest::MAX_DEPTH {
                     return Err(ApplyError::TooDeep { bunch: record.id, limit: Forest::MAX_DEPTH });
@@ -304,7 +303,7 @@ impl Document {
         // raises the horizon over all of that.
         for (replica, first, last) in diff.dead.runs().filter(|_| !fault::active(Fault::DigestDeadIgnored)) {
             let first = LocalDot::new(state.origins.intern(replica), first);
-            state.kill_run((first, last - first.seq()), None, |_| false);
+            state.kill_run((first, last - first.seq()), None, None);
         }
         let coming = Coming::of(state, diff);
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
@@ -313,7 +312,7 @@ impl Document {
             if first <= entry.seq && !fault::active(Fault::FullKillsNothing) {
                 let first = LocalDot::new(state.origins.intern(replica), first);
                 // Who removed it is in the log where the log was told; the other tiers raise the horizon over it.
-                state.kill_run((first, entry.seq - first.seq()), None, |dot| coming.find(dot).is_some());
+                state.kill_run((first, entry.seq - first.seq()), None, Some(&|dot| coming.find(dot).is_some()));
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
@@ -365,12 +364,16 @@ impl Document {
             bunches.insert(id);
         }
         for bunch in &diff.bunches {
-            bunches.extend(state.origins.local(bunch.id));
+            if let Some(id) = state.origins.local(bunch.id) {
+                bunches.insert(id);
+            }
         }
         diff.bunches = state.chains(&bunches);
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
-            removals.extend(state.removals_beyond(origin, 0).filter(|_| !fault::active(Fault::SnapshotForgetsLog)));
+            if !fault::active(Fault::SnapshotForgetsLog) {
+                state.removals_beyond(origin, 0, &mut removals);
+            }
         }
         let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
         // What lives is written as it lies in the store: a copy of all of it would be several times as large as the bytes.
@@ -407,14 +410,12 @@ impl Document {
 }
 
 impl State {
-    /// The log's pairs whose remover is a dot of `origin` beyond `after`.
-    fn removals_beyond(&self, origin: Origin, after: u64) -> impl Iterator<Item = RemovalRun> + '_ {
-        self.removals.beyond(origin, after).map(|(remover, removed, len, chain)| RemovalRun {
-            remover: self.origins.dot(remover),
-            removed: self.origins.dot(removed),
-            len,
-            chain,
-        })
+    /// Appends the log's pairs whose remover is a dot of `origin` beyond `after`.
+    fn removals_beyond(&self, origin: Origin, after: u64, all: &mut Vec<RemovalRun>) {
+        for (remover, removed, len, chain) in self.removals.beyond(origin, after) {
+            let (remover, removed) = (self.origins.dot(remover), self.origins.dot(removed));
+            all.push(RemovalRun { remover, removed, len, chain });
+        }
     }
 
     fn log_removals(&mut self, run: &RemovalRun) {
@@ -456,7 +457,9 @@ impl State {
         sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));
         let mut records = Vec::with_capacity(chains.len());
         for (id, _) in chains {
-            records.extend(self.forest.record(&self.origins, id));
+            if let Some(record) = self.forest.record(&self.origins, id) {
+                records.push(record);
+            }
         }
         records
     }

@@ -92,7 +92,10 @@ impl Notes {
 
     /// Keeps the first note of each thing, in the order in which they were made.
     fn keep_first(&mut self) {
-        let mut order: Vec<u32> = (0..self.list.len() as u32).collect();
+        let mut order = Vec::with_capacity(self.list.len());
+        for at in 0..self.list.len() as u32 {
+            order.push(at);
+        }
         let list = &self.list;
         let same = |a: &Note, b: &Note| a.place.cmp(&b.place).then_with(|| a.what.compare(&b.what));
         sort_by(&mut order, |a, b| same(&list[*a as usize], &list[*b as usize]).then_with(|| a.cmp(b)));
@@ -103,8 +106,14 @@ impl Notes {
         for pair in order.windows(2) {
             first[pair[1] as usize] = same(&list[pair[0] as usize], &list[pair[1] as usize]).is_ne();
         }
-        let mut first = first.into_iter();
-        self.list.retain(|_| first.next() == Some(true));
+        let mut kept = 0;
+        for (at, first) in first.iter().enumerate() {
+            if *first {
+                self.list.swap(kept, at);
+                kept += 1;
+            }
+        }
+        self.list.truncate(kept);
     }
 
     fn clear(&mut self) {
@@ -247,7 +256,7 @@ impl State {
                 moved.push(place.and_then(|place| self.shown_before(place)));
             }
         }
-        let mut moved = moved.into_iter();
+        let mut moved_before = moved.iter_mut();
         if self.notes.repeats && !fault::active(Fault::ToldTwice) {
             self.notes.keep_first();
         }
@@ -279,13 +288,16 @@ impl State {
             };
             changes.push(Change { path, kind, old, new });
         }
-        for ((place, note), old) in elements {
-            let before = if matches!(note, ElementNote::Moved(_)) { moved.next().flatten() } else { old };
-            let Some(path) = paths.of(self, place) else { continue };
+        for ((place, note), old) in &elements {
+            let before = match note {
+                ElementNote::Moved(_) => moved_before.next().and_then(Option::take),
+                _ => old.clone(),
+            };
+            let Some(path) = paths.of(self, *place) else { continue };
             let (kind, old, new) = match note {
-                ElementNote::Inserted(dot) => (ChangeKind::Inserted(self.origins.dot(dot)), None, self.element(dot)),
-                ElementNote::Removed(dot) => (ChangeKind::Removed(self.origins.dot(dot)), before, None),
-                ElementNote::Moved(dot) => (ChangeKind::Moved(self.origins.dot(dot)), before, self.element(dot)),
+                ElementNote::Inserted(dot) => (ChangeKind::Inserted(self.origins.dot(*dot)), None, self.element(*dot)),
+                ElementNote::Removed(dot) => (ChangeKind::Removed(self.origins.dot(*dot)), before, None),
+                ElementNote::Moved(dot) => (ChangeKind::Moved(self.origins.dot(*dot)), before, self.element(*dot)),
             };
             changes.push(Change { path, kind, old, new });
         }

@@ -76,9 +76,9 @@ impl State {
 
     pub(crate) fn advance(&mut self, origin: Origin, entry: VersionEntry) {
         let index = origin.0 as usize;
-        if self.version.len() <= index {
+        while self.version.len() <= index {
             // The tags of those who have not written yet are not looked at.
-            self.version.resize(index + 1, VersionEntry { seq: 0, tag: entry.tag });
+            self.version.push(VersionEntry { seq: 0, tag: entry.tag });
         }
         self.version[index] = entry;
     }
@@ -502,10 +502,10 @@ impl State {
         }
         // Children first, so that a place is empty before it is given up. Only the top tells the application.
         let mut shown = Some(shown);
-        for (index, id) in doomed.into_iter().enumerate().rev() {
-            let dot = self.store.dot(id);
-            let old = if index == 0 { shown.take().flatten() } else { None };
-            let live = self.kill_one(id, cause, index == 0, old);
+        while let Some(id) = doomed.pop() {
+            let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
+            let old = if is_top { shown.take().flatten() } else { None };
+            let live = self.kill_one(id, cause, is_top, old);
             self.bury(dot, live, &mut journal);
         }
         true
@@ -519,8 +519,14 @@ impl State {
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(crate) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: impl Fn(LocalDot) -> bool) {
+    pub(crate) fn kill_run(
+        &mut self,
+        run: LocalRun,
+        cause: Option<LocalDot>,
+        spare: Option<&dyn Fn(LocalDot) -> bool>,
+    ) {
         let (first, more) = run;
+        let spare = |dot: LocalDot| spare.is_some_and(|spare| spare(dot));
         if more == 0 {
             if !spare(first) {
                 self.kill(first, cause);
@@ -543,7 +549,7 @@ impl State {
         for (replica, first, last) in removed.runs() {
             let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
             if alive {
-                self.kill_run(run, Some(remover), |_| false);
+                self.kill_run(run, Some(remover), None);
             }
             self.removals.log(remover, run.0, run.1 + 1, false);
         }

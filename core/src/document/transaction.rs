@@ -352,8 +352,10 @@ impl Document {
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
         for id in &open.log.bunches {
-            if state.forest.is_needed(*id) {
-                bunches.extend(state.forest.record(&state.origins, *id));
+            if state.forest.is_needed(*id)
+                && let Some(record) = state.forest.record(&state.origins, *id)
+            {
+                bunches.push(record);
             }
         }
         let (replica, first_seq, hlc) = (id, open.first_seq, open.hlc);

@@ -184,7 +184,12 @@ impl Forest {
     /// `covered` says whether the horizon covers a dot; saying always yes drops all dead structure.
     pub(crate) fn drop_dead(&mut self, covered: impl Fn(LocalDot) -> bool) {
         self.holds.retain(|(_, cause)| !covered(*cause));
-        let mut free: Vec<LocalDot> = self.unused.iter().copied().filter(|id| !self.is_held(*id)).collect();
+        let mut free = Vec::new();
+        for id in self.unused.iter() {
+            if !self.is_held(*id) {
+                free.push(*id);
+            }
+        }
         if fault::active(Fault::DropsNeeded) {
             let empty = self.bunches.iter().filter(|(id, node)| node.values == 0 && !self.is_held(**id));
             free = empty.map(|(id, _)| *id).collect();

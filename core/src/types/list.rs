@@ -331,7 +331,10 @@ impl<'t, 'd> ListMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn clear(&mut self) -> Result<(), EditError> {
-        let ids: Vec<Dot> = self.read().ids().collect();
+        let mut ids = Vec::new();
+        for id in self.read().ids() {
+            ids.push(id);
+        }
         for id in ids {
             self.remove(id)?;
         }

@@ -15,6 +15,7 @@ use crate::document::{Content, Document, DotsRef, EditError, KeyView, State, che
 use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::store::{Kind, LocalSlot, Payload};
+use crate::string::Str;
 use crate::value::Value;
 
 /// A map, to read: what is under its keys. Whatever does not exist reads as empty.
@@ -306,7 +307,10 @@ impl<'t, 'd> MapMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn clear(&mut self) -> Result<(), EditError> {
-        let keys: Vec<alloc::string::String> = self.read().keys().map(Into::into).collect();
+        let mut keys = Vec::new();
+        for key in self.read().keys() {
+            keys.push(Str::from(key));
+        }
         for key in &keys {
             self.remove(key)?;
         }

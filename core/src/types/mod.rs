@@ -315,14 +315,16 @@ impl<'d> At<'d> {
 
 impl State {
     /// Takes the values of concurrent writes, the winner first. Entries that one delta wrote into several incarnations count once.
-    fn each_value<'s>(&'s self, dots: DotsRef<'_>, mut take: impl FnMut(&'s Value)) {
+    fn each_value<'s>(&'s self, dots: DotsRef<'_>, take: &mut dyn FnMut(&'s Value)) {
         let mut ids = dots.to_vec();
         sort_by(&mut ids, |a, b| self.by_stamp(*b, *a));
         let mut last = None;
         for id in ids {
             let delta = Some((self.store.dot(id).origin(), self.store.live(id).hlc));
-            if delta != last || fault::active(Fault::ValuesShowCopies) {
-                self.value_of(id).into_iter().for_each(&mut take);
+            if (delta != last || fault::active(Fault::ValuesShowCopies))
+                && let Some(value) = self.value_of(id)
+            {
+                take(value);
             }
             last = delta;
         }

@@ -75,23 +75,23 @@ impl<'d> RegisterRef<'d> {
     /// O(w · log w) for w concurrent writes.
     pub fn values(&self) -> Vec<Value> {
         let mut values = Vec::new();
-        self.each_value(|value| values.push(value.clone()));
+        self.each_value(&mut |value| values.push(value.clone()));
         values
     }
 
     /// The values of all concurrent writes, borrowed: what [`RegisterRef::values`] gives.
     pub fn values_ref(&self) -> Vec<&'d Value> {
         let mut values = Vec::new();
-        self.each_value(|value| values.push(value));
+        self.each_value(&mut |value| values.push(value));
         values
     }
 
-    fn each_value(&self, mut take: impl FnMut(&'d Value)) {
+    fn each_value(&self, take: &mut dyn FnMut(&'d Value)) {
         let state = &self.document.state;
         match self.first {
             Some(first) if self.dots.is_empty() => state.each_value(DotsRef::One(first), take),
             Some(first) if fault::active(Fault::FirstValueStays) => {
-                state.each_value(self.dots, &mut take);
+                state.each_value(self.dots, take);
                 state.each_value(DotsRef::One(first), take);
             }
             _ => state.each_value(self.dots, take),

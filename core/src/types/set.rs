@@ -58,7 +58,9 @@ impl<'d> SetRef<'d> {
         let mut sorted = Vec::new();
         if let Some(Content::Set(members)) = self.at.content() {
             sorted.reserve_exact(members.len());
-            sorted.extend(members.iter(&self.at.state().store).map(|(member, _)| member));
+            for (member, _) in members.iter(&self.at.state().store) {
+                sorted.push(member);
+            }
             sort_by(&mut sorted, |a, b| a.cmp(b));
         }
         sorted.into_iter()
@@ -138,8 +140,14 @@ impl<'t, 'd> SetMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn clear(&mut self) -> Result<(), EditError> {
-        let members: Vec<Value> = self.read().iter().cloned().collect();
-        for value in members.iter().take(if fault::active(Fault::ClearRemovesFirst) { 1 } else { usize::MAX }) {
+        let mut members = Vec::new();
+        for member in self.read().iter() {
+            members.push(member.clone());
+            if fault::active(Fault::ClearRemovesFirst) {
+                break;
+            }
+        }
+        for value in &members {
             self.remove(value)?;
         }
         Ok(())
