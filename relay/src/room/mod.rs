@@ -107,6 +107,8 @@ impl Room {
             None => Document::new(),
         };
         document.observe_time(now);
+        // Nobody looks at a relay's document.
+        document.tell_changes(false);
         let mut room = Self {
             config,
             version: document.version(),
