@@ -330,6 +330,9 @@ impl State {
 
     /// Notes what is about to change where an entry comes. Elements and their moves are noted where that is known.
     fn note_coming(&mut self, place: PlaceId, live: &Live) {
+        if self.notes.quiet {
+            return;
+        }
         match self.touched(place, live) {
             Touched::Key(key) => self.note_key(place, key),
             Touched::Member => {
@@ -344,6 +347,9 @@ impl State {
 
     /// The same, where an entry goes.
     fn note_going(&mut self, place: PlaceId, id: EntryId) {
+        if self.notes.quiet {
+            return;
+        }
         match self.touched(place, self.store.live(id)) {
             Touched::Key(key) => self.note_key(place, key),
             Touched::Member => {
@@ -597,7 +603,7 @@ impl State {
         match (&mut self.view.place_mut(place).content, live.slot(), live.kind) {
             (Content::Map(index), LocalSlotRef::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
                 index.remove(key, id, kind);
-                self.notes.emptied |= index.get(key, &self.store).is_none();
+                self.notes.emptied = self.notes.emptied || index.get(key, &self.store).is_none();
             }
             (Content::Set(index), LocalSlotRef::Member(hash, _), Kind::MEMBER | Kind::ABSENT) => {
                 index.remove(hash, id, &self.store);
@@ -636,7 +642,7 @@ impl State {
             && let Content::Map(index) = &mut self.view.place_mut(parent).content
         {
             index.remove_child(key, kind);
-            self.notes.emptied |= index.get(key, &self.store).is_none();
+            self.notes.emptied = self.notes.emptied || index.get(key, &self.store).is_none();
         }
     }
 
