@@ -82,7 +82,7 @@ impl Replica {
             return Err(OpenError::Name { len, limit: limits::MAX_DOCUMENT_NAME });
         }
         let stored = Stored::sort(opening.slot, stored)?;
-        let (mut document, whole) = fold(stored.snapshots, stored.deltas, stored.diffs, &stored.positions)?;
+        let (mut document, whole, complete) = fold(stored.snapshots, stored.deltas, stored.diffs, &stored.positions)?;
         document.observe_time(opening.now);
 
         let mut outbox = Outbox::default();
@@ -117,7 +117,7 @@ impl Replica {
             entropy,
             connections: 0,
             // The cursor promises that everything up to it is here.
-            cursor: stored.cursor.filter(|_| whole),
+            cursor: stored.cursor.filter(|_| whole && complete),
             dialing: false,
             connection: None,
             unfinished: VecDeque::new(),
@@ -171,13 +171,14 @@ impl Stored {
     }
 }
 
-/// Joins everything; says whether all of it fitted together.
+/// Joins everything; says whether all of it fitted together, and whether none of it waits for what is not there. Rows from the
+/// relay may wait: they were stored as they came, and a repair was asked for. That loses nothing that the store promised.
 fn fold(
     snapshots: Vec<Document>,
     deltas: Vec<Delta>,
     mut diffs: Vec<Diff>,
     positions: &Map<Dot, Arc<[u8]>>,
-) -> Result<(Document, bool), DecodeError> {
+) -> Result<(Document, bool, bool), DecodeError> {
     // What is not ready may lack nothing but positions that another tab's snapshot did not keep.
     let check = |document: &mut Document, delta: &Delta| {
         let readiness = document.check(delta);
@@ -232,6 +233,7 @@ fn fold(
             break;
         }
     }
-    whole &= diffs.is_empty() && waiting.values().all(VecDeque::is_empty);
-    Ok((document, whole))
+    whole &= diffs.is_empty();
+    let complete = waiting.values().all(VecDeque::is_empty);
+    Ok((document, whole, complete))
 }

@@ -95,6 +95,27 @@ fn seq_6_an_edit_at_rest_needs_no_position_that_another_tab_dropped() {
 }
 
 #[test]
+fn id_3_a_row_that_waits_for_a_repair_costs_the_cursor_and_no_id() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let own = desk.write("a");
+    desk.flush();
+    desk.connect_to(version_of(&own), Vec::new());
+    let mut author = Document::with_writer(ReplicaId::from(9));
+    let first = edit(&mut author, |tx| tx.list("l")?.push("x").map(drop));
+    let second = edit(&mut author, |tx| tx.list("l")?.push("y").map(drop));
+    desk.store.push(Record::Cursor(Cursor { epoch: 7, position: 3 }));
+    desk.receive(4, &second);
+    assert!(desk.store.contains(&Record::Row(Row::of(&second))));
+    // The process dies before the repair.
+    let mut next = desk.reopen(2);
+    assert_eq!(next.replica.writer(), Some(own.replica()));
+    assert_eq!(next.connect().cursor, None);
+    // Once the row before it is there too, it is read.
+    next.store.push(Record::Row(Row::of(&first)));
+    assert_eq!(next.reopen(3).replica.document().list("l").len(), 2);
+}
+
+#[test]
 fn seq_6_neither_does_what_was_acked_or_built_upon() {
     let (relay, [mut tab, other]) = two_tabs();
     tab.connect_to(relay.version(), Vec::new());
