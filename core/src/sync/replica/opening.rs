@@ -9,7 +9,7 @@ use crate::clock::{Dot, Timestamp, VersionVector};
 use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
-use crate::document::{Document, LoadError, Readiness};
+use crate::document::{ApplyError, Document, LoadError, Readiness};
 use crate::ordered::{Map, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
@@ -179,16 +179,6 @@ fn fold(
     mut diffs: Vec<Diff>,
     positions: &Map<Dot, Arc<[u8]>>,
 ) -> Result<(Document, bool, bool), DecodeError> {
-    // What is not ready may lack nothing but positions that another tab's snapshot did not keep.
-    let check = |document: &mut Document, delta: &Delta| {
-        let readiness = document.check(delta);
-        match positions.get(&delta.dot()) {
-            Some(bytes) if readiness == Ok(Readiness::NotReady) => {
-                Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
-            }
-            _ => Ok(readiness),
-        }
-    };
     let mut snapshots = snapshots.into_iter();
     let mut document = snapshots.next().unwrap_or_default();
     let mut whole = true;
@@ -200,7 +190,7 @@ fn fold(
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
     let mut waiting: Map<ReplicaId, VecDeque<Delta>> = Map::new();
     for delta in deltas {
-        match check(&mut document, &delta)? {
+        match check(&mut document, &delta, positions)? {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
             Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push_back(delta),
@@ -219,7 +209,7 @@ fn fold(
         });
         for (_, chain) in waiting.iter_mut() {
             while let Some(delta) = chain.front() {
-                match check(&mut document, delta)? {
+                match check(&mut document, delta, positions)? {
                     Ok(Readiness::NotReady) => break,
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
@@ -236,4 +226,20 @@ fn fold(
     whole &= diffs.is_empty();
     let complete = waiting.values().all(VecDeque::is_empty);
     Ok((document, whole, complete))
+}
+
+/// Whether a delta is ready; what is not may lack nothing but positions that another tab's snapshot did not keep (SEQ-6).
+#[inline(never)]
+fn check(
+    document: &mut Document,
+    delta: &Delta,
+    positions: &Map<Dot, Arc<[u8]>>,
+) -> Result<Result<Readiness, ApplyError>, DecodeError> {
+    let readiness = document.check(delta);
+    match positions.get(&delta.dot()) {
+        Some(bytes) if readiness == Ok(Readiness::NotReady) => {
+            Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
+        }
+        _ => Ok(readiness),
+    }
 }

@@ -76,6 +76,27 @@ fn seq_6_an_edit_at_rest_needs_no_position_that_another_tab_dropped() {
     let kept = compacted_by_the_other(&tab, other, &relay);
     assert_eq!(Document::load(&relay.snapshot()).unwrap().check(&delta), Ok(Readiness::NotReady));
 
+    let is_beside = |record: &&Record| matches!(record, Record::Positions { .. });
+    let Some(Record::Positions { replica, last_seq, bytes }) = kept.iter().find(is_beside) else { panic!("positions") };
+    assert_eq!((Dot::new(*replica, *last_seq), codec::decode_positions(bytes).unwrap().len()), (delta.dot(), 1));
+    assert_eq!(bytes.len(), 21, "16 of them an id");
+    // BYTES-1: what is damaged is an error, or is of no use.
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 1;
+        for bytes in [&damaged[..], &bytes[..at]] {
+            let bytes = bytes.into();
+            let mut records = kept.clone();
+            records.retain(|record| !is_beside(&record));
+            records.push(Record::Positions { replica: *replica, last_seq: *last_seq, bytes });
+            let opening = Opening { slot: Some(0), entropy: [4; 16], now: NOW };
+            if let Ok(opened) = Replica::open("d", opening, records) {
+                assert!(opened.document().covers(delta.dot()) || opened.writer().is_none());
+                assert_eq!(opened.status().unsaved, 1, "the edit itself is not lost");
+            }
+        }
+    }
+
     let mut next = Desk::open(Some(0), 3, kept);
     assert_eq!(shown(next.replica.document()), ["a".into()]);
     assert_eq!(next.replica.writer(), Some(delta.replica()), "ID-3: nothing is lost, so the id goes on");
