@@ -227,6 +227,7 @@ impl Document {
 
     /// Those of `bunches` that are unknown, parents first; checks that every chain is whole and not too deep, also those that
     /// `adds` are in.
+    #[inline(never)]
     pub(super) fn order_bunches<'d>(
         &self,
         bunches: &'d [BunchRecord],
@@ -452,6 +453,7 @@ impl State {
     }
 
     /// These bunches with their ancestors, ascending by id.
+    #[inline(never)]
     pub(super) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());
         sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));

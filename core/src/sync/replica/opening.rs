@@ -10,7 +10,7 @@ use crate::clock::{Dot, Timestamp, VersionVector};
 use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
-use crate::document::{Document, LoadError, Readiness};
+use crate::document::{ApplyError, Document, LoadError, Readiness};
 use crate::ordered::{Map, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
@@ -83,7 +83,7 @@ impl Replica {
             return Err(OpenError::Name { len, limit: limits::MAX_DOCUMENT_NAME });
         }
         let stored = Stored::sort(opening.slot, stored)?;
-        let (mut document, whole) = fold(stored.snapshots, stored.deltas, stored.diffs, &stored.positions)?;
+        let (mut document, whole, complete) = fold(stored.snapshots, stored.deltas, stored.diffs, &stored.positions)?;
         document.observe_time(opening.now);
 
         let mut outbox = Outbox::default();
@@ -118,7 +118,7 @@ impl Replica {
             entropy,
             connections: 0,
             // The cursor promises that everything up to it is here.
-            cursor: stored.cursor.filter(|_| whole),
+            cursor: stored.cursor.filter(|_| whole && complete),
             dialing: false,
             connection: None,
             unfinished: VecDeque::new(),
@@ -172,23 +172,14 @@ impl Stored {
     }
 }
 
-/// Joins everything; says whether all of it fitted together.
+/// Joins everything; says whether all of it fitted together, and whether none of it waits for what is not there. Rows from the
+/// relay may wait: they were stored as they came, and a repair was asked for. That loses nothing that the store promised.
 fn fold(
     snapshots: Vec<Document>,
     deltas: Vec<Delta>,
     mut diffs: Vec<Diff>,
     positions: &Map<Dot, Arc<[u8]>>,
-) -> Result<(Document, bool), DecodeError> {
-    // What is not ready may lack nothing but positions that another tab's snapshot did not keep.
-    let check = |document: &mut Document, delta: &Delta| {
-        let readiness = document.check(delta);
-        match positions.get(&delta.dot()) {
-            Some(bytes) if readiness == Ok(Readiness::NotReady) => {
-                Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
-            }
-            _ => Ok(readiness),
-        }
-    };
+) -> Result<(Document, bool, bool), DecodeError> {
     let mut snapshots = snapshots.into_iter();
     let mut document = snapshots.next().unwrap_or_default();
     let mut whole = true;
@@ -200,7 +191,7 @@ fn fold(
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
     let mut waiting: Map<ReplicaId, Vec<Delta>> = Map::new();
     for delta in deltas {
-        match check(&mut document, &delta)? {
+        match check(&mut document, &delta, positions)? {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
             Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push(delta),
@@ -220,7 +211,7 @@ fn fold(
         });
         for (_, chain) in waiting.iter_mut() {
             while let Some(delta) = chain.last() {
-                match check(&mut document, delta)? {
+                match check(&mut document, delta, positions)? {
                     Ok(Readiness::NotReady) => break,
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
@@ -234,6 +225,23 @@ fn fold(
             break;
         }
     }
-    whole &= diffs.is_empty() && waiting.values().all(Vec::is_empty);
-    Ok((document, whole))
+    whole &= diffs.is_empty();
+    let complete = waiting.values().all(Vec::is_empty);
+    Ok((document, whole, complete))
+}
+
+/// Whether a delta is ready; what is not may lack nothing but positions that another tab's snapshot did not keep (SEQ-6).
+#[inline(never)]
+fn check(
+    document: &mut Document,
+    delta: &Delta,
+    positions: &Map<Dot, Arc<[u8]>>,
+) -> Result<Result<Readiness, ApplyError>, DecodeError> {
+    let readiness = document.check(delta);
+    match positions.get(&delta.dot()) {
+        Some(bytes) if readiness == Ok(Readiness::NotReady) => {
+            Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
+        }
+        _ => Ok(readiness),
+    }
 }

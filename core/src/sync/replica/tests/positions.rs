@@ -76,6 +76,27 @@ fn seq_6_an_edit_at_rest_needs_no_position_that_another_tab_dropped() {
     let kept = compacted_by_the_other(&tab, other, &relay);
     assert_eq!(Document::load(&relay.snapshot()).unwrap().check(&delta), Ok(Readiness::NotReady));
 
+    let is_beside = |record: &&Record| matches!(record, Record::Positions { .. });
+    let Some(Record::Positions { replica, last_seq, bytes }) = kept.iter().find(is_beside) else { panic!("positions") };
+    assert_eq!((Dot::new(*replica, *last_seq), codec::decode_positions(bytes).unwrap().len()), (delta.dot(), 1));
+    assert_eq!(bytes.len(), 21, "16 of them an id");
+    // BYTES-1: what is damaged is an error, or is of no use.
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 1;
+        for bytes in [&damaged[..], &bytes[..at]] {
+            let bytes = bytes.into();
+            let mut records = kept.clone();
+            records.retain(|record| !is_beside(&record));
+            records.push(Record::Positions { replica: *replica, last_seq: *last_seq, bytes });
+            let opening = Opening { slot: Some(0), entropy: [4; 16], now: NOW };
+            if let Ok(opened) = Replica::open("d", opening, records) {
+                assert!(opened.document().covers(delta.dot()) || opened.writer().is_none());
+                assert_eq!(opened.status().unsaved, 1, "the edit itself is not lost");
+            }
+        }
+    }
+
     let mut next = Desk::open(Some(0), 3, kept);
     assert_eq!(shown(next.replica.document()), ["a".into()]);
     assert_eq!(next.replica.writer(), Some(delta.replica()), "ID-3: nothing is lost, so the id goes on");
@@ -92,6 +113,27 @@ fn seq_6_an_edit_at_rest_needs_no_position_that_another_tab_dropped() {
     assert_eq!(shown(&relay), ["a".into()]);
     next.say(Message::Durable(Durable { version: relay.version(), level: Level::Stored, position: 4 })).unwrap();
     assert_eq!(next.replica.status().unsaved, 0);
+}
+
+#[test]
+fn id_3_a_row_that_waits_for_a_repair_costs_the_cursor_and_no_id() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let own = desk.write("a");
+    desk.flush();
+    desk.connect_to(version_of(&own), Vec::new());
+    let mut author = Document::with_writer(ReplicaId::from(9));
+    let first = edit(&mut author, |tx| tx.list("l")?.push("x").map(drop));
+    let second = edit(&mut author, |tx| tx.list("l")?.push("y").map(drop));
+    desk.store.push(Record::Cursor(Cursor { epoch: 7, position: 3 }));
+    desk.receive(4, &second);
+    assert!(desk.store.contains(&Record::Row(Row::of(&second))));
+    // The process dies before the repair.
+    let mut next = desk.reopen(2);
+    assert_eq!(next.replica.writer(), Some(own.replica()));
+    assert_eq!(next.connect().cursor, None);
+    // Once the row before it is there too, it is read.
+    next.store.push(Record::Row(Row::of(&first)));
+    assert_eq!(next.reopen(3).replica.document().list("l").len(), 2);
 }
 
 #[test]
