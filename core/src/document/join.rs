@@ -357,7 +357,11 @@ impl Document {
 
     /// The document at rest, in the bytes of `docs/format.md`: what lives, how far each replica is known, and the removal log, so that
     /// what is loaded can go on serving others. O(live + log). [`Document`] shows it in use.
+    ///
+    /// # Panics
+    /// While a transaction is open: what that has changed so far belongs to no version.
     pub fn snapshot(&self) -> Vec<u8> {
+        assert!(!self.in_transaction(), "DIFF-7: a snapshot is made at a whole version");
         let state = &self.state;
         let mut diff = self.diff_around(Tier::Full, VersionVector::new(), &mut |_| {});
         let mut bunches = Set::new();
@@ -387,8 +391,13 @@ impl Document {
     /// # Errors
     /// When the bytes are damaged, or their content is not what its beacon says.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::new().loaded(bytes)
+    }
+
+    /// Loads into this document, which is empty: its tables are keyed already.
+    pub(crate) fn loaded(self, bytes: &[u8]) -> Result<Self, LoadError> {
         let snapshot = codec::decode_snapshot(bytes)?;
-        let mut document = Self::new();
+        let mut document = self;
         let order = document.order_bunches(&snapshot.diff.bunches, &snapshot.diff.adds)?;
         document.join_diff(&snapshot.diff, &order);
         let state = &mut document.state;

@@ -149,7 +149,11 @@ impl Document {
     /// Keys the tables in memory with this many random bits, so that nobody can choose keys that crowd them. With the
     /// feature `std` that happens by itself; without it, whoever takes in what strangers wrote calls this once. Nothing that
     /// can be seen depends on them. O(live dots).
+    /// Does nothing while a transaction is open.
     pub fn seed_hashes(&mut self, random: u128) {
+        if self.in_transaction() {
+            return;
+        }
         self.state.reseed(Seed::new(random));
     }
 

@@ -16,7 +16,7 @@ use super::{Change, ChangeKind, Path};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
-use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef};
+use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef, Table};
 use crate::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub(crate) struct Notes {
     list: Vec<Note>,
     /// Of list elements, with what was read there before.
     elements: Map<(PlaceId, ElementNote), Option<Value>>,
+    /// The numbers of those notes that it would take long to make again.
+    seen: Table,
     /// Whether the list may say something twice.
     pub(crate) repeats: bool,
     /// Whether a slot became empty in this batch: then an empty one may have been noted.
@@ -67,9 +69,20 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// Whether the last note was about this: whoever replaces an entry removes one and adds one.
-    fn last_is(&self, place: PlaceId, what: &What) -> bool {
-        self.list.last().is_some_and(|note| note.place == place && note.what == *what)
+    /// Whether this was noted last, as when one entry is replaced by another, or is known to have been noted.
+    fn is_seen(&self, place: PlaceId, hash: u32, what: &What) -> bool {
+        let is_it = |note: &Note| note.place == place && note.what == *what;
+        self.list.last().is_some_and(is_it)
+            || self.seen.find(Self::mixed(place, hash), |number| is_it(&self.list[number as usize])).is_some()
+    }
+
+    /// Remembers that the next note is about this.
+    fn see(&mut self, place: PlaceId, hash: u32) {
+        self.seen.insert(Self::mixed(place, hash), self.list.len() as u32);
+    }
+
+    const fn mixed(place: PlaceId, hash: u32) -> u32 {
+        hash ^ place.0.wrapping_mul(0x85eb_ca6b)
     }
 
     pub(super) fn element(&mut self, list: PlaceId, note: ElementNote, old: Option<Value>) {
@@ -118,6 +131,7 @@ impl Notes {
 
     fn clear(&mut self) {
         self.list.clear();
+        self.seen = Table::default();
         // What a large batch took is given back.
         self.list.shrink_to(64);
         self.elements.clear();
@@ -142,10 +156,13 @@ impl State {
             None if !self.notes.emptied => None,
             Some(KeyView::Lone(id, _)) if !self.is_old(id) || fault::active(Fault::OverwritesNotTold) => return,
             Some(KeyView::Lone(id, kind)) => self.lone(id, kind),
-            _ if self.notes.last_is(place, &what) => return,
+            _ if self.notes.is_seen(place, key.hash(), &what) => return,
             found => {
+                // Working out what many entries show takes its time: once a batch is enough.
                 self.notes.repeats = true;
-                found.and_then(|view| self.under_key(view))
+                let old = found.and_then(|view| self.under_key(view));
+                self.notes.see(place, key.hash());
+                old
             }
         };
         self.notes.list.push(Note { place, what, old });
@@ -163,13 +180,15 @@ impl State {
         {
             return;
         }
-        let was = self.all_are(dots, Kind::MEMBER).then_some(Value::Bool(true));
         let what = What::Member(hash, member.clone());
-        if dots.lone().is_none() && (!dots.is_empty() || self.notes.emptied) {
-            if self.notes.last_is(place, &what) {
-                return;
-            }
+        let again = dots.lone().is_none() && (!dots.is_empty() || self.notes.emptied);
+        if again && self.notes.is_seen(place, hash, &what) {
+            return;
+        }
+        let was = self.all_are(dots, Kind::MEMBER).then_some(Value::Bool(true));
+        if again {
             self.notes.repeats = true;
+            self.notes.see(place, hash);
         }
         self.notes.list.push(Note { place, what, old: was });
     }

@@ -11,7 +11,7 @@ use core::cmp::Ordering;
 use super::dots::{Dots, DotsRef};
 use super::notes::{ElementNote, Notes};
 use super::transaction::Step;
-use super::view::{Content, Link, PlaceId, Seat, View};
+use super::view::{Content, Incarnations, Link, PlaceId, Seat, View};
 use crate::clock::{Dot, DotRuns, Hlc, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
 use crate::hash::Seed;
@@ -495,7 +495,11 @@ impl State {
         }
         // What is read there now, before what is in it goes.
         let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
-        let shown = self.entity_at(top).filter(|_| told).and_then(|place| self.shown_before(place));
+        let element = self.entity_at(top).filter(|place| {
+            // Of others nothing is read: there may be much of it.
+            told && matches!(self.view.place(*place).link, Link::Element(..))
+        });
+        let shown = element.and_then(|place| self.shown_before(place));
         let mut doomed = Vec::from([top]);
         let mut next = 0;
         while next < doomed.len() {
@@ -506,15 +510,26 @@ impl State {
                 self.store.append_list(*head, &mut doomed);
             }
         }
-        // Children first, so that a place is empty before it is given up. Only the top tells the application.
+        // Children first, so that a place is empty before it is given up. The top tells the application; so does what is plain
+        // in a place that lives on in other incarnations, because what is read there changes.
         let mut shown = Some(shown);
         while let Some(id) = doomed.pop() {
             let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
             let old = if is_top { shown.take().flatten() } else { None };
-            let live = self.kill_one(id, cause, is_top, old);
+            let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
             self.bury(dot, live, &mut journal);
         }
         true
+    }
+
+    /// Whether an entry is a plain one in a place that has more incarnations than the one that it is in.
+    fn lives_on_without(&self, id: EntryId) -> bool {
+        let live = self.store.live(id);
+        if self.notes.quiet || live.entity || live.kind == Kind::MOVE {
+            return false;
+        }
+        let place = live.container().as_entity().and_then(|entity| self.entity(entity));
+        place.is_some_and(|place| matches!(self.view.place(place).incarnations, Incarnations::Many(_)))
     }
 
     fn bury(&mut self, dot: LocalDot, live: Live, journal: &mut Option<&mut Vec<Step>>) {
@@ -599,7 +614,8 @@ impl State {
             self.detach_entity(place, dot, id, kind, tell.then_some(old));
             return;
         }
-        let element = self.view.place(place).seat.is_some();
+        let own = self.view.place(place);
+        let (own_kind, element) = (own.kind, own.seat.is_some());
         match (&mut self.view.place_mut(place).content, live.slot(), live.kind) {
             (Content::Map(index), LocalSlotRef::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
                 index.remove(key, id, kind);
@@ -609,7 +625,8 @@ impl State {
                 index.remove(hash, id, &self.store);
                 self.notes.emptied = true;
             }
-            (Content::Counter(totals), LocalSlotRef::Owner, Kind::TOTAL | Kind::RIGHTS) => {
+            // What is hidden was never counted.
+            (Content::Counter(totals), LocalSlotRef::Owner, kind) if own_kind.shows(kind) => {
                 totals.dots.remove(id);
                 totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }

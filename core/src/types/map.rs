@@ -277,6 +277,8 @@ impl<'t, 'd> MapMut<'t, 'd> {
             return Ok(());
         }
         if let (Some(lone), Some(id)) = (lone, id) {
+            // What is refused has taken nothing, not even a use of the key.
+            self.at.tx.has_room(1)?;
             self.at.tx.document.state.keys.acquire_again(id);
             return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
         }

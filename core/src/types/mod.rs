@@ -265,6 +265,7 @@ impl<'d> AtMut<'_, 'd> {
             }
         }
         let container = self.tx.lowest(self.place)?;
+        self.tx.has_room(1)?;
         let state = &mut self.tx.document.state;
         let slot = LocalSlot::Key(state.acquire_key(id, key));
         let dot = self.tx.add(Target { container, slot }, kind, true, payload)?;

@@ -82,8 +82,13 @@ impl Replica {
         if !(1..=limits::MAX_DOCUMENT_NAME).contains(&len) {
             return Err(OpenError::Name { len, limit: limits::MAX_DOCUMENT_NAME });
         }
-        let stored = Stored::sort(opening.slot, stored)?;
-        let (mut document, whole, complete) = fold(stored.snapshots, stored.deltas, stored.diffs, &stored.positions)?;
+        let mut entropy = Entropy::new(opening.entropy);
+        // Also what the store holds was written by strangers.
+        let empty = keyed(entropy.next());
+        let stored = Stored::sort(opening.slot, stored, &empty)?;
+        let mut snapshots = stored.snapshots;
+        let first = snapshots.pop().unwrap_or(empty);
+        let (mut document, whole, complete) = fold(first, &snapshots, stored.deltas, stored.diffs, &stored.positions)?;
         document.observe_time(opening.now);
 
         let mut outbox = Outbox::default();
@@ -104,11 +109,6 @@ impl Replica {
         let set = document.set_writer(slot.replica());
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
-        let mut entropy = Entropy::new(opening.entropy);
-        if !cfg!(feature = "std") {
-            // What the store holds was taken in without; from here on strangers write, too.
-            document.seed_hashes(entropy.next());
-        }
         Ok(Self {
             name: document_name.into(),
             document,
@@ -132,7 +132,7 @@ impl Replica {
 }
 
 impl Stored {
-    fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>) -> Result<Self, OpenError> {
+    fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>, empty: &Document) -> Result<Self, OpenError> {
         let mut stored = Self::default();
         for record in records {
             match record {
@@ -155,7 +155,7 @@ impl Stored {
                     stored.positions.insert(Dot::new(replica, last_seq), bytes);
                 }
                 Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
-                Record::Snapshot(bytes) => stored.snapshots.push(Document::load(&bytes)?),
+                Record::Snapshot(bytes) => stored.snapshots.push(empty.clone().loaded(&bytes)?),
             }
         }
         // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.
@@ -172,18 +172,24 @@ impl Stored {
     }
 }
 
+/// An empty document whose tables nobody can aim at.
+fn keyed(random: u128) -> Document {
+    let mut document = Document::new();
+    document.seed_hashes(random);
+    document
+}
+
 /// Joins everything; says whether all of it fitted together, and whether none of it waits for what is not there. Rows from the
 /// relay may wait: they were stored as they came, and a repair was asked for. That loses nothing that the store promised.
 fn fold(
-    snapshots: Vec<Document>,
+    mut document: Document,
+    others: &[Document],
     deltas: Vec<Delta>,
     mut diffs: Vec<Diff>,
     positions: &Map<Dot, Arc<[u8]>>,
 ) -> Result<(Document, bool, bool), DecodeError> {
-    let mut snapshots = snapshots.into_iter();
-    let mut document = snapshots.next().unwrap_or_default();
     let mut whole = true;
-    for other in snapshots {
+    for other in others {
         // Two tabs have compacted: neither snapshot need cover the other.
         whole &= document.apply_diff(&other.diff_since(&document.version())).is_ok();
     }
