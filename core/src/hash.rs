@@ -125,6 +125,11 @@ impl Seed {
         Self(random as u64, (random >> 64) as u64)
     }
 
+    /// Bits that others do not know, for a table that is thrown away.
+    pub(crate) const fn secret(self) -> u64 {
+        self.0 ^ self.1.rotate_left(32)
+    }
+
     /// 32 bits over bytes of one kind.
     pub(crate) fn hash(self, kind: u8, bytes: &[u8]) -> u32 {
         let mut sip = Sip::new(self.0, self.1 ^ u64::from(kind), false);

@@ -111,8 +111,7 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
-    let seed = diff.head.iter().fold(0, |seed, (_, entry)| seed ^ u64::from_le_bytes(*entry.tag.as_bytes()));
-    let mut rows = EntryWriter::new(seed);
+    let mut rows = EntryWriter::new(adds.seed());
     adds.each(&mut |row| rows.push(table, None, row));
     varint::write_len(out, rows.count());
     rows.write_dots(out);

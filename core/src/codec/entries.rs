@@ -21,6 +21,7 @@ use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
+use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
 use crate::string::Str;
@@ -98,6 +99,10 @@ pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>);
 pub(crate) trait Rows {
     /// Gives each to `push`.
     fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>));
+
+    /// For the tables of hashes while they are written: something that whoever chose what is written could not know. What is
+    /// written does not depend on it.
+    fn seed(&self) -> u64;
 }
 
 impl Rows for Vec<LiveEntry> {
@@ -105,6 +110,18 @@ impl Rows for Vec<LiveEntry> {
         for add in self {
             push((add.dot, add.hlc, (&add.entry).into()));
         }
+    }
+
+    /// A hash of all that the tables will hold: to aim at it, one would have to know it before choosing what it is made of.
+    fn seed(&self) -> u64 {
+        let mut hasher = Hasher::new(Domain::Checksum);
+        for add in self {
+            hasher.word(add.dot.seq);
+            if let Slot::Key(key) = &add.entry.slot {
+                hasher.word(hash(Domain::Checksum, key.as_bytes()) as u64);
+            }
+        }
+        hasher.end(&[]) as u64
     }
 }
 

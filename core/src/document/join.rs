@@ -34,6 +34,10 @@ impl Rows for State {
             }
         }
     }
+
+    fn seed(&self) -> u64 {
+        self.seed.secret()
+    }
 }
 
 impl Document {

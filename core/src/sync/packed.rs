@@ -18,6 +18,7 @@ use super::row::{RecordError, Row};
 use super::wire::{Malformed, Reader, put_varint};
 use crate::clock::{Hlc, Tag};
 use crate::codec::DeltaHeader;
+use crate::codec::limits::MAX_DELTA_BYTES;
 use crate::replica_id::ReplicaId;
 
 /// The head of a packed delta: the tag before it is there; ids of others than its writer are there; from bit 2 the writer.
@@ -118,6 +119,9 @@ const COUNTER: u64 = 0xffff;
 fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     let mut reader = Reader::new(packed);
     let head = reader.varint()?;
+    if head != DIFF && packed.len() > MAX_DELTA_BYTES {
+        return Err(Malformed);
+    }
     if head == DIFF {
         return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
     }
@@ -129,7 +133,9 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     let mut others = Vec::new();
     if head & HAS_OTHERS != 0 {
         let count = reader.varint()?;
-        if count == 0 {
+        // No id is there twice: those without a number take their bytes, and of the others there are no more than numbers.
+        let most = roster.len() + packed.len() / ID;
+        if count == 0 || usize::try_from(count).map_or(true, |count| count > most) {
             return Err(Malformed);
         }
         for _ in 0..count {

@@ -96,7 +96,10 @@ impl Room {
         if let Some(member) = self.members.get_mut(&id) {
             match &taken {
                 Ok(()) => _ = member.pushed.insert(dot.replica, Some((dot.seq, delta.tag()))),
-                Err(Refusal { reason: NackReason::Fork, .. }) => _ = member.pushed.insert(dot.replica, None),
+                // Only of those that the log knows: of others anybody could name as many as they like.
+                Err(Refusal { reason: NackReason::Fork, .. }) if self.document.seq(dot.replica) > 0 => {
+                    _ = member.pushed.insert(dot.replica, None);
+                }
                 Err(_) => _ = member.pushed.remove(&dot.replica),
             }
         }

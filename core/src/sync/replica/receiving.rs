@@ -397,6 +397,7 @@ impl Replica {
             NackReason::NotReady | NackReason::Gap => {
                 // What was pushed after it is refused for the same reason: one diff answers all of that.
                 if !diff && connection.refill != Refill::None {
+                    connection.said_in_vain();
                     return Ok(());
                 }
                 connection.repair()?;
