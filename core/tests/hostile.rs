@@ -603,3 +603,28 @@ fn causal_2_what_names_something_that_is_not_known_waits_for_it() {
         assert_eq!(dump(&document), dump(&in_order));
     }
 }
+
+#[test]
+fn valid_1_what_is_hidden_counts_neither_when_it_comes_nor_when_it_goes() {
+    let rights = Payload::Rights(Arc::new(Rights { plus: 7, minus: 0, given: Vec::new() }));
+    let cases = [
+        (Kind::COUNTER, Kind::RIGHTS, rights),
+        (Kind::BOUNDED_COUNTER, Kind::TOTAL, Payload::Total { plus: 0, minus: 7 }),
+    ];
+    for (counter, kind, payload) in cases {
+        let hidden = Entry { container: root(counter), slot: Slot::Owner, kind, entity: false, payload };
+        let came = with_entry(hidden, Hlc(5));
+        let mut parts = came.parts().clone();
+        (parts.first_seq, parts.deps, parts.adds) = (2, Vec::from([came.dot()]), Vec::new());
+        parts.removes = [came.dot()].into_iter().collect();
+        let gone = Delta::seal(parts, came.tag());
+        let mut document = Document::new();
+        let value = |document: &Document| (document.counter("r").value(), document.bounded_counter("r").value());
+        for delta in [came, gone] {
+            document.apply(&delta).expect("it applies");
+            assert_eq!(value(&document), (0, 0), "{kind:?} in {counter:?}");
+            let loaded = Document::load(&document.snapshot()).expect("it loads");
+            assert_eq!((value(&loaded), loaded.beacon()), ((0, 0), document.beacon()));
+        }
+    }
+}

@@ -167,3 +167,25 @@ fn a_tie_of_stamps_is_broken_by_the_greater_id_wherever_it_was_heard_of_first() 
     assert_eq!(stamps[0], stamps[1], "it is a tie");
     assert_eq!(texts(pair.both(|doc| doc.map("m").values("k"))), ["greater", "lower"]);
 }
+
+#[test]
+fn a_change_says_what_was_shown_before_also_where_one_of_two_incarnations_dies_with_it() {
+    let mut pair = Pair::new();
+    pair.a(|tx| tx.map("m")?.map("k")?.put("a", 1));
+    pair.b(|tx| tx.map("m")?.map("k")?.put("b", "old"));
+    let mut third = Document::with_writer(ReplicaId::from(3));
+    for doc in [&pair.a, &pair.b] {
+        third.apply_diff(&doc.diff_since(&third.version())).expect("the diff applies");
+    }
+    // Who has not heard of the other incarnation removes the own one and creates it anew, all at once.
+    let commit: Result<Commit<()>, EditError> = pair.b.transact(Timestamp(9_000), |tx| {
+        let mut map = tx.map("m")?;
+        map.remove("k")?;
+        map.map("k")?.put("b", "new")
+    });
+    let delta = commit.expect("the edit is possible").delta.expect("something was edited");
+    let changes = third.apply(&delta).expect("the delta applies").changes;
+    let told =
+        changes.list.iter().find(|change| change.kind == weftline::ChangeKind::Key("b".into())).expect("it is told");
+    assert_eq!((told.old.clone(), told.new.clone()), (Some("old".into()), Some("new".into())));
+}
