@@ -392,11 +392,13 @@ impl Replica {
 
     fn refused(&mut self, nack: &Nack) -> Result<(), ProtocolError> {
         let diff = nack.seq == 0;
+        // What follows a delta that is stuck has a gap before it: that asks for nothing.
+        let stuck = !diff && self.outbox.is_stuck(nack.replica);
         let Some(connection) = &mut self.connection else { return Ok(()) };
         match nack.reason {
             NackReason::NotReady | NackReason::Gap => {
                 // What was pushed after it is refused for the same reason: one diff answers all of that.
-                if !diff && connection.refill != Refill::None {
+                if stuck || (!diff && connection.refill != Refill::None) {
                     connection.said_in_vain();
                     return Ok(());
                 }
