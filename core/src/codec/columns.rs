@@ -380,28 +380,30 @@ pub(crate) fn read_dots(
     count: usize,
     push: &mut dyn FnMut(Dot),
 ) -> Result<(), Refused> {
-    let mut runs = RunReader { before: BEFORE_ALL };
-    let mut left = count as u64;
-    while left > 0 {
-        let (number, first, last) = runs.read(reader)?;
-        if last - first >= left {
-            return Err(reader.invalid("more dots than there are elements"));
+    each_run(reader, table, count, &mut |first, last| {
+        for seq in first.seq..=last {
+            push(Dot::new(first.replica, seq));
         }
-        for seq in first..=last {
-            push(table.named(reader, number, seq));
-        }
-        left -= last - first + 1;
-    }
-    reader.ok()
+    })
 }
 
 /// Reads the dots of `count` entries, as runs. The caller has checked that the remaining bytes can hold that many.
-#[inline(never)]
 pub(crate) fn read_runs(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     count: usize,
     dots: &mut Few<(ReplicaId, u64, u64)>,
+) -> Result<(), Refused> {
+    each_run(reader, table, count, &mut |first, last| dots.push((first.replica, first.seq, last)))
+}
+
+/// Reads runs of `count` dots in all: the first of each, and the last sequence number.
+#[inline(never)]
+fn each_run(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    count: usize,
+    each: &mut dyn FnMut(Dot, u64),
 ) -> Result<(), Refused> {
     let mut runs = RunReader { before: BEFORE_ALL };
     let mut left = count as u64;
@@ -411,8 +413,9 @@ pub(crate) fn read_runs(
             return Err(reader.invalid("more dots than there are elements"));
         }
         left -= last - first + 1;
+        // The last is within bounds if both are: then so is whatever lies between.
         let (first, last) = (table.named(reader, number, first), table.named(reader, number, last));
-        dots.push((first.replica, first.seq, last.seq));
+        each(first, last.seq);
     }
     reader.ok()
 }

@@ -290,7 +290,7 @@ impl Tape {
         let (mut ahead, mut dead) = (VersionVector::new(), DotRuns::new());
         if tier == Tier::Digest {
             dead = self.runs(25, |dot| base.covers(dot));
-            for (replica, further) in self.version(3, false).iter() {
+            for (replica, further) in self.version(12, false).iter() {
                 if head.get(replica).is_none() {
                     ahead.set(replica, VersionEntry { seq: base.seq(replica) + further.seq, ..further });
                 }

@@ -73,7 +73,7 @@ fn generators_reach_every_column() {
     let mut runner = TestRunner::deterministic();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut note = |condition, what| *seen.entry(what).or_default() += usize::from(condition);
-    for _ in 0..400 {
+    for _ in 0..200 {
         let parts = generators::delta().new_tree(&mut runner).unwrap().current();
         note(parts.deps.len() > 1, "deps");
         note(!parts.removes.is_empty(), "removes");
