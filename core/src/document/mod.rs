@@ -12,7 +12,9 @@ mod change;
 mod dots;
 mod hanging;
 mod index;
+mod insert;
 mod join;
+mod kill;
 mod notes;
 mod path;
 mod state;
@@ -20,6 +22,7 @@ mod total;
 mod transaction;
 mod undo;
 mod view;
+mod winner;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -5,7 +5,8 @@
 
 use alloc::vec::Vec;
 
-use super::super::state::{Dead, amount};
+use super::super::state::Dead;
+use super::super::winner::amount;
 use super::super::{Content, State};
 use super::place::{Gap, Nook, order_of};
 use crate::clock::{Hlc, LocalDot};

@@ -1,0 +1,216 @@
+//! What goes: an entry is taken out of the store and of the view, with everything inside it.
+//!
+//! Each dot dies only once, and its death costs O(log n); children die before their parents, so that a place is empty before
+//! it is given up.
+//!
+//! Rules: ENT-1 the subtree of a removed entity dies with it. REM-2 what a delta removed is noted in the log.
+
+use alloc::vec::Vec;
+
+use super::notes::ElementNote;
+use super::state::State;
+use super::transaction::Step;
+use super::view::{Content, Incarnations, Link, PlaceId};
+use super::winner::amount;
+use crate::clock::{DotRuns, LocalDot};
+use crate::fault::{self, Fault};
+use crate::store::{EntryId, Kind, Live, LocalRun, LocalSlotRef, NONE};
+use crate::value::Value;
+
+impl State {
+    /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
+    /// positions are kept until the horizon covers it. Says whether it lived.
+    pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> bool {
+        self.kill_into(dot, cause, None)
+    }
+
+    /// The same, and journals what died, children before parents. Without a journal it is for ever.
+    pub(super) fn kill_into(
+        &mut self,
+        dot: LocalDot,
+        cause: Option<LocalDot>,
+        mut journal: Option<&mut Vec<Step>>,
+    ) -> bool {
+        let Some(top) = self.store.find(dot) else { return false };
+        if !self.store.live(top).entity {
+            let live = self.kill_one(top, cause, true, None);
+            self.bury(dot, live, &mut journal);
+            return true;
+        }
+        // What is read there now, before what is in it goes.
+        let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
+        let element = self.entity_at(top).filter(|place| {
+            // Of others nothing is read: there may be much of it.
+            told && matches!(self.view.place(*place).link, Link::Element(..))
+        });
+        let shown = element.and_then(|place| self.shown_before(place));
+        let mut doomed = Vec::from([top]);
+        let mut next = 0;
+        while next < doomed.len() {
+            let entity = doomed[next];
+            next += 1;
+            let Some(place) = self.entity_at(entity).filter(|_| !fault::active(Fault::NoCascade)) else { continue };
+            if let Some(head) = self.view.place_mut(place).incarnations.head(entity) {
+                self.store.append_list(*head, &mut doomed);
+            }
+        }
+        // Children first, so that a place is empty before it is given up. The top tells the application; so does what is plain
+        // in a place that lives on in other incarnations, because what is read there changes.
+        let mut shown = Some(shown);
+        while let Some(id) = doomed.pop() {
+            let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
+            let old = if is_top { shown.take().flatten() } else { None };
+            let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
+            self.bury(dot, live, &mut journal);
+        }
+        true
+    }
+
+    /// Whether an entry is a plain one in a place that has more incarnations than the one that it is in.
+    pub(super) fn lives_on_without(&self, id: EntryId) -> bool {
+        let live = self.store.live(id);
+        if self.notes.quiet || live.entity || live.kind == Kind::MOVE {
+            return false;
+        }
+        let place = live.container().as_entity().and_then(|entity| self.entity(entity));
+        place.is_some_and(|place| matches!(self.view.place(place).incarnations, Incarnations::Many(_)))
+    }
+
+    pub(super) fn bury(&mut self, dot: LocalDot, live: Live, journal: &mut Option<&mut Vec<Step>>) {
+        match journal {
+            Some(journal) => journal.push(Step::Killed((dot, live))),
+            None => self.discard(live),
+        }
+    }
+
+    /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
+    pub(crate) fn kill_run(
+        &mut self,
+        run: LocalRun,
+        cause: Option<LocalDot>,
+        spare: Option<&dyn Fn(LocalDot) -> bool>,
+    ) {
+        let (first, more) = run;
+        let spare = |dot: LocalDot| spare.is_some_and(|spare| spare(dot));
+        if more == 0 {
+            if !spare(first) {
+                self.kill(first, cause);
+            }
+            return;
+        }
+        let mut doomed = Vec::new();
+        for (dot, _) in self.store.ids(first.origin(), first.seq()..=first.seq() + more) {
+            if !spare(dot) {
+                doomed.push(dot);
+            }
+        }
+        for dot in doomed {
+            self.kill(dot, cause);
+        }
+    }
+
+    /// Notes in the log that `remover` removed these dots (REM-2), and kills them if `alive`.
+    pub(crate) fn remove_runs(&mut self, remover: LocalDot, removed: &DotRuns, alive: bool) {
+        for (replica, first, last) in removed.runs() {
+            let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
+            if alive {
+                self.kill_run(run, Some(remover), None);
+            }
+            self.removals.log(remover, run.0, run.1 + 1, false);
+        }
+    }
+
+    pub(super) fn kill_one(&mut self, id: EntryId, cause: Option<LocalDot>, tell: bool, old: Option<Value>) -> Live {
+        let dot = self.store.dot(id);
+        let container = self.store.live(id).container();
+        let parent = container.as_entity().and_then(|entity| self.store.find(entity));
+        let place = match parent {
+            Some(parent) => self.entity_at(parent),
+            None => self.container(container),
+        };
+        if let Some(place) = place {
+            self.detach(place, dot, id, tell, old);
+            if let Some(head) = parent.and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
+                self.store.unlink(head, id);
+            }
+        }
+        let mut live = self.store.remove(id);
+        live.place = NONE;
+        // What a transaction inserted does not count before it commits.
+        let counted = self.covers_local(dot) || fault::active(Fault::BeaconTakesUncounted);
+        if counted && !fault::active(Fault::BeaconCountsDead) {
+            let share = self.share(dot, &live);
+            self.store.beacon = self.store.beacon.wrapping_sub(share);
+        }
+        if let Some(position) = Self::position(dot, &live) {
+            self.forest.release(position.bunch, cause);
+        }
+        live
+    }
+
+    pub(super) fn detach(&mut self, place: PlaceId, dot: LocalDot, id: EntryId, tell: bool, old: Option<Value>) {
+        if tell {
+            self.note_going(place, id);
+        }
+        let live = self.store.live(id);
+        if live.entity {
+            let kind = live.kind;
+            self.detach_entity(place, dot, id, kind, tell.then_some(old));
+            return;
+        }
+        let own = self.view.place(place);
+        let (own_kind, element) = (own.kind, own.seat.is_some());
+        match (&mut self.view.place_mut(place).content, live.slot(), live.kind) {
+            (Content::Map(index), LocalSlotRef::Key(key), kind @ (Kind::REGISTER | Kind::FLAG)) => {
+                index.remove(key, id, kind);
+                self.notes.emptied = self.notes.emptied || index.get(key, &self.store).is_none();
+            }
+            (Content::Set(index), LocalSlotRef::Member(hash, _), Kind::MEMBER | Kind::ABSENT) => {
+                index.remove(hash, id, &self.store);
+                self.notes.emptied = true;
+            }
+            // What is hidden was never counted.
+            (Content::Counter(totals), LocalSlotRef::Owner, kind) if own_kind.shows(kind) => {
+                totals.dots.remove(id);
+                totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
+            }
+            (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
+            (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
+                // If the element dies too, its seat goes with it, and the order is left alone until then.
+                self.seat(place).moves.remove(id);
+                if tell {
+                    self.move_went(place, dot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn detach_entity(
+        &mut self,
+        parent: PlaceId,
+        dot: LocalDot,
+        id: EntryId,
+        kind: Kind,
+        tell: Option<Option<Value>>,
+    ) {
+        let Some(own) = self.entity_at(id) else { return };
+        let link = self.view.place(own).link;
+        if let (Link::Element(list, _), Some(seat)) = (link, &self.view.place(own).seat) {
+            let at = seat.current;
+            if let Content::List(sequence) = &mut self.view.place_mut(list).content {
+                sequence.remove(&self.forest, &self.origins, at);
+            }
+            if let Some(old) = tell.filter(|_| !fault::active(Fault::RemovalNotTold)) {
+                self.notes.element(list, ElementNote::Removed(dot), old);
+            }
+        }
+        let last = self.view.disincarnate(own, id);
+        if let (Link::Key(_, key), true) = (link, last)
+            && let Content::Map(index) = &mut self.view.place_mut(parent).content
+        {
+            index.remove_child(key, kind);
+            self.notes.emptied = self.notes.emptied || index.get(key, &self.store).is_none();
+        }
+    }
+}
