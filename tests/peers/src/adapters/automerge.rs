@@ -264,20 +264,13 @@ fn actor(replica: u64) -> ActorId {
 
 #[cfg(test)]
 mod tests {
+    use super::super::common::{self, put};
     use super::*;
-    use crate::cells::{self, Scale};
     use crate::workload::replica;
-
-    fn put(key: &str, value: &str) -> Edit {
-        Edit::Put { key: key.into(), value: Value::Text(value.into()) }
-    }
 
     #[test]
     fn every_row_converges_when_small() {
-        for row in Row::all().into_iter().filter(|row| Automerge::supports(*row)) {
-            let metrics = cells::run::<Automerge>(row, Scale(1_000));
-            assert!(metrics.iter().all(|metric| metric.value.is_finite()), "{row:?}: {metrics:?}");
-        }
+        common::every_row_converges_when_small::<Automerge>();
     }
 
     #[test]

@@ -22,6 +22,7 @@ use ::loro::{
     ValueOrContainer, VersionVector,
 };
 
+use super::{Answers, question_and_answer};
 use crate::peer::{self, Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
 
 /// A replica in Loro.
@@ -132,23 +133,22 @@ impl Peer for Loro {
     }
 
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {
-        let mut traffic = Traffic::default();
-        let asked = other.doc.oplog_vv().encode();
-        traffic.count(&asked);
-        let mut answer = self.answer(&asked);
-        let answered = answer.len();
-        // Where both want to know, the answer is followed by a question, in one message.
-        if both_ways {
-            answer.extend_from_slice(&self.doc.oplog_vv().encode());
-        }
-        traffic.count(&answer);
-        other.apply(&answer[..answered]);
-        if both_ways {
-            let back = other.answer(&answer[answered..]);
-            traffic.count(&back);
-            self.apply(&back);
-        }
-        traffic
+        question_and_answer(self, other, both_ways)
+    }
+}
+
+impl Answers for Loro {
+    fn question(&self) -> Vec<u8> {
+        self.doc.oplog_vv().encode()
+    }
+
+    fn answer(&self, asked: &[u8]) -> Vec<u8> {
+        let known = VersionVector::decode(asked).expect("what was just encoded");
+        self.doc.export(ExportMode::updates(&known)).expect("the whole history is here")
+    }
+
+    fn take(&mut self, answer: &[u8]) {
+        self.apply(answer);
     }
 }
 
@@ -196,11 +196,6 @@ impl Loro {
 
     fn todo(&self, id: &str) -> LoroMap {
         child(self.todos.get(id)).expect("a todo that is known")
-    }
-
-    fn answer(&self, asked: &[u8]) -> Vec<u8> {
-        let known = VersionVector::decode(asked).expect("what was just encoded");
-        self.doc.export(ExportMode::updates(&known)).expect("the whole history is here")
     }
 }
 
@@ -257,20 +252,13 @@ fn sum(counter: &LoroCounter) -> i64 {
 mod tests {
     use std::io::Read;
 
+    use super::super::common::{self, put};
     use super::*;
-    use crate::cells::{self, Scale};
     use crate::workload::replica;
-
-    fn put(key: &str, value: &str) -> Edit {
-        Edit::Put { key: key.into(), value: Value::Text(value.into()) }
-    }
 
     #[test]
     fn every_row_converges_when_small() {
-        for row in Row::all().into_iter().filter(|row| Loro::supports(*row)) {
-            let metrics = cells::run::<Loro>(row, Scale(1_000));
-            assert!(metrics.iter().all(|metric| metric.value.is_finite()), "{row:?}: {metrics:?}");
-        }
+        common::every_row_converges_when_small::<Loro>();
     }
 
     #[test]

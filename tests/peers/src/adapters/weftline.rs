@@ -10,6 +10,7 @@ use weftline::{
     VersionVector,
 };
 
+use super::{Answers, question_and_answer};
 use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
 
 /// When every cell begins.
@@ -95,27 +96,15 @@ impl Peer for Weftline {
     }
 
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {
-        let mut traffic = Traffic::default();
-        let asked = encode_version(&other.document.version());
-        traffic.count(&asked);
-        let mut answer = self.answer(&asked);
-        let answered = answer.len();
-        if both_ways {
-            // The answer is followed by a question, in one message.
-            answer.extend_from_slice(&encode_version(&self.document.version()));
-        }
-        traffic.count(&answer);
-        other.take(&answer[..answered]);
-        if both_ways {
-            let back = other.answer(&answer[answered..]);
-            traffic.count(&back);
-            self.take(&back);
-        }
-        traffic
+        question_and_answer(self, other, both_ways)
     }
 }
 
-impl Weftline {
+impl Answers for Weftline {
+    fn question(&self) -> Vec<u8> {
+        encode_version(&self.document.version())
+    }
+
     fn answer(&self, asked: &[u8]) -> Vec<u8> {
         let version = decode_version(asked).expect("what was written can be read");
         encode_diff(&self.document.diff_since(&version))

@@ -9,6 +9,7 @@ use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{Any, Doc, Map, MapPrelim, MapRef, Out, ReadTxn, StateVector, Transact, TransactionMut, Update};
 
+use super::{Answers, question_and_answer};
 use crate::peer::{self, Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
 
 /// A document with its roots.
@@ -148,31 +149,22 @@ impl Peer for Yrs {
     }
 
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {
-        let mut traffic = Traffic::default();
-        let asked = other.doc.transact().state_vector().encode_v1();
-        traffic.count(&asked);
-        let mut answer = self.answer(&asked);
-        let answered = answer.len();
-        // Where both want to know, the answer is followed by a question, in one message.
-        let question = self.doc.transact().state_vector().encode_v1();
-        if both_ways {
-            answer.extend_from_slice(&question);
-        }
-        traffic.count(&answer);
-        other.apply(&answer[..answered]);
-        if both_ways {
-            let back = other.answer(&answer[answered..]);
-            traffic.count(&back);
-            self.apply(&back);
-        }
-        traffic
+        question_and_answer(self, other, both_ways)
     }
 }
 
-impl Yrs {
+impl Answers for Yrs {
+    fn question(&self) -> Vec<u8> {
+        self.doc.transact().state_vector().encode_v1()
+    }
+
     fn answer(&self, asked: &[u8]) -> Vec<u8> {
         let state = StateVector::decode_v1(asked).expect("what was written can be read");
         self.doc.transact().encode_state_as_update_v1(&state)
+    }
+
+    fn take(&mut self, answer: &[u8]) {
+        self.apply(answer);
     }
 }
 
