@@ -280,3 +280,11 @@ fn handles_cross_threads() {
     both::<weftline::MapRef<'_>>();
     both::<Transaction<'_>>();
 }
+
+#[test]
+#[should_panic(expected = "DIFF-7")]
+fn diff_7_a_snapshot_is_not_made_of_half_a_transaction() {
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    document.begin(Timestamp(1)).expect("none is open");
+    drop(document.snapshot());
+}

@@ -309,4 +309,18 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn bytes_1_a_packed_row_names_no_more_ids_than_there_can_be() {
+        let roster = Roster::new(NOW, &version(&[4, 9]));
+        let mut row = Vec::new();
+        put_varint(&mut row, (IN_FULL + 1) << WRITER_SHIFT | HAS_OTHERS);
+        put_varint(&mut row, 1 << 20);
+        // Two numbers, again and again: sixteen bytes for each of them, if they were copied.
+        row.resize(row.len() + (1 << 20), 1);
+        assert!(unpack(&row, &roster).is_err());
+        row.truncate(1);
+        row.resize(MAX_DELTA_BYTES + 1, 0);
+        assert!(unpack(&row, &roster).is_err());
+    }
 }
