@@ -16,6 +16,7 @@ mod insert;
 mod join;
 mod kill;
 mod notes;
+mod overwrite;
 mod path;
 mod state;
 mod total;
