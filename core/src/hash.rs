@@ -50,7 +50,12 @@ impl Hasher {
     }
 
     /// The hash of all words and of these bytes after them.
-    pub(crate) fn end(mut self, bytes: &[u8]) -> u128 {
+    pub(crate) fn end(self, bytes: &[u8]) -> u128 {
+        self.end_here(bytes)
+    }
+
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    fn end_here(mut self, bytes: &[u8]) -> u128 {
         self.sip.absorb_rest(bytes, self.words * 8);
         self.sip.v2 ^= 0xee;
         let low = self.sip.finish();
@@ -63,9 +68,8 @@ impl Hasher {
 /// Krawczyk, Krovetz and Rogaway, "UMAC: Fast and Secure Message Authentication", 1999, section 4), put through the hash
 /// above. Two lists of words collide with a chance of 2⁻⁶⁴, for a third of what hashing all of them costs.
 pub(crate) struct Words {
-    sum: u128,
-    /// The last word, plus its constant, if it has no neighbour yet.
-    first: u64,
+    /// Zero from `len` on.
+    words: [u64; Self::MOST],
     len: usize,
 }
 
@@ -88,31 +92,34 @@ impl Words {
         constants
     };
 
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) const fn new() -> Self {
-        Self { sum: 0, first: 0, len: 0 }
+        Self { words: [0; Self::MOST], len: 0 }
     }
 
     #[cfg_attr(not(target_family = "wasm"), inline(always))]
     pub(crate) fn push(&mut self, word: u64) {
-        let word = word.wrapping_add(Self::CONSTANTS[self.len % Self::MOST]);
-        if self.len.is_multiple_of(2) {
-            self.first = word;
-        } else {
-            self.sum = self.sum.wrapping_add(u128::from(self.first) * u128::from(word));
-        }
+        debug_assert!(self.len < Self::MOST, "there is a constant for each word");
+        self.words[self.len % Self::MOST] = word;
         self.len += 1;
     }
 
-    /// The hash. A missing last word is 0: the words say themselves how many they are.
-    pub(crate) fn hash(mut self, domain: Domain) -> u128 {
-        debug_assert!(self.len <= Self::MOST, "there is a constant for each word");
-        if !self.len.is_multiple_of(2) {
-            self.push(0);
+    /// The hash, once the first word, which may depend on what came after it, is put in. A missing last word is 0: the words
+    /// say themselves how many they are.
+    #[cfg_attr(not(target_family = "wasm"), inline(always))]
+    pub(crate) fn hash(&mut self, first: u64, domain: Domain) -> u128 {
+        self.words[0] = first;
+        let (words, _) = self.words.as_chunks::<2>();
+        let (constants, _) = Self::CONSTANTS.as_chunks::<2>();
+        let mut sum = 0u128;
+        for (words, constants) in words.iter().zip(constants).take(self.len.div_ceil(2)) {
+            let [a, b] = [words[0].wrapping_add(constants[0]), words[1].wrapping_add(constants[1])];
+            sum = sum.wrapping_add(u128::from(a) * u128::from(b));
         }
         let mut hasher = Hasher::new(domain);
-        hasher.word(self.sum as u64);
-        hasher.word((self.sum >> 64) as u64);
-        hasher.end(&[])
+        hasher.word(sum as u64);
+        hasher.word((sum >> 64) as u64);
+        hasher.end_here(&[])
     }
 }
 

@@ -47,12 +47,11 @@ impl State {
         }
         let slot = self.localize_slot(&entry.slot);
         let live = Live::new(container, slot, entry.kind, entry.entity, entry.payload.clone(), hlc);
-        self.insert(dot, live, true);
+        self.insert(dot, live);
     }
 
-    /// Binds a dot. Does nothing but release its key, and gives nothing, if the container is not alive (VALID-1). Its share
-    /// of the beacon is added if it is `counted`: what a transaction inserts counts when it commits.
-    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live, counted: bool) -> Option<EntryId> {
+    /// Binds a dot. Does nothing but release its key, and gives nothing, if the container is not alive (VALID-1).
+    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> Option<EntryId> {
         let parent = live.container().as_entity().map(|entity| self.store.find(entity));
         let place = match parent {
             None => self.container(live.container()),
@@ -72,10 +71,7 @@ impl State {
         if let Some(position) = position {
             self.forest.acquire(position.bunch);
         }
-        if counted {
-            let share = self.share(dot, &live);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
-        }
+        self.beacon_gains(dot, &live);
         self.note_coming(place, &live);
         let id = self.store.insert(dot, live);
         if let Some(head) = parent.flatten().and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {

@@ -134,12 +134,7 @@ impl State {
         }
         let mut live = self.store.remove(id);
         live.place = NONE;
-        // What a transaction inserted does not count before it commits.
-        let counted = self.covers_local(dot) || fault::active(Fault::BeaconTakesUncounted);
-        if counted && !fault::active(Fault::BeaconCountsDead) {
-            let share = self.share(dot, &live);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
-        }
+        self.beacon_loses(dot, &live);
         if let Some(position) = Self::position(dot, &live) {
             self.forest.release(position.bunch, cause);
         }

@@ -8,6 +8,7 @@
 //! Not here: bytes (`crate::codec`), peers and durability (`crate::sync`).
 
 mod apply;
+mod beacon;
 mod change;
 mod dots;
 mod hanging;
@@ -177,9 +178,9 @@ impl Document {
     }
 
     /// 16 bytes over the payloads of all live dots: with equal versions, unequal beacons show that one dot was bound to two
-    /// payloads somewhere. O(1).
+    /// payloads somewhere. O(replicas), and O(1) for each of the last few thousand entries.
     pub fn beacon(&self) -> [u8; 16] {
-        self.state.store.beacon.to_le_bytes()
+        self.state.beacon().to_le_bytes()
     }
 
     /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing. O(replicas).

@@ -14,7 +14,7 @@ use crate::fault::{self, Fault};
 use crate::store::{EntryId, LocalSlotRef, Payload};
 
 impl State {
-    /// Overwrites a plain entry that counts in the beacon with one of its kind, which does not yet. Gives what was there.
+    /// Overwrites a plain entry with one of its kind, under a dot that the version does not cover yet. Gives what was there.
     /// O(log n).
     pub(super) fn overwrite(&mut self, place: PlaceId, id: EntryId, dot: LocalDot, payload: Payload, hlc: Hlc) -> Dead {
         self.note_going(place, id);
@@ -25,10 +25,8 @@ impl State {
         }
         let live = known.again(payload, hlc);
         let old = self.store.overwrite(id, dot, live);
-        if !fault::active(Fault::BeaconCountsDead) {
-            let share = self.share(old.0, &old.1);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
-        }
+        self.beacon_loses(old.0, &old.1);
+        self.beacon_comes();
         if let Content::Counter(totals) = &mut self.view.place_mut(place).content {
             totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
             totals.sum += amount(self.store.live(id));

@@ -295,8 +295,8 @@ impl Document {
         }
         let state = &mut self.state;
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
-        if !fault::active(Fault::BeaconForgetsOwn) {
-            state.count(&open.log.added);
+        if fault::active(Fault::BeaconForgetsOwn) {
+            state.beacon_forgets(last);
         }
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
@@ -365,7 +365,7 @@ impl Document {
             self.state.kill(dot, None);
         }
         for (dot, live) in open.log.journal.drain(..).rev().filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
-            let alive = self.state.insert(dot, live, true);
+            let alive = self.state.insert(dot, live);
             debug_assert!(alive.is_some(), "what died after its container comes back before it");
         }
         for id in open.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
@@ -456,7 +456,7 @@ impl Transaction<'_> {
         let hlc = self.open().hlc;
         let Target { container, slot } = target;
         let live = Live::new(container, slot, kind, entity, payload, hlc);
-        if self.document.state.insert(dot, live, false).is_none() {
+        if self.document.state.insert(dot, live).is_none() {
             // The dot will be given to something else, so a bunch of that name must not stay.
             let bunches = &mut self.open().log.bunches;
             if bunches.pop_if(|bunch| *bunch == dot).is_some() {

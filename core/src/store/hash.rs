@@ -6,57 +6,60 @@
 
 use alloc::vec::Vec;
 
-use super::{ContainerRef, EntryRef, PayloadRef, SlotRef};
-use crate::clock::{Dot, Hlc};
+use super::{ContainerRef, Live, LocalSlotRef, PayloadRef};
+use crate::clock::Dot;
 use crate::fault::{self, Fault};
 use crate::hash::{Domain, Words, hash};
 use crate::value::Value;
 
-/// One dot's share of the beacon.
-pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
+/// One dot's share of the beacon: what it is bound to, with the names of the container, and of the key if the slot is one.
+pub(crate) fn beacon_share(dot: Dot, container: ContainerRef<'_>, key: &str, live: &Live) -> u128 {
     let mut words = Words::new();
-    let EntryRef { container, slot, kind, entity, payload } = entry;
-    let (of_container, root_kind) = match container {
-        ContainerRef::Root { kind, .. } => (0, kind.0),
-        ContainerRef::Entity(_) => (1, 0),
-    };
-    let of_slot = match slot {
-        SlotRef::Unit => 0,
-        SlotRef::Key(_) => 1,
-        SlotRef::Member(_) => 2,
-        SlotRef::Owner => 3,
-        SlotRef::Position { .. } => 4,
-    };
-    let of_payload = match payload {
-        PayloadRef::Empty => 0,
-        PayloadRef::Value(_) => 1,
-        PayloadRef::Total { .. } => 2,
-        PayloadRef::Opaque(_) => 3,
-        PayloadRef::Rights(_) => 4,
-    };
-    // Which parts follow, and of what sort.
-    let shape = [kind.0, entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
-    words.push(u64::from_le_bytes(shape));
+    // Its place is taken first: which parts follow, and of what sort.
+    words.push(0);
     put_dot(&mut words, dot);
-    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { hlc.0 });
-    match container {
-        ContainerRef::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
-        ContainerRef::Entity(dot) => put_dot(&mut words, dot),
-    }
-    match slot {
-        SlotRef::Unit | SlotRef::Owner => {}
-        SlotRef::Key(key) => put_bytes(&mut words, 0, key.as_bytes()),
-        SlotRef::Member(value) => put_value(&mut words, value),
-        SlotRef::Position { bunch, backward } => words.push(bunch << 1 | u64::from(backward)),
-    }
-    match payload {
-        PayloadRef::Empty => {}
-        PayloadRef::Value(value) => put_value(&mut words, value),
+    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { live.hlc.0 });
+    let (of_container, root_kind) = match container {
+        ContainerRef::Root { name, kind } => {
+            put_bytes(&mut words, 0, name.as_bytes());
+            (0, kind.0)
+        }
+        ContainerRef::Entity(dot) => {
+            put_dot(&mut words, dot);
+            (1, 0)
+        }
+    };
+    let of_slot = match live.slot() {
+        LocalSlotRef::Unit => 0,
+        LocalSlotRef::Key(_) => {
+            put_bytes(&mut words, 0, key.as_bytes());
+            1
+        }
+        LocalSlotRef::Member(_, value) => {
+            put_value(&mut words, value);
+            2
+        }
+        LocalSlotRef::Owner => 3,
+        LocalSlotRef::Position { bunch, backward } => {
+            words.push(bunch << 1 | u64::from(backward));
+            4
+        }
+    };
+    let of_payload = match live.payload() {
+        PayloadRef::Empty => 0,
+        PayloadRef::Value(value) => {
+            put_value(&mut words, value);
+            1
+        }
         PayloadRef::Total { plus, minus } => {
             words.push(plus);
             words.push(minus);
+            2
         }
-        PayloadRef::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
+        PayloadRef::Opaque(bytes) => {
+            put_bytes(&mut words, 0, bytes);
+            3
+        }
         PayloadRef::Rights(rights) => {
             words.push(rights.plus);
             words.push(rights.minus);
@@ -66,9 +69,11 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
                 given.extend_from_slice(&amount.to_le_bytes());
             }
             put_bytes(&mut words, 0, &given);
+            4
         }
-    }
-    words.hash(Domain::Beacon)
+    };
+    let shape = [live.kind.0, live.entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
+    words.hash(u64::from_le_bytes(shape), Domain::Beacon)
 }
 
 /// More bytes than these are hashed on their own. An entry has three texts at most, and ten words beside them.

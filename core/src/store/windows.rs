@@ -40,6 +40,20 @@ impl Window {
     }
 }
 
+impl Window {
+    fn insert(&mut self, bit: u32, id: EntryId) {
+        debug_assert!(self.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
+        let rank = self.rank(bit);
+        self.mask |= 1 << bit;
+        let len = self.ids.len();
+        if len == self.ids.capacity() {
+            // A window fills up in a few steps.
+            self.ids.reserve_exact((3 * len).clamp(4, 64 - len));
+        }
+        self.ids.insert(rank, id);
+    }
+}
+
 impl Windows {
     /// Where a live dot is. O(log windows).
     pub(crate) fn find(&self, dot: LocalDot) -> Option<EntryId> {
@@ -53,18 +67,16 @@ impl Windows {
 
     pub(crate) fn insert(&mut self, dot: LocalDot, id: EntryId) {
         let (key, bit) = split(dot);
-        if let Some((last, window)) = self.windows.iter().next_back()
-            && window.mask == 0
-            && *last < key
-        {
-            let last = *last;
-            self.windows.remove(&last);
+        // Whoever writes goes on where the last dot was.
+        match self.windows.last_mut() {
+            Some((last, window)) if *last == key => return window.insert(bit, id),
+            Some((last, window)) if *last < key && window.mask == 0 => {
+                *last = key;
+                return window.insert(bit, id);
+            }
+            _ => {}
         }
-        let window = self.windows.get_or_insert_with(key, Window::default);
-        let rank = window.rank(bit);
-        debug_assert!(window.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
-        window.mask |= 1 << bit;
-        window.ids.insert(rank, id);
+        self.windows.get_or_insert_with(key, Window::default).insert(bit, id);
     }
 
     pub(crate) fn remove(&mut self, dot: LocalDot) -> Option<EntryId> {
@@ -78,7 +90,7 @@ impl Windows {
         let id = window.ids.remove(rank);
         if window.mask == 0 {
             // The last one stays: whoever counts on would take it away and make it again at every step.
-            if self.windows.iter().next_back().is_some_and(|last| *last.0 != key) {
+            if self.windows.last().is_some_and(|last| last.0 != key) {
                 self.windows.remove(&key);
             }
         } else if window.ids.capacity() > 4 * window.ids.len() {
