@@ -15,16 +15,16 @@
 
 #[cfg(test)]
 mod arbitrary;
+mod chunks;
 mod forest;
 mod order;
 mod place;
 mod position;
-mod rope;
 #[cfg(test)]
 mod simulation;
 
+pub(crate) use chunks::Sequence;
 pub(crate) use forest::{Forest, ForestError};
 pub(crate) use place::Placement;
 pub(crate) use position::LocalPosition;
 pub use position::{BunchRecord, Position, Side};
-pub(crate) use rope::Sequence;
