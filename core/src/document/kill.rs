@@ -177,7 +177,7 @@ impl State {
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
-                self.seat(place).moves.remove(id);
+                self.remove_move(place, id);
                 if tell {
                     self.move_went(place, dot);
                 }

@@ -15,6 +15,7 @@ mod index;
 mod insert;
 mod join;
 mod kill;
+mod moves;
 mod notes;
 mod path;
 mod state;
