@@ -17,6 +17,7 @@ mod join;
 mod kill;
 mod moves;
 mod notes;
+mod overwrite;
 mod path;
 mod state;
 mod total;
