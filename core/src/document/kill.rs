@@ -136,7 +136,7 @@ impl State {
         live.place = NONE;
         self.beacon_loses(dot, &live);
         if let Some(position) = Self::position(dot, &live) {
-            self.forest.release(position.bunch, cause);
+            self.forest.release(position.bunch, 1, cause);
         }
         live
     }
@@ -170,7 +170,7 @@ impl State {
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
-                self.seat(place).moves.remove(id);
+                self.remove_move(place, id);
                 if tell {
                     self.move_went(place, dot);
                 }

@@ -118,6 +118,13 @@ impl Store {
         self.node(id).dot
     }
 
+    /// Whether a dot lies at a place where it once was put.
+    pub(crate) fn lies_at(&self, id: EntryId, dot: LocalDot) -> bool {
+        let at = id.0 as usize;
+        let node = self.chunks.get(at / Self::CHUNK).and_then(|chunk| chunk.get(at % Self::CHUNK));
+        node.is_some_and(|node| node.dot == dot)
+    }
+
     /// Adds a dot. O(log n).
     pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> EntryId {
         self.len += 1;

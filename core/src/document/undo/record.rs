@@ -260,7 +260,7 @@ impl State {
             (Content::Unit(unit), Slot::Unit) => unit.view().append_to(&mut all),
             (_, Slot::Position { .. }) if kind == Kind::MOVE => {
                 if let Some(seat) = &place.seat {
-                    seat.moves.view().append_to(&mut all);
+                    seat.moves.append_to(&mut all);
                 }
             }
             _ => {}
