@@ -8,20 +8,29 @@
 use alloc::sync::Arc;
 
 use super::transaction::{Target, Transaction};
+use super::view::Incarnations;
 use super::{Content, EditError, PlaceId, Totals};
 use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadRef, Rights};
 
 impl Transaction<'_> {
-    /// Adds to this replica's running total in an incarnation of a counter. O(1) for whoever goes on counting, else O(totals).
+    /// Adds to this replica's running total in an incarnation of a counter, if none is said in the lowest. O(1) for whoever
+    /// goes on counting, else O(totals).
     pub(crate) fn add_total(
         &mut self,
         place: PlaceId,
-        container: LocalContainer,
+        container: Option<LocalContainer>,
         plus: u64,
         minus: u64,
     ) -> Result<(), EditError> {
-        let own = self.own_total(place, container);
+        let state = &self.document.state;
+        let container = match container {
+            // All that is in its only incarnation is where it is to be.
+            None if !matches!(state.view.place(place).incarnations, Incarnations::Many(_)) => None,
+            None => Some(self.lowest(place)?),
+            said => said,
+        };
+        let own = self.own_total_in(place, container);
         if own.is_some_and(|own| fault::active(Fault::CounterCountsOnce) && self.is_own(own.0)) {
             return Ok(());
         }
@@ -51,6 +60,7 @@ impl Transaction<'_> {
         if let Some(elsewhere) = own {
             self.remove(elsewhere);
         }
+        let container = container.map_or_else(|| self.lowest(place), Ok)?;
         let target = Target { container, slot: LocalSlot::Owner };
         let dot = self.add(target, Kind::TOTAL, false, payload)?;
         let own = self.document.state.store.find(dot).map_or(NONE, |own| own.0);
@@ -60,12 +70,21 @@ impl Transaction<'_> {
 
     /// This replica's running total in an incarnation: the entry, the increments and the decrements.
     pub(super) fn own_total(&mut self, place: PlaceId, container: LocalContainer) -> Option<(EntryId, (u64, u64))> {
+        self.own_total_in(place, Some(container))
+    }
+
+    /// The same, where it does not matter in which incarnation if none is said.
+    fn own_total_in(
+        &mut self,
+        place: PlaceId,
+        container: Option<LocalContainer>,
+    ) -> Option<(EntryId, (u64, u64))> {
         let me = self.origin();
         let state = &self.document.state;
         let Content::Counter(totals) = &state.view.place(place).content else { return None };
         let is_own = |id: &EntryId| {
-            let here = state.store.live(*id).container() == container || fault::active(Fault::CounterMovesTotals);
-            here && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
+            let here = container.is_none_or(|container| state.store.live(*id).container() == container);
+            (here || fault::active(Fault::CounterMovesTotals)) && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
         };
         // The hint may be of another incarnation, or of something else that lies there now.
         let hint = EntryId(totals.own);

@@ -147,16 +147,29 @@ pub(crate) struct Log {
     journal: Vec<Dead>,
     /// For the bytes of the delta.
     bytes: Vec<u8>,
+    /// How many entries a large transaction had, for the next one after it.
+    room: usize,
 }
 
 impl Log {
     /// What takes more memory than this is given back.
     const KEPT: usize = 1024;
 
+    /// Whoever did much at once probably does as much again.
+    fn make_room(&mut self) {
+        let room = core::mem::take(&mut self.room);
+        if room > 0 {
+            self.removed.reserve(room);
+            self.added.reserve(room);
+            self.journal.reserve(room);
+        }
+    }
+
     fn empty(&mut self) {
         let entries = self.journal.capacity().max(self.removed.capacity()).max(self.added.capacity());
         if entries > Self::KEPT / 16 || self.bytes.capacity() > Self::KEPT {
-            *self = Self::default();
+            let room = self.journal.len().max(self.added.len());
+            *self = Self { room, ..Self::default() };
             return;
         }
         self.removed.clear();
@@ -244,6 +257,7 @@ impl Document {
         let clock = self.clock;
         self.open =
             Some(Open { origin, first_seq, next_seq: first_seq, hlc: self.clock.tick(now), clock, undoable: true });
+        self.log.make_room();
         Ok(())
     }
 

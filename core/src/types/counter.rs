@@ -64,9 +64,8 @@ impl<'t, 'd> CounterMut<'t, 'd> {
         if amount == 0 {
             return Ok(());
         }
-        let container = self.at.tx.lowest(self.at.place)?;
         let size = amount.unsigned_abs();
         let (plus, minus) = if amount > 0 { (size, 0) } else { (0, size) };
-        self.at.tx.add_total(self.at.place, container, plus, minus)
+        self.at.tx.add_total(self.at.place, None, plus, minus)
     }
 }

@@ -187,6 +187,12 @@ impl<'d> AtMut<'_, 'd> {
         kind: Kind,
         payload: Payload,
     ) -> Result<(), EditError> {
+        if observed.is_empty() {
+            let container = self.tx.lowest(self.place)?;
+            self.tx.has_room(1)?;
+            let slot = slot(&mut self.tx.document.state);
+            return self.tx.add(Target { container, slot }, kind, false, payload).map(drop);
+        }
         let state = &self.tx.document().state;
         // A root is its only incarnation, and is never removed.
         let mut into: Option<LocalContainer> = None;
