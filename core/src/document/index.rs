@@ -3,6 +3,7 @@
 //! Under most keys there is one plain entry, and most members live by one entry. Those are in the table itself; a slot of
 //! its own is made only for what is more than that. Nothing shows in which order a table has them: whoever lists them sorts.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::dots::{Dots, DotsRef};
@@ -14,42 +15,50 @@ use crate::value::Value;
 /// What is in a table: an entry, or, marked by the highest bit, the number of a slot.
 const SLOT: u32 = 1 << 31;
 
-/// Slots by number, which are given again when they are free.
+/// Slots by number, which are given again when they are free. Most tables have none, and take no room for any.
 #[derive(Clone, Debug)]
-struct Slots<T> {
+struct Slots<T>(Option<Box<SlotList<T>>>);
+
+#[derive(Clone, Debug)]
+struct SlotList<T> {
     slots: Vec<T>,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self(None)
     }
 }
 
 impl<T: Default> Slots<T> {
     fn add(&mut self, slot: T) -> u32 {
-        if let Some(number) = self.free.pop() {
-            self.slots[number as usize] = slot;
+        let list = self.0.get_or_insert_with(|| Box::new(SlotList { slots: Vec::new(), free: Vec::new() }));
+        if let Some(number) = list.free.pop() {
+            list.slots[number as usize] = slot;
             return number | SLOT;
         }
-        self.slots.push(slot);
-        (self.slots.len() as u32 - 1) | SLOT
+        list.slots.push(slot);
+        (list.slots.len() as u32 - 1) | SLOT
     }
 
     fn get(&self, number: u32) -> &T {
-        &self.slots[(number & !SLOT) as usize]
+        let list = self.0.as_ref().expect("whoever has a number has a slot");
+        &list.slots[(number & !SLOT) as usize]
     }
 
     fn get_mut(&mut self, number: u32) -> &mut T {
-        &mut self.slots[(number & !SLOT) as usize]
+        let list = self.0.as_mut().expect("whoever has a number has a slot");
+        &mut list.slots[(number & !SLOT) as usize]
     }
 
     fn free(&mut self, number: u32) {
         *self.get_mut(number) = T::default();
-        self.free.push(number & !SLOT);
-        if self.free.len() == self.slots.len() {
-            *self = Self::default();
+        if let Some(list) = &mut self.0 {
+            list.free.push(number & !SLOT);
+            if list.free.len() == list.slots.len() {
+                self.0 = None;
+            }
         }
     }
 }
@@ -57,15 +66,63 @@ impl<T: Default> Slots<T> {
 /// What is under one key of a map.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeySlot {
+    /// The number of the key.
+    key: u32,
     registers: Dots,
     flags: Dots,
-    /// Nested containers, by kind.
-    children: Vec<(Kind, PlaceId)>,
+    children: Children,
+}
+
+/// Nested containers, by kind. There is almost always one.
+#[derive(Clone, Debug)]
+enum Children {
+    One((Kind, PlaceId)),
+    Many(Vec<(Kind, PlaceId)>),
+}
+
+impl Default for Children {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Children {
+    fn as_slice(&self) -> &[(Kind, PlaceId)] {
+        match self {
+            Self::One(one) => core::slice::from_ref(one),
+            Self::Many(all) => all,
+        }
+    }
+
+    fn add(&mut self, child: (Kind, PlaceId)) {
+        let all = self.as_slice();
+        if all.is_empty() {
+            *self = Self::One(child);
+            return;
+        }
+        let at = all.iter().position(|other| other.0 > child.0).unwrap_or(all.len());
+        let mut all = all.to_vec();
+        all.insert(at, child);
+        *self = Self::Many(all);
+    }
+
+    fn remove(&mut self, kind: Kind) {
+        match self {
+            Self::One(one) if one.0 == kind => *self = Self::default(),
+            Self::One(_) => {}
+            Self::Many(all) => {
+                all.retain(|child| child.0 != kind);
+                if let [one] = all.as_slice() {
+                    *self = Self::One(*one);
+                }
+            }
+        }
+    }
 }
 
 impl KeySlot {
     fn is_empty(&self) -> bool {
-        self.registers.is_empty() && self.flags.is_empty() && self.children.is_empty()
+        self.registers.is_empty() && self.flags.is_empty() && self.children.as_slice().is_empty()
     }
 
     fn of_kind(&mut self, kind: Kind) -> &mut Dots {
@@ -107,7 +164,7 @@ impl<'d> KeyView<'d> {
     pub(crate) fn children(self) -> &'d [(Kind, PlaceId)] {
         match self {
             Self::Lone(..) => &[],
-            Self::Slot(slot) => &slot.children,
+            Self::Slot(slot) => slot.children.as_slice(),
         }
     }
 
@@ -121,8 +178,6 @@ impl<'d> KeyView<'d> {
 pub(crate) struct KeyIndex {
     table: Table,
     slots: Slots<KeySlot>,
-    /// The key of each slot; [`NONE`] where there is none.
-    keys: Vec<u32>,
 }
 
 impl KeyIndex {
@@ -132,7 +187,7 @@ impl KeyIndex {
 
     fn key_of(&self, number: u32, store: &Store) -> KeyId {
         if number & SLOT != 0 {
-            return KeyId(self.keys[(number & !SLOT) as usize]);
+            return KeyId(self.slots.get(number).key);
         }
         match store.live(EntryId(number)).slot() {
             LocalSlotRef::Key(key) => key,
@@ -168,7 +223,7 @@ impl KeyIndex {
         let number = match self.find(key) {
             Some(number) if number & SLOT != 0 => number,
             found => {
-                let mut slot = KeySlot::default();
+                let mut slot = KeySlot { key: key.0, ..KeySlot::default() };
                 if let Some(lone) = found.filter(|_| !fault::active(Fault::LoneForgotten)) {
                     slot.of_kind(store.live(EntryId(lone)).kind).add(EntryId(lone));
                 }
@@ -177,11 +232,6 @@ impl KeyIndex {
                     Some(lone) => self.table.replace(key.hash(), lone, number),
                     None => self.table.insert(key.hash(), number),
                 }
-                let at = (number & !SLOT) as usize;
-                if self.keys.len() <= at {
-                    self.keys.resize(at + 1, NONE);
-                }
-                self.keys[at] = key.0;
                 number
             }
         };
@@ -210,18 +260,13 @@ impl KeyIndex {
 
     /// Adds a nested container.
     pub(crate) fn add_child(&mut self, key: KeyId, kind: Kind, child: PlaceId, store: &Store) {
-        let children = &mut self.slot(key, store).children;
-        let at = children.iter().position(|other| other.0 > kind).unwrap_or(children.len());
-        children.insert(at, (kind, child));
+        self.slot(key, store).children.add((kind, child));
     }
 
     /// Takes a nested container away, and the key with the last.
     pub(crate) fn remove_child(&mut self, key: KeyId, kind: Kind) {
         let Some(number) = self.find(key).filter(|number| number & SLOT != 0) else { return };
-        let children = &mut self.slots.get_mut(number).children;
-        if let Some(at) = children.iter().position(|child| child.0 == kind) {
-            children.remove(at);
-        }
+        self.slots.get_mut(number).children.remove(kind);
         self.close(key, number);
     }
 

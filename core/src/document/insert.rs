@@ -162,7 +162,7 @@ impl State {
             }
             (Content::Counter(totals), LocalSlotRef::Owner, kind, false) if own_kind.shows(kind) => {
                 totals.dots.add(id);
-                totals.sum += amount(live);
+                totals.add(amount(live));
             }
             (Content::Unit(dots), LocalSlotRef::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
             (Content::List(_), LocalSlotRef::Position { .. }, kind, true) => {

@@ -28,8 +28,8 @@ impl State {
         self.beacon_loses(old.0, &old.1);
         self.beacon_comes();
         if let Content::Counter(totals) = &mut self.view.place_mut(place).content {
-            totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
-            totals.sum += amount(self.store.live(id));
+            totals.add(if fault::active(Fault::SumKeepsDead) { 0 } else { -amount(&old.1) });
+            totals.add(amount(self.store.live(id)));
         }
         old
     }

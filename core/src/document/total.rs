@@ -45,7 +45,7 @@ impl Transaction<'_> {
                 self.total_overwrote(self.document.state.store.dot(own), old);
             }
             if !fault::active(Fault::SumKeepsOld) {
-                self.totals(place).sum += i128::from(plus) - i128::from(minus);
+                self.totals(place).add(i128::from(plus) - i128::from(minus));
             }
             return Ok(());
         }
@@ -74,17 +74,14 @@ impl Transaction<'_> {
     }
 
     /// The same, where it does not matter in which incarnation if none is said.
-    fn own_total_in(
-        &mut self,
-        place: PlaceId,
-        container: Option<LocalContainer>,
-    ) -> Option<(EntryId, (u64, u64))> {
+    fn own_total_in(&mut self, place: PlaceId, container: Option<LocalContainer>) -> Option<(EntryId, (u64, u64))> {
         let me = self.origin();
         let state = &self.document.state;
         let Content::Counter(totals) = &state.view.place(place).content else { return None };
         let is_own = |id: &EntryId| {
             let here = container.is_none_or(|container| state.store.live(*id).container() == container);
-            (here || fault::active(Fault::CounterMovesTotals)) && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
+            (here || fault::active(Fault::CounterMovesTotals))
+                && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
         };
         // The hint may be of another incarnation, or of something else that lies there now.
         let hint = EntryId(totals.own);

@@ -335,8 +335,16 @@ impl Document {
         let least = if fault::active(Fault::RemovalTakesNoDot) { 0 } else { 1 };
         let dots = (open.next_seq - open.first_seq).max(least);
         if !fault::active(Fault::GoneTotalsSaid) {
-            let added = &log.added;
-            log.totals_before.retain(|total| added.binary_search_by(|(dot, _)| dot.seq().cmp(&total.0)).is_ok());
+            // Both ascend.
+            let mut added = log.added.as_slice();
+            log.totals_before.retain(|total| {
+                while let [(dot, _), rest @ ..] = added
+                    && dot.seq() < total.0
+                {
+                    added = rest;
+                }
+                added.first().is_some_and(|(dot, _)| dot.seq() == total.0)
+            });
         }
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();

@@ -46,10 +46,22 @@ pub(crate) enum Content {
 #[derive(Clone, Debug)]
 pub(crate) struct Totals {
     pub(crate) dots: Dots,
-    /// Of all of them.
-    pub(crate) sum: i128,
+    /// Of all of them, in two words: a number of 128 bits would be aligned to 16 bytes, and every place with it.
+    sum: [u64; 2],
     /// The one that this document's writer wrote last, if it is known: a hint.
     pub(crate) own: u32,
+}
+
+impl Totals {
+    /// The sum of all of them.
+    pub(crate) fn sum(&self) -> i128 {
+        i128::from(self.sum[1] as i64) << 64 | i128::from(self.sum[0])
+    }
+
+    pub(crate) fn add(&mut self, amount: i128) {
+        let sum = self.sum() + amount;
+        self.sum = [sum as u64, (sum >> 64) as u64];
+    }
 }
 
 impl Content {
@@ -57,7 +69,7 @@ impl Content {
         match kind {
             Kind::MAP => Self::Map(KeyIndex::default()),
             Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Self::Set(MemberIndex::default()),
-            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: 0, own: NONE }),
+            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: [0; 2], own: NONE }),
             Kind::REGISTER | Kind::FLAG | Kind::MAX_REGISTER | Kind::MIN_REGISTER | Kind::DISABLE_WINS_FLAG => {
                 Self::Unit(Dots::None)
             }
