@@ -296,6 +296,29 @@ fn fork_2_a_branch_that_contradicts_the_log_is_stuck_and_the_rest_goes_on() {
 }
 
 #[test]
+fn fork_2_the_gap_behind_what_is_stuck_asks_for_nothing() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let deltas: Vec<Delta> = (0..12).map(|number| desk.write(&alloc::format!("key {number}"))).collect();
+    desk.flush();
+    let first = &deltas[0];
+    let heard = desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
+    assert_eq!(pushed(&heard).len(), deltas.len());
+    // The relay refuses the first one for good; all that follow it have a gap before them.
+    let nack = |delta: &Delta, reason| {
+        let dot = delta.dot();
+        Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version: Some(VersionVector::new()) })
+    };
+    desk.say(nack(first, NackReason::Invalid)).unwrap();
+    for delta in &deltas[1..] {
+        desk.say(nack(delta, NackReason::Gap)).expect("more of them than repairs on a connection");
+    }
+    desk.flush();
+    assert_eq!(desk.heard(), [], "neither a refill nor anything of the chain again");
+    let status = desk.replica.status();
+    assert_eq!((status.unsaved, status.stuck), (12, 12));
+}
+
+#[test]
 fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let delta = desk.write("a");
