@@ -606,6 +606,28 @@ fn diff_2_below_the_relays_horizon_a_digest_is_sent_unless_an_edit_is_not_durabl
 }
 
 #[test]
+fn diff_2_whoever_is_asked_later_on_does_not_judge_by_the_horizon_of_the_beginning() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let mut relay = Document::with_writer(ReplicaId::from(5));
+    for key in ["a", "b", "c"] {
+        relay.apply(&desk.write(key)).unwrap();
+    }
+    desk.flush();
+    // Another client removes something. The relay says so, and before it has sent the row forgets how.
+    let gone = remove(&mut relay, "b");
+    assert_eq!(desk.connect_to(relay.version(), Vec::new()), []);
+    relay.truncate_removals();
+    desk.say(Message::Ask).unwrap();
+    let heard = desk.heard();
+    let [Message::Want(want)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(want.clone().answer(&relay).tier, crate::Tier::Digest);
+    let bytes = codec::encode_diff(&want.clone().answer(&relay)).into();
+    desk.say(Message::Diff(crate::sync::DiffMessage { position: 5, bytes })).unwrap();
+    assert!(desk.replica.document().covers(gone.dot()));
+    assert_eq!(desk.replica.document().map("m").len(), 2);
+}
+
+#[test]
 fn ack_5_a_relay_below_ones_own_horizon_is_asked_what_lives_there() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let mut relay = Document::with_writer(ReplicaId::from(5));
