@@ -10,7 +10,7 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
+use super::columns::{Scope, TableReader, TableWriter, ascends, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
@@ -228,7 +228,9 @@ fn read_heads(
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }
-        push_ascending(reader, heads, Dot::new(replica, seq))?;
+        let head = Dot::new(replica, seq);
+        ascends(reader, heads.last(), head)?;
+        heads.push(head);
     }
     Ok(())
 }

@@ -12,7 +12,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
+use super::columns::{RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
 use super::heads::Heads;
 use super::limits::MAX_KEY_BYTES;
@@ -23,6 +23,7 @@ use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
+use crate::few::Few;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
@@ -30,7 +31,7 @@ use crate::string::Str;
 use crate::value::Value;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
-pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
+pub(crate) type TotalsBefore = Few<(u64, u64, u64)>;
 
 /// What the payload of a kind looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +79,7 @@ fn is_paid_for(shape: Shape) -> bool {
 pub(crate) fn write_one(
     out: &mut Vec<u8>,
     table: &TableWriter,
-    totals: Option<&TotalsBefore>,
+    totals: Option<&[(u64, u64, u64)]>,
     dot: Dot,
     entry: EntryRef<'_>,
 ) {
@@ -182,7 +183,7 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, (dot, hlc, entry): Row<'a>) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&[(u64, u64, u64)]>, (dot, hlc, entry): Row<'a>) {
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
         self.stamps.push(&mut self.stamps_out, hlc);
@@ -289,7 +290,7 @@ impl Heads {
     }
 }
 
-fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, entry: EntryRef<'_>) {
+fn write_payload(out: &mut Vec<u8>, totals: Option<&[(u64, u64, u64)]>, dot: Dot, entry: EntryRef<'_>) {
     debug_assert!(PayloadClass::of(entry.kind).fits(entry.payload), "VALID-1: the payload is of the entry's kind");
     match (entry.payload, totals) {
         (PayloadRef::Empty, _) => {}

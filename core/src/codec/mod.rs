@@ -38,6 +38,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use delta::{Adds, Outline, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};

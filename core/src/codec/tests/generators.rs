@@ -228,6 +228,7 @@ impl Tape {
             }
         }
         let (deps, hlc) = (deps.into_iter().collect(), self.stamp());
+        let (adds, totals_before) = (adds.into(), totals_before.into());
         DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, totals_before, removes }
     }
 

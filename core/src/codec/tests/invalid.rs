@@ -12,6 +12,7 @@ use crate::codec::limits::{MAX_BUNCH_DEPTH, MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX
 use crate::codec::{self, DecodeError};
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -50,7 +51,7 @@ fn valid() -> DeltaParts {
         hlc: Hlc(1 << 30),
         bunches: Vec::new(),
         adds: (10..13).map(|seq| (seq, entry(root()))).collect(),
-        totals_before: Vec::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }

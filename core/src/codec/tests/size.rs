@@ -10,6 +10,7 @@ use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -34,7 +35,7 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
         hlc: Hlc(0x0198_0000_0000_0001),
         bunches: Vec::new(),
         adds: (first_seq..).zip(adds).collect(),
-        totals_before: Vec::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }
