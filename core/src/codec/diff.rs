@@ -105,9 +105,15 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
     varint::write_len(out, heads.len());
+    let mut before = 0;
     for head in heads {
-        varint::write(out, table.number(head.replica));
-        varint::write(out, scope.seq(head.replica).wrapping_sub(head.seq));
+        let number = table.number(head.replica);
+        let distance = scope.seq(head.replica).wrapping_sub(head.seq);
+        varint::write(out, number.wrapping_sub(before) << 1 | u64::from(distance != 0));
+        if distance != 0 {
+            varint::write(out, distance);
+        }
+        before = number;
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
@@ -200,19 +206,25 @@ fn read_progress(reader: &mut Reader<'_>, table: &TableReader, diff: &mut Diff) 
     reader.ok()
 }
 
-/// Heads are named by their distance from what is covered, which for almost all is 0.
+/// Heads are named by the distance of their numbers, and by their distance from what is covered, which for almost all is 0.
 fn read_heads(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
     heads: &mut Vec<Dot>,
 ) -> Result<(), Refused> {
-    let count = reader.count("number of heads", 2, u64::MAX);
+    let count = reader.count("number of heads", 1, u64::MAX);
     heads.reserve_exact(count);
+    let mut number = 0u64;
     for _ in 0..count {
-        let number = reader.varint();
+        let head = reader.varint();
+        number = number.saturating_add(head >> 1);
         let replica = table.id(reader, number);
-        let seq = scope.seq(replica).saturating_sub(reader.varint());
+        let distance = if head & 1 == 1 { reader.varint() } else { 0 };
+        if head & 1 == 1 && distance == 0 {
+            return Err(reader.not_canonical("a distance of 0"));
+        }
+        let seq = scope.seq(replica).saturating_sub(distance);
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }
