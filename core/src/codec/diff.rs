@@ -3,7 +3,7 @@
 //! The table of replicas is exactly the replicas that the base or the head covers, so how far each is covered is a column
 //! beside it, and every dot of the diff can be checked against it.
 //!
-//! Rules: BYTES-2; DIFF-3 removers are beyond the base; DIFF-4 a full diff has an empty base and tells no removals, one of the
+//! Rules: BYTES-2; DIFF-3 those who removed have new dots; DIFF-4 a full diff has an empty base and tells no removals, one of the
 //! digest tier tells them without removers, within the base; VALID-1
 //! every dot that is named is covered by the head or the base. That chains of bunches are whole, and that containers do not
 //! contain each other, is for whoever applies the diff to find.
@@ -94,7 +94,7 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
-    removals::note(table, &diff.removes);
+    removals::note_told(table, &diff.removes);
     table.note_set(&diff.dead);
 }
 
@@ -118,7 +118,7 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     rows.write_stamps(out);
     rows.write_entries(out, table);
     match diff.tier {
-        Tier::Version => removals::write(out, table, &diff.removes),
+        Tier::Version => removals::write_told(out, table, &diff.removes),
         Tier::Digest => write_set(out, table, &diff.dead),
         Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
     }
@@ -133,7 +133,7 @@ pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: 
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
     read_adds(reader, table, &scope, &mut diff.adds)?;
     match diff.tier {
-        Tier::Version => removals::read(reader, table, &scope, &diff.adds, &mut diff.removes),
+        Tier::Version => removals::read_told(reader, table, &scope, &diff.adds, &mut diff.removes),
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {

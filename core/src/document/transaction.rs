@@ -1,7 +1,8 @@
 //! Transactions: local edits that become one delta, or nothing.
 //!
-//! Edits take effect on the document at once, so that a transaction reads what it wrote, and are journalled, so that a
-//! rollback undoes them in reverse. What a transaction adds and takes away again is netted out before the delta exists.
+//! Edits take effect on the document at once, so that a transaction reads what it wrote. What they took away that others may
+//! have seen is journalled: a rollback takes away what lives under the transaction's own dots, and brings that back. What a
+//! transaction adds and takes away again is netted out before the delta exists, and leaves no trace in the journal.
 //!
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
@@ -143,15 +144,18 @@ pub(crate) struct Log {
     totals_before: Vec<(u64, u64, u64)>,
     /// Where that which it added lies, at the commit.
     added: Vec<(LocalDot, EntryId)>,
-    journal: Vec<Step>,
+    /// What died of what was there before it, children before parents.
+    journal: Vec<Dead>,
 }
 
 impl Log {
-    /// A log is used again if it is not larger than this: whoever edits key by key needs no memory for each.
-    const KEPT: usize = 1024;
+    /// A log is used again if it is not larger than this: whoever edits key by key needs no memory for each, and what a
+    /// large transaction took is given back.
+    const KEPT: usize = 64;
 
     fn emptied(mut self) -> Self {
-        if self.journal.capacity() > Self::KEPT {
+        let most = self.journal.capacity().max(self.removed.capacity()).max(self.added.capacity());
+        if most > Self::KEPT {
             return Self::default();
         }
         self.removed.clear();
@@ -163,24 +167,11 @@ impl Log {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    Inserted(LocalDot),
-    /// Children before parents.
-    Killed(Dead),
-}
-
 impl Open {
     /// What was done, for those who will undo it.
     fn done(&self) -> Done<'_> {
-        let (mut inserted, mut killed) = (Vec::new(), Vec::new());
-        for step in &self.log.journal {
-            match step {
-                Step::Inserted(dot) => inserted.push(*dot),
-                Step::Killed(dead) => killed.push(dead),
-            }
-        }
-        Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, inserted, killed }
+        let (added, killed) = (&self.log.added, &self.log.journal);
+        Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, added, killed }
     }
 }
 
@@ -319,10 +310,8 @@ impl Document {
             undo.record(state, open.done(), self.now);
         }
         state.keep_log_short();
-        for step in open.log.journal.drain(..) {
-            if let Step::Killed((_, live)) = step {
-                state.discard(live);
-            }
+        for (_, live) in open.log.journal.drain(..) {
+            state.discard(live);
         }
         let list = state.take_changes();
         self.spare = open.log.emptied();
@@ -368,16 +357,16 @@ impl Document {
         if !fault::active(Fault::RollbackKeepsClock) {
             self.clock = open.clock;
         }
-        for step in open.log.journal.drain(..).rev() {
-            match step {
-                Step::Inserted(dot) => _ = self.state.kill(dot, None),
-                Step::Killed(_) if fault::active(Fault::RollbackLeavesDead) => {}
-                Step::Killed((dot, live)) => {
-                    let counted = self.state.covers_local(dot);
-                    let alive = self.state.insert(dot, live, counted);
-                    debug_assert!(alive.is_some(), "what died after its container comes back before it");
-                }
-            }
+        let mut own = Vec::new();
+        for (dot, _) in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
+            own.push(dot);
+        }
+        while let Some(dot) = own.pop() {
+            self.state.kill(dot, None);
+        }
+        for (dot, live) in open.log.journal.drain(..).rev().filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+            let alive = self.state.insert(dot, live, true);
+            debug_assert!(alive.is_some(), "what died after its container comes back before it");
         }
         for id in open.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
@@ -475,9 +464,7 @@ impl Transaction<'_> {
             }
             return Err(EditError::Gone);
         }
-        let open = self.open();
-        open.next_seq += 1;
-        open.log.journal.push(Step::Inserted(dot));
+        self.open().next_seq += 1;
         Ok(dot)
     }
 
@@ -489,9 +476,24 @@ impl Transaction<'_> {
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let own = own && !fault::active(Fault::NettingMissed);
         let cause = LocalDot::new(open.origin, open.first_seq);
-        if state.kill_into(dot, Some(cause), Some(&mut open.log.journal)) && !own {
+        state.kill_at(id, Some(cause), Some(&mut open.log.journal));
+        if !own {
             open.log.removed.push(dot);
         }
+    }
+
+    /// Overwrites a plain entry that this transaction did not write, in its slot and incarnation: as if it were removed and
+    /// another one added, but that what finds the one finds the other. O(log n).
+    pub(crate) fn overwrite(&mut self, place: PlaceId, id: EntryId, payload: Payload) -> Result<LocalDot, EditError> {
+        debug_assert!(!self.is_own(id), "nobody has seen it: it may be changed in place");
+        let dot = self.next_dot()?;
+        let Document { state, open, .. } = &mut *self.document;
+        let open = open.as_mut().expect("a Transaction exists only while one is open");
+        let old = state.overwrite(place, id, dot, payload, open.hlc);
+        open.log.removed.push(old.0);
+        open.log.journal.push(old);
+        open.next_seq += 1;
+        Ok(dot)
     }
 
     /// Whether an entry was added by this transaction. Nobody else has seen it, so it may be changed in place.
@@ -512,7 +514,7 @@ impl Transaction<'_> {
     /// Puts other running totals into an entry of this transaction.
     pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
         debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
-        self.document.state.store.update(own, |live| live.set_total(plus, minus));
+        self.document.state.store.live_mut(own).set_total(plus, minus);
     }
 
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
