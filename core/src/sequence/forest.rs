@@ -77,7 +77,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         self.values > 0 || self.needed_children > 0
     }
 
@@ -281,6 +281,16 @@ impl Forest {
 
     pub(super) fn is_extended(&self, bunch: LocalDot, right: Option<LocalPosition>) -> bool {
         self.extended == Some((bunch, right))
+    }
+
+    /// The numbers of all nodes.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + Clone + '_ {
+        self.names.values().copied()
+    }
+
+    /// Every number is below.
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The node of a number.
