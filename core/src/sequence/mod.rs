@@ -35,6 +35,6 @@ pub(crate) use place::Placement;
 pub(crate) use position::LocalPosition;
 pub use position::{BunchRecord, Position, Side};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, build};
+pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, lay_out};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
 pub(crate) use runs::{Run, RunId, Runs, Stretch};

@@ -28,7 +28,13 @@ pub(crate) trait Ropes {
 
 /// Lays out all values of a document, whose ropes are empty so far. `loaded` ascends by dot, and all bunches are known.
 /// O(runs + bunches + bytes).
-pub(crate) fn build(runs: &mut Runs, forest: &Forest, origins: &Origins, loaded: &[Loaded<'_>], ropes: &mut dyn Ropes) {
+pub(crate) fn lay_out(
+    runs: &mut Runs,
+    forest: &Forest,
+    origins: &Origins,
+    loaded: &[Loaded<'_>],
+    ropes: &mut dyn Ropes,
+) {
     let mut stretches = Vec::with_capacity(loaded.len());
     for values in loaded {
         stretches.push(values.stretch);
@@ -91,7 +97,13 @@ impl Rope {
             let is_full = bytes == 0 && !rest.is_empty() || leaf.pieces.len() >= Leaf::MOST_PIECES * 3 / 4;
             if is_full && !leaf.pieces.is_empty() {
                 self.tree.weigh();
-                self.tree.insert_after(id, Leaf::new());
+                let mut next = Leaf::new();
+                // A rope that has more than one leaf fills the others too.
+                next.pieces.reserve_exact(Leaf::MOST_PIECES * 3 / 4);
+                if !rest.is_empty() {
+                    next.text.reserve_exact(Leaf::MOST_BYTES * 3 / 4);
+                }
+                self.tree.insert_after(id, next);
                 continue;
             }
             let (now, later) = rest.split_at(bytes);

@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::replica_id::Origins;
-pub(crate) use build::{Loaded, Ropes, build};
+pub(crate) use build::{Loaded, Ropes, lay_out};
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
 pub(crate) use weight::{Unit, Weight};

@@ -11,7 +11,7 @@ use super::super::position::{LocalPosition, Side};
 use super::super::runs::{NONE, Runs, Stretch};
 use super::leaf::Leaf;
 use super::tree::WIDTH;
-use super::{Cursor, Loaded, Rope, Span, Unit, Weight, build};
+use super::{Cursor, Loaded, Rope, Span, Unit, Weight, lay_out};
 use crate::clock::LocalDot;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::store::LocalContainer;
@@ -445,7 +445,7 @@ proptest! {
         }
         let loaded: Vec<Loaded<'_>> =
             loaded.iter().map(|(stretch, rope, text)| Loaded { rope: *rope, stretch: *stretch, text }).collect();
-        build(&mut runs, &forest, &wood.origins, &loaded, &mut ropes);
+        lay_out(&mut runs, &forest, &wood.origins, &loaded, &mut ropes);
         runs.check();
         // From now on the models have the ropes that were laid out, one after the other.
         for (pair, rope) in pairs.iter_mut().zip(ropes) {
