@@ -138,6 +138,13 @@ impl<K: Ord, V> Map<K, V> {
         }
     }
 
+    /// Sets the value of a key that comes after all others.
+    pub(crate) fn append(&mut self, key: K, value: V) {
+        debug_assert!(self.keys().next_back().is_none_or(|last| *last < key), "keys ascend");
+        let at = self.chunks.last().map_or((0, 0), |last| (self.chunks.len() - 1, last.len()));
+        self.put(at, (key, value));
+    }
+
     /// The value of `key`, made now if there is none.
     pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let (chunk, at) = match self.locate(&key) {
@@ -466,6 +473,44 @@ impl<K: Ord> FromIterator<K> for Set<K> {
 impl<K: fmt::Debug> fmt::Debug for Set<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// Numbers in groups, one group after the other.
+pub(crate) struct Groups {
+    /// Where each group begins, and at last where all end.
+    starts: Vec<u32>,
+    pub(crate) items: Vec<u32>,
+}
+
+impl Groups {
+    /// Sorts items by their groups, each of which is below `groups`. Those of one group stay in their order. O(n).
+    pub(crate) fn of(groups: usize, items: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+        let mut starts = alloc::vec![0; groups + 1];
+        let mut len = 0;
+        for (_, group) in items.clone() {
+            starts[group as usize] += 1;
+            len += 1;
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += core::mem::replace(start, sum);
+        }
+        let mut all = alloc::vec![0; len];
+        for (item, group) in items {
+            let next = &mut starts[group as usize];
+            all[*next as usize] = item;
+            *next += 1;
+        }
+        // Each start has come to where its group ends, which is where the next one begins.
+        starts.rotate_right(1);
+        starts[0] = 0;
+        Self { starts, items: all }
+    }
+
+    /// Where the items of a group are.
+    pub(crate) fn bounds(&self, group: usize) -> (usize, usize) {
+        (self.starts[group] as usize, self.starts[group + 1] as usize)
     }
 }
 
