@@ -21,21 +21,18 @@ impl State {
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
     /// positions are kept until the horizon covers it. Says whether it lived.
     pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> bool {
-        self.kill_into(dot, cause, None)
+        let Some(top) = self.store.find(dot) else { return false };
+        self.kill_at(top, cause, None);
+        true
     }
 
-    /// The same, and journals what died, children before parents. Without a journal it is for ever.
-    pub(super) fn kill_into(
-        &mut self,
-        dot: LocalDot,
-        cause: Option<LocalDot>,
-        mut journal: Option<&mut Vec<Step>>,
-    ) -> bool {
-        let Some(top) = self.store.find(dot) else { return false };
+    /// The same with what lies at `top`, and journals what died, children before parents. Without a journal it is for ever.
+    pub(super) fn kill_at(&mut self, top: EntryId, cause: Option<LocalDot>, mut journal: Option<&mut Vec<Step>>) {
         if !self.store.live(top).entity {
+            let dot = self.store.dot(top);
             let live = self.kill_one(top, cause, true, None);
             self.bury(dot, live, &mut journal);
-            return true;
+            return;
         }
         // What is read there now, before what is in it goes.
         let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
@@ -63,7 +60,6 @@ impl State {
             let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
             self.bury(dot, live, &mut journal);
         }
-        true
     }
 
     /// Whether an entry is a plain one in a place that has more incarnations than the one that it is in.

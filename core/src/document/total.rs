@@ -49,7 +49,7 @@ impl Transaction<'_> {
         if own.is_some() {
             self.total_overwrote(dot, old);
         }
-        let own = self.document.state.store.find(dot).map_or(NONE, |own| own.0);
+        let own = self.last_added().map_or(NONE, |own| own.0);
         self.totals(place).own = own;
         Ok(())
     }
