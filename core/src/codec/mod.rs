@@ -22,6 +22,7 @@ mod entries;
 mod envelope;
 mod error;
 mod header;
+mod heads;
 pub mod limits;
 mod numbers;
 mod positions;

@@ -1,7 +1,8 @@
 //! Transactions: local edits that become one delta, or nothing.
 //!
-//! Edits take effect on the document at once, so that a transaction reads what it wrote, and are journalled, so that a
-//! rollback undoes them in reverse. What a transaction adds and takes away again is netted out before the delta exists.
+//! Edits take effect on the document at once, so that a transaction reads what it wrote. What they took away that others may
+//! have seen is journalled: a rollback takes away what lives under the transaction's own dots, and brings that back. What a
+//! transaction adds and takes away again is netted out before the delta exists, and leaves no trace in the journal.
 //!
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
@@ -142,7 +143,8 @@ pub(crate) struct Log {
     totals_before: Vec<(u64, u64, u64)>,
     /// What was added, ascending, with where it lies or lay.
     added: Vec<(LocalDot, EntryId)>,
-    journal: Vec<Step>,
+    /// What died of what was there before it, children before parents.
+    journal: Vec<Dead>,
     /// For the bytes of the delta.
     bytes: Vec<u8>,
 }
@@ -152,7 +154,8 @@ impl Log {
     const KEPT: usize = 1024;
 
     fn empty(&mut self) {
-        if self.journal.capacity() > Self::KEPT || self.bytes.capacity() > Self::KEPT {
+        let entries = self.journal.capacity().max(self.removed.capacity()).max(self.added.capacity());
+        if entries > Self::KEPT / 16 || self.bytes.capacity() > Self::KEPT {
             *self = Self::default();
             return;
         }
@@ -165,24 +168,11 @@ impl Log {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    Inserted(LocalDot),
-    /// Children before parents.
-    Killed(Dead),
-}
-
 impl Log {
     /// What was done, for those who will undo it.
     fn done(&self, open: &Open) -> Done<'_> {
-        let (mut inserted, mut killed) = (Vec::new(), Vec::new());
-        for step in &self.journal {
-            match step {
-                Step::Inserted(dot) => inserted.push(*dot),
-                Step::Killed(dead) => killed.push(dead),
-            }
-        }
-        Done { origin: open.origin, first_seq: open.first_seq, next_seq: open.next_seq, inserted, killed }
+        let (added, killed) = (&self.added, &self.journal);
+        Done { origin: open.origin, first_seq: open.first_seq, next_seq: open.next_seq, added, killed }
     }
 }
 
@@ -317,10 +307,8 @@ impl Document {
             undo.record(state, log.done(&open), self.now);
         }
         state.keep_log_short();
-        for step in log.journal.drain(..) {
-            if let Step::Killed((_, live)) = step {
-                state.discard(live);
-            }
+        for (_, live) in log.journal.drain(..) {
+            state.discard(live);
         }
         let list = state.take_changes();
         log.empty();
@@ -366,16 +354,17 @@ impl Document {
         if !fault::active(Fault::RollbackKeepsClock) {
             self.clock = open.clock;
         }
-        for step in self.log.journal.drain(..).rev() {
-            match step {
-                Step::Inserted(dot) => _ = self.state.kill(dot, None),
-                Step::Killed(_) if fault::active(Fault::RollbackLeavesDead) => {}
-                Step::Killed((dot, live)) => {
-                    let counted = self.state.covers_local(dot);
-                    let alive = self.state.insert(dot, live, counted);
-                    debug_assert!(alive.is_some(), "what died after its container comes back before it");
-                }
-            }
+        let mut own = Vec::new();
+        for (dot, _) in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
+            own.push(dot);
+        }
+        while let Some(dot) = own.pop() {
+            self.state.kill(dot, None);
+        }
+        let dead = self.log.journal.drain(..).rev();
+        for (dot, live) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+            let alive = self.state.insert(dot, live, true);
+            debug_assert!(alive.is_some(), "what died after its container comes back before it");
         }
         for id in self.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
@@ -492,7 +481,6 @@ impl Transaction<'_> {
             return Err(EditError::Gone);
         };
         log.added.push((dot, id));
-        log.journal.push(Step::Inserted(dot));
         self.open().next_seq += 1;
         Ok(dot)
     }
@@ -520,6 +508,21 @@ impl Transaction<'_> {
         }
     }
 
+    /// Overwrites a plain entry that this transaction did not write, in its slot and incarnation: as if it were removed and
+    /// another one added, but that what finds the one finds the other. O(log n).
+    pub(crate) fn overwrite(&mut self, place: PlaceId, id: EntryId, payload: Payload) -> Result<LocalDot, EditError> {
+        debug_assert!(!self.is_own(id), "nobody has seen it: it may be changed in place");
+        let dot = self.next_dot()?;
+        let Document { state, open, log, .. } = &mut *self.document;
+        let open = open.as_mut().expect("a Transaction exists only while one is open");
+        let old = state.overwrite(place, id, dot, payload, open.hlc);
+        log.added.push((dot, id));
+        log.removed.push(old.0);
+        log.journal.push(old);
+        open.next_seq += 1;
+        Ok(dot)
+    }
+
     /// Whether an entry was added by this transaction. Nobody else has seen it, so it may be changed in place.
     pub(crate) fn is_own(&self, id: EntryId) -> bool {
         let Some(open) = &self.document.open else { return false };
@@ -538,7 +541,7 @@ impl Transaction<'_> {
     /// Puts other running totals into an entry of this transaction.
     pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
         debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
-        self.document.state.store.update(own, |live| live.set_total(plus, minus));
+        self.document.state.store.live_mut(own).set_total(plus, minus);
     }
 
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
@@ -586,4 +589,51 @@ pub(crate) fn check_key(key: &str) -> Result<(), EditError> {
         return Err(EditError::KeyTooLong { len: key.len(), limit: limits::MAX_KEY_BYTES });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica_id::ReplicaId;
+    use crate::types::MapMut;
+
+    type Edit = fn(&mut MapMut<'_, '_>) -> Result<(), EditError>;
+
+    #[test]
+    fn an_edit_that_has_no_room_takes_no_use_of_its_key() {
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        let filled = document.transact(Timestamp(1), |tx| {
+            let mut map = tx.map("m")?;
+            ["value", "two"].iter().try_for_each(|key| map.put(key, 1))?;
+            map.enable("two")?;
+            map.map("map")?;
+            map.enable("flag")
+        });
+        assert!(filled.expect("it fits").delta.is_some());
+        let uses = |document: &Document, key: &str| {
+            let keys = &document.state.keys;
+            keys.find(document.state.seed, key).map(|id| keys.uses(id))
+        };
+        let edits: [Edit; 6] = [
+            |map| map.put("value", 2),
+            |map| map.put("two", 2),
+            |map| map.put("map", 2),
+            |map| map.put("new", 2),
+            |map| map.enable("flag"),
+            |map| map.counter("value").map(drop),
+        ];
+        let known = ["value", "two", "map", "flag", "new"];
+        let before = known.map(|key| uses(&document, key));
+        assert_eq!(before, [Some(1), Some(2), Some(1), Some(1), None]);
+        for edit in edits {
+            document.begin(Timestamp(2)).expect("none is open");
+            let open = document.open.as_mut().expect("it was just opened");
+            open.next_seq = open.first_seq + limits::MAX_DELTA_DOTS;
+            let refused = document.edit().and_then(|mut tx| edit(&mut tx.map("m")?));
+            assert!(matches!(refused, Err(EditError::TooLarge { what: "edits", .. })), "{refused:?}");
+            document.rollback();
+            assert_eq!(known.map(|key| uses(&document, key)), before);
+        }
+        assert_eq!(document.map("m").get("value"), Some(1.into()), "nothing was taken away");
+    }
 }

@@ -170,6 +170,16 @@ impl Store {
         live
     }
 
+    /// Binds another dot to what lies at a place, and gives what lay there. Both are linked in the same entity. O(log n).
+    pub(crate) fn overwrite(&mut self, id: EntryId, dot: LocalDot, live: Live) -> (LocalDot, Live) {
+        let (came, node) = (live.byte_len(), self.node_mut(id));
+        let old = (core::mem::replace(&mut node.dot, dot), core::mem::replace(&mut node.live, live));
+        self.live_bytes = self.live_bytes + came - old.1.byte_len();
+        self.windows.remove(old.0);
+        self.windows.insert(dot, id);
+        old
+    }
+
     /// Gives every member another hash.
     pub(crate) fn rehash(&mut self, hash: impl Fn(&Value) -> u32) {
         for node in self.chunks.iter_mut().flatten() {
