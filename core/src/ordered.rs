@@ -141,8 +141,16 @@ impl<K: Ord, V> Map<K, V> {
     /// Sets the value of a key that comes after all others.
     pub(crate) fn append(&mut self, key: K, value: V) {
         debug_assert!(self.keys().next_back().is_none_or(|last| *last < key), "keys ascend");
-        let at = self.chunks.last().map_or((0, 0), |last| (self.chunks.len() - 1, last.len()));
-        self.put(at, (key, value));
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push((key, value)),
+            last => {
+                // Who has filled a chunk fills another.
+                let mut chunk = Vec::with_capacity(if last.is_some() { CHUNK } else { 1 });
+                chunk.push((key, value));
+                self.chunks.push(chunk);
+            }
+        }
+        self.len += 1;
     }
 
     /// The value of `key`, made now if there is none.

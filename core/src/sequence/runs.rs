@@ -181,6 +181,11 @@ impl Runs {
         RunId(id)
     }
 
+    /// Makes room for so many runs.
+    pub(super) fn reserve(&mut self, runs: usize) {
+        self.slab.reserve_exact(runs);
+    }
+
     /// Adds a run that is not yet found by its dots: [`Self::index_all`] follows.
     pub(super) fn push(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
         self.slab.push(Run { stretch, rope, leaf });

@@ -440,13 +440,15 @@ proptest! {
             }
         }
         let mut forest = wood.forest.clone();
-        for (stretch, ..) in &loaded {
-            forest.acquire(stretch.bunch(), stretch.len);
-        }
         let loaded: Vec<Loaded<'_>> =
             loaded.iter().map(|(stretch, rope, text)| Loaded { rope: *rope, stretch: *stretch, text }).collect();
-        lay_out(&mut runs, &forest, &wood.origins, &loaded, &mut ropes);
+        lay_out(&mut runs, &mut forest, &wood.origins, &loaded, &mut ropes);
         runs.check();
+        for (stretch, bunch) in loaded.iter().map(|loaded| (loaded.stretch, loaded.stretch.bunch())) {
+            prop_assert!(forest.is_needed(bunch));
+            forest.release(bunch, stretch.len, None);
+        }
+        prop_assert!(wood.bunches.iter().all(|bunch| !forest.is_needed(*bunch)), "each value was counted once");
         // From now on the models have the ropes that were laid out, one after the other.
         for (pair, rope) in pairs.iter_mut().zip(ropes) {
             (pair.rope, pair.runs) = (rope, runs);
