@@ -225,8 +225,7 @@ impl Runs {
         let old = stretch.first;
         if by.first < old {
             stretch.first = by.first;
-            self.index.remove(&old);
-            self.index.insert(by.first, id.0);
+            self.index.rename(&old, by.first);
         }
     }
 
@@ -254,10 +253,9 @@ impl Runs {
             self.remove(id);
             return (None, None);
         }
-        self.index.remove(&stretch.first);
         let left = stretch.part(end, rest);
         self.slab[id.0 as usize].stretch = left;
-        self.index.insert(left.first, id.0);
+        self.index.rename(&stretch.first, left.first);
         (None, Some(id))
     }
 
