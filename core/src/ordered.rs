@@ -138,11 +138,26 @@ impl<K: Ord, V> Map<K, V> {
         }
     }
 
+    /// Gives the entry of a key another one, which has the same place among all others.
+    pub(crate) fn rename(&mut self, old: &K, new: K) {
+        if let Ok((chunk, at)) = self.locate(old) {
+            self.chunks[chunk][at].0 = new;
+        }
+    }
+
     /// Sets the value of a key that comes after all others.
     pub(crate) fn append(&mut self, key: K, value: V) {
         debug_assert!(self.keys().next_back().is_none_or(|last| *last < key), "keys ascend");
-        let at = self.chunks.last().map_or((0, 0), |last| (self.chunks.len() - 1, last.len()));
-        self.put(at, (key, value));
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push((key, value)),
+            last => {
+                // Who has filled a chunk fills another.
+                let mut chunk = Vec::with_capacity(if last.is_some() { CHUNK } else { 1 });
+                chunk.push((key, value));
+                self.chunks.push(chunk);
+            }
+        }
+        self.len += 1;
     }
 
     /// The value of `key`, made now if there is none.
@@ -635,7 +650,38 @@ mod tests {
 
     #[test]
     fn appending_fills_chunks() {
-        let map: Map<u32, ()> = (0..10_000).map(|key| (key, ())).collect();
+        let mut map: Map<u32, ()> = (0..10_000).map(|key| (key, ())).collect();
         assert_eq!(map.chunks.len(), 10_000_usize.div_ceil(CHUNK));
+        for key in 10_000..20_000 {
+            map.append(key, ());
+        }
+        assert_eq!((map.chunks.len(), map.len()), (20_000_usize.div_ceil(CHUNK), 20_000));
+        assert!(map.keys().copied().eq(0..20_000));
+    }
+
+    #[test]
+    fn a_key_is_renamed_where_it_is() {
+        let mut map: Map<u32, u32> = (0..1000).map(|key| (10 * key, key)).collect();
+        for key in (0..1000).step_by(7) {
+            map.rename(&(10 * key), 10 * key + 9);
+        }
+        assert!(map.values().copied().eq(0..1000));
+        for key in 0..1000 {
+            let renamed = key % 7 == 0;
+            assert_eq!(map.get(&(10 * key)), (!renamed).then_some(&key));
+            assert_eq!(map.get(&(10 * key + 9)), renamed.then_some(&key));
+        }
+    }
+
+    #[test]
+    fn groups_hold_every_item_in_its_order() {
+        let items = [(7u32, 2u32), (5, 0), (1, 2), (9, 3), (4, 0)];
+        let groups = Groups::of(5, items.into_iter());
+        let bounds = |group| {
+            let (start, end) = groups.bounds(group);
+            &groups.items[start..end]
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(bounds), [&[5, 4][..], &[], &[7, 1], &[9], &[]]);
+        assert_eq!(Groups::of(0, core::iter::empty()).items, [0u32; 0]);
     }
 }

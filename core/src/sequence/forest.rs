@@ -135,14 +135,19 @@ impl Forest {
 
     /// So many more live values are in this bunch.
     pub(crate) fn acquire(&mut self, bunch: LocalDot, values: u32) {
-        if bunch == LocalDot::ROOT || values == 0 {
-            return;
+        if bunch != LocalDot::ROOT {
+            let number = self.number_again(bunch);
+            self.acquire_nth(number, values);
         }
-        let node = self.node_mut(bunch);
+    }
+
+    /// The same for the bunch with a number.
+    pub(super) fn acquire_nth(&mut self, number: u32, values: u32) {
+        let node = &mut self.nodes[number as usize];
         let was_needed = node.is_needed();
         node.values += values;
-        let above = node.above;
-        if !was_needed {
+        let (is_needed, above) = (node.is_needed(), node.above);
+        if is_needed && !was_needed {
             self.climb(above, |parent| parent.needed_children += 1);
         }
     }
@@ -155,7 +160,8 @@ impl Forest {
         if bunch == LocalDot::ROOT || values == 0 {
             return;
         }
-        let node = self.node_mut(bunch);
+        let number = self.number_again(bunch);
+        let node = &mut self.nodes[number as usize];
         node.values = node.values.checked_sub(values).expect("SEQ-3: a value is released as often as it was acquired");
         let (is_needed, is_unused, above) = (node.is_needed(), node.is_unused(), node.above);
         if is_unused {
@@ -322,13 +328,14 @@ impl Forest {
         &self.nodes[self.number(bunch) as usize]
     }
 
-    fn node_mut(&mut self, bunch: LocalDot) -> &mut Node {
+    /// Where a known bunch is among the nodes, for one who is likely to ask for the same again.
+    pub(super) fn number_again(&mut self, bunch: LocalDot) -> u32 {
         let number = match self.recent {
-            Some((name, number)) if name == bunch => number,
+            Some((name, number)) if name == bunch => return number,
             _ => self.number(bunch),
         };
         self.recent = Some((bunch, number));
-        &mut self.nodes[number as usize]
+        number
     }
 
     fn is_held(&self, bunch: LocalDot) -> bool {

@@ -181,6 +181,11 @@ impl Runs {
         RunId(id)
     }
 
+    /// Makes room for so many runs.
+    pub(super) fn reserve(&mut self, runs: usize) {
+        self.slab.reserve_exact(runs);
+    }
+
     /// Adds a run that is not yet found by its dots: [`Self::index_all`] follows.
     pub(super) fn push(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
         self.slab.push(Run { stretch, rope, leaf });
@@ -220,8 +225,7 @@ impl Runs {
         let old = stretch.first;
         if by.first < old {
             stretch.first = by.first;
-            self.index.remove(&old);
-            self.index.insert(by.first, id.0);
+            self.index.rename(&old, by.first);
         }
     }
 
@@ -249,10 +253,9 @@ impl Runs {
             self.remove(id);
             return (None, None);
         }
-        self.index.remove(&stretch.first);
         let left = stretch.part(end, rest);
         self.slab[id.0 as usize].stretch = left;
-        self.index.insert(left.first, id.0);
+        self.index.rename(&stretch.first, left.first);
         (None, Some(id))
     }
 

@@ -25,9 +25,21 @@ struct Level {
 }
 
 impl Forest {
-    /// Says in which order the values of some stretches are read: `part` is told the number of a stretch, and from which
-    /// place of it how many values come next. The stretches ascend by dot, and no value is in two.
-    pub(super) fn walk(&self, origins: &Origins, stretches: &[Stretch], part: &mut dyn FnMut(usize, u32, u32)) {
+    /// Acquires the values of some stretches.
+    fn acquire_all(&mut self, stretches: &[Stretch]) -> Vec<u32> {
+        let mut bunches = Vec::with_capacity(stretches.len());
+        for stretch in stretches {
+            let number = self.number_again(stretch.bunch());
+            self.acquire_nth(number, stretch.len);
+            bunches.push(number);
+        }
+        bunches
+    }
+
+    /// Acquires the values of some stretches, and says in which order they are read: `part` is told the number of a stretch,
+    /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two.
+    pub(super) fn walk(&mut self, origins: &Origins, stretches: &[Stretch], part: &mut dyn FnMut(usize, u32, u32)) {
+        let bunches = self.acquire_all(stretches);
         let root = self.node_count();
         let group = |above: u32| if above == NONE { root as u32 } else { above };
         let needed = self.numbers().filter(|number| self.nth(*number).is_needed());
@@ -41,16 +53,6 @@ impl Forest {
         }
 
         // By bunch, and there backward ones first: read from the last to the first, they ascend.
-        let (mut bunches, mut recent) = (Vec::with_capacity(stretches.len()), None);
-        for stretch in stretches {
-            let bunch = stretch.bunch();
-            let number = match recent {
-                Some((known, number)) if known == bunch => number,
-                _ => self.number(bunch),
-            };
-            recent = Some((bunch, number));
-            bunches.push(number);
-        }
         let numbered = || (0..stretches.len() as u32).map(|nth| (nth, bunches[nth as usize]));
         let backward = |(nth, _): &(u32, u32)| stretches[*nth as usize].backward;
         let falling = numbered().rev().filter(backward);

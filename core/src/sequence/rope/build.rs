@@ -26,11 +26,12 @@ pub(crate) trait Ropes {
     fn rope(&mut self, number: u32) -> &mut Rope;
 }
 
-/// Lays out all values of a document, whose ropes are empty so far. `loaded` ascends by dot, and all bunches are known.
+/// Lays out all values of a document, whose ropes are empty so far, and has their bunches count them. `loaded` ascends by
+/// dot, and all bunches are known.
 /// O(runs + bunches + bytes).
 pub(crate) fn lay_out(
     runs: &mut Runs,
-    forest: &Forest,
+    forest: &mut Forest,
     origins: &Origins,
     loaded: &[Loaded<'_>],
     ropes: &mut dyn Ropes,
@@ -42,6 +43,7 @@ pub(crate) fn lay_out(
     // How much of each text is laid out.
     let mut used = alloc::vec![0; loaded.len()];
     let mut order = Vec::with_capacity(loaded.len());
+    runs.reserve(loaded.len() + loaded.len() / 4);
     let mut open = NONE;
     forest.walk(origins, &stretches, &mut |nth, from, more| {
         let Loaded { rope, stretch, text } = loaded[nth];

@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 use proptest::prelude::*;
 
 use super::super::forest::Forest;
+use super::super::place::Placement;
 use super::super::position::{LocalPosition, Side};
 use super::super::runs::{NONE, Runs, Stretch};
 use super::leaf::Leaf;
@@ -440,13 +441,15 @@ proptest! {
             }
         }
         let mut forest = wood.forest.clone();
-        for (stretch, ..) in &loaded {
-            forest.acquire(stretch.bunch(), stretch.len);
-        }
         let loaded: Vec<Loaded<'_>> =
             loaded.iter().map(|(stretch, rope, text)| Loaded { rope: *rope, stretch: *stretch, text }).collect();
-        lay_out(&mut runs, &forest, &wood.origins, &loaded, &mut ropes);
+        lay_out(&mut runs, &mut forest, &wood.origins, &loaded, &mut ropes);
         runs.check();
+        for (stretch, bunch) in loaded.iter().map(|loaded| (loaded.stretch, loaded.stretch.bunch())) {
+            prop_assert!(forest.is_needed(bunch));
+            forest.release(bunch, stretch.len, None);
+        }
+        prop_assert!(wood.bunches.iter().all(|bunch| !forest.is_needed(*bunch)), "each value was counted once");
         // From now on the models have the ropes that were laid out, one after the other.
         for (pair, rope) in pairs.iter_mut().zip(ropes) {
             (pair.rope, pair.runs) = (rope, runs);
@@ -458,4 +461,79 @@ proptest! {
             runs = core::mem::take(&mut pair.runs);
         }
     }
+}
+
+/// Numbers that look random.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+#[test]
+fn a_million_values_stay_flat_and_their_leaves_filled() {
+    let mut forest = Forest::default();
+    let mut origins = Origins::default();
+    let me = origins.intern(ReplicaId::from(1));
+    let (mut runs, mut rope, mut numbers) = (Runs::default(), Rope::new(0), Numbers(1));
+    let mut seq = 1;
+    let mut insert = |runs: &mut Runs, rope: &mut Rope, index: usize, text: &str| {
+        let (left, right) = rope.neighbours(runs, index);
+        let first = LocalDot::new(me, seq);
+        let (bunch, backward) = match forest.place(&origins, me, seq, left, right).unwrap() {
+            Placement::Extend { bunch, backward } => (bunch.seq(), backward),
+            Placement::New { parent, side, rank } => {
+                forest.insert(first, parent, side, rank).unwrap();
+                (seq, false)
+            }
+        };
+        let len = text.chars().count() as u32;
+        rope.insert_at(runs, index, Stretch { first, len, backward, bunch, container: LocalContainer::root(0) }, text);
+        seq += u64::from(len);
+    };
+    // Words at random places, between which more than is left is taken out again.
+    let word = "wörter und 🦀 Zeilen\n".repeat(5);
+    let (mut came, mut most, mut gone) = (0, 0, String::new());
+    while came < 1_000_000 {
+        let index = numbers.below(rope.len() + 1);
+        insert(&mut runs, &mut rope, index, &word);
+        came += word.chars().count();
+        most = most.max(rope.len());
+        if rope.len() > 60_000 {
+            for _ in 0..900 {
+                let index = numbers.below(rope.len());
+                rope.remove_at(&mut runs, index, 60, &mut gone).unwrap();
+            }
+            gone.clear();
+            flat(&rope, &runs);
+        }
+    }
+    assert!(most > 60_000 && came > 15 * most, "most of what came has gone");
+    while !rope.is_empty() {
+        let index = numbers.below(rope.len());
+        rope.remove_at(&mut runs, index, 60, &mut gone).unwrap();
+    }
+    assert_eq!(runs.len(), 0);
+}
+
+/// That there are no more leaves, and no more levels above them, than what is in them needs.
+fn flat(rope: &Rope, runs: &Runs) {
+    rope.check(runs);
+    runs.check();
+    let (mut leaves, mut id) = (1, rope.tree.first_leaf(rope.tree.height, rope.tree.root));
+    while rope.tree.leaf(id).next != NONE {
+        (leaves, id) = (leaves + 1, rope.tree.leaf(id).next);
+    }
+    // A leaf is a quarter full, by runs or by text, on the average at least; and so are the nodes above.
+    let by_runs = runs.len() * 4 / Leaf::MOST_PIECES;
+    let by_text = rope.weight().utf8 as usize * 4 / Leaf::MOST_BYTES;
+    assert!(leaves <= by_runs + by_text + 1, "{leaves} leaves, {} runs, {:?}", runs.len(), rope.weight());
+    let (mut nodes, mut levels) = (leaves, 0);
+    while nodes > 1 {
+        (nodes, levels) = (nodes * 2 / WIDTH, levels + 1);
+    }
+    assert!(rope.tree.height <= levels, "{} levels over {leaves} leaves", rope.tree.height);
 }

@@ -30,6 +30,9 @@ impl Weight {
 
     /// Of a text. O(bytes).
     pub(crate) fn of(text: &str) -> Self {
+        if let [byte] = text.as_bytes() {
+            return Self { values: 1, utf8: 1, utf16: 1, lines: u32::from(*byte == b'\n') };
+        }
         let mut weight = Self { utf8: text.len() as u32, ..Self::default() };
         // Counts of a few bytes each, so that many are counted at once.
         for bytes in text.as_bytes().chunks(128) {
