@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::edits::LONGEST;
 use super::{BATCH, Metric, SEED, Scale, assert_converges, assert_text, bytes, ms, time, us_each};
 use crate::alloc;
 use crate::peer::{Contents, Edit, Peer};
@@ -115,7 +114,7 @@ pub(super) fn random<P: Peer>(scale: Scale) -> Vec<Metric> {
             stretch.iter().for_each(|edit| splice_rope(&mut rope, edit));
             took += spent;
             done += stretch.len();
-            if took > LONGEST {
+            if took > scale.longest() {
                 break;
             }
         }
@@ -149,7 +148,7 @@ pub(super) fn paste<P: Peer>(scale: Scale) -> Vec<Metric> {
         for piece in edits.chunks(1) {
             took += time(|| replay(&mut peer, std::iter::once(piece))).1;
             done += 1;
-            if took > LONGEST {
+            if took > scale.longest() {
                 break;
             }
         }
