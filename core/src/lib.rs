@@ -61,7 +61,7 @@ pub use document::{
 };
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};
-pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
+pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot, TextRun};
 pub use string::Str;
 pub use types::{
     BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef, FlagMut,

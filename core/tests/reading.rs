@@ -265,6 +265,7 @@ fn from_the_future() -> Delta {
             (1, entry(map.clone(), Slot::Key("new".into()), unknown, opaque())),
             (2, entry(map, Slot::Key("known".into()), Kind::MAP, Payload::Empty)),
         ],
+        text: Vec::new(),
         totals_before: Vec::new(),
         removes: DotRuns::new(),
     };

@@ -29,6 +29,7 @@ mod reader;
 mod removals;
 mod shapes;
 mod snapshot;
+mod text;
 mod value;
 mod varint;
 mod version;

@@ -180,8 +180,8 @@ impl Document {
                 head.set(id, entry);
             }
         }
-        let (ahead, dead, adds) = (VersionVector::new(), DotRuns::new(), Vec::new());
-        Diff { tier, base, ahead, head, heads: self.heads(), adds, removes, dead, bunches }
+        let (ahead, dead, adds, text) = (VersionVector::new(), DotRuns::new(), Vec::new(), Vec::new());
+        Diff { tier, base, ahead, head, heads: self.heads(), adds, text, removes, dead, bunches }
     }
 
     /// Joins what another replica has beyond the diff's base.

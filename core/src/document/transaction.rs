@@ -358,8 +358,9 @@ impl Document {
                 bunches.push(record);
             }
         }
-        let (replica, first_seq, hlc) = (id, open.first_seq, open.hlc);
-        DeltaParts { replica, first_seq, dots, deps: self.heads(), hlc, bunches, adds, totals_before, removes }
+        let hlc = if adds.is_empty() { Hlc(0) } else { open.hlc };
+        let (replica, first_seq, deps, text) = (id, open.first_seq, self.heads(), Vec::new());
+        DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, text, totals_before, removes }
     }
 
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.

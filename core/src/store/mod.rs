@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod removals;
 mod table;
+mod text_run;
 mod windows;
 
 use alloc::vec::Vec;
@@ -28,6 +29,7 @@ pub(crate) use live::{Live, LocalSlot, LocalSlotRef};
 pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;
+pub use text_run::TextRun;
 use windows::Windows;
 
 use crate::clock::LocalDot;
