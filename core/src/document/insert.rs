@@ -70,7 +70,7 @@ impl State {
             return None;
         };
         if let Some(position) = position {
-            self.forest.acquire(position.bunch);
+            self.forest.acquire(position.bunch, 1);
         }
         if counted {
             let share = self.share(dot, &live);

@@ -143,7 +143,7 @@ impl State {
             self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
         if let Some(position) = Self::position(dot, &live) {
-            self.forest.release(position.bunch, cause);
+            self.forest.release(position.bunch, 1, cause);
         }
         live
     }
