@@ -17,6 +17,14 @@ use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, Live, LocalRun, LocalSlotRef, NONE};
 use crate::value::Value;
 
+/// What lives on of a run that is killed.
+pub(super) struct Spared<'a> {
+    /// Whether an entry does.
+    pub(super) entry: &'a dyn Fn(LocalDot) -> bool,
+    /// The characters that do: the first and the last dot of runs, ascending.
+    pub(super) text: &'a [(LocalDot, LocalDot)],
+}
+
 impl State {
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
     /// positions are kept until the horizon covers it. Says whether it lived.
@@ -59,6 +67,9 @@ impl State {
         let mut shown = Some(shown);
         while let Some(id) = doomed.pop() {
             let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
+            if let Some(place) = self.entity_at(id).filter(|_| !fault::active(Fault::NoCascade)) {
+                self.kill_text_in(place, dot, cause, &mut journal);
+            }
             let old = if is_top { shown.take().flatten() } else { None };
             let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
             self.bury(dot, live, &mut journal);
@@ -84,14 +95,12 @@ impl State {
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(crate) fn kill_run(
-        &mut self,
-        run: LocalRun,
-        cause: Option<LocalDot>,
-        spare: Option<&dyn Fn(LocalDot) -> bool>,
-    ) {
+    pub(super) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: Option<&Spared<'_>>) {
         let (first, more) = run;
-        let spare = |dot: LocalDot| spare.is_some_and(|spare| spare(dot));
+        if self.texts.len() > 0 {
+            self.kill_text(run, cause, spare.map_or(&[], |spare| spare.text), &mut None);
+        }
+        let spare = |dot: LocalDot| spare.is_some_and(|spare| (spare.entry)(dot));
         if more == 0 {
             if !spare(first) {
                 self.kill(first, cause);
@@ -205,7 +214,11 @@ impl State {
                 self.notes.element(list, ElementNote::Removed(dot), old);
             }
         }
+        let rope = self.view.place(own).rope;
         let last = self.view.disincarnate(own, id);
+        if last {
+            self.texts.close(rope);
+        }
         if let (Link::Key(_, key), true) = (link, last)
             && let Content::Map(index) = &mut self.view.place_mut(parent).content
         {

@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use super::notes::Notes;
+use super::texts::Texts;
 use super::view::{Content, Link, PlaceId, View};
 use crate::clock::{Dot, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) removals: Removals,
     pub(crate) forest: Forest,
+    pub(crate) texts: Texts,
     pub(crate) view: View,
     pub(crate) keys: Keys,
     pub(crate) notes: Notes,
@@ -106,7 +108,7 @@ impl State {
 
     /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
     pub(crate) fn keep_log_short(&mut self) {
-        let live_bytes = self.store.live_bytes();
+        let live_bytes = self.live_bytes();
         if self.removals.is_long(live_bytes) && self.removals.shorten(live_bytes, self.seqs()) {
             self.drop_dead_structure();
         }

@@ -6,6 +6,7 @@
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::state::Dead;
@@ -18,8 +19,9 @@ use crate::delta::{Delta, DeltaParts};
 use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::{Origin, Origins};
-use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
+use crate::sequence::{Forest, ForestError, LocalPosition, Placement, Stretch};
 use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
+use crate::string::Str;
 use crate::value::Value;
 
 /// What a transaction gave.
@@ -137,6 +139,8 @@ pub(crate) struct Open {
 pub(crate) struct Log {
     /// Observed dots that were removed on purpose (not those that died with them).
     removed: Vec<LocalDot>,
+    /// Observed characters that were removed: the first dot of runs, and how many.
+    removed_text: Vec<(LocalDot, u32)>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
     /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
@@ -155,6 +159,7 @@ impl Log {
             return Self::default();
         }
         self.removed.clear();
+        self.removed_text.clear();
         self.bunches.clear();
         self.totals_before.clear();
         self.added.clear();
@@ -168,6 +173,10 @@ pub(super) enum Step {
     Inserted(LocalDot),
     /// Children before parents.
     Killed(Dead),
+    /// Characters came.
+    Typed(Stretch),
+    /// Characters went, in the order of their dots.
+    Deleted(Stretch, Str),
 }
 
 impl Open {
@@ -178,6 +187,7 @@ impl Open {
             match step {
                 Step::Inserted(dot) => inserted.push(*dot),
                 Step::Killed(dead) => killed.push(dead),
+                Step::Typed(_) | Step::Deleted(..) => {}
             }
         }
         Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, inserted, killed }
@@ -287,7 +297,10 @@ impl Document {
         for added in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
             open.log.added.push(added);
         }
-        if open.log.added.is_empty() && open.log.removed.is_empty() {
+        let own = open.first_seq..=Dot::MAX_SEQ;
+        let typed = self.state.texts.runs.range(open.origin, own).next().is_some();
+        let removed = !open.log.removed.is_empty() || !open.log.removed_text.is_empty();
+        if open.log.added.is_empty() && !typed && !removed {
             self.open = Some(open);
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
@@ -306,6 +319,7 @@ impl Document {
         let last = LocalDot::new(open.origin, delta.parts().last_seq());
         if !fault::active(Fault::BeaconForgetsOwn) {
             state.count(&open.log.added);
+            state.count_text(&delta.parts().text);
         }
         state.remove_runs(last, &delta.parts().removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
@@ -349,6 +363,12 @@ impl Document {
         for dot in &open.log.removed {
             removes.insert(state.origins.dot(*dot));
         }
+        for (first, len) in &open.log.removed_text {
+            let first = state.origins.dot(*first);
+            removes.insert_run(first.replica, first.seq, first.seq + u64::from(*len) - 1);
+        }
+        let mut text = Vec::new();
+        state.export_text(open.origin, open.first_seq..=Dot::MAX_SEQ, &mut text);
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
         for id in &open.log.bunches {
@@ -359,7 +379,7 @@ impl Document {
             }
         }
         let hlc = if adds.is_empty() { Hlc(0) } else { open.hlc };
-        let (replica, first_seq, deps, text) = (id, open.first_seq, self.heads(), Vec::new());
+        let (replica, first_seq, deps) = (id, open.first_seq, self.heads());
         DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, text, totals_before, removes }
     }
 
@@ -378,6 +398,10 @@ impl Document {
                     let alive = self.state.insert(dot, live, counted);
                     debug_assert!(alive.is_some(), "what died after its container comes back before it");
                 }
+                Step::Typed(stretch) => {
+                    self.state.kill_text((stretch.first, u64::from(stretch.len) - 1), None, &[], &mut None);
+                }
+                Step::Deleted(stretch, text) => self.state.text_comes_back(stretch, &text),
             }
         }
         for id in open.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
@@ -520,6 +544,69 @@ impl Transaction<'_> {
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
             self.open().log.totals_before.push((dot.seq(), total.0, total.1));
+        }
+    }
+
+    /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
+    pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
+        let characters = text.chars().count();
+        if characters == 0 {
+            return Ok(());
+        }
+        self.has_room(characters)?;
+        let first = self.next_dot()?;
+        let state = &self.document.state;
+        let (mut left, mut right, mut container) = (None, None, None);
+        if let Some(rope) = state.rope(place) {
+            let neighbour = |index: usize| {
+                let (run, nth) = rope.at(&state.texts.runs, index)?;
+                let stretch = state.texts.runs.stretch(run);
+                Some((stretch.position(nth), stretch.container))
+            };
+            (left, right) = (index.checked_sub(1).and_then(neighbour), neighbour(index));
+            // New text lives and dies with the incarnation of what it was put next to.
+            container = left.or(right).map(|neighbour| neighbour.1);
+        }
+        let container = container.map_or_else(|| self.lowest(place), Ok)?;
+        let slot = self.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
+        let LocalSlot::Position { bunch, backward } = slot else { return Err(EditError::Gone) };
+        let stretch = Stretch { first, len: characters as u32, backward, bunch, container };
+        let turned: String;
+        let in_dots = if backward && characters > 1 {
+            turned = text.chars().rev().collect();
+            &turned
+        } else {
+            text
+        };
+        self.document.state.insert_text_at(place, index, stretch, in_dots);
+        let open = self.open();
+        open.next_seq += characters as u64;
+        match open.log.journal.last_mut() {
+            Some(Step::Typed(before)) if before.goes_on_in(&stretch) => before.len += stretch.len,
+            _ => open.log.journal.push(Step::Typed(stretch)),
+        }
+        Ok(())
+    }
+
+    /// Takes so many characters out of a place, from an index on. O(runs · log n + bytes).
+    pub(crate) fn delete_text(&mut self, place: PlaceId, index: usize, characters: usize) {
+        let Document { state, open, .. } = &mut *self.document;
+        let open = open.as_mut().expect("a Transaction exists only while one is open");
+        let cause = LocalDot::new(open.origin, open.first_seq);
+        let mut left = characters;
+        while left > 0 {
+            let mut text = String::new();
+            let Some(stretch) = state.take_text_at(place, index, left, cause, &mut text) else { return };
+            left -= stretch.len as usize;
+            // What this transaction has typed itself is netted out.
+            let mut observed = stretch.len;
+            if stretch.first.origin() == open.origin && !fault::active(Fault::NettingMissed) {
+                observed = open.first_seq.saturating_sub(stretch.first.seq()).min(observed.into()) as u32;
+            }
+            if observed > 0 {
+                open.log.removed_text.push((stretch.first, observed));
+            }
+            open.log.journal.push(Step::Deleted(stretch, Str::from(text)));
         }
     }
 

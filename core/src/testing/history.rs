@@ -177,6 +177,7 @@ impl History {
                     // The tags of a base are not looked at, and do not travel.
                     Ok(decoded)
                         if decoded.adds == diff.adds
+                            && decoded.text == diff.text
                             && decoded.removes == diff.removes
                             && decoded.dead == diff.dead
                             && decoded.ahead.len() == diff.ahead.len()
