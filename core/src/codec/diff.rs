@@ -3,14 +3,14 @@
 //! The table of replicas is exactly the replicas that the base or the head covers, so how far each is covered is a column
 //! beside it, and every dot of the diff can be checked against it.
 //!
-//! Rules: BYTES-2; DIFF-3 removers are beyond the base; DIFF-4 a full diff has an empty base and tells no removals, one of the
+//! Rules: BYTES-2; DIFF-3 those who removed have new dots; DIFF-4 a full diff has an empty base and tells no removals, one of the
 //! digest tier tells them without removers, within the base; VALID-1
 //! every dot that is named is covered by the head or the base. That chains of bunches are whole, and that containers do not
 //! contain each other, is for whoever applies the diff to find.
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
+use super::columns::{Scope, TableReader, TableWriter, ascends, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
@@ -96,7 +96,7 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     }
     bunches::note(table, &diff.bunches);
     text::note(table, &diff.text);
-    removals::note(table, &diff.removes);
+    removals::note_told(table, &diff.removes);
     table.note_set(&diff.dead);
 }
 
@@ -107,9 +107,15 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
     varint::write_len(out, heads.len());
+    let mut before = 0;
     for head in heads {
-        varint::write(out, table.number(head.replica));
-        varint::write(out, scope.seq(head.replica).wrapping_sub(head.seq));
+        let number = table.number(head.replica);
+        let distance = scope.seq(head.replica).wrapping_sub(head.seq);
+        varint::write(out, number.wrapping_sub(before) << 1 | u64::from(distance != 0));
+        if distance != 0 {
+            varint::write(out, distance);
+        }
+        before = number;
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
@@ -121,7 +127,7 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     rows.write_entries(out, table);
     text::write_in_diff(out, table, &diff.bunches, &diff.text);
     match diff.tier {
-        Tier::Version => removals::write(out, table, &diff.removes),
+        Tier::Version => removals::write_told(out, table, &diff.removes),
         Tier::Digest => write_set(out, table, &diff.dead),
         Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
     }
@@ -139,7 +145,7 @@ pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: 
     match diff.tier {
         Tier::Version => {
             let live = LiveDots::of(&diff.adds, &diff.text);
-            removals::read(reader, table, &scope, &live, &mut diff.removes)
+            removals::read_told(reader, table, &scope, &live, &mut diff.removes)
         }
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
@@ -207,23 +213,31 @@ fn read_progress(reader: &mut Reader<'_>, table: &TableReader, diff: &mut Diff) 
     reader.ok()
 }
 
-/// Heads are named by their distance from what is covered, which for almost all is 0.
+/// Heads are named by the distance of their numbers, and by their distance from what is covered, which for almost all is 0.
 fn read_heads(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
     heads: &mut Vec<Dot>,
 ) -> Result<(), Refused> {
-    let count = reader.count("number of heads", 2, u64::MAX);
+    let count = reader.count("number of heads", 1, u64::MAX);
     heads.reserve_exact(count);
+    let mut number = 0u64;
     for _ in 0..count {
-        let number = reader.varint();
+        let head = reader.varint();
+        number = number.saturating_add(head >> 1);
         let replica = table.id(reader, number);
-        let seq = scope.seq(replica).saturating_sub(reader.varint());
+        let distance = if head & 1 == 1 { reader.varint() } else { 0 };
+        if head & 1 == 1 && distance == 0 {
+            return Err(reader.not_canonical("a distance of 0"));
+        }
+        let seq = scope.seq(replica).saturating_sub(distance);
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }
-        push_ascending(reader, heads, Dot::new(replica, seq))?;
+        let head = Dot::new(replica, seq);
+        ascends(reader, heads.last(), head)?;
+        heads.push(head);
     }
     Ok(())
 }
@@ -282,7 +296,7 @@ fn read_text(
     adds: &[LiveEntry],
     runs: &mut Vec<TextRun>,
 ) -> Result<(), Refused> {
-    text::read_in_diff(reader, table, bunches, runs)?;
+    text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
     let live = LiveDots::of(adds, &[]);
     for run in runs.iter() {
         let last = Dot::new(run.first.replica, run.last_seq());

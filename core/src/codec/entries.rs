@@ -6,13 +6,15 @@
 //! shape whose entries would take none (no key, no member, no payload) is therefore written for each of them instead of
 //! once for a run.
 //!
-//! Keys are written where they first occur and by number after that.
+//! Keys are written where they first occur and by number after that. Equal lengths of keys and equal types of values in a row are
+//! counted ([`super::heads`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
+use super::columns::{RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
+use super::heads::Heads;
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
@@ -21,13 +23,15 @@ use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
+use crate::few::Few;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
 use crate::string::Str;
+use crate::value::Value;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
-pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
+pub(crate) type TotalsBefore = Few<(u64, u64, u64)>;
 
 /// What the payload of a kind looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +79,7 @@ fn is_paid_for(shape: Shape) -> bool {
 pub(crate) fn write_one(
     out: &mut Vec<u8>,
     table: &TableWriter,
-    totals: Option<&TotalsBefore>,
+    totals: Option<&[(u64, u64, u64)]>,
     dot: Dot,
     entry: EntryRef<'_>,
 ) {
@@ -85,7 +89,10 @@ pub(crate) fn write_one(
         write_run(out, position_head(dot, bunch, backward), 1);
     }
     match entry.slot {
-        SlotRef::Key(key) => write_new_key(out, key),
+        SlotRef::Key(key) => {
+            varint::write(out, new_key(key));
+            put(out, key.as_bytes());
+        }
         SlotRef::Member(member) => value::write(out, member),
         SlotRef::Unit | SlotRef::Owner | SlotRef::Position { .. } => {}
     }
@@ -138,6 +145,8 @@ pub(crate) struct EntryWriter<'a> {
     position_head: u64,
     position_len: usize,
     keys: Numbers<&'a str>,
+    key_heads: Heads,
+    value_heads: Heads,
     seed: u64,
     dots_out: Vec<u8>,
     stamps_out: Vec<u8>,
@@ -161,6 +170,8 @@ impl<'a> EntryWriter<'a> {
             position_head: 0,
             position_len: 0,
             keys: Numbers::new(),
+            key_heads: Heads::new(false),
+            value_heads: Heads::new(true),
             seed,
             dots_out: Vec::new(),
             stamps_out: Vec::new(),
@@ -172,7 +183,7 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, (dot, hlc, entry): Row<'a>) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&[(u64, u64, u64)]>, (dot, hlc, entry): Row<'a>) {
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
         self.stamps.push(&mut self.stamps_out, hlc);
@@ -181,14 +192,20 @@ impl<'a> EntryWriter<'a> {
         let out = &mut self.contents_out;
         match entry.slot {
             SlotRef::Key(key) => match self.keys.number(key, 0, || self.seed) {
-                Some(number) => varint::write(out, number << 1),
-                None => write_new_key(out, key),
+                Some(number) => self.key_heads.push(out, number << 1, false),
+                None => {
+                    self.key_heads.push(out, new_key(key), !key.is_empty());
+                    put(out, key.as_bytes());
+                }
             },
-            SlotRef::Member(member) => value::write(out, member),
+            SlotRef::Member(member) => self.value_heads.push_value(out, member),
             SlotRef::Position { bunch, backward } => self.push_position(dot, bunch, backward),
             SlotRef::Unit | SlotRef::Owner => {}
         }
-        write_payload(&mut self.contents_out, totals, dot, entry);
+        match entry.payload {
+            PayloadRef::Value(value) => self.value_heads.push_value(&mut self.contents_out, value),
+            _ => write_payload(&mut self.contents_out, totals, dot, entry),
+        }
     }
 
     fn push_shape(&mut self, shape: Shape) {
@@ -248,12 +265,32 @@ fn position_head(dot: Dot, bunch: u64, backward: bool) -> u64 {
     dot.seq.wrapping_sub(bunch) << 1 | u64::from(backward)
 }
 
-fn write_new_key(out: &mut Vec<u8>, key: &str) {
-    varint::write(out, (key.len() as u64) << 1 | 1);
-    put(out, key.as_bytes());
+/// The head of a key that did not occur before.
+fn new_key(key: &str) -> u64 {
+    (key.len() as u64) << 1 | 1
 }
 
-fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, entry: EntryRef<'_>) {
+impl Heads {
+    fn push_value(&mut self, out: &mut Vec<u8>, value: &Value) {
+        let head = value::head(value);
+        self.push(out, head.into(), value::has_body(head));
+        value::write_body(out, value);
+    }
+
+    fn read_value(&mut self, reader: &mut Reader<'_>) -> Value {
+        let head = match self.repeated(reader) {
+            Some(head) => head as u8,
+            None => {
+                let head = reader.byte();
+                self.read(reader, head.into(), value::has_body(head));
+                head
+            }
+        };
+        reader.value(head)
+    }
+}
+
+fn write_payload(out: &mut Vec<u8>, totals: Option<&[(u64, u64, u64)]>, dot: Dot, entry: EntryRef<'_>) {
     debug_assert!(PayloadClass::of(entry.kind).fits(entry.payload), "VALID-1: the payload is of the entry's kind");
     match (entry.payload, totals) {
         (PayloadRef::Empty, _) => {}
@@ -482,7 +519,9 @@ impl Columns {
         mut totals: Option<&mut TotalsBefore>,
         each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
     ) -> Result<(), Refused> {
-        let mut keys: Keys<'a> = Keys { numbers: Numbers::new(), texts: Vec::new(), alone: self.count == 1 };
+        let (numbers, texts, heads) = (Numbers::new(), Vec::new(), Heads::new(false));
+        let mut keys: Keys<'a> = Keys { numbers, texts, heads, alone: self.count == 1 };
+        let mut values = Heads::new(true);
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
         let mut place = None;
@@ -505,7 +544,7 @@ impl Columns {
                 }
                 let slot = match shape.class {
                     KEY => Slot::Key(keys.read(reader)?),
-                    MEMBER => Slot::Member(reader.value()),
+                    MEMBER => Slot::Member(values.read_value(reader)),
                     OWNER => Slot::Owner,
                     POSITION => {
                         let begins = positions.left == 0;
@@ -524,7 +563,7 @@ impl Columns {
                 };
                 let payload = match (PayloadClass::of(shape.kind), &mut totals) {
                     (PayloadClass::Empty, _) => Payload::Empty,
-                    (PayloadClass::Value, _) => Payload::Value(reader.value()),
+                    (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
                     (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
                     (PayloadClass::Opaque, _) => {
                         let len = reader.length("payload length");
@@ -538,6 +577,8 @@ impl Columns {
                 each(reader, dot, hlc, Entry { container: container.clone(), slot, kind, entity, payload });
             }
         }
+        keys.heads.finish(reader);
+        values.finish(reader);
         reader.ok()
     }
 }
@@ -579,13 +620,22 @@ impl Cursor {
 struct Keys<'a> {
     numbers: Numbers<&'a str>,
     texts: Vec<Str>,
+    heads: Heads,
     /// There is one entry, so nothing can be said twice.
     alone: bool,
 }
 
 impl<'a> Keys<'a> {
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<Str, Refused> {
-        let head = reader.varint();
+        let head = match self.heads.repeated(reader) {
+            Some(head) => head,
+            None => {
+                let head = reader.varint();
+                // The head of a known key, or of an empty one, is all there is of it.
+                self.heads.read(reader, head, head & 1 == 1 && head > 1);
+                head
+            }
+        };
         if head & 1 == 0 {
             let known = usize::try_from(head >> 1).ok().and_then(|number| self.texts.get(number));
             return match known {

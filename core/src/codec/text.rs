@@ -8,12 +8,13 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Few, OwnRange, TableReader, TableWriter};
+use super::columns::{OwnRange, TableReader, TableWriter};
 use super::containers::{self, ContainerWriter};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_sized};
 use super::{bunches, varint};
 use crate::clock::Dot;
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::{Container, TextRun};
@@ -64,7 +65,7 @@ pub(crate) fn read_in_delta(
     table: &mut TableReader,
     own: OwnRange,
     all: bool,
-    runs: &mut Vec<TextRun>,
+    each: &mut dyn FnMut(TextRun),
 ) -> Result<(), Refused> {
     let mut heads = Few::new();
     let end = own.first_seq.saturating_add(own.dots);
@@ -90,7 +91,7 @@ pub(crate) fn read_in_delta(
     }
     let containers = read_containers(reader, table, &heads)?;
     let text = reader.remaining();
-    read_characters(reader, &heads, &containers, text, runs)
+    read_characters(reader, &heads, &containers, text, each)
 }
 
 /// Appends the runs of a diff that carries these bunches.
@@ -133,7 +134,7 @@ pub(crate) fn read_in_diff(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     known: &[BunchRecord],
-    runs: &mut Vec<TextRun>,
+    each: &mut dyn FnMut(TextRun),
 ) -> Result<(), Refused> {
     let count = reader.count("number of runs of text", 3, u64::MAX);
     if count == 0 {
@@ -164,7 +165,7 @@ pub(crate) fn read_in_diff(
     }
     let containers = read_containers(reader, table, &heads)?;
     let bytes = reader.length("length of text");
-    read_characters(reader, &heads, &containers, bytes, runs)
+    read_characters(reader, &heads, &containers, bytes, each)
 }
 
 /// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first.
@@ -193,6 +194,14 @@ struct Head {
     backward: bool,
 }
 
+impl Head {
+    fn goes_on_in(&self, next: &Self) -> bool {
+        next.first.replica == self.first.replica
+            && next.first.seq == self.first.seq.saturating_add(self.dots)
+            && (next.bunch, next.backward) == (self.bunch, self.backward)
+    }
+}
+
 type Containers = Few<(Container, usize)>;
 
 fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &Few<Head>) -> Result<Containers, Refused> {
@@ -211,13 +220,13 @@ fn read_characters(
     heads: &Few<Head>,
     containers: &Containers,
     bytes: usize,
-    runs: &mut Vec<TextRun>,
+    each: &mut dyn FnMut(TextRun),
 ) -> Result<(), Refused> {
     let mut text = reader.str(bytes);
     reader.ok()?;
-    runs.reserve_exact(heads.len());
     let mut of_runs = containers.iter();
-    let (mut container, mut left, mut dots_before) = (None, 0, 0);
+    let (mut container, mut left) = (None, 0);
+    let mut before: Option<(&Head, &Container)> = None;
     for head in heads.iter() {
         if left == 0 {
             let next = of_runs.next();
@@ -241,18 +250,17 @@ fn read_characters(
         {
             return Err(reader.invalid("CAUSAL-2: text in a container that is not older than itself"));
         }
-        let run = TextRun {
+        if before.is_some_and(|before| before.0.goes_on_in(head) && before.1 == container) {
+            return Err(reader.not_canonical("neighbouring runs of text"));
+        }
+        before = Some((head, container));
+        each(TextRun {
             first: head.first,
             container: container.clone(),
             bunch: head.bunch,
             backward: head.backward,
             text: Str::from(own),
-        };
-        if runs.last().is_some_and(|last| last.goes_on_in(dots_before, &run)) {
-            return Err(reader.not_canonical("neighbouring runs of text"));
-        }
-        dots_before = head.dots;
-        runs.push(run);
+        });
     }
     if !text.is_empty() {
         return Err(reader.invalid("more characters than dots"));

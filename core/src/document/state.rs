@@ -12,10 +12,11 @@ use super::texts::Texts;
 use super::view::{Content, Link, PlaceId, View};
 use crate::clock::{Dot, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
+use crate::few::Few;
 use crate::hash::Seed;
-use crate::ordered::Set;
+use crate::ordered::{Set, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
-use crate::sequence::{Forest, LocalPosition};
+use crate::sequence::{Forest, LocalPosition, Stretch};
 use crate::store::{
     Container, ContainerRef, Entry, EntryId, EntryRef, KeyId, Keys, Kind, Live, LocalContainer, LocalSlot,
     LocalSlotRef, NONE, Removals, Slot, SlotRef, Store, beacon_share,
@@ -41,6 +42,22 @@ pub(crate) struct State {
 
 /// What died, with the dot that it was.
 pub(crate) type Dead = (LocalDot, Live);
+
+/// What died of what was there before a transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Journal {
+    /// Children before parents.
+    pub(super) entries: Vec<Dead>,
+    /// Characters, each run in the order of its dots.
+    pub(super) text: Vec<(Stretch, Str)>,
+}
+
+impl Journal {
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.text.clear();
+    }
+}
 
 impl State {
     // ---- version ----
@@ -86,6 +103,18 @@ impl State {
             }
         }
         version
+    }
+
+    /// The heads, ascending by replica id.
+    pub(crate) fn head_dots(&self) -> Few<Dot> {
+        let mut heads = Few::new();
+        for head in self.heads.iter() {
+            heads.push(self.origins.dot(*head));
+        }
+        if heads.len() > 1 {
+            sort_by(&mut heads, Ord::cmp);
+        }
+        heads
     }
 
     /// Sequence numbers by replica number.

@@ -11,8 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use super::state::State;
-use super::transaction::Step;
+use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
 use crate::replica_id::Origin;
@@ -198,7 +197,7 @@ impl State {
         (first, more): LocalRun,
         cause: Option<LocalDot>,
         spare: &[(LocalDot, LocalDot)],
-        journal: &mut Option<&mut Vec<Step>>,
+        journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
         for (_, stretch) in self.texts.runs.range(first.origin(), first.seq()..=first.seq() + more) {
@@ -228,7 +227,7 @@ impl State {
         place: PlaceId,
         entity: LocalDot,
         cause: Option<LocalDot>,
-        journal: &mut Option<&mut Vec<Step>>,
+        journal: &mut Option<&mut Journal>,
     ) {
         let own = self.view.place(place);
         let Some(rope) = self.texts.rope(own.rope) else { return };
@@ -253,7 +252,7 @@ impl State {
         len: u32,
         cause: Option<LocalDot>,
         tell: bool,
-        journal: &mut Option<&mut Vec<Step>>,
+        journal: &mut Option<&mut Journal>,
     ) {
         let (mut at, mut left) = (first.bits(), len);
         while left > 0 {
@@ -266,14 +265,25 @@ impl State {
             let span = ropes[number].rope.remove(runs, run, nth, more, &mut text);
             let place = ropes[number].place;
             (at, left) = (at + u64::from(more), left - more);
-            self.text_went(place, &span, &text, cause, tell);
-            if let Some(journal) = journal {
-                journal.push(Step::Deleted(span.stretch, Str::from(text)));
+            let (observed, bytes) = self.text_went(place, &span, &text, cause, tell);
+            // What a transaction itself typed never was for anybody else.
+            if let Some(journal) = journal
+                && observed > 0
+            {
+                journal.text.push((span.stretch.part(0, observed), Str::from(&text[..bytes])));
             }
         }
     }
 
-    fn text_went(&mut self, place: PlaceId, span: &Span, text: &str, cause: Option<LocalDot>, tell: bool) {
+    /// Says how many of the characters others may have seen, and their bytes: what comes first in the order of dots.
+    fn text_went(
+        &mut self,
+        place: PlaceId,
+        span: &Span,
+        text: &str,
+        cause: Option<LocalDot>,
+        tell: bool,
+    ) -> (u32, usize) {
         let stretch = &span.stretch;
         self.texts.values -= stretch.len as usize;
         self.texts.bytes -= text.len();
@@ -287,37 +297,29 @@ impl State {
         if tell {
             self.note_text(place, span.index, 0, stretch.len as usize);
         }
+        (covered, bytes)
     }
 
-    /// Takes characters out of a text from an index on: those of one run, and no more than `most`. Gives what they were, in
-    /// the order of dots.
+    /// Takes characters out of a text from an index on: those of one run, and no more than `most`. Those that others may have
+    /// seen go into the journal. Gives what they were, and how many of them those are.
     pub(crate) fn take_text_at(
         &mut self,
         place: PlaceId,
         index: usize,
         most: usize,
         cause: LocalDot,
-        text: &mut String,
-    ) -> Option<Stretch> {
+        journal: &mut Journal,
+    ) -> Option<(Stretch, u32)> {
         let number = self.view.place(place).rope as usize;
         let Texts { runs, ropes, .. } = &mut self.texts;
-        let before = text.len();
-        let span = ropes.get_mut(number)?.rope.remove_at(runs, index, most, text)?;
-        self.text_went(place, &span, &text[before..], Some(cause), true);
-        Some(span.stretch)
-    }
-
-    /// Text that a transaction took away comes back with it.
-    pub(crate) fn text_comes_back(&mut self, stretch: Stretch, text: &str) {
-        let (covered, bytes) = self.covered_part(&stretch, text);
-        let mut alive = true;
-        if covered > 0 {
-            alive = self.insert_text(stretch.part(0, covered), &text[..bytes], true);
+        let mut text = String::new();
+        let span = ropes.get_mut(number)?.rope.remove_at(runs, index, most, &mut text)?;
+        let (observed, bytes) = self.text_went(place, &span, &text, Some(cause), true);
+        if observed > 0 {
+            text.truncate(bytes);
+            journal.text.push((span.stretch.part(0, observed), Str::from(text)));
         }
-        if covered < stretch.len {
-            alive &= self.insert_text(stretch.part(covered, stretch.len - covered), &text[bytes..], false);
-        }
-        debug_assert!(alive, "what died after its container comes back before it");
+        Some((span.stretch, observed))
     }
 
     /// Adds the shares of text, which was inserted without them.

@@ -12,6 +12,7 @@
 use alloc::vec::Vec;
 
 use super::position::{LocalPosition, Side};
+use super::runs::NONE;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set};
@@ -44,7 +45,15 @@ pub(crate) enum ForestError {
 /// The bunches of one document, all below one root.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forest {
-    bunches: Map<LocalDot, Node>,
+    /// Where each bunch is among the nodes.
+    names: Map<LocalDot, u32>,
+    /// The bunches, and free places. Here they know one another by number, so that a chain is followed without searching.
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    /// The bunch that was asked for last, and its node: whoever types asks for the same again.
+    recent: Option<(LocalDot, u32)>,
+    /// A bunch that can be extended, as it was found out, up to this right neighbour. That is for as long as both are known.
+    extended: Option<(LocalDot, Option<LocalPosition>)>,
     /// The bunches with no value and no known child: where dropping begins.
     unused: Set<LocalDot>,
     /// (bunch, removing dot): what keeps a bunch without live values. Of one remover only the last dot, since whoever
@@ -54,7 +63,10 @@ pub(crate) struct Forest {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
+    pub(super) name: LocalDot,
     pub(super) bunch: LocalBunch,
+    /// The node of the bunch it hangs on, or [`NONE`] for the root.
+    pub(super) above: u32,
     /// Its distance from the root: a pure function of the chain, so every replica finds the same bunches too deep.
     pub(super) depth: u32,
     /// The live values in it.
@@ -81,12 +93,12 @@ impl Forest {
 
     /// Whether `bunch` is known. The root always is.
     pub(crate) fn contains(&self, bunch: LocalDot) -> bool {
-        bunch == LocalDot::ROOT || self.bunches.contains_key(&bunch)
+        bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
     }
 
     /// What `bunch` is; `None` for the root and for what is not known.
     pub(crate) fn get(&self, bunch: LocalDot) -> Option<LocalBunch> {
-        self.bunches.get(&bunch).map(|node| node.bunch)
+        self.known(bunch).map(|node| node.bunch)
     }
 
     /// The distance of a known bunch from the root, whose own depth is 0.
@@ -97,7 +109,7 @@ impl Forest {
     /// How many bunches are known.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.bunches.len()
+        self.names.len()
     }
 
     /// Adds a bunch whose parent is known. Adding the same again changes nothing.
@@ -126,9 +138,12 @@ impl Forest {
         let node = self.node_mut(bunch);
         let was_needed = node.is_needed();
         node.values += values;
-        self.unused.remove(&bunch);
+        let above = node.above;
+        if node.values == values {
+            self.unused.remove(&bunch);
+        }
         if !was_needed {
-            self.climb(bunch, |parent| parent.needed_children += 1);
+            self.climb(above, |parent| parent.needed_children += 1);
         }
     }
 
@@ -142,7 +157,7 @@ impl Forest {
         }
         let node = self.node_mut(bunch);
         node.values = node.values.checked_sub(values).expect("SEQ-3: a value is released as often as it was acquired");
-        let (is_needed, is_unused) = (node.is_needed(), node.is_unused());
+        let (is_needed, is_unused, above) = (node.is_needed(), node.is_unused(), node.above);
         if is_unused {
             self.unused.insert(bunch);
         }
@@ -150,7 +165,7 @@ impl Forest {
             self.hold(bunch, cause);
         }
         if !is_needed {
-            self.climb(bunch, |parent| parent.needed_children -= 1);
+            self.climb(above, |parent| parent.needed_children -= 1);
         }
     }
 
@@ -170,7 +185,7 @@ impl Forest {
 
     /// Whether a live value is in this bunch or below it.
     pub(crate) fn is_needed(&self, bunch: LocalDot) -> bool {
-        self.bunches.get(&bunch).is_some_and(Node::is_needed)
+        self.known(bunch).is_some_and(Node::is_needed)
     }
 
     /// The dead bunches that are kept for a removal, with the removal: a version-tier diff carries the chains of those
@@ -191,20 +206,15 @@ impl Forest {
             }
         }
         if fault::active(Fault::DropsNeeded) {
-            let empty = self.bunches.iter().filter(|(id, node)| node.values == 0 && !self.is_held(**id));
-            free = empty.map(|(id, _)| *id).collect();
+            let empty = self.names.keys().filter(|name| self.node(**name).values == 0 && !self.is_held(**name));
+            free = empty.copied().collect();
         }
         while let Some(id) = free.pop() {
-            let Some(node) = self.bunches.remove(&id) else { continue };
             self.unused.remove(&id);
-            let parent_id = node.bunch.parent.bunch;
-            let Some(parent) = self.bunches.get_mut(&parent_id) else { continue };
-            parent.children -= 1;
-            if parent.is_unused() {
-                self.unused.insert(parent_id);
-                if !self.is_held(parent_id) {
-                    free.push(parent_id);
-                }
+            if let Some(parent) = self.remove(id)
+                && !self.is_held(parent)
+            {
+                free.push(parent);
             }
         }
     }
@@ -218,14 +228,20 @@ impl Forest {
         while let Some(hold) = self.first_hold(id) {
             self.holds.remove(&hold);
         }
-        let Some(node) = self.bunches.remove(&id) else { return };
-        let parent_id = node.bunch.parent.bunch;
-        if let Some(parent) = self.bunches.get_mut(&parent_id) {
-            parent.children -= 1;
-            if parent.is_unused() {
-                self.unused.insert(parent_id);
-            }
-        }
+        self.remove(id);
+    }
+
+    /// Takes a bunch out. Its parent, if that is unused by now.
+    fn remove(&mut self, id: LocalDot) -> Option<LocalDot> {
+        (self.recent, self.extended) = (None, None);
+        let number = self.names.remove(&id)?;
+        self.free.push(number);
+        let above = self.nodes[number as usize].above;
+        let parent = self.nodes.get_mut(above as usize)?;
+        parent.children -= 1;
+        let name = parent.is_unused().then_some(parent.name)?;
+        self.unused.insert(name);
+        Some(name)
     }
 
     /// These bunches and all their ancestors, each once, parents before children: what a diff carries.
@@ -250,12 +266,43 @@ impl Forest {
         all
     }
 
+    /// Where a known bunch is among the nodes; [`NONE`] for the root.
+    pub(super) fn number(&self, bunch: LocalDot) -> u32 {
+        if bunch == LocalDot::ROOT {
+            return NONE;
+        }
+        *self.names.get(&bunch).expect("SEQ-3: the chain of what is compared is present")
+    }
+
+    /// That a bunch can be extended to the right, up to a neighbour.
+    pub(super) fn note_extended(&mut self, bunch: LocalDot, right: Option<LocalPosition>) {
+        self.extended = Some((bunch, right));
+    }
+
+    pub(super) fn is_extended(&self, bunch: LocalDot, right: Option<LocalPosition>) -> bool {
+        self.extended == Some((bunch, right))
+    }
+
+    /// The node of a number.
+    pub(super) fn nth(&self, number: u32) -> &Node {
+        &self.nodes[number as usize]
+    }
+
+    fn known(&self, bunch: LocalDot) -> Option<&Node> {
+        self.names.get(&bunch).map(|number| &self.nodes[*number as usize])
+    }
+
     pub(super) fn node(&self, bunch: LocalDot) -> &Node {
-        self.bunches.get(&bunch).expect("SEQ-3: the chain of what is compared is present")
+        &self.nodes[self.number(bunch) as usize]
     }
 
     fn node_mut(&mut self, bunch: LocalDot) -> &mut Node {
-        self.bunches.get_mut(&bunch).expect("SEQ-3: a live value is in a known bunch")
+        let number = match self.recent {
+            Some((name, number)) if name == bunch => number,
+            _ => self.number(bunch),
+        };
+        self.recent = Some((bunch, number));
+        &mut self.nodes[number as usize]
     }
 
     fn is_held(&self, bunch: LocalDot) -> bool {
@@ -293,24 +340,37 @@ impl Forest {
     }
 
     fn add(&mut self, id: LocalDot, bunch: LocalBunch, depth: u32) {
-        self.bunches.insert(id, Node { bunch, depth, values: 0, children: 0, needed_children: 0 });
+        let above = self.number(bunch.parent.bunch);
+        let node = Node { name: id, bunch, above, depth, values: 0, children: 0, needed_children: 0 };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.nodes[number as usize] = node;
+                number
+            }
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() as u32 - 1
+            }
+        };
+        self.names.insert(id, number);
         self.unused.insert(id);
-        if let Some(parent) = self.bunches.get_mut(&bunch.parent.bunch) {
+        if let Some(parent) = self.nodes.get_mut(above as usize) {
             parent.children += 1;
             self.unused.remove(&bunch.parent.bunch);
         }
     }
 
-    /// Tells ancestors that a child became needed, or is no longer: up to the first that is needed before and after.
-    fn climb(&mut self, bunch: LocalDot, change: impl Fn(&mut Node)) {
-        let mut id = self.node(bunch).bunch.parent.bunch;
-        while let Some(node) = self.bunches.get_mut(&id) {
+    /// Tells a node and those above that a child became needed, or is no longer: up to the first that is needed before and
+    /// after.
+    fn climb(&mut self, from: u32, change: impl Fn(&mut Node)) {
+        let mut number = from;
+        while let Some(node) = self.nodes.get_mut(number as usize) {
             let was_needed = node.is_needed();
             change(node);
             if node.is_needed() == was_needed {
                 break;
             }
-            id = node.bunch.parent.bunch;
+            number = node.above;
         }
     }
 }

@@ -17,6 +17,7 @@ use core::cmp::Ordering;
 
 use super::forest::{Forest, LocalBunch};
 use super::position::{LocalPosition, Side};
+use super::runs::NONE;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
@@ -50,21 +51,22 @@ impl Forest {
 
     pub(super) fn point(&self, position: LocalPosition) -> Point {
         let LocalPosition { bunch, index } = position;
-        Point { bunch, depth: self.depth(bunch), index, side: None, rank: 0, among: Among::First }
+        let (node, depth) = self.level(bunch);
+        Point { bunch, node, depth, index, side: None, rank: 0, among: Among::First }
     }
 
     /// Where everything in a bunch is, whether the bunch exists or not; with [`Among::First`] or [`Among::Last`], the
     /// bounds of all bunches there could be with that parent, side and rank.
     pub(super) fn point_of_bunch(&self, bunch: LocalBunch, among: Among) -> Point {
         let LocalBunch { parent, side, rank } = bunch;
-        Point {
-            bunch: parent.bunch,
-            depth: self.depth(parent.bunch),
-            index: parent.index,
-            side: Some(side),
-            rank,
-            among,
-        }
+        let (node, depth) = self.level(parent.bunch);
+        Point { bunch: parent.bunch, node, depth, index: parent.index, side: Some(side), rank, among }
+    }
+
+    /// The node of a known bunch, and its depth.
+    fn level(&self, bunch: LocalDot) -> (u32, u32) {
+        let node = self.number(bunch);
+        (node, if node == NONE { 0 } else { self.nth(node).depth })
     }
 
     pub(super) fn compare_points(&self, origins: &Origins, mut a: Point, mut b: Point) -> Ordering {
@@ -74,7 +76,7 @@ impl Forest {
         while b.depth > a.depth {
             self.lift(&mut b);
         }
-        while a.bunch != b.bunch {
+        while a.node != b.node {
             self.lift(&mut a);
             self.lift(&mut b);
         }
@@ -86,21 +88,16 @@ impl Forest {
 
     /// From a point in a bunch to the point where that bunch hangs.
     pub(super) fn lift(&self, point: &mut Point) {
-        let node = self.node(point.bunch);
+        let node = self.nth(point.node);
+        debug_assert!(node.name == point.bunch, "SEQ-3: the chain of what is compared is present");
+        let LocalBunch { parent, side, rank } = node.bunch;
+        let above =
+            Point { bunch: parent.bunch, node: node.above, depth: node.depth - 1, index: parent.index, ..*point };
         if fault::active(Fault::SkipsEmptyAncestors) && node.values == 0 && point.side.is_some() {
-            let LocalBunch { parent, .. } = node.bunch;
-            *point = Point { bunch: parent.bunch, depth: node.depth - 1, index: parent.index, ..*point };
+            *point = above;
             return;
         }
-        let LocalBunch { parent, side, rank } = node.bunch;
-        *point = Point {
-            bunch: parent.bunch,
-            depth: node.depth - 1,
-            index: parent.index,
-            side: Some(side),
-            rank,
-            among: Among::Id(point.bunch),
-        };
+        *point = Point { side: Some(side), rank, among: Among::Id(point.bunch), ..above };
     }
 }
 
@@ -108,6 +105,8 @@ impl Forest {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
     pub(super) bunch: LocalDot,
+    /// The node of the bunch.
+    node: u32,
     pub(super) depth: u32,
     pub(super) index: i64,
     /// `None` for the value itself; rank and place among siblings mean nothing then.

@@ -54,6 +54,7 @@ impl TextRun {
     }
 
     /// Whether another run says what could be said in this one; `dots` are this one's.
+    #[cfg(test)]
     pub(crate) fn goes_on_in(&self, dots: u64, next: &Self) -> bool {
         next.first.replica == self.first.replica
             && next.first.seq == self.first.seq.saturating_add(dots)

@@ -233,6 +233,7 @@ impl Tape {
         }
         let (deps, stamp) = (deps.into_iter().collect(), self.stamp());
         let hlc = if adds.is_empty() { Hlc(0) } else { stamp };
+        let (adds, text, totals_before) = (adds.into(), text.into(), totals_before.into());
         DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, text, totals_before, removes }
     }
 
@@ -325,7 +326,7 @@ impl Tape {
         }
         let removes = match tier {
             Tier::Digest | Tier::Full => Vec::new(),
-            Tier::Version => self.removals(&covered, &adds, &text, |dot| head.covers(dot) && !base.covers(dot)),
+            Tier::Version => self.told(&covered, &head, &adds, &text),
         };
         let (mut ahead, mut dead) = (VersionVector::new(), DotRuns::new());
         if tier == Tier::Digest {
@@ -339,6 +340,26 @@ impl Tape {
         Diff { tier, base, ahead, head, heads, adds, text, removes, dead, bunches }
     }
 
+    /// What each replica with a head removed, if anything.
+    fn told(
+        &mut self,
+        covered: &VersionVector,
+        head: &VersionVector,
+        adds: &[LiveEntry],
+        text: &[TextRun],
+    ) -> Vec<(ReplicaId, DotRuns)> {
+        let mut told = Vec::new();
+        for (replica, entry) in head.iter() {
+            let is_live = |dot: Dot| is_live(adds, text, dot);
+            let is_older = |dot: Dot| dot.replica != replica || dot.seq < entry.seq;
+            let removed = self.runs(30, |dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
+            if !removed.is_empty() {
+                told.push((replica, removed));
+            }
+        }
+        told
+    }
+
     fn removals(
         &mut self,
         covered: &VersionVector,
@@ -350,11 +371,7 @@ impl Tape {
         for (replica, entry) in covered.iter() {
             let back = 1 + self.below(3);
             for remover in (1..=entry.seq).map(|seq| Dot::new(replica, seq)).filter(|dot| is_remover(*dot)) {
-                let is_text =
-                    |run: &TextRun, dot: Dot| run.first <= dot && dot <= Dot::new(run.first.replica, run.last_seq());
-                let is_live = |dot: Dot| {
-                    adds.binary_search_by_key(&dot, |add| add.dot).is_ok() || text.iter().any(|run| is_text(run, dot))
-                };
+                let is_live = |dot: Dot| is_live(adds, text, dot);
                 let is_older = |dot: Dot| dot.replica != remover.replica || dot.seq < remover.seq;
                 let usable = |dot: Dot| covered.covers(dot) && is_older(dot) && !is_live(dot);
                 let before = Dot::new(replica, remover.seq.saturating_sub(back));
@@ -390,4 +407,9 @@ impl Tape {
         let removals = self.removals(&diff.head, &diff.adds, &diff.text, is_remover);
         Snapshot { diff, horizon, removals, beacon: [self.below(256) as u8; 16] }
     }
+}
+
+fn is_live(adds: &[LiveEntry], text: &[TextRun], dot: Dot) -> bool {
+    let is_text = |run: &TextRun| run.first <= dot && dot <= Dot::new(run.first.replica, run.last_seq());
+    adds.binary_search_by_key(&dot, |add| add.dot).is_ok() || text.iter().any(is_text)
 }

@@ -10,6 +10,7 @@ use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -34,8 +35,8 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
         hlc: Hlc(if adds.is_empty() { 0 } else { 0x0198_0000_0000_0001 }),
         bunches: Vec::new(),
         adds: (first_seq..).zip(adds).collect(),
-        text: Vec::new(),
-        totals_before: Vec::new(),
+        text: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }
@@ -132,8 +133,8 @@ fn a_stored_put_costs_a_few_bytes_beyond_its_content() {
         let diff = full(base, head, heads, adds);
         codec::encode_diff(&diff).len()
     };
-    // Stamp 2 (another one for each entry), key length 1, value type and length 1.
-    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2 + 2));
+    // Stamp 2 (another one for each entry); lengths of keys and types of values are counted, 255 in a byte.
+    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2) + 8);
 }
 
 #[test]
@@ -227,11 +228,11 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "0211",
         "01",
         "35353535353535353535353535353535", // section 2: the table
-        "0419",                             // section 4: the state
+        "0418",                             // section 4: the state
         "040102030405060708",               // covered up to 4, tag
         "01",
-        "0000", // one head, where the head is
-        "00",   // no bunches
+        "00", // one head, where the head is
+        "00", // no bunches
         "01",
         "08", // one entry: the dot 3
         "28", // stamp: 5 ms after 0
@@ -249,7 +250,7 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "bebebebebebebebebebebebebebebebe", // section 10: the beacon
     );
     let bytes = codec::encode_snapshot(&snapshot);
-    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4a00000000000000"));
+    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4900000000000000"));
     assert_eq!(hex(&bytes[20..]), body);
     assert_eq!(codec::decode_snapshot(&bytes), Ok(snapshot));
 }

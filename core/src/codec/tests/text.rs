@@ -1,7 +1,7 @@
 //! Text in deltas and diffs: what decodes, and what does not.
 
-use super::invalid::{assert_says, at, bunch, dot, entry, removal, root, valid, valid_diff};
-use crate::clock::{Dot, Hlc};
+use super::invalid::{assert_says, at, bunch, dot, entry, root, valid, valid_diff};
+use crate::clock::{Dot, DotRuns, Hlc};
 use crate::codec::bunches::START;
 use crate::codec::{self, DecodeError};
 use crate::delta::DeltaParts;
@@ -142,6 +142,6 @@ fn text_of_a_diff_is_new_alone_and_where_a_bunch_is() {
     let mut removed = diff.clone();
     removed.adds.clear();
     removed.text[0].first.seq = 6;
-    removed.removes = [removal(dot(1, 8), dot(1, 6))].into();
+    removed.removes = [(dot(1, 8).replica, DotRuns::from_iter([dot(1, 6)]))].into();
     assert_says(&read(&removed).expect_err("refused"), "both live and removed");
 }

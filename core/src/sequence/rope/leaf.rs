@@ -147,14 +147,12 @@ impl Leaf {
         place
     }
 
-    /// Where to split: after what a full leaf keeps when the rest follows its end, else in the middle.
-    fn middle(&self, leaf: u32, appended: bool) -> Place {
-        if self.text.len() <= Self::MOST_BYTES {
-            let keep = if appended { Self::MOST_PIECES } else { self.pieces.len() / 2 };
-            return self.start(leaf, keep);
+    /// Where to split: in the middle, by text if there is much, else by runs.
+    fn middle(&self, leaf: u32) -> Place {
+        if self.text.len() <= Self::MOST_BYTES / 2 {
+            return self.start(leaf, self.pieces.len() / 2);
         }
-        let target = if appended { Self::MOST_BYTES } else { self.text.len() / 2 };
-        let mut byte = target;
+        let mut byte = self.text.len() / 2;
         while !self.text.is_char_boundary(byte) {
             byte -= 1;
         }
@@ -166,6 +164,21 @@ impl Leaf {
         } else {
             place
         }
+    }
+
+    /// The runs that end and begin at a place; none when it is inside of one.
+    pub(super) fn around(&self, place: &Place) -> (Option<&Piece>, Option<&Piece>) {
+        let next = match self.pieces.get(place.piece) {
+            Some(piece) if place.offset == piece.len => place.piece + 1,
+            Some(_) if place.offset > 0 => return (None, None),
+            _ => place.piece,
+        };
+        (next.checked_sub(1).map(|left| &self.pieces[left]), self.pieces.get(next))
+    }
+
+    /// Whether so much text fits, and a run more, which may cut another in two.
+    pub(super) fn takes(&self, bytes: usize) -> bool {
+        self.pieces.len() + 2 <= Self::MOST_PIECES && self.text.len() + bytes <= Self::MOST_BYTES
     }
 }
 
@@ -208,28 +221,23 @@ impl Tree {
         }
     }
 
-    /// Splits a leaf that is full, and what comes out of it as long as that is full too.
-    pub(super) fn split(&mut self, runs: &mut Runs, id: u32, appended: bool) {
-        let (mut id, end) = (id, self.leaf(id).next);
-        while id != end {
-            if self.leaf(id).is_full() {
-                self.halve(runs, id, appended);
-            } else {
-                id = self.leaf(id).next;
-            }
-        }
+    /// Splits a leaf in the middle.
+    pub(super) fn halve(&mut self, runs: &mut Runs, id: u32) {
+        let middle = self.leaf(id).middle(id);
+        self.split(runs, &middle);
     }
 
-    fn halve(&mut self, runs: &mut Runs, id: u32, appended: bool) {
-        let place = self.leaf(id).middle(id, appended);
-        let byte = self.leaf(id).byte(&place);
-        let at = self.divide(runs, &place);
+    /// Splits a leaf at a place that has values on both sides.
+    pub(super) fn split(&mut self, runs: &mut Runs, place: &Place) {
+        let id = place.leaf;
+        let byte = self.leaf(id).byte(place);
+        let at = self.divide(runs, place);
         let leaf = self.leaf_mut(id);
         let mut right = Leaf::new();
         right.pieces = leaf.pieces.split_off(at);
         right.text = leaf.text.split_off(byte);
         right.weight = Weight { values: right.pieces.iter().map(|piece| piece.len).sum(), ..Weight::of(&right.text) };
-        debug_assert!(!leaf.pieces.is_empty() && !right.pieces.is_empty(), "both halves have runs");
+        debug_assert!(!leaf.pieces.is_empty() && !right.pieces.is_empty(), "both sides have runs");
         let right = self.insert_after(id, right);
         for piece in &self.leaves[right as usize].pieces {
             runs.set_leaf(piece.run, right);

@@ -190,12 +190,15 @@ impl Rope {
     }
 
     fn put_piece(&mut self, runs: &mut Runs, place: Place, stretch: Stretch, text: &str) {
+        let mut place = place;
+        while !self.has_room(runs, &place, &stretch, text.len()) {
+            place = self.make_room(runs, &place, text.len());
+        }
         let weight = if text.is_empty() { Weight::values(stretch.len) } else { Weight::of(text) };
         debug_assert!(weight.values == stretch.len, "a value is a scalar");
         let byte = self.tree.leaf(place.leaf).byte(&place);
         let at = self.tree.divide(runs, &place);
         let leaf = self.tree.leaf_mut(place.leaf);
-        let appended = at == leaf.pieces.len();
         leaf.text.insert_str(byte, text);
         let grow = |runs: &mut Runs, piece: &mut Piece| {
             runs.grow(piece.run, &stretch);
@@ -214,14 +217,42 @@ impl Rope {
             leaf.pieces.insert(at, Piece { run, len: weight.values, bytes: weight.utf8 });
         }
         self.tree.add(place.leaf, weight);
-        if self.tree.leaf(place.leaf).is_full() {
-            self.tree.split(runs, place.leaf, appended);
-            // What follows goes after what was put.
-            let left = self.tree.leaf(place.leaf);
-            if place.values + place.offset >= left.weight.values {
-                self.cursor = Cursor { leaf: left.next, before: self.cursor.before + left.weight.values };
-            }
+    }
+
+    fn has_room(&self, runs: &Runs, place: &Place, stretch: &Stretch, bytes: usize) -> bool {
+        let leaf = self.tree.leaf(place.leaf);
+        if leaf.takes(bytes) {
+            return true;
         }
+        let (left, right) = leaf.around(place);
+        let continues = left.is_some_and(|left| runs.stretch(left.run).adjoins(stretch))
+            || right.is_some_and(|right| stretch.adjoins(runs.stretch(right.run)));
+        continues && leaf.text.len() + bytes <= Leaf::MOST_BYTES
+    }
+
+    /// The same place, in a leaf with more room.
+    fn make_room(&mut self, runs: &mut Runs, place: &Place, bytes: usize) -> Place {
+        let (id, rest) = (place.leaf, place.values + place.offset);
+        let leaf = self.tree.leaf(id);
+        if rest == leaf.weight.values {
+            // Whoever appends goes on appending: then the full leaf stays full.
+            let has_room = leaf.next != NONE && self.tree.leaf(leaf.next).takes(bytes);
+            let next = if has_room { leaf.next } else { self.tree.insert_after(id, Leaf::new()) };
+            self.cursor = Cursor { leaf: next, before: self.cursor.before + rest };
+            return self.tree.leaf(next).start(next, 0);
+        }
+        if rest > 0 && bytes >= Self::MOST_BYTES_AT_ONCE / 2 {
+            self.tree.split(runs, place);
+        } else {
+            self.tree.halve(runs, id);
+        }
+        let left = self.tree.leaf(id);
+        if rest <= left.weight.values {
+            return left.gap(id, rest);
+        }
+        let (id, rest) = (left.next, rest - left.weight.values);
+        self.cursor = Cursor { leaf: id, before: self.cursor.before + left.weight.values };
+        self.tree.leaf(id).gap(id, rest)
     }
 
     /// Takes out values of one run, in the leaf of the cursor.
@@ -258,7 +289,7 @@ impl Rope {
         self.tree.add(place.leaf, Weight::default().minus(weight));
         if self.tree.leaf(place.leaf).is_full() {
             // One run more, because one was cut.
-            self.tree.split(runs, place.leaf, false);
+            self.tree.halve(runs, place.leaf);
         } else if self.tree.tidy(runs, place.leaf) != place.leaf {
             self.cursor = Cursor::default();
         }
