@@ -229,19 +229,23 @@ impl State {
         cause: Option<LocalDot>,
         journal: &mut Option<&mut Journal>,
     ) {
-        let own = self.view.place(place);
-        let Some(rope) = self.texts.rope(own.rope) else { return };
-        let container = LocalContainer::entity(entity);
         let mut doomed = Vec::new();
-        for (_, stretch) in rope.stretches(&self.texts.runs, 0..rope.len()) {
-            if stretch.container == container {
-                doomed.push((stretch.first, stretch.len));
-            }
-        }
+        self.text_inside(place, entity, &mut |stretch| doomed.push((stretch.first, stretch.len)));
         // From the end, so that nothing has to be moved. A place that goes as a whole is not told of.
-        let tell = own.incarnations.len() > 1;
+        let tell = self.view.place(place).incarnations.len() > 1;
         while let Some((first, len)) = doomed.pop() {
             self.kill_piece(first, len, cause, tell, journal);
+        }
+    }
+
+    /// Gives the runs in one incarnation of a place to `take`. O(runs of the place).
+    pub(super) fn text_inside(&self, place: PlaceId, entity: LocalDot, take: &mut dyn FnMut(&Stretch)) {
+        let Some(rope) = self.rope(place) else { return };
+        let container = LocalContainer::entity(entity);
+        for (_, stretch) in rope.stretches(&self.texts.runs, 0..rope.len()) {
+            if stretch.container == container {
+                take(&stretch);
+            }
         }
     }
 
