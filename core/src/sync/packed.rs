@@ -93,11 +93,13 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     }
     out.push(header.flags);
     put_varint(&mut out, header.first_seq);
-    let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
-    let counter = header.hlc.0 & COUNTER;
-    put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
-    if counter > 0 {
-        put_varint(&mut out, counter);
+    if DeltaHeader::has_stamp(header.flags) {
+        let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
+        let counter = header.hlc.0 & COUNTER;
+        put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
+        if counter > 0 {
+            put_varint(&mut out, counter);
+        }
     }
     out.extend_from_slice(header.rest);
     out
@@ -147,13 +149,17 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
             others.extend_from_slice(&id);
         }
     }
-    let (flags, first_seq, stamp) = (reader.u8()?, reader.varint()?, reader.varint()?);
-    let counter = if stamp & 1 == 0 { 0 } else { reader.varint()? };
-    let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
-    if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
-        return Err(Malformed);
+    let (flags, first_seq) = (reader.u8()?, reader.varint()?);
+    let mut hlc = Hlc(0);
+    if DeltaHeader::has_stamp(flags) {
+        let stamp = reader.varint()?;
+        let counter = if stamp & 1 == 0 { 0 } else { reader.varint()? };
+        let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
+        if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
+            return Err(Malformed);
+        }
+        hlc = Hlc(millis << 16 | counter);
     }
-    let hlc = Hlc(millis << 16 | counter);
     let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
     let last_seq = header.last_seq().map_err(|_| Malformed)?;
     let bytes = header.join();
