@@ -169,6 +169,10 @@ impl Runs {
     pub(super) fn add(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
         let run = Run { stretch, rope, leaf };
         let id = if self.free == NONE {
+            if self.slab.len() == self.slab.capacity() {
+                // Not twice as many: there are a lot of them, and what is free is given again.
+                self.slab.reserve_exact(self.slab.len() / 4 + 1);
+            }
             self.slab.push(run);
             self.slab.len() as u32 - 1
         } else {

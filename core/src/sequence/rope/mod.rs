@@ -128,7 +128,9 @@ impl Rope {
             let mut more = stretch.len - from;
             if place.leaf == NONE {
                 place = self.plant();
-            } else if let Some(next) = self.position_at(runs, &place) {
+            } else if more > 1
+                && let Some(next) = self.position_at(runs, &place)
+            {
                 let before = forest.indexes_before(at.bunch, next).saturating_sub(at.index);
                 more = before.clamp(1, i64::from(more)) as u32;
             }

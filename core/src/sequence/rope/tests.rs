@@ -259,6 +259,18 @@ impl Pair {
         let at = |known: Option<&Known>| known.map(|known| known.stretch.position(0));
         assert_eq!(rope.neighbours(runs, index), (at(before.last()), at(after.first())));
         assert_eq!(rope.find(Unit::Values, index), Some((weight, true)));
+        let bounds = |known: &Known| (known.stretch.first.origin(), known.stretch.first.seq());
+        if let (Some(next), Some(last)) = (after.first(), self.known.get(end)) {
+            let ((origin, start), (_, end)) = (bounds(next), bounds(last));
+            let found = runs.range(origin, start..=end).flat_map(|(id, part)| {
+                assert!(runs.find(part.first).unwrap().0 == id && runs.find(part.last()).unwrap().0 == id);
+                (0..part.len).map(move |nth| part.part(nth, 1))
+            });
+            let mut expected: Vec<Stretch> = self.known.iter().map(|known| known.stretch).collect();
+            expected.retain(|value| value.first.origin() == origin && (start..=end).contains(&value.first.seq()));
+            expected.sort_by_key(|value| value.first);
+            assert!(found.eq(expected));
+        }
         if let Some(next) = after.first() {
             let from = rope.index_from(runs, &self.wood.forest, &self.wood.origins, next.stretch.position(0));
             assert_eq!(from, index);
