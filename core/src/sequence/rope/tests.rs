@@ -375,6 +375,7 @@ proptest! {
         is_text in prop::bool::weighted(0.8),
         steps in prop::collection::vec(step(), 1..60),
         at in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 4),
+        all_at_once in prop::option::of(Just(())),
     ) {
         let mut pair = Pair::new(wood, is_text);
         for step in steps {
@@ -385,10 +386,27 @@ proptest! {
                 pair.check_at(index.index(len), end.index(len));
             }
         }
-        while !pair.known.is_empty() {
+        // One incarnation dies, then what is left goes: value by value, or all at once.
+        let container = LocalContainer::root(1);
+        let mut gone = Vec::new();
+        pair.rope.remove_container(&mut pair.runs, container, &mut |span, text| gone.push((span, String::from(text))));
+        for (Span { index, stretch }, text) in gone {
+            let mut known: Vec<Known> = pair.known.drain(index..index + stretch.len as usize).collect();
+            prop_assert!(known.iter().map(|known| known.stretch).eq((0..stretch.len).map(|at| stretch.read_part(at, 1))));
+            if stretch.backward {
+                known.reverse();
+            }
+            prop_assert_eq!(text, pair.text_of(&known));
+        }
+        prop_assert!(pair.known.iter().all(|known| known.stretch.container != container));
+        pair.check();
+        while all_at_once.is_none() && !pair.known.is_empty() {
             pair.remove(pair.known.len() / 2, 9, false);
             pair.check();
         }
+        pair.rope.clear(&mut pair.runs);
+        pair.known.clear();
+        pair.check();
         prop_assert_eq!(pair.runs.len(), 0);
     }
 }
