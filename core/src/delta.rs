@@ -14,7 +14,7 @@ use crate::codec::{self, DecodeError};
 use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
-use crate::store::Entry;
+use crate::store::{Entry, TextRun};
 
 /// The content of a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +27,15 @@ pub struct DeltaParts {
     pub dots: u64,
     /// The heads its writer had seen: it is ready where these are covered.
     pub deps: Few<Dot>,
-    /// When it was written, to break ties.
+    /// When it was written, to break ties between entries; 0 where it adds none, since then there is nothing to choose.
     pub hlc: Hlc,
     /// The bunches of positions it creates, in the order of their ids.
     pub bunches: Vec<BunchRecord>,
     /// What it adds, ascending by sequence number; the dots are the writer's own.
     pub adds: Few<(u64, Entry)>,
+    /// The characters it adds, as runs that are as long as they can be: ascending by dots, which are the writer's own and
+    /// none of those in `adds`.
+    pub text: Few<TextRun>,
     /// For running totals in `adds` that overwrite one: (its seq, plus before, minus before), ascending by seq.
     pub totals_before: Few<(u64, u64, u64)>,
     /// The observed dots it removes.
@@ -83,7 +86,7 @@ impl Delta {
     /// whose bytes nobody can decode; what [`crate::Document::transact`] gives never does.
     pub fn seal(parts: DeltaParts, prev_tag: Tag) -> Self {
         let bytes = codec::encode_delta(&parts).into();
-        Self::of(parts, bytes, prev_tag)
+        Self::of(Arc::new(parts), bytes, prev_tag)
     }
 
     /// What a transaction wrote: by whom, its first dot, how many dots.
@@ -92,10 +95,10 @@ impl Delta {
         Self { replica, first_seq, last_seq, parts: None, bytes, prev_tag, tag }
     }
 
-    fn of(parts: DeltaParts, bytes: Arc<[u8]>, prev_tag: Tag) -> Self {
+    fn of(parts: Arc<DeltaParts>, bytes: Arc<[u8]>, prev_tag: Tag) -> Self {
         let (replica, first_seq, last_seq) = (parts.replica, parts.first_seq, parts.last_seq());
         let tag = prev_tag.extend(&bytes);
-        Self { replica, first_seq, last_seq, parts: Some(Arc::new(parts)), bytes, prev_tag, tag }
+        Self { replica, first_seq, last_seq, parts: Some(parts), bytes, prev_tag, tag }
     }
 
     /// Reads canonical bytes. Costs O(bytes), and allocates no more than a constant factor of them (BYTES-1).
@@ -112,7 +115,11 @@ impl Delta {
     /// # Errors
     /// When the bytes are not the canonical encoding of a valid delta.
     pub fn decode_shared(bytes: &Arc<[u8]>, prev_tag: Tag) -> Result<Self, DecodeError> {
-        Ok(Self::of(codec::decode_delta(bytes)?, Arc::clone(bytes), prev_tag))
+        // Read where it stays: it is large to move.
+        let mut parts = Arc::new(codec::NO_PARTS);
+        let nobody_elses = Arc::get_mut(&mut parts).expect("it was just made");
+        codec::read_delta(bytes, nobody_elses)?;
+        Ok(Self::of(parts, Arc::clone(bytes), prev_tag))
     }
 
     /// The content. O(1) for what was decoded, O(bytes) for what a transaction here has made: that is read from its bytes.

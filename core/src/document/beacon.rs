@@ -13,13 +13,15 @@ use super::state::State;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::replica_id::Origin;
-use crate::store::{Live, LocalSlotRef, beacon_share};
+use crate::store::{Live, beacon_share};
 
 /// How far the sum may be behind, and what it covers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Beacon {
     /// Over the live dots that `covered` covers.
     sum: u128,
+    /// Over all live characters: they are seldom overwritten, and counted as they come and go.
+    pub(super) text: u128,
     /// Sequence numbers by replica number; what is missing is 0.
     covered: Vec<u64>,
     /// How many entries came since the sum was brought up.
@@ -39,7 +41,7 @@ impl Beacon {
 impl State {
     /// The sum over all live dots of the present version. O(replicas + entries that came since it was brought up).
     pub(crate) fn beacon(&self) -> u128 {
-        let mut sum = self.beacon.sum;
+        let mut sum = self.beacon.sum.wrapping_add(self.beacon.text);
         for (origin, seq) in self.seqs().into_iter().enumerate() {
             let covered = self.beacon.covered.get(origin).copied().unwrap_or(0);
             for (dot, live) in self.store.range(Origin(origin as u32), covered + 1..=seq) {
@@ -74,8 +76,9 @@ impl State {
     /// many entries.
     pub(super) fn keep_beacon_near(&mut self) {
         if self.beacon.behind > Beacon::MOST_BEHIND {
-            let (sum, covered) = (self.beacon(), self.seqs());
-            self.beacon = Beacon { sum, covered, behind: 0 };
+            let text = self.beacon.text;
+            let (sum, covered) = (self.beacon().wrapping_sub(text), self.seqs());
+            self.beacon = Beacon { sum, text, covered, behind: 0 };
         }
     }
 
@@ -88,7 +91,6 @@ impl State {
 
     /// The share of a dot that is bound to `live`.
     fn share(&self, dot: LocalDot, live: &Live) -> u128 {
-        let key = if let LocalSlotRef::Key(key) = live.slot() { self.keys.text(key).as_str() } else { "" };
-        beacon_share(self.origins.dot(dot), self.container_ref(live), key, live)
+        beacon_share(self.origins.dot(dot), live.hlc, self.entry_ref(live))
     }
 }

@@ -6,60 +6,54 @@
 
 use alloc::vec::Vec;
 
-use super::{ContainerRef, Live, LocalSlotRef, PayloadRef};
-use crate::clock::Dot;
+use super::{ContainerRef, EntryRef, Kind, PayloadRef, SlotRef};
+use crate::clock::{Dot, Hlc};
 use crate::fault::{self, Fault};
 use crate::hash::{Domain, Words, hash};
 use crate::value::Value;
 
-/// One dot's share of the beacon: what it is bound to, with the names of the container, and of the key if the slot is one.
-pub(crate) fn beacon_share(dot: Dot, container: ContainerRef<'_>, key: &str, live: &Live) -> u128 {
+/// One dot's share of the beacon.
+pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
     let mut words = Words::new();
-    // Its place is taken first: which parts follow, and of what sort.
-    words.push(0);
-    put_dot(&mut words, dot);
-    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { live.hlc.0 });
+    let EntryRef { container, slot, kind, entity, payload } = entry;
     let (of_container, root_kind) = match container {
-        ContainerRef::Root { name, kind } => {
-            put_bytes(&mut words, 0, name.as_bytes());
-            (0, kind.0)
-        }
-        ContainerRef::Entity(dot) => {
-            put_dot(&mut words, dot);
-            (1, 0)
-        }
+        ContainerRef::Root { kind, .. } => (0, kind.0),
+        ContainerRef::Entity(_) => (1, 0),
     };
-    let of_slot = match live.slot() {
-        LocalSlotRef::Unit => 0,
-        LocalSlotRef::Key(_) => {
-            put_bytes(&mut words, 0, key.as_bytes());
-            1
-        }
-        LocalSlotRef::Member(_, value) => {
-            put_value(&mut words, value);
-            2
-        }
-        LocalSlotRef::Owner => 3,
-        LocalSlotRef::Position { bunch, backward } => {
-            words.push(bunch << 1 | u64::from(backward));
-            4
-        }
+    let of_slot = match slot {
+        SlotRef::Unit => 0,
+        SlotRef::Key(_) => 1,
+        SlotRef::Member(_) => 2,
+        SlotRef::Owner => 3,
+        SlotRef::Position { .. } => 4,
     };
-    let of_payload = match live.payload() {
+    let of_payload = match payload {
         PayloadRef::Empty => 0,
-        PayloadRef::Value(value) => {
-            put_value(&mut words, value);
-            1
-        }
+        PayloadRef::Value(_) => 1,
+        PayloadRef::Total { .. } => 2,
+        PayloadRef::Opaque(_) => 3,
+        PayloadRef::Rights(_) => 4,
+    };
+    // Which parts follow, and of what sort.
+    let shape = [kind.0, entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
+    words.push(u64::from_le_bytes(shape));
+    put_dot(&mut words, dot);
+    words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { hlc.0 });
+    put_container(&mut words, container);
+    match slot {
+        SlotRef::Unit | SlotRef::Owner => {}
+        SlotRef::Key(key) => put_bytes(&mut words, 0, key.as_bytes()),
+        SlotRef::Member(value) => put_value(&mut words, value),
+        SlotRef::Position { bunch, backward } => words.push(bunch << 1 | u64::from(backward)),
+    }
+    match payload {
+        PayloadRef::Empty => {}
+        PayloadRef::Value(value) => put_value(&mut words, value),
         PayloadRef::Total { plus, minus } => {
             words.push(plus);
             words.push(minus);
-            2
         }
-        PayloadRef::Opaque(bytes) => {
-            put_bytes(&mut words, 0, bytes);
-            3
-        }
+        PayloadRef::Opaque(bytes) => put_bytes(&mut words, 0, bytes),
         PayloadRef::Rights(rights) => {
             words.push(rights.plus);
             words.push(rights.minus);
@@ -69,12 +63,38 @@ pub(crate) fn beacon_share(dot: Dot, container: ContainerRef<'_>, key: &str, liv
                 given.extend_from_slice(&amount.to_le_bytes());
             }
             put_bytes(&mut words, 0, &given);
-            4
         }
-    };
-    let shape = [live.kind.0, live.entity.into(), of_container, root_kind, of_slot, of_payload, 0, 0];
-    words.hash(u64::from_le_bytes(shape), Domain::Beacon)
+    }
+    words.hash()
 }
+
+/// The shares of characters whose dots begin at `first`, however they are cut into runs.
+///
+/// What they have in common is hashed once, which gives two keys. Then each is the product of two words under these keys, one
+/// of its sequence number and one of itself. The first is spread so that no sum of some of them is that of others.
+pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, backward: bool, text: &str) -> u128 {
+    let mut words = Words::new();
+    let (of_container, root_kind) = match container {
+        ContainerRef::Root { kind, .. } => (0, kind.0),
+        ContainerRef::Entity(_) => (1, 0),
+    };
+    words.push(u64::from_le_bytes([Kind::CHARACTER.0, 0, of_container, root_kind, 4, 1, 0, 0]));
+    put_dot(&mut words, Dot::new(first.replica, bunch << 1 | u64::from(backward)));
+    put_container(&mut words, container);
+    let keys = words.hash();
+    let (of_seq, of_character) = (keys as u64, (keys >> 64) as u64);
+    let mut sum = 0u128;
+    for (character, seq) in text.chars().zip(first.seq..) {
+        let spread = seq.wrapping_mul(SPREAD[0]);
+        let spread = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
+        let character = u64::from(u32::from(character)).wrapping_mul(SPREAD[2]);
+        sum = sum.wrapping_add(u128::from(of_seq ^ spread) * u128::from(of_character ^ character));
+    }
+    sum
+}
+
+/// The first constants of [`Words`], made odd where they were not.
+const SPREAD: [u64; 3] = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f5, 0x06c4_5d18_8009_454f];
 
 /// More bytes than these are hashed on their own. An entry has three texts at most, and ten words beside them.
 const MOST_BYTES: usize = 48;
@@ -89,6 +109,14 @@ fn put_dot(words: &mut Words, dot: Dot) {
     words.push(high);
     words.push(low);
     words.push(dot.seq);
+}
+
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_container(words: &mut Words, container: ContainerRef<'_>) {
+    match container {
+        ContainerRef::Root { name, .. } => put_bytes(words, 0, name.as_bytes()),
+        ContainerRef::Entity(dot) => put_dot(words, dot),
+    }
 }
 
 /// A word of their sort and number, and the bytes, filled up with zeros to whole words; of many bytes their hash.
