@@ -22,7 +22,7 @@ impl Transaction<'_> {
         container: Option<LocalContainer>,
         plus: u64,
         minus: u64,
-    ) -> Result<(), EditError> {
+    ) -> Result<EntryId, EditError> {
         let state = &self.document.state;
         let container = match container {
             // All that is in its only incarnation is where it is to be.
@@ -31,30 +31,20 @@ impl Transaction<'_> {
             said => said,
         };
         let own = self.own_total_in(place, container);
-        if own.is_some_and(|own| fault::active(Fault::CounterCountsOnce) && self.is_own(own.0)) {
-            return Ok(());
-        }
         let (own, old) = own.map_or((None, (0, 0)), |own| (Some(own.0), own.1));
         let (Some(all), Some(less)) = (old.0.checked_add(plus), old.1.checked_add(minus)) else {
             return Err(EditError::CounterOverflow);
         };
         if let Some(own) = own.filter(|own| self.is_own(*own)) {
-            // This transaction wrote it: it is the same total, grown.
-            self.total_again(own, all, less);
-            if fault::active(Fault::CounterForgetsBefore) {
-                self.total_overwrote(self.document.state.store.dot(own), old);
-            }
-            if !fault::active(Fault::SumKeepsOld) {
-                self.totals(place).add(i128::from(plus) - i128::from(minus));
-            }
-            return Ok(());
+            self.grow_total(place, own, plus, minus)?;
+            return Ok(own);
         }
         let payload = Payload::Total { plus: all, minus: less };
         if let Some(own) = own.filter(|_| !fault::active(Fault::CounterMovesTotals)) {
             let dot = self.overwrite(place, own, payload)?;
             self.total_overwrote(dot, old);
             self.totals(place).own = own.0;
-            return Ok(());
+            return Ok(own);
         }
         self.has_room(1)?;
         if let Some(elsewhere) = own {
@@ -63,8 +53,27 @@ impl Transaction<'_> {
         let container = container.map_or_else(|| self.lowest(place), Ok)?;
         let target = Target { container, slot: LocalSlot::Owner };
         self.add(target, Kind::TOTAL, false, payload)?;
-        let own = self.last_added().map_or(NONE, |own| own.0);
-        self.totals(place).own = own;
+        let own = self.last_added().ok_or(EditError::Gone)?;
+        self.totals(place).own = own.0;
+        Ok(own)
+    }
+
+    /// Adds to a running total that this transaction wrote: it is the same total, grown. O(1).
+    pub(crate) fn grow_total(&mut self, place: PlaceId, own: EntryId, plus: u64, minus: u64) -> Result<(), EditError> {
+        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
+        if fault::active(Fault::CounterCountsOnce) {
+            return Ok(());
+        }
+        if fault::active(Fault::CounterForgetsBefore)
+            && let PayloadRef::Total { plus, minus } = self.document.state.store.live(own).payload()
+        {
+            self.total_overwrote(self.document.state.store.dot(own), (plus, minus));
+        }
+        let live = self.document.state.store.live_mut(own);
+        live.grow_total(plus, minus).ok_or(EditError::CounterOverflow)?;
+        if !fault::active(Fault::SumKeepsOld) {
+            self.totals(place).add(i128::from(plus) - i128::from(minus));
+        }
         Ok(())
     }
 

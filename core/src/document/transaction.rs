@@ -572,12 +572,6 @@ impl Transaction<'_> {
         }
     }
 
-    /// Puts other running totals into an entry of this transaction.
-    pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
-        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
-        self.document.state.store.live_mut(own).set_total(plus, minus);
-    }
-
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {

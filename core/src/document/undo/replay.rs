@@ -261,7 +261,7 @@ impl Replay {
             tx.remove(own);
             return Ok(());
         }
-        tx.add_total(place, Some(container), plus, minus)
+        tx.add_total(place, Some(container), plus, minus).map(drop)
     }
 }
 
