@@ -15,12 +15,12 @@ use super::entries::{Columns, EntryWriter, Rows};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
-use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
+use super::{DecodeError, FORMAT_VERSION, bunches, removals, text, varint};
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
 use crate::diff::{Diff, LiveEntry, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
-use crate::store::Container;
+use crate::store::{Container, TextRun};
 
 const TIER_VERSION: u8 = 0;
 const TIER_FULL: u8 = 1;
@@ -64,6 +64,7 @@ pub(super) fn empty() -> Diff {
         head: VersionVector::new(),
         heads: Vec::new(),
         adds: Vec::new(),
+        text: Vec::new(),
         removes: Vec::new(),
         dead: DotRuns::new(),
         bunches: Vec::new(),
@@ -94,6 +95,7 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
+    text::note(table, &diff.text);
     removals::note_told(table, &diff.removes);
     table.note_set(&diff.dead);
 }
@@ -123,6 +125,7 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     rows.write_dots(out);
     rows.write_stamps(out);
     rows.write_entries(out, table);
+    text::write_in_diff(out, table, &diff.bunches, &diff.text);
     match diff.tier {
         Tier::Version => removals::write_told(out, table, &diff.removes),
         Tier::Digest => write_set(out, table, &diff.dead),
@@ -138,8 +141,12 @@ pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: 
     read_heads(reader, table, &scope, &mut diff.heads)?;
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
     read_adds(reader, table, &scope, &mut diff.adds)?;
+    read_text(reader, table, &scope, &diff.bunches, &diff.adds, &mut diff.text)?;
     match diff.tier {
-        Tier::Version => removals::read_told(reader, table, &scope, &diff.adds, &mut diff.removes),
+        Tier::Version => {
+            let live = LiveDots::of(&diff.adds, &diff.text);
+            removals::read_told(reader, table, &scope, &live, &mut diff.removes)
+        }
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {
@@ -279,4 +286,57 @@ fn read_adds(
     })?;
     reader.ok()?;
     Ok(())
+}
+
+fn read_text(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    scope: &Scope<'_>,
+    bunches: &[BunchRecord],
+    adds: &[LiveEntry],
+    runs: &mut Vec<TextRun>,
+) -> Result<(), Refused> {
+    text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
+    let live = LiveDots::of(adds, &[]);
+    for run in runs.iter() {
+        let last = Dot::new(run.first.replica, run.last_seq());
+        if !scope.is_new(run.first) || !scope.is_new(last) {
+            return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
+        }
+        if let Container::Entity(entity) = run.container
+            && !scope.covers(entity)
+        {
+            return Err(reader.invalid("VALID-1: text in a container that nobody created"));
+        }
+        if live.any(run.first, last) {
+            return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
+        }
+    }
+    reader.ok()
+}
+
+/// The dots that a diff says to live.
+pub(super) struct LiveDots<'d> {
+    adds: &'d [LiveEntry],
+    /// The first and the last character of each run.
+    text: Vec<(Dot, u64)>,
+}
+
+impl<'d> LiveDots<'d> {
+    pub(super) fn of(adds: &'d [LiveEntry], runs: &[TextRun]) -> Self {
+        let mut text = Vec::with_capacity(runs.len());
+        for run in runs {
+            text.push((run.first, run.last_seq()));
+        }
+        Self { adds, text }
+    }
+
+    /// Whether any of these dots, which are of one replica, is among them.
+    pub(super) fn any(&self, first: Dot, last: Dot) -> bool {
+        let at = self.adds.partition_point(|live| live.dot < first);
+        let after = self.text.partition_point(|run| run.0 <= last);
+        let run = after.checked_sub(1).and_then(|at| self.text.get(at));
+        self.adds.get(at).is_some_and(|live| live.dot <= last)
+            || run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq)
+    }
 }

@@ -8,11 +8,11 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter, read_set, write_set};
+use super::diff::LiveDots;
 use super::limits::MAX_SEQ;
 use super::reader::{Reader, Refused};
 use super::varint;
 use crate::clock::{Dot, DotRuns};
-use crate::diff::LiveEntry;
 use crate::replica_id::ReplicaId;
 use crate::store::RemovalRun;
 
@@ -44,7 +44,7 @@ pub(crate) fn read_told(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &[LiveEntry],
+    live: &LiveDots<'_>,
     told: &mut Vec<(ReplicaId, DotRuns)>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 3, u64::MAX);
@@ -136,14 +136,13 @@ fn reference(before: &RemovalRun, step: u64, remover: Dot) -> (bool, Dot) {
     }
 }
 
-/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`, which are
-/// ascending.
+/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`.
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &[LiveEntry],
+    live: &LiveDots<'_>,
     removals: &mut Vec<RemovalRun>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 4, u64::MAX);
@@ -209,7 +208,7 @@ fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRu
 fn check(
     reader: &mut Reader<'_>,
     scope: &Scope<'_>,
-    live: &[LiveEntry],
+    live: &LiveDots<'_>,
     remover: Dot,
     (first, last): (Dot, u64),
 ) -> Result<(), Refused> {
@@ -223,8 +222,7 @@ fn check(
     if !scope.covers(last) {
         return Err(reader.invalid("REM-1: a removed dot that nobody wrote"));
     }
-    let at = live.partition_point(|live| live.dot < first);
-    if live.get(at).is_some_and(|live| live.dot <= last) {
+    if live.any(first, last) {
         return Err(reader.invalid("a dot that is both live and removed"));
     }
     Ok(())

@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter};
+use super::diff::LiveDots;
 use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
 use super::reader::{Reader, Refused};
@@ -78,7 +79,8 @@ fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
     let scope = Scope { base: &snapshot.horizon, head: &diff.head };
-    removals::read(reader, &mut table, &scope, &diff.adds, &mut snapshot.removals)?;
+    let live = LiveDots::of(&diff.adds, &diff.text);
+    removals::read(reader, &mut table, &scope, &live, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();
     reader.finish()

@@ -20,6 +20,8 @@ mod notes;
 mod overwrite;
 mod path;
 mod state;
+mod text_note;
+mod texts;
 mod total;
 mod transaction;
 mod undo;
@@ -30,7 +32,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
-pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
+pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
 pub(crate) use dots::DotsRef;
 pub(crate) use index::KeyView;
 pub use path::{Path, PathStep};
@@ -210,7 +212,7 @@ impl Document {
 
     /// How many dots are live: the size of the state. O(1).
     pub fn live_count(&self) -> usize {
-        self.state.store.len()
+        self.state.live_count()
     }
 
     /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the digest or the

@@ -12,14 +12,15 @@ use core::ops::RangeInclusive;
 
 use super::position::LocalPosition;
 use crate::clock::{Dot, LocalDot};
-use crate::ordered::Map;
+use crate::ordered::{Groups, Map};
 use crate::replica_id::Origin;
 use crate::store::LocalContainer;
 
 /// No run, no leaf, no node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The number of a run inside one document. It is given again when the run has gone.
+/// The number of a run inside one document. Whatever comes or goes may cut a run in two or make two one, so a number is only
+/// good until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunId(pub(super) u32);
 
@@ -80,13 +81,18 @@ impl Stretch {
         self.part(if self.backward { self.len - from - more } else { from }, more)
     }
 
-    /// Whether `next` goes on where this ends, read, so that both can be one.
-    pub(super) fn adjoins(&self, next: &Self) -> bool {
-        let (low, high) = if self.backward { (next, self) } else { (self, next) };
-        low.first.bits() + u64::from(low.len) == high.first.bits()
+    /// Whether the dots of `next` follow those of this one, so that both can be told as one.
+    pub(crate) fn goes_on_in(&self, next: &Self) -> bool {
+        self.first.bits() + u64::from(self.len) == next.first.bits()
             && self.bunch == next.bunch
             && self.backward == next.backward
             && self.container == next.container
+    }
+
+    /// Whether `next` goes on where this ends, read, so that both can be one.
+    pub(super) fn adjoins(&self, next: &Self) -> bool {
+        let (low, high) = if self.backward { (next, self) } else { (self, next) };
+        low.goes_on_in(high)
     }
 }
 
@@ -169,6 +175,10 @@ impl Runs {
     pub(super) fn add(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
         let run = Run { stretch, rope, leaf };
         let id = if self.free == NONE {
+            if self.slab.len() == self.slab.capacity() {
+                // Not twice as many: there are a lot of them, and what is free is given again.
+                self.slab.reserve_exact(self.slab.len() / 4 + 1);
+            }
             self.slab.push(run);
             self.slab.len() as u32 - 1
         } else {
@@ -181,8 +191,51 @@ impl Runs {
         RunId(id)
     }
 
+    /// Makes room for so many runs.
+    pub(super) fn reserve(&mut self, runs: usize) {
+        self.slab.reserve_exact(runs);
+    }
+
+    /// Adds a run that is not yet found by its dots: [`Self::index_all`] follows.
+    pub(super) fn push(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
+        self.slab.push(Run { stretch, rope, leaf });
+        RunId(self.slab.len() as u32 - 1)
+    }
+
+    /// Makes a run longer by what follows it, if it adjoins. The run is not yet found by its dots.
+    pub(super) fn extend(&mut self, id: RunId, next: &Stretch) -> bool {
+        let stretch = &mut self.slab[id.0 as usize].stretch;
+        let adjoins = stretch.adjoins(next);
+        if adjoins {
+            stretch.len += next.len;
+            stretch.first = stretch.first.min(next.first);
+        }
+        adjoins
+    }
+
+    /// Has all runs found by their dots that were pushed: parts of stretches that ascend by dot, each with the number of its
+    /// stretch, and of one stretch as they are read.
+    pub(super) fn index_all(&mut self, stretches: &[Stretch], parts: &[(u32, u32)]) {
+        let rising = |part: &&(u32, u32)| !stretches[part.0 as usize].backward;
+        let parts = parts.iter().filter(rising).chain(parts.iter().rev().filter(|part| !rising(part)));
+        let groups = Groups::of(stretches.len(), parts.map(|(nth, id)| (*id, *nth)));
+        for id in groups.items {
+            self.index.append(self.slab[id as usize].stretch.first, id);
+        }
+    }
+
     pub(super) fn set_leaf(&mut self, id: RunId, leaf: u32) {
         self.slab[id.0 as usize].leaf = leaf;
+    }
+
+    /// Makes a forward run longer by what continues it, if it does. Says whether it did.
+    pub(super) fn type_on(&mut self, id: RunId, next: &Stretch) -> bool {
+        let stretch = &mut self.slab[id.0 as usize].stretch;
+        let continues = !stretch.backward && stretch.adjoins(next);
+        if continues {
+            stretch.len += next.len;
+        }
+        continues
     }
 
     /// Makes a run longer by a stretch that adjoins it, on either side.
@@ -192,8 +245,7 @@ impl Runs {
         let old = stretch.first;
         if by.first < old {
             stretch.first = by.first;
-            self.index.remove(&old);
-            self.index.insert(by.first, id.0);
+            self.index.rename(&old, by.first);
         }
     }
 
@@ -221,14 +273,13 @@ impl Runs {
             self.remove(id);
             return (None, None);
         }
-        self.index.remove(&stretch.first);
         let left = stretch.part(end, rest);
         self.slab[id.0 as usize].stretch = left;
-        self.index.insert(left.first, id.0);
+        self.index.rename(&stretch.first, left.first);
         (None, Some(id))
     }
 
-    fn remove(&mut self, id: RunId) {
+    pub(super) fn remove(&mut self, id: RunId) {
         let run = &mut self.slab[id.0 as usize];
         self.index.remove(&run.stretch.first);
         (run.stretch.len, run.leaf) = (0, self.free);

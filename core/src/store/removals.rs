@@ -1,4 +1,5 @@
-//! The removal log: which dots were removed, and by which delta.
+//! The removal log: which dots were removed, and by which delta; or, where a diff told it, by which delta that replica had got to
+//! (DIFF-3).
 //!
 //! Pairs are kept as runs, for each remover's replica in the order of removers, and complete beyond the *horizon*;
 //! truncating raises the horizon and asks nobody. A run is either one delta that removed neighbouring dots, or a *chain*:
