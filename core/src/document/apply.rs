@@ -364,7 +364,7 @@ impl Document {
         let last = LocalDot::new(origin, parts.last_seq());
 
         let mut bunches = Vec::new();
-        if parts.bunches.is_empty() && state.joined_overwrite(origin, parts) {
+        if state.joined_overwrite(origin, parts) {
             // Most edits are that.
         } else {
             state.remove_runs(last, &parts.removes, true);

@@ -42,6 +42,9 @@ impl State {
     /// what removing the one and adding the other does. O(log n).
     pub(super) fn joined_overwrite(&mut self, origin: Origin, parts: &DeltaParts) -> bool {
         let ([(seq, entry)], 1) = (&*parts.adds, parts.removes.run_count()) else { return false };
+        if !parts.bunches.is_empty() || !parts.text.is_empty() {
+            return false;
+        }
         let Some((replica, first, last)) = parts.removes.runs().next() else { return false };
         let old = self.origins.local(Dot::new(replica, last)).filter(|_| first == last);
         let Some((removed, id)) = old.and_then(|old| Some((old, self.store.find(old)?))) else { return false };
