@@ -260,6 +260,10 @@ mod tests {
                 for me in 0..4 {
                     let dot = LocalDot::new(Origin(me), FRESH_SEQ);
                     let placement = forest.place_above(origins, dot, left, right, soft_depth).unwrap();
+                    let later = LocalDot::new(Origin(me), FRESH_SEQ + 7);
+                    let remembered = forest.place_above(origins, later, left, right, soft_depth);
+                    let anew = wood.forest.clone().place_above(origins, later, left, right, soft_depth);
+                    prop_assert_eq!(remembered, anew, "what is remembered is what would be found");
                     let mut grown = wood.forest.clone();
                     match placement {
                         Placement::New { parent, side, rank } => grown.insert(dot, parent, side, rank).unwrap(),

@@ -96,7 +96,7 @@ impl Rope {
         self.tree.total
     }
 
-    /// Puts new values at an index, where they follow one another. The caller knows by `Forest::place` that their positions
+    /// Puts new values at an index, which is not behind the end, where they follow one another. The caller knows by `Forest::place` that their positions
     /// are there. `text` is in the order of dots and empty in a list. O(log n + bytes).
     pub(crate) fn insert_at(&mut self, runs: &mut Runs, index: usize, stretch: Stretch, text: &str) {
         let text = turned(&stretch, text);
