@@ -255,7 +255,8 @@ mod tests {
             let mut live: alloc::vec::Vec<_> = live.into_iter().map(|nth| positions[nth.index(positions.len())]).collect();
             live.sort_by(|a, b| forest.compare(origins, *a, *b));
             live.dedup();
-            for gap in 0..=live.len() {
+            // Up and down, so that what is remembered of one gap is asked for in others.
+            for gap in (0..=live.len()).chain((0..=live.len()).rev()) {
                 let (left, right) = (gap.checked_sub(1).map(|at| live[at]), live.get(gap).copied());
                 for me in 0..4 {
                     let dot = LocalDot::new(Origin(me), FRESH_SEQ);
