@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter};
+use super::diff::LiveDots;
 use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
 use super::reader::{Reader, Refused};
@@ -78,14 +79,18 @@ fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
     let scope = Scope { base: &snapshot.horizon, head: &diff.head };
-    removals::read(reader, &mut table, &scope, &diff.adds, &mut snapshot.removals)?;
+    let live = LiveDots::of(&diff.adds, &diff.text);
+    removals::read(reader, &mut table, &scope, &live, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();
     reader.finish()
 }
 
-/// For each replica of the table how far the log was truncated.
+/// For each replica of the table how far the log was truncated; nothing where it never was.
 fn write_horizon(out: &mut Vec<u8>, table: &TableWriter, horizon: &VersionVector) {
+    if horizon.is_empty() {
+        return;
+    }
     for replica in table.ids() {
         varint::write(out, horizon.seq(*replica));
     }
@@ -97,6 +102,9 @@ fn read_horizon(
     head: &VersionVector,
     horizon: &mut VersionVector,
 ) -> Result<(), Refused> {
+    if reader.remaining() == 0 {
+        return reader.ok();
+    }
     for replica in table.ids() {
         let seq = reader.varint();
         let seq = reader.seq_at_most_max(seq);
@@ -104,6 +112,9 @@ fn read_horizon(
             return Err(reader.invalid("REM-2: a horizon beyond the head"));
         }
         horizon.set(*replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
+    }
+    if horizon.is_empty() {
+        return Err(reader.not_canonical("a horizon before every dot"));
     }
     reader.ok()
 }

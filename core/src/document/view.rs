@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::dots::{Dots, Ids};
 use super::index::{KeyIndex, MemberIndex};
+use super::moves::Moves;
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
 use crate::codec::limits;
@@ -37,6 +38,8 @@ pub(crate) enum Content {
     /// Register or flag, of any policy.
     Unit(Dots),
     List(Sequence<LocalDot>),
+    /// Its characters are in the rope of the place.
+    Text,
     /// A kind this version does not read.
     Unknown,
 }
@@ -61,6 +64,7 @@ impl Content {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(Sequence::new()),
+            Kind::TEXT => Self::Text,
             _ => Self::Unknown,
         }
     }
@@ -82,7 +86,7 @@ pub(crate) struct Seat {
     /// The position of the creation entry.
     pub(crate) initial: LocalPosition,
     /// The live later positions.
-    pub(crate) moves: Dots,
+    pub(crate) moves: Moves,
     /// The position that counts now.
     pub(crate) current: LocalPosition,
 }
@@ -128,6 +132,15 @@ impl Incarnations {
         matches!(self, Self::None)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(..) => 1,
+            Self::Many(all) => all.len(),
+        }
+    }
+
     /// Every entity, in an order that means nothing.
     pub(crate) fn iter(&self) -> Ids<'_> {
         match self {
@@ -163,6 +176,8 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
     /// Which note of this batch is about its value; [`NONE`] if none is.
     pub(crate) noted: u32,
+    /// The number of the rope of the characters in it, whether it shows them or not; [`NONE`] if there never were any.
+    pub(crate) rope: u32,
     /// Containers above and including this one.
     pub(crate) depth: u32,
     pub(crate) incarnations: Incarnations,
@@ -255,7 +270,8 @@ impl View {
 
     pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Seat>) -> PlaceId {
         let content = Content::of(kind);
-        let place = Place { link, kind, noted: NONE, depth, incarnations: Incarnations::None, content, seat };
+        let place =
+            Place { link, kind, noted: NONE, rope: NONE, depth, incarnations: Incarnations::None, content, seat };
         if let Some(id) = self.free.pop() {
             self.places[id.0 as usize] = Some(place);
             return id;

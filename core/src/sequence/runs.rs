@@ -81,13 +81,18 @@ impl Stretch {
         self.part(if self.backward { self.len - from - more } else { from }, more)
     }
 
-    /// Whether `next` goes on where this ends, read, so that both can be one.
-    pub(super) fn adjoins(&self, next: &Self) -> bool {
-        let (low, high) = if self.backward { (next, self) } else { (self, next) };
-        low.first.bits() + u64::from(low.len) == high.first.bits()
+    /// Whether the dots of `next` follow those of this one, so that both can be told as one.
+    pub(crate) fn goes_on_in(&self, next: &Self) -> bool {
+        self.first.bits() + u64::from(self.len) == next.first.bits()
             && self.bunch == next.bunch
             && self.backward == next.backward
             && self.container == next.container
+    }
+
+    /// Whether `next` goes on where this ends, read, so that both can be one.
+    pub(super) fn adjoins(&self, next: &Self) -> bool {
+        let (low, high) = if self.backward { (next, self) } else { (self, next) };
+        low.goes_on_in(high)
     }
 }
 

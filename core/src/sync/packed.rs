@@ -93,11 +93,13 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     }
     out.push(header.flags);
     put_varint(&mut out, header.first_seq);
-    let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
-    let counter = header.hlc.0 & COUNTER;
-    put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
-    if counter > 0 {
-        put_varint(&mut out, counter);
+    if DeltaHeader::has_stamp(header.flags) {
+        let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
+        let counter = header.hlc.0 & COUNTER;
+        put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
+        if counter > 0 {
+            put_varint(&mut out, counter);
+        }
     }
     out.extend_from_slice(header.rest);
     out
@@ -118,7 +120,8 @@ const COUNTER: u64 = 0xffff;
 
 fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     let mut reader = Reader::new(packed);
-    let head = reader.varint()?;
+    let head = reader.varint();
+    reader.ok()?;
     if head != DIFF && packed.len() > MAX_DELTA_BYTES {
         return Err(Malformed);
     }
@@ -126,13 +129,13 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
         return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
     }
     let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
-        0 => ReplicaId::from_bytes(reader.array()?),
+        0 => reader.replica(),
         number => roster.id(number - 1).ok_or(Malformed)?,
     };
-    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(Tag::from_bytes(reader.array()?)) };
+    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(reader.tag()) };
     let mut others = Vec::new();
     if head & HAS_OTHERS != 0 {
-        let count = reader.varint()?;
+        let count = reader.varint();
         // No id is there twice: those without a number take their bytes, and of the others there are no more than numbers.
         let most = roster.len() + packed.len() / ID;
         if count == 0 || usize::try_from(count).map_or(true, |count| count > most) {
@@ -140,23 +143,29 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
         }
         for _ in 0..count {
             // Each takes a byte at least: this ends with the input.
-            let id = match reader.varint()?.checked_sub(1) {
-                None => reader.array()?,
+            let id = match reader.varint().checked_sub(1) {
+                None => reader.bytes_16(),
                 Some(number) => roster.id(number).ok_or(Malformed)?.to_bytes(),
             };
             others.extend_from_slice(&id);
+            reader.ok()?;
         }
     }
-    let (flags, first_seq, stamp) = (reader.u8()?, reader.varint()?, reader.varint()?);
-    let counter = if stamp & 1 == 0 { 0 } else { reader.varint()? };
-    let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
-    if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
-        return Err(Malformed);
+    let (flags, first_seq) = (reader.u8(), reader.varint());
+    let mut hlc = Hlc(0);
+    if DeltaHeader::has_stamp(flags) {
+        let stamp = reader.varint();
+        let counter = if stamp & 1 == 0 { 0 } else { reader.varint() };
+        let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
+        if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
+            return Err(Malformed);
+        }
+        hlc = Hlc(millis << 16 | counter);
     }
-    let hlc = Hlc(millis << 16 | counter);
+    reader.ok()?;
     let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
     let last_seq = header.last_seq().map_err(|_| Malformed)?;
-    let bytes: Arc<[u8]> = header.join().into();
+    let bytes = header.join();
     Ok(match prev_tag {
         Some(prev_tag) => Unpacked::Row(Row::Delta { prev_tag, bytes }),
         None if first_seq == 1 => Unpacked::Row(Row::Delta { prev_tag: Tag::start(writer), bytes }),
@@ -228,8 +237,8 @@ mod tests {
                 let packed = pack(&row, &roster, follows);
                 assert_eq!(resolve(unpack(&packed, &roster).unwrap(), delta.prev_tag()), row);
                 if let Unpacked::Next { replica, first_seq, last_seq, .. } = unpack(&packed, &roster).unwrap() {
-                    assert_eq!((replica, first_seq), (delta.replica(), delta.parts().first_seq));
-                    assert_eq!(last_seq, delta.parts().last_seq());
+                    assert_eq!((replica, first_seq), (delta.replica(), delta.first_seq()));
+                    assert_eq!(last_seq, delta.last_seq());
                 }
             }
         }

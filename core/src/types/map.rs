@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::{
     At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
     FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
-    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef,
 };
 use crate::document::{Content, Document, DotsRef, EditError, KeyView, State, check_key};
 use crate::fault::{self, Fault};
@@ -59,6 +59,7 @@ impl<'d> MapRef<'d> {
     child_readers! {
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        text, TEXT, TextRef, "text";
         set, SET, SetRef, "set";
         counter, COUNTER, CounterRef, "counter";
         max_register, MAX_REGISTER, MaxRegisterRef, "max register";
@@ -218,6 +219,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
     child_editors! {
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        text, TEXT, TextMut, "text";
         set, SET, SetMut, "set";
         counter, COUNTER, CounterMut, "counter";
         max_register, MAX_REGISTER, MaxRegisterMut, "max register";
@@ -276,11 +278,8 @@ impl<'t, 'd> MapMut<'t, 'd> {
             self.at.tx.put_again(own, value.into());
             return Ok(());
         }
-        if let (Some(lone), Some(id)) = (lone, id) {
-            // What is refused has taken nothing, not even a use of the key.
-            self.at.tx.has_room(1)?;
-            self.at.tx.document.state.keys.acquire_again(id);
-            return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
+        if let Some(lone) = lone.filter(|_| self.at.in_place()) {
+            return self.at.tx.overwrite(self.at.place, lone, Payload::Value(value.into())).map(drop);
         }
         let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
         if fault::active(Fault::PutLeavesContainers) {
