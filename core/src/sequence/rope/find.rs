@@ -233,7 +233,7 @@ impl Rope {
         } else {
             place.offset = known.stretch.len;
             let next = self.position_at(runs, &place);
-            next.is_none_or(|next| forest.compare(origins, at, next) == Ordering::Less)
+            next.is_none_or(|next| at.index < forest.indexes_before(at.bunch, next))
         };
         is_between.then_some(place)
     }
@@ -244,7 +244,8 @@ impl Rope {
         if id == NONE {
             return Place::start(NONE);
         }
-        let is_before = |run: RunId| forest.compare(origins, runs.stretch(run).read(0), at) == Ordering::Less;
+        let point = forest.point(at);
+        let is_before = |run: RunId| forest.is_before(origins, runs.stretch(run).read(0), point);
         for level in (0..self.tree.height).rev() {
             let children = self.tree.inner[id as usize].children();
             let first = |child: u32| self.tree.leaf(self.tree.first_leaf(level, child)).pieces[0].run;
