@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use super::columns::{OwnRange, TableReader, TableWriter, push_ascending, read_set, write_set};
 use super::entries::{Columns, EntryWriter, write_one};
+use super::intake::Owned;
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte};
@@ -249,7 +250,10 @@ fn read_adds(
     reader.ok()?;
     let DeltaParts { adds, totals_before, .. } = parts;
     adds.reserve_exact(columns.count);
-    columns.read_entries(reader, table, Some(totals_before), &mut |_, dot, _, entry| adds.push((dot.seq, entry)))
+    let alone = columns.count == 1;
+    columns.read_columns(reader, table)?;
+    let mut push = |dot: Dot, entry| adds.push((dot.seq, entry));
+    columns.read_contents(reader, Some(totals_before), &mut Owned::new(alone, &mut push))
 }
 
 fn read_removes(

@@ -12,12 +12,13 @@ use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
+use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
 use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
-use crate::diff::{Diff, LiveEntry, Tier};
+use crate::diff::{Diff, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
 use crate::store::Container;
@@ -70,7 +71,7 @@ pub(super) fn empty() -> Diff {
     }
 }
 
-fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
+fn read<'a>(reader: &mut Reader<'a>, diff: &mut Diff) -> Result<(), Refused> {
     reader.format_version();
     diff.tier = match reader.byte() {
         TIER_VERSION => Tier::Version,
@@ -80,7 +81,9 @@ fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
     };
     let mut table = TableReader::default();
     table.read(reader, false)?;
-    read_body(reader, &mut table, diff)?;
+    let mut intake = Listed::new();
+    read_body(reader, &mut table, diff, &mut intake)?;
+    diff.adds = intake.adds;
     reader.finish()
 }
 
@@ -124,16 +127,22 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     }
 }
 
-/// Reads what [`write_body`] wrote into a diff that has its tier and nothing else.
+/// Reads what [`write_body`] wrote into a diff that has its tier and nothing else; its live entries go to `intake`.
 #[inline(never)]
-pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: &mut Diff) -> Result<(), Refused> {
+pub(super) fn read_body<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut TableReader,
+    diff: &mut Diff,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(), Refused> {
     read_progress(reader, table, diff)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
     read_heads(reader, table, &scope, &mut diff.heads)?;
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
-    read_adds(reader, table, &scope, &mut diff.adds)?;
+    read_adds(reader, table, diff, intake)?;
+    let scope = Scope { base: &diff.base, head: &diff.head };
     match diff.tier {
-        Tier::Version => removals::read(reader, table, &scope, &diff.adds, &mut diff.removes),
+        Tier::Version => removals::read(reader, table, &scope, intake, &mut diff.removes),
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {
@@ -239,12 +248,13 @@ fn read_bunches(
     Ok(())
 }
 
-fn read_adds(
-    reader: &mut Reader<'_>,
+fn read_adds<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
-    scope: &Scope<'_>,
-    adds: &mut Vec<LiveEntry>,
+    diff: &Diff,
+    intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
+    let scope = Scope { base: &diff.base, head: &diff.head };
     let count = reader.count("number of entries", 1, u64::MAX);
     let mut columns = Columns::new(count);
     columns.read_dots(reader, table)?;
@@ -254,15 +264,15 @@ fn read_adds(
         }
     }
     read_stamps(reader, count, &mut columns.stamps)?;
-    adds.reserve_exact(count);
-    columns.read_entries(reader, table, None, &mut |reader, dot, hlc, entry| {
-        if let Container::Entity(entity) = entry.container
-            && !scope.covers(entity)
+    columns.read_columns(reader, table)?;
+    for container in columns.containers() {
+        if let Container::Entity(entity) = container
+            && !scope.covers(*entity)
         {
-            reader.invalid("VALID-1: an entry in a container that nobody created");
+            return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
         }
-        adds.push(LiveEntry { dot, hlc, entry });
-    })?;
+    }
+    intake.begin(reader, diff, count);
     reader.ok()?;
-    Ok(())
+    columns.read_contents(reader, None, intake)
 }

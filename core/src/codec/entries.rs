@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
+use super::intake::{Incoming, IncomingSlot, Intake};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
@@ -23,8 +24,7 @@ use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
-use crate::string::Str;
+use crate::store::{Container, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
 pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
@@ -424,20 +424,18 @@ impl Columns {
         read_runs(reader, table, self.count, &mut self.dots)
     }
 
-    /// Reads the entries, whose dots are known, and gives each to `each`. The caller has checked that the remaining bytes can
+    /// Reads the columns of runs of the entries, whose dots are known. The caller has checked that the remaining bytes can
     /// hold that many.
     #[inline(never)]
-    pub(crate) fn read_entries(
-        &mut self,
-        reader: &mut Reader<'_>,
-        table: &mut TableReader,
-        totals: Option<&mut TotalsBefore>,
-        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
-    ) -> Result<(), Refused> {
+    pub(crate) fn read_columns(&mut self, reader: &mut Reader<'_>, table: &mut TableReader) -> Result<(), Refused> {
         containers::read(reader, table, &self.dots, self.count, &mut self.containers)?;
         self.read_shapes(reader)?;
-        self.read_positions(reader)?;
-        self.read_contents(reader, totals, each)
+        self.read_positions(reader)
+    }
+
+    /// The containers that entries are in, each at least once.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().map(|(container, _)| container)
     }
 
     fn read_shapes(&mut self, reader: &mut Reader<'_>) -> Result<(), Refused> {
@@ -473,13 +471,15 @@ impl Columns {
         Ok(())
     }
 
-    fn read_contents<'a>(
+    /// Reads what the entries hold, and gives each to `intake`.
+    #[inline(never)]
+    pub(crate) fn read_contents<'a>(
         &mut self,
         reader: &mut Reader<'a>,
         mut totals: Option<&mut TotalsBefore>,
-        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
+        intake: &mut dyn Intake<'a>,
     ) -> Result<(), Refused> {
-        let mut keys: Keys<'a> = Keys { numbers: Numbers::new(), texts: Vec::new(), alone: self.count == 1 };
+        let mut keys = 0;
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
         let mut place = None;
@@ -487,7 +487,7 @@ impl Columns {
             for seq in *first..=*last {
                 let dot = Dot::new(*replica, seq);
                 let hlc = stamps.next(&self.stamps).map_or(Hlc(0), |(stamp, _)| *stamp);
-                let (Some((container, _)), Some((shape, _))) =
+                let (Some((container, len)), Some((shape, _))) =
                     (containers.next(&self.containers), shapes.next(&self.shapes))
                 else {
                     return Err(reader.invalid("more dots than entries"));
@@ -501,9 +501,9 @@ impl Columns {
                     return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
                 }
                 let slot = match shape.class {
-                    KEY => Slot::Key(keys.read(reader)?),
-                    MEMBER => Slot::Member(reader.value()),
-                    OWNER => Slot::Owner,
+                    KEY => IncomingSlot::Key(read_key(reader, &mut keys, intake)?),
+                    MEMBER => IncomingSlot::Member(reader.value()),
+                    OWNER => IncomingSlot::Owner,
                     POSITION => {
                         let begins = positions.left == 0;
                         let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
@@ -515,9 +515,9 @@ impl Columns {
                         if bunch == 0 || bunch > seq || (backward && bunch == seq) {
                             return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
                         }
-                        Slot::Position { bunch, backward }
+                        IncomingSlot::Position { bunch, backward }
                     }
-                    _ => Slot::Unit,
+                    _ => IncomingSlot::Unit,
                 };
                 let payload = match (PayloadClass::of(shape.kind), &mut totals) {
                     (PayloadClass::Empty, _) => Payload::Empty,
@@ -531,8 +531,8 @@ impl Columns {
                     (PayloadClass::Total, Some(totals)) => read_total(reader, seq, totals)?,
                 };
                 reader.ok()?;
-                let (kind, entity) = (shape.kind, shape.entity);
-                each(reader, dot, hlc, Entry { container: container.clone(), slot, kind, entity, payload });
+                let (run, kind, entity) = ((containers.at, *len), shape.kind, shape.entity);
+                intake.entry(reader, dot, hlc, Incoming { run, container, slot, kind, entity, payload });
             }
         }
         reader.ok()
@@ -572,34 +572,21 @@ impl Cursor {
     }
 }
 
-/// The keys that were read.
-struct Keys<'a> {
-    numbers: Numbers<&'a str>,
-    texts: Vec<Str>,
-    /// There is one entry, so nothing can be said twice.
-    alone: bool,
-}
-
-impl<'a> Keys<'a> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<Str, Refused> {
-        let head = reader.varint();
-        if head & 1 == 0 {
-            let known = usize::try_from(head >> 1).ok().and_then(|number| self.texts.get(number));
-            return match known {
-                Some(key) => Ok(key.clone()),
-                None => Err(reader.invalid("the number of a key that did not occur")),
-            };
-        }
-        let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
-        let text = reader.str(len);
-        reader.ok()?;
-        let key = Str::from(text);
-        if !self.alone {
-            if self.numbers.number(text, 0, || reader.seed()).is_some() {
-                return Err(reader.not_canonical("a key that is written twice"));
-            }
-            self.texts.push(key.clone());
-        }
-        Ok(key)
+/// The number of a key, which is written in full where it first occurs. `keys` is how many did.
+fn read_key<'a>(reader: &mut Reader<'a>, keys: &mut usize, intake: &mut dyn Intake<'a>) -> Result<usize, Refused> {
+    let head = reader.varint();
+    if head & 1 == 0 {
+        return match usize::try_from(head >> 1) {
+            Ok(number) if number < *keys => Ok(number),
+            _ => Err(reader.invalid("the number of a key that did not occur")),
+        };
     }
+    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
+    let text = reader.str(len);
+    reader.ok()?;
+    if !intake.key(reader, text) {
+        return Err(reader.not_canonical("a key that is written twice"));
+    }
+    *keys += 1;
+    Ok(*keys - 1)
 }

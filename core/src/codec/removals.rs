@@ -6,11 +6,11 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter};
+use super::intake::Intake;
 use super::limits::MAX_SEQ;
 use super::reader::{Reader, Refused};
 use super::varint;
 use crate::clock::Dot;
-use crate::diff::LiveEntry;
 use crate::store::RemovalRun;
 
 /// Notes the replicas that the pairs name.
@@ -83,14 +83,13 @@ fn reference(before: &RemovalRun, step: u64, remover: Dot) -> (bool, Dot) {
     }
 }
 
-/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`, which are
-/// ascending.
+/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and was not taken in by `live`.
 #[inline(never)]
-pub(crate) fn read(
-    reader: &mut Reader<'_>,
+pub(crate) fn read<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &[LiveEntry],
+    live: &dyn Intake<'a>,
     removals: &mut Vec<RemovalRun>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 4, u64::MAX);
@@ -150,7 +149,12 @@ fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRu
     Ok(RemovalRun { remover, removed, len, chain })
 }
 
-fn check(reader: &mut Reader<'_>, scope: &Scope<'_>, live: &[LiveEntry], run: &RemovalRun) -> Result<(), Refused> {
+fn check<'a>(
+    reader: &mut Reader<'a>,
+    scope: &Scope<'_>,
+    live: &dyn Intake<'a>,
+    run: &RemovalRun,
+) -> Result<(), Refused> {
     if !scope.is_new(run.remover) || !scope.is_new(run.last_remover()) {
         return Err(reader.invalid("DIFF-3: a remover outside of what is told"));
     }
@@ -161,8 +165,7 @@ fn check(reader: &mut Reader<'_>, scope: &Scope<'_>, live: &[LiveEntry], run: &R
     if !scope.covers(last) {
         return Err(reader.invalid("REM-1: a removed dot that nobody wrote"));
     }
-    let at = live.partition_point(|live| live.dot < first);
-    if live.get(at).is_some_and(|live| live.dot <= last) {
+    if live.has(first, last) {
         return Err(reader.invalid("a dot that is both live and removed"));
     }
     Ok(())

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::columns::{Scope, TableReader, TableWriter};
 use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
+use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::writer::put;
 use super::{DecodeError, diff, removals, varint};
@@ -53,14 +54,28 @@ pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8
 /// # Errors
 /// When the checksum does not fit, when a newer version is needed, or when what is inside breaks the rules.
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, DecodeError> {
+    let mut intake = Listed::new();
+    let mut snapshot = read_snapshot(bytes, &mut intake)?;
+    snapshot.diff.adds = intake.adds;
+    Ok(snapshot)
+}
+
+/// The same, but what lives goes to `intake`, and is not in the snapshot that is returned. When the bytes are refused,
+/// some of it may have gone there already.
+pub(crate) fn read_snapshot<'a>(bytes: &'a [u8], intake: &mut dyn Intake<'a>) -> Result<Snapshot, DecodeError> {
     let mut reader = Reader::new(bytes);
     let (diff, horizon) = (diff::empty(), VersionVector::new());
     let mut snapshot = Snapshot { diff, horizon, removals: Vec::new(), beacon: [0; 16] };
-    let result = read(&mut reader, bytes, &mut snapshot);
+    let result = read(&mut reader, bytes, &mut snapshot, intake);
     reader.outcome(result, snapshot)
 }
 
-fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -> Result<(), Refused> {
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    bytes: &'a [u8],
+    snapshot: &mut Snapshot,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(), Refused> {
     let sections = envelope::open(reader, bytes, EnvelopeKind::Snapshot)?;
     for (id, _) in &sections {
         if id % 2 == 0 && !SECTIONS.contains(id) {
@@ -72,13 +87,13 @@ fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -
     table.read(reader, false)?;
     envelope::enter(reader, &sections, STATE)?;
     let diff = &mut snapshot.diff;
-    diff::read_body(reader, &mut table, diff)?;
+    diff::read_body(reader, &mut table, diff, intake)?;
     envelope::enter(reader, &sections, HORIZON)?;
     read_horizon(reader, &table, &diff.head, &mut snapshot.horizon)?;
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
     let scope = Scope { base: &snapshot.horizon, head: &diff.head };
-    removals::read(reader, &mut table, &scope, &diff.adds, &mut snapshot.removals)?;
+    removals::read(reader, &mut table, &scope, intake, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();
     reader.finish()

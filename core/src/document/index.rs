@@ -130,6 +130,11 @@ impl KeyIndex {
         self.table.len()
     }
 
+    /// Makes room for so many more keys.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
+    }
+
     fn key_of(&self, number: u32, store: &Store) -> KeyId {
         if number & SLOT != 0 {
             return KeyId(self.keys[(number & !SLOT) as usize]);
@@ -242,6 +247,11 @@ pub(crate) struct MemberIndex {
 impl MemberIndex {
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Makes room for so many more members.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
     }
 
     /// The entry whose member stands for all that `number` stands for.

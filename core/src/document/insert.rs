@@ -69,7 +69,19 @@ impl State {
             self.discard(live);
             return None;
         };
-        if let Some(position) = position {
+        Some(self.insert_at(place, parent.flatten(), dot, live, counted))
+    }
+
+    /// The same, into the place that shows its container: the entity `parent`, or a root. Its bunch is known, if it has one.
+    pub(super) fn insert_at(
+        &mut self,
+        place: PlaceId,
+        parent: Option<EntryId>,
+        dot: LocalDot,
+        live: Live,
+        counted: bool,
+    ) -> EntryId {
+        if let Some(position) = Self::position(dot, &live) {
             self.forest.acquire(position.bunch);
         }
         if counted {
@@ -78,11 +90,11 @@ impl State {
         }
         self.note_coming(place, &live);
         let id = self.store.insert(dot, live);
-        if let Some(head) = parent.flatten().and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
+        if let Some(head) = parent.and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
             self.store.link(head, id);
         }
         self.attach(place, dot, id);
-        Some(id)
+        id
     }
 
     /// Gives up what a dead entry holds.

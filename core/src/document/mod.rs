@@ -17,6 +17,7 @@ mod join;
 mod kill;
 mod notes;
 mod path;
+mod snapshot;
 mod state;
 mod total;
 mod transaction;

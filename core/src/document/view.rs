@@ -64,6 +64,15 @@ impl Content {
             _ => Self::Unknown,
         }
     }
+
+    /// Makes room for so many more entries, where that spares making it step by step.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        match self {
+            Self::Map(index) => index.reserve(more),
+            Self::Set(index) => index.reserve(more),
+            _ => {}
+        }
+    }
 }
 
 /// How a place hangs in its parent.

@@ -62,6 +62,16 @@ impl Keys {
             self.acquire_again(key);
             return key;
         }
+        self.add(hash, text)
+    }
+
+    /// The number of a key that has none, for its first use; nothing if it has one.
+    pub(crate) fn acquire_new(&mut self, seed: Seed, text: &str) -> Option<KeyId> {
+        let hash = seed.hash(KEY, text.as_bytes());
+        self.find_hashed(hash, text).is_none().then(|| self.add(hash, text))
+    }
+
+    fn add(&mut self, hash: u32, text: &str) -> KeyId {
         let name = Name { text: text.into(), hash, uses: 1 };
         let id = match self.free.pop() {
             Some(id) => {

@@ -43,6 +43,14 @@ impl Table {
         self.place(hash, &mut is_it).map(|place| self.slots[place].id)
     }
 
+    /// Makes room for so many more numbers.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let slots = ((self.len + more) * 8).div_ceil(7).next_power_of_two();
+        if slots > self.slots.len() {
+            self.resize(slots.max(Self::LEAST));
+        }
+    }
+
     /// Adds a number that is not there.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
         debug_assert!(id != u32::MAX, "the number that means free");
