@@ -119,7 +119,7 @@ fn write_adds(out: &mut Vec<u8>, table: &TableWriter, parts: &DeltaParts, dense:
             // One's own edits: nobody else chose their keys.
             let mut rows = EntryWriter::new(parts.hlc.0);
             for (seq, entry) in adds {
-                rows.push(table, totals, (Dot::new(parts.replica, *seq), parts.hlc, entry.into()));
+                rows.push(table, totals, (Dot::new(parts.replica, *seq), parts.hlc, entry.into(), false));
             }
             if !dense {
                 varint::write_len(out, adds.len() - 1);

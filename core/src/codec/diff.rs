@@ -40,7 +40,13 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     };
     put_byte(&mut out, tier);
     table.write(&mut out);
-    write_body(&mut out, &table, diff, &diff.adds);
+    let contents = write_columns(&mut out, &table, diff, &diff.adds);
+    put(&mut out, &contents);
+    match diff.tier {
+        Tier::Version => removals::write(&mut out, &table, &diff.removes),
+        Tier::Digest => write_set(&mut out, &table, &diff.dead),
+        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
+    }
     out
 }
 
@@ -101,9 +107,10 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     table.note_set(&diff.dead);
 }
 
-/// Appends everything behind the tier and the table, with `adds` for those of the diff.
+/// Appends everything behind the tier and the table up to the contents of the entries, which it returns, with `adds` for
+/// those of the diff. On the full tier nothing follows them.
 #[inline(never)]
-pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) {
+pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) -> Vec<u8> {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
@@ -119,15 +126,10 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     varint::write_len(out, rows.count());
     rows.write_dots(out);
     rows.write_stamps(out);
-    rows.write_entries(out, table);
-    match diff.tier {
-        Tier::Version => removals::write(out, table, &diff.removes),
-        Tier::Digest => write_set(out, table, &diff.dead),
-        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
-    }
+    rows.write_columns(out, table)
 }
 
-/// Reads what [`write_body`] wrote into a diff that has its tier and nothing else; its live entries go to `intake`.
+/// Reads everything behind the tier and the table into a diff that has its tier and nothing else; its live entries go to `intake`.
 #[inline(never)]
 pub(super) fn read_body<'a>(
     reader: &mut Reader<'a>,

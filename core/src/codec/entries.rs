@@ -92,8 +92,8 @@ pub(crate) fn write_one(
     write_payload(out, totals, dot, entry);
 }
 
-/// An entry to write, with its dot and its stamp.
-pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>);
+/// An entry to write, with its dot and its stamp, and whether it is known that no other one has its key.
+pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>, bool);
 
 /// Entries to write, ascending by dot, wherever they are held.
 pub(crate) trait Rows {
@@ -108,7 +108,7 @@ pub(crate) trait Rows {
 impl Rows for Vec<LiveEntry> {
     fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
         for add in self {
-            push((add.dot, add.hlc, (&add.entry).into()));
+            push((add.dot, add.hlc, (&add.entry).into(), false));
         }
     }
 
@@ -137,7 +137,9 @@ pub(crate) struct EntryWriter<'a> {
     position: (u64, bool),
     position_head: u64,
     position_len: usize,
+    /// The keys that may come again, each with its number.
     keys: Numbers<&'a str>,
+    keys_given: usize,
     seed: u64,
     dots_out: Vec<u8>,
     stamps_out: Vec<u8>,
@@ -161,6 +163,7 @@ impl<'a> EntryWriter<'a> {
             position_head: 0,
             position_len: 0,
             keys: Numbers::new(),
+            keys_given: 0,
             seed,
             dots_out: Vec::new(),
             stamps_out: Vec::new(),
@@ -172,7 +175,8 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, (dot, hlc, entry): Row<'a>) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, row: Row<'a>) {
+        let (dot, hlc, entry, alone) = row;
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
         self.stamps.push(&mut self.stamps_out, hlc);
@@ -180,10 +184,16 @@ impl<'a> EntryWriter<'a> {
         self.push_shape(Shape::of(entry.slot, entry.kind, entry.entity));
         let out = &mut self.contents_out;
         match entry.slot {
-            SlotRef::Key(key) => match self.keys.number(key, 0, || self.seed) {
-                Some(number) => varint::write(out, number << 1),
-                None => write_new_key(out, key),
-            },
+            SlotRef::Key(key) => {
+                let known = if alone { None } else { self.keys.number(key, self.keys_given, || self.seed) };
+                match known.and_then(|known| self.keys.place(known)) {
+                    Some(number) => varint::write(out, (number as u64) << 1),
+                    None => {
+                        self.keys_given += 1;
+                        write_new_key(out, key);
+                    }
+                }
+            }
             SlotRef::Member(member) => value::write(out, member),
             SlotRef::Position { bunch, backward } => self.push_position(dot, bunch, backward),
             SlotRef::Unit | SlotRef::Owner => {}
@@ -233,14 +243,21 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Appends everything else.
+    pub(crate) fn write_entries(self, out: &mut Vec<u8>, table: &TableWriter) {
+        let contents = self.write_columns(out, table);
+        put(out, &contents);
+    }
+
+    /// Appends everything else but the last column, the contents, which it returns: they are most of it all.
     #[inline(never)]
-    pub(crate) fn write_entries(mut self, out: &mut Vec<u8>, table: &TableWriter) {
+    pub(crate) fn write_columns(mut self, out: &mut Vec<u8>, table: &TableWriter) -> Vec<u8> {
         self.containers.finish(&mut self.containers_out, table);
         self.finish_shape();
         write_run(&mut self.positions_out, self.position_head, self.position_len);
-        for column in [&self.containers_out, &self.shapes_out, &self.positions_out, &self.contents_out] {
+        for column in [&self.containers_out, &self.shapes_out, &self.positions_out] {
             put(out, column);
         }
+        self.contents_out
     }
 }
 

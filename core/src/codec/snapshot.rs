@@ -39,7 +39,11 @@ pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8
         let mut bytes = Vec::new();
         match id {
             REPLICAS => table.write(&mut bytes),
-            STATE => diff::write_body(&mut bytes, &table, &snapshot.diff, adds),
+            STATE => {
+                let contents = diff::write_columns(&mut bytes, &table, &snapshot.diff, adds);
+                out.long_section(id, &bytes, contents);
+                continue;
+            }
             HORIZON => write_horizon(&mut bytes, &table, &snapshot.horizon),
             REMOVALS => removals::write(&mut bytes, &table, &snapshot.removals),
             _ => put(&mut bytes, &snapshot.beacon),

@@ -131,7 +131,7 @@ impl Document {
     }
 
     /// A diff but for its live entries, each of which is given to `add`.
-    pub(super) fn diff_around(&self, tier: Tier, base: VersionVector, add: &mut dyn FnMut((LocalDot, &Live))) -> Diff {
+    fn diff_around(&self, tier: Tier, base: VersionVector, add: &mut dyn FnMut((LocalDot, &Live))) -> Diff {
         let state = &self.state;
         let mut removes = Vec::new();
         let mut bunches = Set::new();

@@ -16,20 +16,21 @@ use super::join::Coming;
 use super::state::State;
 use super::view::PlaceId;
 use super::{Document, LoadError};
-use crate::clock::{Dot, Hlc, LocalDot, VersionVector};
+use crate::clock::{Dot, DotRuns, Hlc, LocalDot, VersionVector};
 use crate::codec::{self, Incoming, IncomingSlot, Intake, Reader, Row, Rows};
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, ReplicaId};
-use crate::store::{Entry, EntryId, KeyId, Live, LocalContainer, LocalSlot, Slot};
+use crate::store::{Entry, EntryId, KeyId, Live, LocalContainer, LocalSlot, LocalSlotRef, Slot};
 
 /// All that lives.
 impl Rows for State {
     fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
         for (_, origin) in self.origins.iter() {
             for (dot, live) in self.store.range(origin, 1..=self.seq(origin)) {
-                push((self.origins.dot(dot), live.hlc, self.entry_ref(live)));
+                let alone = matches!(live.slot(), LocalSlotRef::Key(key) if self.keys.is_used_once(key));
+                push((self.origins.dot(dot), live.hlc, self.entry_ref(live), alone));
             }
         }
     }
@@ -48,17 +49,24 @@ impl Document {
     pub fn snapshot(&self) -> Vec<u8> {
         assert!(!self.in_transaction(), "DIFF-7: a snapshot is made at a whole version");
         let state = &self.state;
-        let mut diff = self.diff_around(Tier::Full, VersionVector::new(), &mut |_| {});
         let mut bunches = Set::new();
+        for id in state.forest.needed() {
+            bunches.insert(id);
+        }
         for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
             bunches.insert(id);
         }
-        for bunch in &diff.bunches {
-            if let Some(id) = state.origins.local(bunch.id) {
-                bunches.insert(id);
-            }
-        }
-        diff.bunches = state.chains(&bunches);
+        let diff = Diff {
+            tier: Tier::Full,
+            base: VersionVector::new(),
+            ahead: VersionVector::new(),
+            head: self.version(),
+            heads: self.heads(),
+            adds: Vec::new(),
+            removes: Vec::new(),
+            dead: DotRuns::new(),
+            bunches: state.chains(&bunches),
+        };
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
             if !fault::active(Fault::SnapshotForgetsLog) {

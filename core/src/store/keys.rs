@@ -87,6 +87,11 @@ impl Keys {
         KeyId(id)
     }
 
+    /// Whether a key has one use.
+    pub(crate) fn is_used_once(&self, key: KeyId) -> bool {
+        self.names[key.0 as usize].uses == 1
+    }
+
     /// One more use of a key.
     pub(crate) fn acquire_again(&mut self, key: KeyId) {
         self.names[key.0 as usize].uses += 1;
