@@ -40,6 +40,7 @@ mod delta;
 mod diff;
 mod document;
 mod fault;
+mod few;
 mod hash;
 mod ordered;
 mod replica_id;
@@ -59,6 +60,7 @@ pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
     Path, PathStep, Readiness, Transaction, UndoLimits,
 };
+pub use few::Few;
 pub use replica_id::{ReplicaId, ReplicaIdError};
 pub use sequence::{BunchRecord, Position, Side};
 pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};

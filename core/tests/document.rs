@@ -184,7 +184,7 @@ fn a_forged_delta_does_not_take_the_place_of_the_real_one() {
             a.transact(Timestamp(value), |tx| tx.map("m")?.put("k", value as i64));
         deltas.push(commit.expect("possible").delta.expect("an edit"));
     }
-    let mut parts = deltas[1].parts().clone();
+    let mut parts = deltas[1].parts().into_owned();
     parts.hlc = weftline::Hlc(7);
     let forged = weftline::Delta::seal(parts, weftline::Tag::from_bytes([7; 8]));
     for delta in [&forged, &deltas[1], &deltas[0]] {

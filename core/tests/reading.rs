@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use weftline::{
-    Commit, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry, Hlc, Kind, MapRef, NodeRef, Path,
-    Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
+    Commit, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry, Few, Hlc, Kind, MapRef, NodeRef,
+    Path, Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
 };
 
 fn writer(id: u128) -> Document {
@@ -258,14 +258,15 @@ fn from_the_future() -> Delta {
         replica: ReplicaId::from(7),
         first_seq: 1,
         dots: 2,
-        deps: Vec::new(),
+        deps: Few::new(),
         hlc: Hlc(1),
         bunches: Vec::new(),
-        adds: vec![
+        adds: [
             (1, entry(map.clone(), Slot::Key("new".into()), unknown, opaque())),
             (2, entry(map, Slot::Key("known".into()), Kind::MAP, Payload::Empty)),
-        ],
-        totals_before: Vec::new(),
+        ]
+        .into(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     };
     Delta::seal(parts, Tag::start(ReplicaId::from(7)))

@@ -14,6 +14,7 @@ use super::reader::{Reader, Refused};
 use super::varint;
 use super::writer::put_id;
 use crate::clock::{Dot, DotRuns, Hlc, VersionVector};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 
 /// The replicas that one message names. First all are noted, then each has its number: its place.
@@ -430,13 +431,12 @@ fn each_run(
     reader.ok()
 }
 
-/// Adds a dot to a list, which has to ascend.
+/// Refuses a dot that is not above the last one of its list.
 #[inline(never)]
-pub(crate) fn push_ascending(reader: &mut Reader<'_>, dots: &mut Vec<Dot>, dot: Dot) -> Result<(), Refused> {
-    if dots.last().is_some_and(|last| *last >= dot) {
+pub(crate) fn ascends(reader: &mut Reader<'_>, last: Option<&Dot>, dot: Dot) -> Result<(), Refused> {
+    if last.is_some_and(|last| *last >= dot) {
         return Err(reader.not_canonical("dots that are not ascending"));
     }
-    dots.push(dot);
     reader.ok()
 }
 
@@ -533,39 +533,4 @@ pub(crate) fn read_stamps(
         stamps.push((stamp, len));
     }
     Ok(())
-}
-
-/// A list that is mostly of one: the first is held without an allocation.
-pub(crate) struct Few<T> {
-    first: Option<T>,
-    rest: Vec<T>,
-}
-
-impl<T> Few<T> {
-    pub(crate) const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
-    }
-
-    pub(crate) fn push(&mut self, item: T) {
-        if self.first.is_none() {
-            self.first = Some(item);
-        } else {
-            self.rest.push(item);
-        }
-    }
-
-    pub(crate) fn get(&self, at: usize) -> Option<&T> {
-        match at.checked_sub(1) {
-            None => self.first.as_ref(),
-            Some(at) => self.rest.get(at),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.rest)
-    }
 }

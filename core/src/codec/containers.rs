@@ -8,13 +8,14 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Few, TableReader, TableWriter, write_run_len};
+use super::columns::{TableReader, TableWriter, write_run_len};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
 use super::varint;
 use super::writer::{put, put_byte};
 use crate::clock::Dot;
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, ContainerRef, Kind};
 

@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{OwnRange, TableReader, TableWriter, push_ascending, read_set, write_set};
+use super::columns::{OwnRange, TableReader, TableWriter, ascends, read_set, write_set};
 use super::entries::{Columns, EntryWriter, write_one};
 use super::intake::Owned;
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
@@ -19,8 +19,10 @@ use super::{DecodeError, FORMAT_VERSION, bunches, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
 use crate::fault::{self, Fault};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, Slot};
+use crate::sequence::BunchRecord;
+use crate::store::{Container, ContainerRef, Entry, EntryRef, Slot};
 
 /// It depends on the writer's previous dot and nothing else.
 const FOLLOWS: u8 = 1 << 0;
@@ -37,26 +39,71 @@ pub(super) const MANY: u8 = 1 << 6;
 /// It removes one dot, which is the writer's.
 const REMOVES_OWN: u8 = 1 << 7;
 
+/// What a delta says, but for its entries, wherever it is held.
+pub(crate) struct Outline<'a> {
+    pub(crate) replica: ReplicaId,
+    pub(crate) first_seq: u64,
+    pub(crate) dots: u64,
+    pub(crate) deps: &'a [Dot],
+    pub(crate) hlc: Hlc,
+    pub(crate) bunches: &'a [BunchRecord],
+    pub(crate) totals_before: &'a [(u64, u64, u64)],
+    pub(crate) removes: &'a DotRuns,
+}
+
+/// The entries of a delta, ascending by sequence number, wherever they are held.
+pub(crate) trait Adds {
+    /// How many they are.
+    fn count(&self) -> usize;
+
+    /// Gives each to `take`.
+    fn each<'a>(&'a self, take: &mut dyn FnMut(u64, EntryRef<'a>));
+}
+
+impl Adds for Few<(u64, Entry)> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn each<'a>(&'a self, take: &mut dyn FnMut(u64, EntryRef<'a>)) {
+        for (seq, entry) in self {
+            take(*seq, entry.into());
+        }
+    }
+}
+
 /// The canonical bytes of a delta. O(bytes · log n).
 ///
 /// Parts that break the rules of [`DeltaParts`] give bytes that [`decode_delta`] refuses or reads as something else; what a
 /// transaction makes never does.
 pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
+    let DeltaParts { replica, first_seq, dots, hlc, .. } = *parts;
+    let DeltaParts { deps, bunches, adds, totals_before, removes, .. } = parts;
+    let mut out = Vec::with_capacity(64 + 24 * adds.len());
+    write_delta(&mut out, &Outline { replica, first_seq, dots, deps, hlc, bunches, totals_before, removes }, adds);
+    out
+}
+
+/// Appends the canonical bytes of a delta.
+pub(crate) fn write_delta(out: &mut Vec<u8>, parts: &Outline<'_>, adds: &dyn Adds) {
     let mut table = TableWriter::led_by(Dot::new(parts.replica, parts.first_seq));
-    for dep in &parts.deps {
+    for dep in parts.deps {
         table.note(dep.replica);
     }
-    bunches::note(&mut table, &parts.bunches);
-    for (_, entry) in &parts.adds {
-        if let Container::Entity(entity) = entry.container {
+    bunches::note(&mut table, parts.bunches);
+    let mut last = None;
+    adds.each(&mut |seq, entry| {
+        if let ContainerRef::Entity(entity) = entry.container {
             table.note(entity.replica);
         }
-    }
-    table.note_set(&parts.removes);
-    let removes_own = only_own(parts.replica, parts.first_seq, &parts.removes);
+        last = Some((seq, entry));
+    });
+    table.note_set(parts.removes);
+    let removes_own = only_own(parts.replica, parts.first_seq, parts.removes);
 
+    let count = adds.count();
     let mut flags = 0;
-    if parts.first_seq > 1 && parts.deps == [Dot::new(parts.replica, parts.first_seq - 1)] {
+    if parts.first_seq > 1 && *parts.deps == [Dot::new(parts.replica, parts.first_seq - 1)] {
         flags |= FOLLOWS;
     } else if !parts.deps.is_empty() {
         flags |= DEPS;
@@ -64,9 +111,9 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
     if !parts.bunches.is_empty() {
         flags |= BUNCHES;
     }
-    if !parts.adds.is_empty() {
+    if count > 0 {
         flags |= ADDS;
-        if parts.adds.len() as u64 == parts.dots {
+        if count as u64 == parts.dots {
             flags |= DENSE;
         }
     }
@@ -79,8 +126,6 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
         flags |= REMOVES;
     }
 
-    let mut bytes = Vec::with_capacity(64 + 24 * parts.adds.len());
-    let out = &mut bytes;
     put_byte(out, FORMAT_VERSION);
     table.write(out);
     put_byte(out, flags);
@@ -91,43 +136,48 @@ pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
     }
     if flags & DEPS != 0 {
         varint::write_len(out, parts.deps.len() - 1);
-        for dep in &parts.deps {
+        for dep in parts.deps {
             varint::write(out, table.number(dep.replica));
             varint::write(out, dep.seq);
         }
     }
     if flags & BUNCHES != 0 {
         varint::write_len(out, parts.bunches.len() - 1);
-        bunches::write(out, &table, &parts.bunches);
+        bunches::write(out, &table, parts.bunches);
     }
-    write_adds(out, &table, parts, flags & DENSE != 0);
+    let totals = Some(if fault::active(Fault::CodecForgetsTotals) { &[][..] } else { parts.totals_before });
+    let dense = flags & DENSE != 0;
+    match last {
+        Some((seq, entry)) if count == 1 && dense => {
+            write_one(out, &table, totals, Dot::new(parts.replica, seq), entry);
+        }
+        Some(_) => write_many(out, &table, parts, totals, adds, dense),
+        None => {}
+    }
     if let Some(seq) = removes_own {
         varint::write(out, parts.first_seq - 1 - seq);
     } else if flags & REMOVES != 0 {
-        write_set(out, &table, &parts.removes);
+        write_set(out, &table, parts.removes);
     }
-    bytes
 }
 
-fn write_adds(out: &mut Vec<u8>, table: &TableWriter, parts: &DeltaParts, dense: bool) {
-    let none = Vec::new();
-    let totals = Some(if fault::active(Fault::CodecForgetsTotals) { &none } else { &parts.totals_before });
-    match &parts.adds[..] {
-        [] => {}
-        [(seq, entry)] if dense => write_one(out, table, totals, Dot::new(parts.replica, *seq), entry.into()),
-        adds => {
-            // One's own edits: nobody else chose their keys.
-            let mut rows = EntryWriter::new(parts.hlc.0);
-            for (seq, entry) in adds {
-                rows.push(table, totals, (Dot::new(parts.replica, *seq), parts.hlc, entry.into(), false));
-            }
-            if !dense {
-                varint::write_len(out, adds.len() - 1);
-                rows.write_dots(out);
-            }
-            rows.write_entries(out, table);
-        }
+#[inline(never)]
+fn write_many(
+    out: &mut Vec<u8>,
+    table: &TableWriter,
+    parts: &Outline<'_>,
+    totals: Option<&[(u64, u64, u64)]>,
+    adds: &dyn Adds,
+    dense: bool,
+) {
+    // One's own edits: nobody else chose their keys.
+    let mut rows = EntryWriter::new(parts.hlc.0);
+    adds.each(&mut |seq, entry| rows.push(table, totals, (Dot::new(parts.replica, seq), parts.hlc, entry, false)));
+    if !dense {
+        varint::write_len(out, adds.count() - 1);
+        rows.write_dots(out);
     }
+    rows.write_entries(out, table);
 }
 
 /// The dot that is removed, if it is one dot of the writer's before its delta.
@@ -148,11 +198,11 @@ pub fn decode_delta(bytes: &[u8]) -> Result<DeltaParts, DecodeError> {
         replica: ReplicaId::NIL,
         first_seq: 0,
         dots: 0,
-        deps: Vec::new(),
+        deps: Few::new(),
         hlc: Hlc(0),
         bunches: Vec::new(),
-        adds: Vec::new(),
-        totals_before: Vec::new(),
+        adds: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     };
     let result = read(&mut reader, &mut parts);
@@ -201,7 +251,7 @@ fn read_deps(
     table: &mut TableReader,
     flags: u8,
     own: OwnRange,
-    deps: &mut Vec<Dot>,
+    deps: &mut Few<Dot>,
 ) -> Result<(), Refused> {
     let previous = Dot::new(own.replica, own.first_seq - 1);
     if flags & FOLLOWS != 0 {
@@ -211,16 +261,17 @@ fn read_deps(
         deps.push(previous);
     } else if flags & DEPS != 0 {
         let count = read_count(reader, "number of dependencies", 2, MAX_REPLICAS as u64);
-        deps.reserve_exact(count);
+        deps.make_room(count);
         for _ in 0..count {
             let number = reader.varint();
             let dep = table.dot(reader, number);
             if own.contains(dep) {
                 return Err(reader.invalid("CAUSAL-2: a delta that depends on itself"));
             }
-            push_ascending(reader, deps, dep)?;
+            ascends(reader, deps.last(), dep)?;
+            deps.push(dep);
         }
-        if *deps == [previous] {
+        if **deps == [previous] {
             return Err(reader.not_canonical("the previous dot as the only dependency, in a list"));
         }
     }
@@ -249,7 +300,7 @@ fn read_adds(
     };
     reader.ok()?;
     let DeltaParts { adds, totals_before, .. } = parts;
-    adds.reserve_exact(columns.count);
+    adds.make_room(columns.count);
     let alone = columns.count == 1;
     columns.read_columns(reader, table)?;
     let mut push = |dot: Dot, entry| adds.push((dot.seq, entry));

@@ -3,14 +3,14 @@
 //! The table of replicas is exactly the replicas that the base or the head covers, so how far each is covered is a column
 //! beside it, and every dot of the diff can be checked against it.
 //!
-//! Rules: BYTES-2; DIFF-3 removers are beyond the base; DIFF-4 a full diff has an empty base and tells no removals, one of the
+//! Rules: BYTES-2; DIFF-3 those who removed have new dots; DIFF-4 a full diff has an empty base and tells no removals, one of the
 //! digest tier tells them without removers, within the base; VALID-1
 //! every dot that is named is covered by the head or the base. That chains of bunches are whole, and that containers do not
 //! contain each other, is for whoever applies the diff to find.
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
+use super::columns::{Scope, TableReader, TableWriter, ascends, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
 use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
@@ -43,7 +43,7 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     let contents = write_columns(&mut out, &table, diff, &diff.adds);
     put(&mut out, &contents);
     match diff.tier {
-        Tier::Version => removals::write(&mut out, &table, &diff.removes),
+        Tier::Version => removals::write_told(&mut out, &table, &diff.removes),
         Tier::Digest => write_set(&mut out, &table, &diff.dead),
         Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
     }
@@ -103,7 +103,7 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
-    removals::note(table, &diff.removes);
+    removals::note_told(table, &diff.removes);
     table.note_set(&diff.dead);
 }
 
@@ -144,7 +144,7 @@ pub(super) fn read_body<'a>(
     read_adds(reader, table, diff, intake)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
     match diff.tier {
-        Tier::Version => removals::read(reader, table, &scope, intake, &mut diff.removes),
+        Tier::Version => removals::read_told(reader, table, &scope, intake, &mut diff.removes),
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {
@@ -227,7 +227,9 @@ fn read_heads(
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }
-        push_ascending(reader, heads, Dot::new(replica, seq))?;
+        let head = Dot::new(replica, seq);
+        ascends(reader, heads.last(), head)?;
+        heads.push(head);
     }
     Ok(())
 }

@@ -6,13 +6,15 @@
 //! shape whose entries would take none (no key, no member, no payload) is therefore written for each of them instead of
 //! once for a run.
 //!
-//! Keys are written where they first occur and by number after that.
+//! Keys are written where they first occur and by number after that. Equal lengths of keys and equal types of values in a row are
+//! counted ([`super::heads`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
+use super::columns::{RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
+use super::heads::Heads;
 use super::intake::{Incoming, IncomingSlot, Intake};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
@@ -22,12 +24,14 @@ use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
+use crate::few::Few;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
+use crate::value::Value;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
-pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
+pub(crate) type TotalsBefore = Few<(u64, u64, u64)>;
 
 /// What the payload of a kind looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +79,7 @@ fn is_paid_for(shape: Shape) -> bool {
 pub(crate) fn write_one(
     out: &mut Vec<u8>,
     table: &TableWriter,
-    totals: Option<&TotalsBefore>,
+    totals: Option<&[(u64, u64, u64)]>,
     dot: Dot,
     entry: EntryRef<'_>,
 ) {
@@ -85,7 +89,10 @@ pub(crate) fn write_one(
         write_run(out, position_head(dot, bunch, backward), 1);
     }
     match entry.slot {
-        SlotRef::Key(key) => write_new_key(out, key),
+        SlotRef::Key(key) => {
+            varint::write(out, new_key(key));
+            put(out, key.as_bytes());
+        }
         SlotRef::Member(member) => value::write(out, member),
         SlotRef::Unit | SlotRef::Owner | SlotRef::Position { .. } => {}
     }
@@ -140,6 +147,8 @@ pub(crate) struct EntryWriter<'a> {
     /// The keys that may come again, each with its number.
     keys: Numbers<&'a str>,
     keys_given: usize,
+    key_heads: Heads,
+    value_heads: Heads,
     seed: u64,
     dots_out: Vec<u8>,
     stamps_out: Vec<u8>,
@@ -164,6 +173,8 @@ impl<'a> EntryWriter<'a> {
             position_len: 0,
             keys: Numbers::new(),
             keys_given: 0,
+            key_heads: Heads::new(false),
+            value_heads: Heads::new(true),
             seed,
             dots_out: Vec::new(),
             stamps_out: Vec::new(),
@@ -175,7 +186,7 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, row: Row<'a>) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&[(u64, u64, u64)]>, row: Row<'a>) {
         let (dot, hlc, entry, alone) = row;
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
@@ -187,18 +198,22 @@ impl<'a> EntryWriter<'a> {
             SlotRef::Key(key) => {
                 let known = if alone { None } else { self.keys.number(key, self.keys_given, || self.seed) };
                 match known.and_then(|known| self.keys.place(known)) {
-                    Some(number) => varint::write(out, (number as u64) << 1),
+                    Some(number) => self.key_heads.push(out, (number as u64) << 1, false),
                     None => {
                         self.keys_given += 1;
-                        write_new_key(out, key);
+                        self.key_heads.push(out, new_key(key), !key.is_empty());
+                        put(out, key.as_bytes());
                     }
                 }
             }
-            SlotRef::Member(member) => value::write(out, member),
+            SlotRef::Member(member) => self.value_heads.push_value(out, member),
             SlotRef::Position { bunch, backward } => self.push_position(dot, bunch, backward),
             SlotRef::Unit | SlotRef::Owner => {}
         }
-        write_payload(&mut self.contents_out, totals, dot, entry);
+        match entry.payload {
+            PayloadRef::Value(value) => self.value_heads.push_value(&mut self.contents_out, value),
+            _ => write_payload(&mut self.contents_out, totals, dot, entry),
+        }
     }
 
     fn push_shape(&mut self, shape: Shape) {
@@ -265,12 +280,32 @@ fn position_head(dot: Dot, bunch: u64, backward: bool) -> u64 {
     dot.seq.wrapping_sub(bunch) << 1 | u64::from(backward)
 }
 
-fn write_new_key(out: &mut Vec<u8>, key: &str) {
-    varint::write(out, (key.len() as u64) << 1 | 1);
-    put(out, key.as_bytes());
+/// The head of a key that did not occur before.
+fn new_key(key: &str) -> u64 {
+    (key.len() as u64) << 1 | 1
 }
 
-fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, entry: EntryRef<'_>) {
+impl Heads {
+    fn push_value(&mut self, out: &mut Vec<u8>, value: &Value) {
+        let head = value::head(value);
+        self.push(out, head.into(), value::has_body(head));
+        value::write_body(out, value);
+    }
+
+    fn read_value(&mut self, reader: &mut Reader<'_>) -> Value {
+        let head = match self.repeated(reader) {
+            Some(head) => head as u8,
+            None => {
+                let head = reader.byte();
+                self.read(reader, head.into(), value::has_body(head));
+                head
+            }
+        };
+        reader.value(head)
+    }
+}
+
+fn write_payload(out: &mut Vec<u8>, totals: Option<&[(u64, u64, u64)]>, dot: Dot, entry: EntryRef<'_>) {
     debug_assert!(PayloadClass::of(entry.kind).fits(entry.payload), "VALID-1: the payload is of the entry's kind");
     match (entry.payload, totals) {
         (PayloadRef::Empty, _) => {}
@@ -496,7 +531,7 @@ impl Columns {
         mut totals: Option<&mut TotalsBefore>,
         intake: &mut dyn Intake<'a>,
     ) -> Result<(), Refused> {
-        let mut keys = 0;
+        let (mut keys, mut key_heads, mut values) = (0, Heads::new(false), Heads::new(true));
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
         let mut place = None;
@@ -518,8 +553,8 @@ impl Columns {
                     return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
                 }
                 let slot = match shape.class {
-                    KEY => IncomingSlot::Key(read_key(reader, &mut keys, intake)?),
-                    MEMBER => IncomingSlot::Member(reader.value()),
+                    KEY => IncomingSlot::Key(read_key(reader, &mut key_heads, &mut keys, intake)?),
+                    MEMBER => IncomingSlot::Member(values.read_value(reader)),
                     OWNER => IncomingSlot::Owner,
                     POSITION => {
                         let begins = positions.left == 0;
@@ -538,7 +573,7 @@ impl Columns {
                 };
                 let payload = match (PayloadClass::of(shape.kind), &mut totals) {
                     (PayloadClass::Empty, _) => Payload::Empty,
-                    (PayloadClass::Value, _) => Payload::Value(reader.value()),
+                    (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
                     (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
                     (PayloadClass::Opaque, _) => {
                         let len = reader.length("payload length");
@@ -552,6 +587,8 @@ impl Columns {
                 intake.entry(reader, dot, hlc, Incoming { run, container, slot, kind, entity, payload });
             }
         }
+        key_heads.finish(reader);
+        values.finish(reader);
         reader.ok()
     }
 }
@@ -590,8 +627,21 @@ impl Cursor {
 }
 
 /// The number of a key, which is written in full where it first occurs. `keys` is how many did.
-fn read_key<'a>(reader: &mut Reader<'a>, keys: &mut usize, intake: &mut dyn Intake<'a>) -> Result<usize, Refused> {
-    let head = reader.varint();
+fn read_key<'a>(
+    reader: &mut Reader<'a>,
+    heads: &mut Heads,
+    keys: &mut usize,
+    intake: &mut dyn Intake<'a>,
+) -> Result<usize, Refused> {
+    let head = match heads.repeated(reader) {
+        Some(head) => head,
+        None => {
+            let head = reader.varint();
+            // The head of a known key, or of an empty one, is all there is of it.
+            heads.read(reader, head, head & 1 == 1 && head > 1);
+            head
+        }
+    };
     if head & 1 == 0 {
         return match usize::try_from(head >> 1) {
             Ok(number) if number < *keys => Ok(number),

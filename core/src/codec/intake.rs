@@ -8,11 +8,11 @@
 
 use alloc::vec::Vec;
 
-use super::columns::Few;
 use super::numbers::Numbers;
 use super::reader::Reader;
 use crate::clock::{Dot, Hlc};
 use crate::diff::{Diff, LiveEntry};
+use crate::few::Few;
 use crate::store::{Container, Entry, Kind, Payload, Slot};
 use crate::string::Str;
 use crate::value::Value;

@@ -22,6 +22,7 @@ mod entries;
 mod envelope;
 mod error;
 mod header;
+mod heads;
 mod intake;
 pub mod limits;
 mod numbers;
@@ -38,6 +39,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use delta::{Adds, Outline, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};

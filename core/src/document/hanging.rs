@@ -45,7 +45,7 @@ impl Document {
     /// When the delta or the chains contradict what is known.
     pub(crate) fn check_upon(&mut self, delta: &Delta, chains: &[BunchRecord]) -> Result<Readiness, ApplyError> {
         let readiness = self.check(delta)?;
-        if readiness != Readiness::NotReady || !self.lacks_positions_only(delta.parts()) {
+        if readiness != Readiness::NotReady || !self.lacks_positions_only(&delta.parts()) {
             return Ok(readiness);
         }
         // The chains are older than the delta, so all of them were written by replicas that are known by now.

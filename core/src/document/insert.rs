@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::dots::Dots;
+use super::moves::Moves;
 use super::notes::ElementNote;
 use super::state::State;
 use super::view::{Content, Link, PlaceId, Seat};
@@ -82,7 +82,7 @@ impl State {
         counted: bool,
     ) -> EntryId {
         if let Some(position) = Self::position(dot, &live) {
-            self.forest.acquire(position.bunch);
+            self.forest.acquire(position.bunch, 1);
         }
         if counted {
             let share = self.share(dot, &live);
@@ -204,7 +204,7 @@ impl State {
 
     pub(super) fn attach_element(&mut self, list: PlaceId, dot: LocalDot, id: EntryId, kind: Kind, depth: u32) {
         let Some(at) = Self::position(dot, self.store.live(id)) else { return };
-        let seat = Seat { initial: at, moves: Dots::None, current: at };
+        let seat = Seat { initial: at, moves: Moves::None, current: at };
         let place = self.view.open(Link::Element(list, dot), kind, depth, Some(seat));
         self.incarnate(place, id);
         if let Content::List(sequence) = &mut self.view.place_mut(list).content {
@@ -216,8 +216,8 @@ impl State {
     /// A move came. It counts if it wins over the one that counts: a comparison a move.
     pub(super) fn move_came(&mut self, place: PlaceId, dot: LocalDot, id: EntryId) {
         let Some(position) = Self::position(dot, self.store.live(id)) else { return };
+        self.add_move(place, id);
         let seat = self.seat(place);
-        seat.moves.add(id);
         // A position names the dot it was made for: here the winning move, or the element itself.
         let before = (seat.current != seat.initial).then(|| seat.current.dot()).flatten();
         let before = before.and_then(|before| self.store.find(before));
@@ -231,8 +231,7 @@ impl State {
     pub(super) fn move_went(&mut self, place: PlaceId, dot: LocalDot) {
         let Some(seat) = &self.view.place(place).seat else { return };
         if seat.current.dot() == Some(dot) && !fault::active(Fault::MoveNotTakenBack) {
-            let winner = self.winner(seat.moves.view());
-            let winner = winner.and_then(|id| Self::position(self.store.dot(id), self.store.live(id)));
+            let winner = seat.moves.last().and_then(|id| Self::position(self.store.dot(id), self.store.live(id)));
             let now = winner.unwrap_or(seat.initial);
             self.reseat(place, now);
         }

@@ -14,7 +14,7 @@ use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::diff::{Diff, Digest, LiveEntry, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
-use crate::replica_id::{Origin, Origins};
+use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest};
 use crate::store::{Container, Live, RemovalRun, Slot};
 
@@ -144,11 +144,19 @@ impl Document {
                 add((dot, live));
             }
             if tier == Tier::Version {
-                state.removals_beyond(origin, after, &mut removes);
+                let mut removed = DotRuns::new();
+                for (_, first, len, _) in state.removals.beyond(origin, after) {
+                    let first = state.origins.dot(first);
+                    removed.insert_run(first.replica, first.seq, first.seq + (len - 1));
+                }
+                if fault::active(Fault::PairsOnlyForKnownDots) {
+                    let known = removed.dots().filter(|dot| base.covers(*dot));
+                    removed = known.collect();
+                }
+                if !removed.is_empty() {
+                    removes.push((id, removed));
+                }
             }
-        }
-        if fault::active(Fault::PairsOnlyForKnownDots) {
-            removes.retain(|run| base.covers(run.last_removed()));
         }
         if tier == Tier::Version {
             for (id, cause) in state.forest.dead() {
@@ -290,8 +298,9 @@ impl Document {
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
-        for run in &diff.removes {
-            state.take_removals(run, &old);
+        for (replica, removed) in &diff.removes {
+            let known = state.origins.get(replica).and_then(|origin| old.get(origin.0 as usize)).copied().unwrap_or(0);
+            state.take_removals(*replica, known, diff.head.seq(*replica), removed);
         }
         // One that the maker was told of and that is not live there died there. Who removed it is not said: the digest tier
         // raises the horizon over all of that.
@@ -371,31 +380,20 @@ impl State {
         self.removals.log(remover, removed, run.len, run.chain);
     }
 
-    /// Takes pairs of the maker's log over into this one, and kills what they name. Those of removers that were known before
-    /// (`old`, by replica number) are here already.
-    fn take_removals(&mut self, run: &RemovalRun, old: &[u64]) {
-        let (remover, mut removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
-        let known = old.get(remover.origin().0 as usize).copied().unwrap_or(0);
-        if run.last_remover().seq <= known || run.len == 0 {
+    /// Takes over what a replica removed up to its dot `last`: kills it and notes it under that dot (DIFF-3). Up to `known` it is
+    /// here already.
+    fn take_removals(&mut self, replica: ReplicaId, known: u64, last: u64, removed: &DotRuns) {
+        if last <= known {
             return;
         }
-        let skip = if run.chain { (known + 1).saturating_sub(remover.seq()) } else { 0 };
-        let remover = LocalDot::new(remover.origin(), remover.seq() + skip);
-        removed = LocalDot::new(removed.origin(), removed.seq() + skip);
-        let len = run.len - skip;
-        let mut doomed = Vec::new();
-        for (dot, _) in self.store.range(removed.origin(), removed.seq()..=removed.seq() + (len - 1)) {
-            let more = if run.chain { dot.seq() - removed.seq() } else { 0 };
-            doomed.push((dot, LocalDot::new(remover.origin(), remover.seq() + more)));
-        }
-        for (dot, cause) in doomed {
-            self.kill(dot, Some(cause));
-        }
-        if fault::active(Fault::WrongRemover) {
-            return self.removals.log(LocalDot::new(remover.origin(), known + 1), removed, len, false);
-        }
+        let seq = if fault::active(Fault::WrongRemover) { known + 1 } else { last };
+        let remover = self.origins.intern_dot(Dot::new(replica, seq));
         if !fault::active(Fault::DiffPairsNotLogged) {
-            self.removals.log(remover, removed, len, run.chain && len > 1);
+            return self.remove_runs(remover, removed, true);
+        }
+        for (replica, first, last) in removed.runs() {
+            let first = self.origins.intern_dot(Dot::new(replica, first));
+            self.kill_run((first, last - first.seq()), Some(remover), None);
         }
     }
 

@@ -8,8 +8,7 @@
 use alloc::vec::Vec;
 
 use super::notes::ElementNote;
-use super::state::State;
-use super::transaction::Step;
+use super::state::{Dead, State};
 use super::view::{Content, Incarnations, Link, PlaceId};
 use super::winner::amount;
 use crate::clock::{DotRuns, LocalDot};
@@ -21,21 +20,18 @@ impl State {
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
     /// positions are kept until the horizon covers it. Says whether it lived.
     pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> bool {
-        self.kill_into(dot, cause, None)
+        let Some(top) = self.store.find(dot) else { return false };
+        self.kill_at(top, cause, None);
+        true
     }
 
-    /// The same, and journals what died, children before parents. Without a journal it is for ever.
-    pub(super) fn kill_into(
-        &mut self,
-        dot: LocalDot,
-        cause: Option<LocalDot>,
-        mut journal: Option<&mut Vec<Step>>,
-    ) -> bool {
-        let Some(top) = self.store.find(dot) else { return false };
+    /// The same for an entry that lives. With a journal, what died before the transaction `cause` began goes there, children
+    /// before parents; without one it is for ever.
+    pub(super) fn kill_at(&mut self, top: EntryId, cause: Option<LocalDot>, mut journal: Option<&mut Vec<Dead>>) {
         if !self.store.live(top).entity {
+            let dot = self.store.dot(top);
             let live = self.kill_one(top, cause, true, None);
-            self.bury(dot, live, &mut journal);
-            return true;
+            return self.bury(dot, live, cause, &mut journal);
         }
         // What is read there now, before what is in it goes.
         let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
@@ -61,9 +57,8 @@ impl State {
             let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
             let old = if is_top { shown.take().flatten() } else { None };
             let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
-            self.bury(dot, live, &mut journal);
+            self.bury(dot, live, cause, &mut journal);
         }
-        true
     }
 
     /// Whether an entry is a plain one in a place that has more incarnations than the one that it is in.
@@ -76,10 +71,13 @@ impl State {
         place.is_some_and(|place| matches!(self.view.place(place).incarnations, Incarnations::Many(_)))
     }
 
-    pub(super) fn bury(&mut self, dot: LocalDot, live: Live, journal: &mut Option<&mut Vec<Step>>) {
+    fn bury(&mut self, dot: LocalDot, live: Live, cause: Option<LocalDot>, journal: &mut Option<&mut Vec<Dead>>) {
         match journal {
-            Some(journal) => journal.push(Step::Killed((dot, live))),
-            None => self.discard(live),
+            // What a transaction itself inserted never was for anybody else.
+            Some(journal) if cause.is_none_or(|first| dot.origin() != first.origin() || dot < first) => {
+                journal.push((dot, live));
+            }
+            _ => self.discard(live),
         }
     }
 
@@ -143,7 +141,7 @@ impl State {
             self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
         if let Some(position) = Self::position(dot, &live) {
-            self.forest.release(position.bunch, cause);
+            self.forest.release(position.bunch, 1, cause);
         }
         live
     }
@@ -177,7 +175,7 @@ impl State {
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
-                self.seat(place).moves.remove(id);
+                self.remove_move(place, id);
                 if tell {
                     self.move_went(place, dot);
                 }

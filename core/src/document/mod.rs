@@ -15,7 +15,9 @@ mod index;
 mod insert;
 mod join;
 mod kill;
+mod moves;
 mod notes;
+mod overwrite;
 mod path;
 mod snapshot;
 mod state;
@@ -44,7 +46,6 @@ use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
 use crate::codec::DecodeError;
 use crate::fault::{self, Fault};
 use crate::hash::Seed;
-use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::{Log, Open};
 use undo::Undo;
@@ -84,8 +85,8 @@ pub struct Document {
     open: Option<Open>,
     /// What was done and undone here, if the document was told to keep it.
     undo: Option<Box<Undo>>,
-    /// The log of the last transaction, for the next.
-    spare: Log,
+    /// What the open transaction did, and nothing otherwise.
+    log: Log,
 }
 
 /// Why a snapshot could not be loaded.
@@ -190,20 +191,7 @@ impl Document {
     /// The names of the deltas that no known delta depends on, ascending. O(heads), of which there are as many as replicas are
     /// writing apart.
     pub fn heads(&self) -> Vec<Dot> {
-        let origins = &self.state.origins;
-        if let (1, Some(only)) = (self.state.heads.len(), self.state.heads.iter().next()) {
-            return Vec::from([origins.dot(*only)]);
-        }
-        let mut sorted = Vec::new();
-        for head in self.state.heads.iter() {
-            sorted.push(*head);
-        }
-        sort_by(&mut sorted, |a, b| origins.compare(*a, *b));
-        let mut heads = Vec::with_capacity(sorted.len());
-        for head in sorted {
-            heads.push(origins.dot(head));
-        }
-        heads
+        self.state.head_dots().to_vec()
     }
 
     /// The last dot of `replica` that is covered, 0 if none is. O(log replicas).

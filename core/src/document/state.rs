@@ -11,8 +11,9 @@ use super::notes::Notes;
 use super::view::{Content, Link, PlaceId, View};
 use crate::clock::{Dot, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
+use crate::few::Few;
 use crate::hash::Seed;
-use crate::ordered::Set;
+use crate::ordered::{Set, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{Forest, LocalPosition};
 use crate::store::{
@@ -84,6 +85,18 @@ impl State {
             }
         }
         version
+    }
+
+    /// The heads, ascending by replica id.
+    pub(crate) fn head_dots(&self) -> Few<Dot> {
+        let mut heads = Few::new();
+        for head in self.heads.iter() {
+            heads.push(self.origins.dot(*head));
+        }
+        if heads.len() > 1 {
+            sort_by(&mut heads, Ord::cmp);
+        }
+        heads
     }
 
     /// Sequence numbers by replica number.

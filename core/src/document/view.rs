@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::dots::{Dots, Ids};
 use super::index::{KeyIndex, MemberIndex};
+use super::moves::Moves;
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
 use crate::codec::limits;
@@ -91,7 +92,7 @@ pub(crate) struct Seat {
     /// The position of the creation entry.
     pub(crate) initial: LocalPosition,
     /// The live later positions.
-    pub(crate) moves: Dots,
+    pub(crate) moves: Moves,
     /// The position that counts now.
     pub(crate) current: LocalPosition,
 }

@@ -118,30 +118,30 @@ impl Forest {
         Ok(())
     }
 
-    /// One more live value is in this bunch.
-    pub(crate) fn acquire(&mut self, bunch: LocalDot) {
-        if bunch == LocalDot::ROOT {
+    /// So many more live values are in this bunch.
+    pub(crate) fn acquire(&mut self, bunch: LocalDot, values: u32) {
+        if bunch == LocalDot::ROOT || values == 0 {
             return;
         }
         let node = self.node_mut(bunch);
         let was_needed = node.is_needed();
-        node.values += 1;
+        node.values += values;
         self.unused.remove(&bunch);
         if !was_needed {
             self.climb(bunch, |parent| parent.needed_children += 1);
         }
     }
 
-    /// One live value fewer is in this bunch, because of the removal `cause`.
+    /// So many live values fewer are in this bunch, because of the removal `cause`.
     ///
     /// The bunch is kept at least until [`Self::drop_dead`] is called with a `covered` that has the cause; without a
     /// cause, until it is called at all.
-    pub(crate) fn release(&mut self, bunch: LocalDot, cause: Option<LocalDot>) {
-        if bunch == LocalDot::ROOT {
+    pub(crate) fn release(&mut self, bunch: LocalDot, values: u32, cause: Option<LocalDot>) {
+        if bunch == LocalDot::ROOT || values == 0 {
             return;
         }
         let node = self.node_mut(bunch);
-        node.values = node.values.checked_sub(1).expect("SEQ-3: a value is released as often as it was acquired");
+        node.values = node.values.checked_sub(values).expect("SEQ-3: a value is released as often as it was acquired");
         let (is_needed, is_unused) = (node.is_needed(), node.is_unused());
         if is_unused {
             self.unused.insert(bunch);
@@ -374,11 +374,11 @@ mod tests {
     #[test]
     fn seq_6_what_a_live_value_needs_stays() {
         let mut forest = forest();
-        forest.acquire(id(3));
+        forest.acquire(id(3), 1);
         forest.drop_dead(|_| true);
         assert_eq!(known(&forest), [1, 2, 3], "4 had nothing, 3 needs its chain");
         assert!(forest.is_needed(id(1)));
-        forest.release(id(3), None);
+        forest.release(id(3), 1, None);
         assert!(!forest.is_needed(id(1)));
         assert_eq!(known(&forest), [1, 2, 3], "dropping is a step of its own");
         forest.drop_dead(|_| false);
@@ -389,11 +389,11 @@ mod tests {
     fn seq_6_a_removal_beyond_the_horizon_keeps_the_chain() {
         let mut forest = forest();
         for bunch in [1, 3, 3] {
-            forest.acquire(id(bunch));
+            forest.acquire(id(bunch), 1);
         }
-        forest.release(id(3), Some(removal(1, 5)));
+        forest.release(id(3), 1, Some(removal(1, 5)));
         assert_eq!(forest.dead().count(), 0, "a value is left in it");
-        forest.release(id(3), Some(removal(2, 9)));
+        forest.release(id(3), 1, Some(removal(2, 9)));
         let dead: Vec<_> = forest.dead().collect();
         assert_eq!(dead, [(id(3), removal(1, 5)), (id(3), removal(2, 9))]);
         forest.drop_dead(|cause| cause.origin() == Origin(2));
@@ -410,7 +410,7 @@ mod tests {
         }
         forest.hold(id(4), removal(0, 3));
         assert_eq!(forest.dead().collect::<Vec<_>>(), [(id(4), removal(0, 3)), (id(4), removal(1, 9))]);
-        forest.acquire(id(4));
+        forest.acquire(id(4), 1);
         assert_eq!(forest.dead().count(), 0, "what is needed is not dead");
     }
 
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn what_was_taken_back_can_be_given_again() {
         let mut forest = forest();
-        forest.acquire(id(2));
+        forest.acquire(id(2), 1);
         forest.hold(id(3), removal(1, 1));
         forest.forget(id(2));
         assert_eq!(known(&forest), [1, 2, 3, 4], "it is in use");

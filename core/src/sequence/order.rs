@@ -30,6 +30,24 @@ impl Forest {
         self.compare_points(origins, self.point(a), self.point(b))
     }
 
+    /// The indexes of a bunch that are before a position: those below the answer. Some of them are, that is known.
+    pub(super) fn indexes_before(&self, bunch: LocalDot, next: LocalPosition) -> i64 {
+        if next.bunch == bunch {
+            return next.index;
+        }
+        let depth = self.depth(bunch);
+        let mut point = self.point(next);
+        while point.depth > depth {
+            self.lift(&mut point);
+        }
+        match point.step() {
+            _ if point.bunch != bunch => i64::MAX,
+            (-1, ..) => i64::MIN,
+            (0, index, behind) => index + i64::from(behind == 2),
+            _ => i64::MAX,
+        }
+    }
+
     pub(super) fn point(&self, position: LocalPosition) -> Point {
         let LocalPosition { bunch, index } = position;
         Point { bunch, depth: self.depth(bunch), index, side: None, rank: 0, among: Among::First }

@@ -182,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::arbitrary::{FRESH_SEQ, woods};
-    use super::super::rope::Sequence;
+    use super::super::chunks::Sequence;
     use super::*;
     use crate::replica_id::ReplicaId;
 
@@ -218,7 +218,7 @@ mod tests {
                 self.born += 1;
             }
             let at = placement.position(dot);
-            self.forest.acquire(at.bunch);
+            self.forest.acquire(at.bunch, 1);
             assert_eq!(self.sequence.insert(&self.forest, &self.origins, at, dot), index, "C3");
             dot
         }
@@ -226,7 +226,7 @@ mod tests {
         fn remove(&mut self, index: usize) {
             let (at, dot) = self.sequence.get(index).unwrap();
             assert_eq!(self.sequence.remove(&self.forest, &self.origins, at), Some(dot));
-            self.forest.release(at.bunch, None);
+            self.forest.release(at.bunch, 1, None);
             self.forest.drop_dead(|_| true);
         }
 

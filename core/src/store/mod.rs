@@ -119,6 +119,13 @@ impl Store {
         self.node(id).dot
     }
 
+    /// Whether a dot lies at a place where it once was put.
+    pub(crate) fn lies_at(&self, id: EntryId, dot: LocalDot) -> bool {
+        let at = id.0 as usize;
+        let node = self.chunks.get(at / Self::CHUNK).and_then(|chunk| chunk.get(at % Self::CHUNK));
+        node.is_some_and(|node| node.dot == dot)
+    }
+
     /// Adds a dot. O(log n).
     pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> EntryId {
         self.len += 1;
@@ -161,6 +168,16 @@ impl Store {
             self.free = NONE;
         }
         live
+    }
+
+    /// Binds another dot to what lies at a place, and gives what lay there. Both are linked in the same entity. O(log n).
+    pub(crate) fn overwrite(&mut self, id: EntryId, dot: LocalDot, live: Live) -> (LocalDot, Live) {
+        let (came, node) = (live.byte_len(), self.node_mut(id));
+        let old = (core::mem::replace(&mut node.dot, dot), core::mem::replace(&mut node.live, live));
+        self.live_bytes = self.live_bytes + came - old.1.byte_len();
+        self.windows.remove(old.0);
+        self.windows.insert(dot, id);
+        old
     }
 
     /// Gives every member another hash.

@@ -228,8 +228,8 @@ mod tests {
                 let packed = pack(&row, &roster, follows);
                 assert_eq!(resolve(unpack(&packed, &roster).unwrap(), delta.prev_tag()), row);
                 if let Unpacked::Next { replica, first_seq, last_seq, .. } = unpack(&packed, &roster).unwrap() {
-                    assert_eq!((replica, first_seq), (delta.replica(), delta.parts().first_seq));
-                    assert_eq!(last_seq, delta.parts().last_seq());
+                    assert_eq!((replica, first_seq), (delta.replica(), delta.first_seq()));
+                    assert_eq!(last_seq, delta.last_seq());
                 }
             }
         }

@@ -38,7 +38,7 @@ impl Spec {
     /// The deltas that no other one at `version` depends on, ascending by name.
     pub fn heads(&self, version: &VersionVector) -> Vec<Dot> {
         let known = || self.deltas.iter().filter(|(dot, _)| version.covers(**dot));
-        let deps: BTreeSet<Dot> = known().flat_map(|(_, delta)| delta.parts().deps.iter().copied()).collect();
+        let deps: BTreeSet<Dot> = known().flat_map(|(_, delta)| delta.parts().deps.to_vec()).collect();
         known().map(|(dot, _)| *dot).filter(|dot| !deps.contains(dot)).collect()
     }
 

@@ -361,8 +361,10 @@ impl<'t, 'd> ListMut<'t, 'd> {
         let left = index.checked_sub(1).and_then(|before| self.nth(other(before)));
         let right = self.nth(other(index));
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
-        let seat = self.at.read().state().view.place(place).seat.as_ref();
-        let observed = seat.map_or(Vec::new(), |seat| seat.moves.view().to_vec());
+        let mut observed = Vec::new();
+        if let Some(seat) = &self.at.read().state().view.place(place).seat {
+            seat.moves.append_to(&mut observed);
+        }
         for entry in observed.into_iter().filter(|_| !fault::active(Fault::MoveKeepsOld)) {
             self.at.tx.remove(entry);
         }

@@ -276,11 +276,8 @@ impl<'t, 'd> MapMut<'t, 'd> {
             self.at.tx.put_again(own, value.into());
             return Ok(());
         }
-        if let (Some(lone), Some(id)) = (lone, id) {
-            // What is refused has taken nothing, not even a use of the key.
-            self.at.tx.has_room(1)?;
-            self.at.tx.document.state.keys.acquire_again(id);
-            return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
+        if let Some(lone) = lone.filter(|_| self.at.in_place()) {
+            return self.at.tx.overwrite(self.at.place, lone, Payload::Value(value.into())).map(drop);
         }
         let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
         if fault::active(Fault::PutLeavesContainers) {

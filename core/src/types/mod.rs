@@ -208,7 +208,10 @@ impl<'d> AtMut<'_, 'd> {
         }
         self.tx.has_room(1 + more.len())?;
         for id in observed {
-            self.overwrite(*id);
+            let stamp = self.read().state().store.live(*id).hlc;
+            if !fault::active(Fault::PutLosesToLaterStamp) || self.tx.hlc() >= stamp {
+                self.tx.remove(*id);
+            }
         }
         let mut more = more.iter();
         while let Some(container) = into {
@@ -219,31 +222,9 @@ impl<'d> AtMut<'_, 'd> {
         Ok(())
     }
 
-    fn overwrite(&mut self, observed: EntryId) {
-        let stamp = self.read().state().store.live(observed).hlc;
-        if fault::active(Fault::PutLosesToLaterStamp) && self.tx.hlc() < stamp {
-            return;
-        }
-        self.tx.remove(observed);
-    }
-
-    /// The same for one observed entry, as there almost always is: it is replaced where it is.
-    fn replace_lone(
-        &mut self,
-        observed: EntryId,
-        slot: LocalSlot,
-        kind: Kind,
-        payload: Payload,
-    ) -> Result<(), EditError> {
-        let state = &self.tx.document().state;
-        let mut container = state.store.live(observed).container();
-        if fault::active(Fault::PutIntoLowestOnly) {
-            container = self.tx.lowest(self.place)?;
-        }
-        self.tx.has_room(1)?;
-        self.overwrite(observed);
-        self.tx.add(Target { container, slot }, kind, false, payload)?;
-        Ok(())
+    /// Whether one observed entry, as there almost always is, can be overwritten where it is.
+    fn in_place(&self) -> bool {
+        !fault::active(Fault::PutIntoLowestOnly) && !fault::active(Fault::PutLosesToLaterStamp)
     }
 
     /// The container of a kind under a key, created in the lowest incarnation if there is none.

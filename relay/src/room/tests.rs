@@ -649,7 +649,7 @@ fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
         let Ok(Unpacked::Next { replica, first_seq, bytes, .. }) = unpack(packed, desk.room.roster()) else {
             panic!("it continues what BEN was told")
         };
-        assert_eq!((replica, first_seq, &bytes), (delta.replica(), delta.parts().first_seq, delta.bytes()));
+        assert_eq!((replica, first_seq, &bytes), (delta.replica(), delta.first_seq(), delta.bytes()));
     }
 
     // Whoever asked for a diff may be ahead of the log somewhere: from then on every row says what it continues.

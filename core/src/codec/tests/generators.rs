@@ -228,6 +228,7 @@ impl Tape {
             }
         }
         let (deps, hlc) = (deps.into_iter().collect(), self.stamp());
+        let (adds, totals_before) = (adds.into(), totals_before.into());
         DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, totals_before, removes }
     }
 
@@ -285,7 +286,7 @@ impl Tape {
         }
         let removes = match tier {
             Tier::Digest | Tier::Full => Vec::new(),
-            Tier::Version => self.removals(&covered, &adds, |dot| head.covers(dot) && !base.covers(dot)),
+            Tier::Version => self.told(&covered, &head, &adds),
         };
         let (mut ahead, mut dead) = (VersionVector::new(), DotRuns::new());
         if tier == Tier::Digest {
@@ -297,6 +298,20 @@ impl Tape {
             }
         }
         Diff { tier, base, ahead, head, heads, adds, removes, dead, bunches }
+    }
+
+    /// What each replica with a head removed, if anything.
+    fn told(&mut self, covered: &VersionVector, head: &VersionVector, adds: &[LiveEntry]) -> Vec<(ReplicaId, DotRuns)> {
+        let mut told = Vec::new();
+        for (replica, entry) in head.iter() {
+            let is_live = |dot: Dot| adds.binary_search_by_key(&dot, |add| add.dot).is_ok();
+            let is_older = |dot: Dot| dot.replica != replica || dot.seq < entry.seq;
+            let removed = self.runs(30, |dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
+            if !removed.is_empty() {
+                told.push((replica, removed));
+            }
+        }
+        told
     }
 
     fn removals(

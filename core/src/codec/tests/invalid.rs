@@ -12,6 +12,7 @@ use crate::codec::limits::{MAX_BUNCH_DEPTH, MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX
 use crate::codec::{self, DecodeError};
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -50,7 +51,7 @@ fn valid() -> DeltaParts {
         hlc: Hlc(1 << 30),
         bunches: Vec::new(),
         adds: (10..13).map(|seq| (seq, entry(root()))).collect(),
-        totals_before: Vec::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }
@@ -354,7 +355,7 @@ fn valid_diff() -> Diff {
         heads: [dot(1, 8)].into(),
         adds: [live(dot(1, 6), root()), live(dot(1, 7), Container::Entity(dot(2, 5)))].into(),
         ahead: VersionVector::new(),
-        removes: [removal(dot(1, 8), dot(1, 5)), removal(dot(1, 8), dot(2, 4))].into(),
+        removes: [(id(1), DotRuns::from_iter([dot(1, 5), dot(2, 4)]))].into(),
         dead: DotRuns::new(),
         bunches: [bunch(dot(2, 3), at(dot(1, 2), 1))].into(),
     }
@@ -386,12 +387,65 @@ fn diff_1_entries_within_the_base() {
 }
 
 #[test]
-fn diff_3_removers_outside_of_the_diff() {
-    for remover in [dot(1, 5), dot(1, 9), dot(2, 5)] {
-        assert_says(&diff_refused(|diff| diff.removes = [removal(remover, dot(2, 4))].into()), "DIFF-3");
+fn diff_3_what_was_removed_beyond_the_base() {
+    let refused = |remover: u8, removed: Dot, last: u64| {
+        diff_refused(|diff| {
+            let mut set = DotRuns::new();
+            set.insert_run(removed.replica, removed.seq, last);
+            diff.removes = [(id(remover), set)].into();
+        })
+    };
+    // The head says nothing new of it, or nothing at all.
+    assert_says(&refused(2, dot(2, 4), 4), "DIFF-3");
+    refused(3, dot(2, 4), 4);
+    assert_says(&refused(1, dot(1, 8), 8), "REM-1");
+    assert_says(&refused(1, dot(1, 9), 9), "REM-1");
+    assert_says(&refused(1, dot(2, 6), 6), "REM-1");
+    assert_says(&refused(1, dot(2, 4), 6), "REM-1");
+    assert_says(&refused(1, dot(1, 4), 1 << 43), "REM-1");
+    assert_says(&refused(1, dot(1, 6), 6), "both live and removed");
+}
+
+#[test]
+fn bytes_2_what_was_removed_has_one_form() {
+    let set = || DotRuns::from_iter([dot(2, 4)]);
+    let nothing = |diff: &mut Diff| diff.removes = [(id(1), DotRuns::new()), (id(2), set())].into();
+    assert_says(&diff_refused(nothing), "removed nothing");
+    diff_refused(|diff| diff.removes = [(id(1), set()), (id(1), set())].into());
+}
+
+/// Beyond a horizon of 1:4, up to 1:8 and 2:5, with 1:6 alive.
+fn valid_snapshot() -> Snapshot {
+    let diff = Diff {
+        tier: Tier::Full,
+        base: VersionVector::new(),
+        head: covered(&[(1, 8), (2, 5)]),
+        heads: [dot(1, 8)].into(),
+        adds: [live(dot(1, 6), root())].into(),
+        ahead: VersionVector::new(),
+        removes: Vec::new(),
+        dead: DotRuns::new(),
+        bunches: Vec::new(),
+    };
+    let removals = [removal(dot(1, 5), dot(1, 4)), removal(dot(1, 8), dot(1, 5)), removal(dot(1, 8), dot(2, 4))].into();
+    Snapshot { diff, horizon: covered(&[(1, 4)]), removals, beacon: [7; 16] }
+}
+
+#[track_caller]
+fn removals_refused(removals: &[RemovalRun]) -> DecodeError {
+    let mut snapshot = valid_snapshot();
+    assert_eq!(codec::decode_snapshot(&codec::encode_snapshot(&snapshot)).as_ref(), Ok(&snapshot));
+    snapshot.removals = removals.to_vec();
+    codec::decode_snapshot(&codec::encode_snapshot(&snapshot)).expect_err("refused")
+}
+
+#[test]
+fn rem_1_removals_at_rest_are_of_what_was_written_before() {
+    for remover in [dot(1, 4), dot(1, 9), dot(2, 6)] {
+        assert_says(&removals_refused(&[removal(remover, dot(2, 4))]), "DIFF-3");
     }
     let refused = |removed: Dot, len: u64, chain: bool| {
-        diff_refused(|diff| diff.removes = [RemovalRun { remover: dot(1, 8), removed, len, chain }].into())
+        removals_refused(&[RemovalRun { remover: dot(1, 8), removed, len, chain }])
     };
     assert_says(&refused(dot(1, 8), 1, false), "REM-1");
     assert_says(&refused(dot(1, 9), 1, false), "REM-1");
@@ -404,13 +458,11 @@ fn diff_3_removers_outside_of_the_diff() {
 
 #[test]
 fn bytes_2_removals_have_one_form() {
-    let refused = |removes: &[RemovalRun]| diff_refused(|diff| diff.removes = removes.to_vec());
     let chain = [removal(dot(1, 7), dot(2, 3)), removal(dot(1, 8), dot(2, 4))];
-    assert_says(&refused(&chain), "neighbouring runs");
-    assert_says(&refused(&[removal(dot(1, 8), dot(2, 4)), removal(dot(1, 8), dot(1, 5))]), "not ascending");
-    refused(&[removal(dot(1, 8), dot(2, 2)), removal(dot(1, 8), dot(2, 3))]);
-    refused(&[removal(dot(1, 8), dot(2, 3)), removal(dot(1, 7), dot(2, 1))]);
-    assert_says(&diff_refused(|diff| diff.removes.push(removal(dot(2, 9), dot(2, 1)))), "DIFF-3");
+    assert_says(&removals_refused(&chain), "neighbouring runs");
+    assert_says(&removals_refused(&[removal(dot(1, 8), dot(2, 4)), removal(dot(1, 8), dot(1, 5))]), "not ascending");
+    removals_refused(&[removal(dot(1, 8), dot(2, 2)), removal(dot(1, 8), dot(2, 3))]);
+    removals_refused(&[removal(dot(1, 8), dot(2, 3)), removal(dot(1, 7), dot(2, 1))]);
 }
 
 #[test]
@@ -476,27 +528,13 @@ fn seq_3_positions_at_rest_are_whole_chains() {
 
 #[test]
 fn rem_2_horizon_and_removals_of_a_snapshot() {
-    let diff = Diff {
-        tier: Tier::Full,
-        base: VersionVector::new(),
-        head: covered(&[(1, 8)]),
-        heads: [dot(1, 8)].into(),
-        adds: [live(dot(1, 6), root())].into(),
-        ahead: VersionVector::new(),
-        removes: Vec::new(),
-        dead: DotRuns::new(),
-        bunches: Vec::new(),
-    };
-    let removals = [removal(dot(1, 5), dot(1, 4))].into();
-    let snapshot = Snapshot { diff, horizon: covered(&[(1, 4)]), removals, beacon: [7; 16] };
+    let snapshot = valid_snapshot();
     let read = |snapshot: &Snapshot| codec::decode_snapshot(&codec::encode_snapshot(snapshot));
     assert_eq!(read(&snapshot).as_ref(), Ok(&snapshot));
     let horizon = covered(&[(1, 9)]);
     assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("beyond"), "REM-2");
     let horizon = covered(&[(1, 5)]);
-    assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("within"), "DIFF-3");
-    let removals = [removal(dot(1, 8), dot(1, 6))].into();
-    assert_says(&read(&Snapshot { removals, ..snapshot }).expect_err("live"), "both live and removed");
+    assert_says(&read(&Snapshot { horizon, ..snapshot }).expect_err("within"), "DIFF-3");
 }
 
 /// Writes sections into an envelope of a snapshot.

@@ -10,6 +10,7 @@ use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -34,7 +35,7 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
         hlc: Hlc(0x0198_0000_0000_0001),
         bunches: Vec::new(),
         adds: (first_seq..).zip(adds).collect(),
-        totals_before: Vec::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }
@@ -131,8 +132,8 @@ fn a_stored_put_costs_a_few_bytes_beyond_its_content() {
         let diff = full(base, head, heads, adds);
         codec::encode_diff(&diff).len()
     };
-    // Stamp 2 (another one for each entry), key length 1, value type and length 1.
-    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2 + 2));
+    // Stamp 2 (another one for each entry); lengths of keys and types of values are counted, 255 in a byte.
+    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2) + 8);
 }
 
 #[test]

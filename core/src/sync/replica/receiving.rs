@@ -245,7 +245,7 @@ impl Replica {
                 Ok(applied.outcome)
             }
             Err(ApplyError::Fork { replica, .. }) => {
-                self.forked(replica, delta.parts().first_seq);
+                self.forked(replica, delta.first_seq());
                 Ok(Outcome::Known)
             }
             // Nothing is lost by dropping it: the comparison at the end of catching up finds that it is missing.

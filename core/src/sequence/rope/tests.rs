@@ -1,0 +1,371 @@
+//! A rope against a sorted list of values, after every operation.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use proptest::prelude::*;
+
+use super::super::forest::Forest;
+use super::super::position::{LocalPosition, Side};
+use super::super::runs::{NONE, Runs, Stretch};
+use super::leaf::Leaf;
+use super::tree::WIDTH;
+use super::{Rope, Span, Unit, Weight};
+use crate::clock::LocalDot;
+use crate::replica_id::{Origin, Origins, ReplicaId};
+use crate::store::LocalContainer;
+
+/// Sequence numbers between two bunches of one replica.
+const SPACE: u64 = 1000;
+/// The number of the rope.
+const NUMBER: u32 = 7;
+
+/// Random bunches of several replicas, some with the same parents as others.
+#[derive(Clone, Debug)]
+struct Wood {
+    origins: Origins,
+    forest: Forest,
+    bunches: Vec<LocalDot>,
+}
+
+fn woods() -> impl Strategy<Value = Wood> {
+    let bunch =
+        (0u32..4, any::<prop::sample::Index>(), -9i64..9, any::<bool>(), prop_oneof![6 => Just(0), 1 => -1..=1]);
+    (prop::collection::vec(bunch, 1..9), Just([7u128, 3, 9, 5]).prop_shuffle()).prop_map(|(bunches, ids)| {
+        let mut origins = Origins::default();
+        for id in ids {
+            origins.intern(ReplicaId::from(id));
+        }
+        let mut wood = Wood { origins, forest: Forest::default(), bunches: Vec::new() };
+        for (nth, (owner, parent, index, left, rank)) in bunches.into_iter().enumerate() {
+            let id = LocalDot::new(Origin(owner), SPACE * (nth as u64 + 1));
+            let parent = match parent.index(nth + 1) {
+                0 => LocalPosition::START,
+                nth => LocalPosition { bunch: wood.bunches[nth - 1], index },
+            };
+            let side = if left && parent != LocalPosition::START { Side::Left } else { Side::Right };
+            wood.forest.insert(id, parent, side, rank).expect("its parent is there");
+            wood.bunches.push(id);
+        }
+        wood
+    })
+}
+
+/// One value as the model knows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Known {
+    /// A stretch of one.
+    stretch: Stretch,
+    scalar: char,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Values of a bunch, at distances from its first.
+    Insert {
+        bunch: prop::sample::Index,
+        from: u64,
+        backward: bool,
+        container: u32,
+        text: String,
+        by_index: bool,
+    },
+    Remove {
+        index: prop::sample::Index,
+        more: usize,
+        by_dot: bool,
+    },
+}
+
+fn scalars() -> impl Strategy<Value = char> {
+    prop_oneof![6 => prop::char::range('a', 'z'), 1 => Just('\n'), 1 => Just('é'), 1 => Just('€'), 1 => Just('🦀')]
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let text = prop_oneof![
+        3 => prop::collection::vec(scalars(), 1..2),
+        3 => prop::collection::vec(scalars(), 1..30),
+        1 => prop::collection::vec(prop::char::range('a', 'e'), 1..30),
+    ];
+    let from = prop_oneof![0u64..12, 0u64..100];
+    let container = prop_oneof![4 => Just(0u32), 1 => 0u32..3];
+    let insert = (any::<prop::sample::Index>(), from, any::<bool>(), container, text, any::<bool>()).prop_map(
+        |(bunch, from, backward, container, text, by_index)| {
+            let text = text.into_iter().collect();
+            Step::Insert { bunch, from, backward, container, text, by_index }
+        },
+    );
+    let more = prop_oneof![1usize..2, 1usize..40];
+    let remove = (any::<prop::sample::Index>(), more, any::<bool>()).prop_map(|(index, more, by_dot)| Step::Remove {
+        index,
+        more,
+        by_dot,
+    });
+    prop::collection::vec(prop_oneof![3 => insert, 2 => remove], 1..most)
+}
+
+/// A rope, and the same as a sorted list.
+struct Pair {
+    wood: Wood,
+    runs: Runs,
+    rope: Rope,
+    known: Vec<Known>,
+    is_text: bool,
+}
+
+impl Pair {
+    fn new(wood: Wood, is_text: bool) -> Self {
+        Self { wood, runs: Runs::default(), rope: Rope::new(NUMBER), known: Vec::new(), is_text }
+    }
+
+    /// Where a position is in the sorted list.
+    fn place(&self, at: LocalPosition) -> usize {
+        self.known.partition_point(|known| {
+            self.wood.forest.compare(&self.wood.origins, known.stretch.position(0), at) == Ordering::Less
+        })
+    }
+
+    fn text_of(&self, known: &[Known]) -> String {
+        if self.is_text { known.iter().map(|known| known.scalar).collect() } else { String::new() }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Insert { bunch, from, backward, container, text, by_index } => {
+                let bunch = self.wood.bunches[bunch.index(self.wood.bunches.len())];
+                let dot = |distance| LocalDot::new(bunch.origin(), bunch.seq() + distance);
+                let is_free = |dot| self.known.iter().all(|known| known.stretch.first != dot);
+                let Some(from) = (from..SPACE / 2).find(|distance| is_free(dot(*distance))) else { return };
+                let mut values = Vec::new();
+                for (scalar, distance) in text.chars().zip(from..) {
+                    if !is_free(dot(distance)) {
+                        break;
+                    }
+                    let container = LocalContainer::root(container);
+                    let stretch = Stretch { first: dot(distance), len: 1, backward, bunch: bunch.seq(), container };
+                    values.push(Known { stretch, scalar });
+                }
+                self.insert(&values, by_index);
+            }
+            Step::Remove { index, more, by_dot } if !self.known.is_empty() => {
+                self.remove(index.index(self.known.len()), more, by_dot);
+            }
+            Step::Remove { .. } => {}
+        }
+    }
+
+    /// Values in the order of dots.
+    fn insert(&mut self, values: &[Known], by_index: bool) {
+        let stretch = Stretch { len: values.len() as u32, ..values[0].stretch };
+        let text = self.text_of(values);
+        let first = self.place(stretch.read(0));
+        let together = first == self.place(stretch.read(stretch.len - 1));
+        for value in values {
+            let place = self.place(value.stretch.position(0));
+            self.known.insert(place, *value);
+        }
+        if by_index && together {
+            self.rope.insert_at(&mut self.runs, first, stretch, &text);
+            return;
+        }
+        let mut told = Vec::new();
+        let Wood { forest, origins, .. } = &self.wood;
+        self.rope.insert(&mut self.runs, forest, origins, stretch, &text, &mut told);
+        assert!(told.len() == 1 || !together, "in one piece where nothing lies between");
+        let mut count = 0;
+        for Span { index, stretch } in told {
+            for place in 0..stretch.len {
+                let known = &self.known[index + place as usize].stretch;
+                assert_eq!(*known, stretch.read_part(place, 1));
+            }
+            count += stretch.len as usize;
+        }
+        assert_eq!(count, values.len());
+    }
+
+    fn remove(&mut self, index: usize, more: usize, by_dot: bool) {
+        let mut text = String::new();
+        let span = if by_dot {
+            let (run, nth) = self.rope.at(&self.runs, index).unwrap();
+            let more = (self.runs.stretch(run).len - nth).min(more as u32);
+            self.rope.remove(&mut self.runs, run, nth, more, &mut text)
+        } else {
+            let span = self.rope.remove_at(&mut self.runs, index, more, &mut text).unwrap();
+            assert_eq!(span.index, index);
+            span
+        };
+        assert!(span.stretch.len as usize <= more);
+        let end = span.index + span.stretch.len as usize;
+        let mut gone: Vec<Known> = self.known.drain(span.index..end).collect();
+        assert!(by_dot || end > index);
+        if span.stretch.backward {
+            gone.reverse();
+        }
+        assert_eq!(text, self.text_of(&gone));
+        for (nth, gone) in gone.iter().enumerate() {
+            assert_eq!(gone.stretch, span.stretch.part(nth as u32, 1));
+        }
+    }
+
+    fn weight(&self, known: &[Known]) -> Weight {
+        if !self.is_text {
+            return Weight::values(known.len() as u32);
+        }
+        let scalars = || known.iter().map(|known| known.scalar);
+        Weight {
+            values: known.len() as u32,
+            utf8: scalars().map(char::len_utf8).sum::<usize>() as u32,
+            utf16: scalars().map(char::len_utf16).sum::<usize>() as u32,
+            lines: scalars().filter(|scalar| *scalar == '\n').count() as u32,
+        }
+    }
+
+    /// That everything is as in the sorted list.
+    fn check(&self) {
+        self.rope.check(&self.runs);
+        self.runs.check();
+        let (rope, runs, len) = (&self.rope, &self.runs, self.known.len());
+        assert_eq!((rope.len(), rope.is_empty()), (len, len == 0));
+        let total = self.weight(&self.known);
+        assert_eq!(rope.weight(), total);
+        let read: Vec<Stretch> = rope
+            .stretches(runs, 0..len)
+            .flat_map(|(_, stretch)| (0..stretch.len).map(move |place| stretch.read_part(place, 1)))
+            .collect();
+        assert!(read.iter().eq(self.known.iter().map(|known| &known.stretch)));
+        let text: String = rope.chunks(0..len).collect();
+        assert_eq!(text, self.text_of(&self.known));
+        for (index, known) in self.known.iter().enumerate() {
+            assert_eq!(rope.dot_at(runs, index), Some(known.stretch.first));
+            assert_eq!(rope.index_of(runs, known.stretch.first), Some(index));
+        }
+        assert_eq!(rope.dot_at(runs, len), None);
+        for unit in [Unit::Values, Unit::Utf8, Unit::Utf16, Unit::Lines] {
+            assert_eq!(rope.find(unit, total.get(unit) as usize + 1), None, "beyond the end");
+        }
+    }
+
+    /// Conversions at a place, and reading from one place to another.
+    fn check_at(&self, index: usize, end: usize) {
+        let (rope, runs) = (&self.rope, &self.runs);
+        let (before, after) = self.known.split_at(index);
+        let weight = self.weight(before);
+        let at = |known: Option<&Known>| known.map(|known| known.stretch.position(0));
+        assert_eq!(rope.neighbours(runs, index), (at(before.last()), at(after.first())));
+        assert_eq!(rope.find(Unit::Values, index), Some((weight, true)));
+        if let Some(next) = after.first() {
+            let from = rope.index_from(runs, &self.wood.forest, &self.wood.origins, next.stretch.position(0));
+            assert_eq!(from, index);
+        }
+        if self.is_text {
+            assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize), Some((weight, true)));
+            assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize), Some((weight, true)));
+            if let Some(next) = after.first() {
+                for inside in 1..next.scalar.len_utf8() {
+                    assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize + inside), Some((weight, false)));
+                }
+                for inside in 1..next.scalar.len_utf16() {
+                    assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize + inside), Some((weight, false)));
+                }
+            }
+            let feed = before.iter().rposition(|known| known.scalar == '\n');
+            let line = self.weight(&before[..feed.map_or(0, |feed| feed + 1)]);
+            assert_eq!(rope.find(Unit::Lines, weight.lines as usize), Some((line, true)));
+        }
+        let (start, end) = (index.min(end), index.max(end));
+        let text: String = rope.chunks(start..end).collect();
+        assert_eq!(text, self.text_of(&self.known[start..end]));
+        let dots = rope
+            .stretches(runs, start..end)
+            .flat_map(|(_, stretch)| (0..stretch.len).map(move |place| stretch.dot(stretch.turn(place))));
+        assert!(dots.eq(self.known[start..end].iter().map(|known| known.stretch.first)));
+    }
+}
+
+impl Rope {
+    /// Every invariant of the tree and its leaves.
+    pub(in super::super) fn check(&self, runs: &Runs) {
+        let tree = &self.tree;
+        if tree.root == NONE {
+            assert!(tree.total == Weight::default() && tree.height == 0 && tree.leaves.is_empty());
+            return;
+        }
+        let mut order = Vec::new();
+        let mut nodes = alloc::vec![(tree.height, tree.root, NONE, tree.total)];
+        while let Some((level, id, parent, weight)) = nodes.pop() {
+            if level == 0 {
+                assert_eq!((tree.leaf(id).parent, tree.leaf(id).weight), (parent, weight));
+                order.push(id);
+                continue;
+            }
+            let inner = &tree.inner[id as usize];
+            assert_eq!((inner.parent, inner.weight()), (parent, weight));
+            assert!((1..=WIDTH).contains(&inner.len) && (parent != NONE || inner.len > 1));
+            for (child, weight) in inner.children().iter().zip(inner.weights).rev() {
+                nodes.push((level - 1, *child, id, weight));
+            }
+        }
+        let mut before = NONE;
+        let mut sum = Weight::default();
+        for id in &order {
+            let leaf = tree.leaf(*id);
+            assert_eq!(leaf.before, before);
+            assert!(before == NONE || tree.leaf(before).next == *id);
+            assert_eq!(tree.before(*id), sum);
+            sum = sum.plus(leaf.weight);
+            self.check_leaf(runs, *id, leaf);
+            before = *id;
+        }
+        assert_eq!((tree.leaf(before).next, tree.last_leaf()), (NONE, before));
+        if self.cursor.leaf != NONE {
+            assert!(order.contains(&self.cursor.leaf));
+            assert_eq!(tree.before(self.cursor.leaf).values, self.cursor.before);
+        }
+    }
+
+    fn check_leaf(&self, runs: &Runs, id: u32, leaf: &Leaf) {
+        assert!(!leaf.pieces.is_empty() && !leaf.is_full());
+        let values = leaf.pieces.iter().map(|piece| piece.len).sum();
+        assert_eq!(leaf.weight, Weight { values, ..Weight::of(&leaf.text) });
+        assert_eq!(leaf.text.len(), leaf.pieces.iter().map(|piece| piece.bytes as usize).sum::<usize>());
+        let mut byte = 0;
+        for piece in &leaf.pieces {
+            let run = runs.get(piece.run);
+            assert_eq!((run.stretch.len, run.rope, run.leaf), (piece.len, self.number, id));
+            let text = &leaf.text[byte..byte + piece.bytes as usize];
+            assert!(text.is_empty() || text.chars().count() == piece.len as usize);
+            byte += text.len();
+        }
+        for pair in leaf.pieces.windows(2) {
+            assert!(!runs.stretch(pair[0].run).adjoins(runs.stretch(pair[1].run)), "they could be one");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn seq_4_a_rope_is_its_values_sorted(
+        wood in woods(),
+        is_text in prop::bool::weighted(0.8),
+        steps in steps(60),
+        at in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 4),
+    ) {
+        let mut pair = Pair::new(wood, is_text);
+        for step in steps {
+            pair.step(step);
+            pair.check();
+            for (index, end) in &at {
+                let len = pair.known.len() + 1;
+                pair.check_at(index.index(len), end.index(len));
+            }
+        }
+        while !pair.known.is_empty() {
+            pair.remove(pair.known.len() / 2, 9, false);
+            pair.check();
+        }
+        prop_assert_eq!(pair.runs.len(), 0);
+    }
+}
