@@ -33,7 +33,7 @@ use alloc::vec::Vec;
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
 pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
 pub(crate) use dots::DotsRef;
-pub(crate) use index::KeyView;
+pub(crate) use index::{KeyIndex, KeyView};
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub(crate) use total::kept;

@@ -115,6 +115,7 @@ impl Document {
             state.log_removals(run);
         }
         state.drop_changes();
+        state.keys.shrink();
         state.notes.quiet = quiet;
         if document.beacon() != snapshot.beacon {
             return Err(LoadError::BeaconMismatch);

@@ -94,6 +94,11 @@ impl Table {
         true
     }
 
+    /// Every number with its hash, in an order that means nothing.
+    pub(crate) fn hashed(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.slots.iter().filter(|slot| !slot.is_free()).map(|slot| (slot.hash, slot.id))
+    }
+
     /// Every number, in an order that means nothing.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + Clone + '_ {
         self.slots.iter().filter(|slot| !slot.is_free()).map(|slot| slot.id)
