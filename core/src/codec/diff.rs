@@ -94,7 +94,7 @@ fn read<'a>(reader: &mut Reader<'a>, diff: &mut Diff) -> Result<(), Refused> {
 }
 
 /// Notes every replica that the diff names.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     for version in [&diff.base, &diff.ahead, &diff.head] {
         table.note_version(version);
@@ -109,15 +109,21 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
 
 /// Appends everything behind the tier and the table up to the contents of the entries, which it returns, with `adds` for
 /// those of the diff. On the full tier nothing follows them.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) -> Vec<u8> {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
     varint::write_len(out, heads.len());
+    let mut before = 0;
     for head in heads {
-        varint::write(out, table.number(head.replica));
-        varint::write(out, scope.seq(head.replica).wrapping_sub(head.seq));
+        let number = table.number(head.replica);
+        let distance = scope.seq(head.replica).wrapping_sub(head.seq);
+        varint::write(out, number.wrapping_sub(before) << 1 | u64::from(distance != 0));
+        if distance != 0 {
+            varint::write(out, distance);
+        }
+        before = number;
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
@@ -130,7 +136,7 @@ pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff,
 }
 
 /// Reads everything behind the tier and the table into a diff that has its tier and nothing else; its live entries go to `intake`.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn read_body<'a>(
     reader: &mut Reader<'a>,
     table: &mut TableReader,
@@ -211,19 +217,25 @@ fn read_progress(reader: &mut Reader<'_>, table: &TableReader, diff: &mut Diff) 
     reader.ok()
 }
 
-/// Heads are named by their distance from what is covered, which for almost all is 0.
+/// Heads are named by the distance of their numbers, and by their distance from what is covered, which for almost all is 0.
 fn read_heads(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
     heads: &mut Vec<Dot>,
 ) -> Result<(), Refused> {
-    let count = reader.count("number of heads", 2, u64::MAX);
+    let count = reader.count("number of heads", 1, u64::MAX);
     heads.reserve_exact(count);
+    let mut number = 0u64;
     for _ in 0..count {
-        let number = reader.varint();
+        let head = reader.varint();
+        number = number.saturating_add(head >> 1);
         let replica = table.id(reader, number);
-        let seq = scope.seq(replica).saturating_sub(reader.varint());
+        let distance = if head & 1 == 1 { reader.varint() } else { 0 };
+        if head & 1 == 1 && distance == 0 {
+            return Err(reader.not_canonical("a distance of 0"));
+        }
+        let seq = scope.seq(replica).saturating_sub(distance);
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }

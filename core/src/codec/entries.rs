@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use super::columns::{RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
 use super::heads::Heads;
-use super::intake::{Incoming, IncomingSlot, Intake};
+use super::intake::{Incoming, IncomingSlot, Intake, Only};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
@@ -27,7 +27,7 @@ use crate::diff::LiveEntry;
 use crate::few::Few;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
-use crate::store::{Container, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
+use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
 use crate::value::Value;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
@@ -75,7 +75,7 @@ fn is_paid_for(shape: Shape) -> bool {
 // Writing.
 
 /// Appends the only entry of a message, whose dot must be known to the reader.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_one(
     out: &mut Vec<u8>,
     table: &TableWriter,
@@ -264,7 +264,7 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Appends everything else but the last column, the contents, which it returns: they are most of it all.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn write_columns(mut self, out: &mut Vec<u8>, table: &TableWriter) -> Vec<u8> {
         self.containers.finish(&mut self.containers_out, table);
         self.finish_shape();
@@ -373,7 +373,7 @@ const STEP_SHIFT: u32 = 4;
 const LONG_STEP: u64 = 1 << (u64::BITS - STEP_SHIFT);
 
 /// Appends a total and what it overwrites.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
     let mut head = if now.0 > 0 { HAS_PLUS } else { 0 };
     if now.1 > 0 {
@@ -405,7 +405,7 @@ fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
 }
 
 /// Reads what [`write_total`] wrote.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn read_total(reader: &mut Reader<'_>, seq: u64, totals: &mut TotalsBefore) -> Result<Payload, Refused> {
     let head = reader.varint();
     let mut sum = |flag| {
@@ -478,7 +478,7 @@ impl Columns {
 
     /// Reads the columns of runs of the entries, whose dots are known. The caller has checked that the remaining bytes can
     /// hold that many.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn read_columns(&mut self, reader: &mut Reader<'_>, table: &mut TableReader) -> Result<(), Refused> {
         containers::read(reader, table, &self.dots, self.count, &mut self.containers)?;
         self.read_shapes(reader)?;
@@ -494,17 +494,8 @@ impl Columns {
         let mut before = None;
         let mut left = self.count;
         while left > 0 {
-            let head = reader.varint();
-            let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
-            if is_paid_for(shape) {
-                if before == Some(shape) {
-                    return Err(reader.not_canonical("neighbouring runs of one shape"));
-                }
-            } else if head & 1 == 1 {
-                return Err(reader.not_canonical("a run of a shape that is written for each entry"));
-            }
+            let (shape, len) = read_shape(reader, before, left)?;
             before = Some(shape);
-            let len = reader.run_len(head, left)?;
             left -= len;
             self.shapes.push((shape, len));
         }
@@ -531,7 +522,7 @@ impl Columns {
         mut totals: Option<&mut TotalsBefore>,
         intake: &mut dyn Intake<'a>,
     ) -> Result<(), Refused> {
-        let (mut keys, mut key_heads, mut values) = (0, Heads::new(false), Heads::new(true));
+        let (mut keys, mut values) = (KeyHeads::new(), Heads::new(true));
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
         let mut place = None;
@@ -544,53 +535,105 @@ impl Columns {
                 else {
                     return Err(reader.invalid("more dots than entries"));
                 };
-                // An entity of the same replica is older than the first entry of its first run by construction; a later
-                // entry or run may be of another replica, or of dots that precede it.
-                if let Container::Entity(entity) = container
-                    && entity.replica == *replica
-                    && entity.seq >= seq
-                {
-                    return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+                if shape.class == POSITION {
+                    let begins = positions.left == 0;
+                    let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
+                    if begins {
+                        place = next_place(reader, place, dot, head)?;
+                    }
                 }
-                let slot = match shape.class {
-                    KEY => IncomingSlot::Key(read_key(reader, &mut key_heads, &mut keys, intake)?),
-                    MEMBER => IncomingSlot::Member(values.read_value(reader)),
-                    OWNER => IncomingSlot::Owner,
-                    POSITION => {
-                        let begins = positions.left == 0;
-                        let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
-                        if begins {
-                            place = next_place(reader, place, dot, head)?;
-                        }
-                        let (bunch, backward) = place.unwrap_or_default();
-                        // The lowest index to the left is -1: index 0 has one form.
-                        if bunch == 0 || bunch > seq || (backward && bunch == seq) {
-                            return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
-                        }
-                        IncomingSlot::Position { bunch, backward }
-                    }
-                    _ => IncomingSlot::Unit,
-                };
-                let payload = match (PayloadClass::of(shape.kind), &mut totals) {
-                    (PayloadClass::Empty, _) => Payload::Empty,
-                    (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
-                    (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
-                    (PayloadClass::Opaque, _) => {
-                        let len = reader.length("payload length");
-                        Payload::Opaque(reader.blob(len))
-                    }
-                    (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
-                    (PayloadClass::Total, Some(totals)) => read_total(reader, seq, totals)?,
-                };
-                reader.ok()?;
+                let heads = (&mut keys, &mut values, &mut totals);
+                let (slot, payload) = read_entry(reader, heads, dot, (container, *shape), place, intake)?;
                 let (run, kind, entity) = ((containers.at, *len), shape.kind, shape.entity);
                 intake.entry(reader, dot, hlc, Incoming { run, container, slot, kind, entity, payload });
             }
         }
-        key_heads.finish(reader);
+        keys.heads.finish(reader);
         values.finish(reader);
         reader.ok()
     }
+}
+
+/// Reads a run of shapes, of the `left` entries that are to come.
+fn read_shape(reader: &mut Reader<'_>, before: Option<Shape>, left: usize) -> Result<(Shape, usize), Refused> {
+    let head = reader.varint();
+    let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
+    if is_paid_for(shape) {
+        if before == Some(shape) {
+            return Err(reader.not_canonical("neighbouring runs of one shape"));
+        }
+    } else if head & 1 == 1 {
+        return Err(reader.not_canonical("a run of a shape that is written for each entry"));
+    }
+    Ok((shape, reader.run_len(head, left)?))
+}
+
+/// Reads what [`write_one`] wrote: the only entry of a message, which has this dot.
+pub(crate) fn read_one(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    totals: Option<&mut TotalsBefore>,
+    dot: Dot,
+) -> Result<Entry, Refused> {
+    let container = containers::read_one(reader, table, dot)?;
+    let (shape, _) = read_shape(reader, None, 1)?;
+    let mut place = None;
+    if shape.class == POSITION {
+        let head = reader.varint();
+        reader.run_len(head, 1)?;
+        place = next_place(reader, None, dot, head)?;
+    }
+    let (mut keys, mut values, mut only) = (KeyHeads::new(), Heads::new(true), Only::default());
+    let heads = (&mut keys, &mut values, &mut { totals });
+    let (slot, payload) = read_entry(reader, heads, dot, (&container, shape), place, &mut only)?;
+    let slot = slot.with_key(|_| only.key);
+    Ok(Entry { container, slot, kind: shape.kind, entity: shape.entity, payload })
+}
+
+/// Reads what an entry has by itself: its key or member, and its payload.
+fn read_entry<'a>(
+    reader: &mut Reader<'a>,
+    (keys, values, totals): (&mut KeyHeads, &mut Heads, &mut Option<&mut TotalsBefore>),
+    dot: Dot,
+    (container, shape): (&Container, Shape),
+    place: Option<(u64, bool)>,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(IncomingSlot, Payload), Refused> {
+    // An entity of the same replica is older than the first entry of its first run by construction; a later entry or run may
+    // be of another replica, or of dots that precede it.
+    if let Container::Entity(entity) = container
+        && entity.replica == dot.replica
+        && entity.seq >= dot.seq
+    {
+        return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+    }
+    let slot = match shape.class {
+        KEY => IncomingSlot::Key(keys.read(reader, intake)?),
+        MEMBER => IncomingSlot::Member(values.read_value(reader)),
+        OWNER => IncomingSlot::Owner,
+        POSITION => {
+            let (bunch, backward) = place.unwrap_or_default();
+            // The lowest index to the left is -1: index 0 has one form.
+            if bunch == 0 || bunch > dot.seq || (backward && bunch == dot.seq) {
+                return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
+            }
+            IncomingSlot::Position { bunch, backward }
+        }
+        _ => IncomingSlot::Unit,
+    };
+    let payload = match (PayloadClass::of(shape.kind), totals) {
+        (PayloadClass::Empty, _) => Payload::Empty,
+        (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
+        (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, dot.replica)?)),
+        (PayloadClass::Opaque, _) => {
+            let len = reader.length("payload length");
+            Payload::Opaque(reader.blob(len))
+        }
+        (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
+        (PayloadClass::Total, Some(totals)) => read_total(reader, dot.seq, totals)?,
+    };
+    reader.ok()?;
+    Ok((slot, payload))
 }
 
 /// The place that a run of positions begins at; it must be another than that of the run before.
@@ -626,34 +669,41 @@ impl Cursor {
     }
 }
 
-/// The number of a key, which is written in full where it first occurs. `keys` is how many did.
-fn read_key<'a>(
-    reader: &mut Reader<'a>,
-    heads: &mut Heads,
-    keys: &mut usize,
-    intake: &mut dyn Intake<'a>,
-) -> Result<usize, Refused> {
-    let head = match heads.repeated(reader) {
-        Some(head) => head,
-        None => {
-            let head = reader.varint();
-            // The head of a known key, or of an empty one, is all there is of it.
-            heads.read(reader, head, head & 1 == 1 && head > 1);
-            head
-        }
-    };
-    if head & 1 == 0 {
-        return match usize::try_from(head >> 1) {
-            Ok(number) if number < *keys => Ok(number),
-            _ => Err(reader.invalid("the number of a key that did not occur")),
+/// The heads of the keys that were read, and how many keys were written in full.
+struct KeyHeads {
+    heads: Heads,
+    given: usize,
+}
+
+impl KeyHeads {
+    const fn new() -> Self {
+        Self { heads: Heads::new(false), given: 0 }
+    }
+
+    /// The number of the next key, which is written in full where it first occurs.
+    fn read<'a>(&mut self, reader: &mut Reader<'a>, intake: &mut dyn Intake<'a>) -> Result<usize, Refused> {
+        let head = match self.heads.repeated(reader) {
+            Some(head) => head,
+            None => {
+                let head = reader.varint();
+                // The head of a known key, or of an empty one, is all there is of it.
+                self.heads.read(reader, head, head & 1 == 1 && head > 1);
+                head
+            }
         };
+        if head & 1 == 0 {
+            return match usize::try_from(head >> 1) {
+                Ok(number) if number < self.given => Ok(number),
+                _ => Err(reader.invalid("the number of a key that did not occur")),
+            };
+        }
+        let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
+        let text = reader.str(len);
+        reader.ok()?;
+        if !intake.key(reader, text) {
+            return Err(reader.not_canonical("a key that is written twice"));
+        }
+        self.given += 1;
+        Ok(self.given - 1)
     }
-    let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
-    let text = reader.str(len);
-    reader.ok()?;
-    if !intake.key(reader, text) {
-        return Err(reader.not_canonical("a key that is written twice"));
-    }
-    *keys += 1;
-    Ok(*keys - 1)
 }

@@ -41,6 +41,19 @@ pub(crate) enum IncomingSlot {
     },
 }
 
+impl IncomingSlot {
+    /// The same, with its key in full.
+    pub(crate) fn with_key(self, key: impl FnOnce(usize) -> Str) -> Slot {
+        match self {
+            Self::Unit => Slot::Unit,
+            Self::Key(number) => Slot::Key(key(number)),
+            Self::Member(member) => Slot::Member(member),
+            Self::Owner => Slot::Owner,
+            Self::Position { bunch, backward } => Slot::Position { bunch, backward },
+        }
+    }
+}
+
 /// Whoever takes entries in.
 pub(crate) trait Intake<'a> {
     /// So many entries follow, and all that a diff says before them is known.
@@ -60,30 +73,43 @@ pub(crate) trait Intake<'a> {
 pub(crate) struct OwnedKeys<'a> {
     numbers: Numbers<&'a str>,
     texts: Few<Str>,
-    /// There is one entry, so nothing can be said twice.
-    alone: bool,
 }
 
 impl<'a> OwnedKeys<'a> {
-    const fn new(alone: bool) -> Self {
-        Self { numbers: Numbers::new(), texts: Few::new(), alone }
+    const fn new() -> Self {
+        Self { numbers: Numbers::new(), texts: Few::new() }
     }
 
     fn key(&mut self, reader: &Reader<'a>, text: &'a str) -> bool {
         self.texts.push(Str::from(text));
-        self.alone || self.numbers.number(text, 0, || reader.seed()).is_none()
+        self.numbers.number(text, 0, || reader.seed()).is_none()
     }
 
     fn entry(&self, entry: Incoming<'_>) -> Entry {
         let Incoming { container, slot, kind, entity, payload, .. } = entry;
-        let slot = match slot {
-            IncomingSlot::Unit => Slot::Unit,
-            IncomingSlot::Key(number) => Slot::Key(self.texts.get(number).cloned().unwrap_or_default()),
-            IncomingSlot::Member(member) => Slot::Member(member),
-            IncomingSlot::Owner => Slot::Owner,
-            IncomingSlot::Position { bunch, backward } => Slot::Position { bunch, backward },
-        };
+        let slot = slot.with_key(|number| self.texts.get(number).cloned().unwrap_or_default());
         Entry { container: container.clone(), slot, kind, entity, payload }
+    }
+}
+
+/// Holds the key of the only entry of a message.
+#[derive(Default)]
+pub(crate) struct Only {
+    pub(crate) key: Str,
+}
+
+impl<'a> Intake<'a> for Only {
+    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, _count: usize) {}
+
+    fn key(&mut self, _reader: &Reader<'a>, text: &'a str) -> bool {
+        self.key = Str::from(text);
+        true
+    }
+
+    fn entry(&mut self, _reader: &mut Reader<'a>, _dot: Dot, _hlc: Hlc, _entry: Incoming<'_>) {}
+
+    fn has(&self, _first: Dot, _last: Dot) -> bool {
+        false
     }
 }
 
@@ -94,9 +120,8 @@ pub(crate) struct Owned<'e, 'a> {
 }
 
 impl<'e> Owned<'e, '_> {
-    /// `alone` if there is one entry.
-    pub(crate) fn new(alone: bool, each: &'e mut dyn FnMut(Dot, Entry)) -> Self {
-        Self { keys: OwnedKeys::new(alone), each }
+    pub(crate) fn new(each: &'e mut dyn FnMut(Dot, Entry)) -> Self {
+        Self { keys: OwnedKeys::new(), each }
     }
 }
 
@@ -124,13 +149,12 @@ pub(crate) struct Listed<'a> {
 
 impl Listed<'_> {
     pub(crate) const fn new() -> Self {
-        Self { keys: OwnedKeys::new(false), adds: Vec::new() }
+        Self { keys: OwnedKeys::new(), adds: Vec::new() }
     }
 }
 
 impl<'a> Intake<'a> for Listed<'a> {
     fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, count: usize) {
-        self.keys.alone = count == 1;
         self.adds.reserve_exact(count);
     }
 

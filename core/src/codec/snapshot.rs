@@ -103,8 +103,11 @@ fn read<'a>(
     reader.finish()
 }
 
-/// For each replica of the table how far the log was truncated.
+/// For each replica of the table how far the log was truncated; nothing where it never was.
 fn write_horizon(out: &mut Vec<u8>, table: &TableWriter, horizon: &VersionVector) {
+    if horizon.is_empty() {
+        return;
+    }
     for replica in table.ids() {
         varint::write(out, horizon.seq(*replica));
     }
@@ -116,6 +119,9 @@ fn read_horizon(
     head: &VersionVector,
     horizon: &mut VersionVector,
 ) -> Result<(), Refused> {
+    if reader.remaining() == 0 {
+        return reader.ok();
+    }
     for replica in table.ids() {
         let seq = reader.varint();
         let seq = reader.seq_at_most_max(seq);
@@ -123,6 +129,9 @@ fn read_horizon(
             return Err(reader.invalid("REM-2: a horizon beyond the head"));
         }
         horizon.set(*replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
+    }
+    if horizon.is_empty() {
+        return Err(reader.not_canonical("a horizon before every dot"));
     }
     reader.ok()
 }

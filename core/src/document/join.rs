@@ -1,7 +1,7 @@
 //! Joining and making diffs: catch-up on every tier.
 //!
-//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
-//! beyond the peer. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers.
+//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all that removers
+//! beyond the peer removed. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers.
 //! DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
 //! in version, base and adds: the table in `docs/rules.md`.
 
@@ -367,9 +367,9 @@ impl Document {
 }
 
 impl State {
-    /// Appends the log's pairs whose remover is a dot of `origin` beyond `after`.
-    pub(super) fn removals_beyond(&self, origin: Origin, after: u64, all: &mut Vec<RemovalRun>) {
-        for (remover, removed, len, chain) in self.removals.beyond(origin, after) {
+    /// Appends the log's pairs whose remover is a dot of `origin`.
+    pub(super) fn removals_by(&self, origin: Origin, all: &mut Vec<RemovalRun>) {
+        for (remover, removed, len, chain) in self.removals.beyond(origin, 0) {
             let (remover, removed) = (self.origins.dot(remover), self.origins.dot(removed));
             all.push(RemovalRun { remover, removed, len, chain });
         }

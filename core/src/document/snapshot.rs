@@ -22,7 +22,7 @@ use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, ReplicaId};
-use crate::store::{Entry, EntryId, KeyId, Live, LocalContainer, LocalSlot, LocalSlotRef, Slot};
+use crate::store::{Entry, EntryId, KeyId, Live, LocalContainer, LocalSlot, LocalSlotRef};
 
 /// All that lives.
 impl Rows for State {
@@ -70,7 +70,7 @@ impl Document {
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
             if !fault::active(Fault::SnapshotForgetsLog) {
-                state.removals_beyond(origin, 0, &mut removals);
+                state.removals_by(origin, &mut removals);
             }
         }
         let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
@@ -203,19 +203,14 @@ impl Loading {
     fn put_off(&mut self, dot: Dot, hlc: Hlc, entry: Incoming<'_>) {
         let Incoming { container, slot, kind, entity, payload, .. } = entry;
         let keys = &mut self.document.state.keys;
-        let slot = match slot {
-            IncomingSlot::Unit => Slot::Unit,
-            IncomingSlot::Key(number) => {
-                let key = KeyId(number as u32);
-                if self.new_key.take().is_some() {
-                    keys.release(key);
-                }
-                Slot::Key(keys.text(key).clone())
+        let new_key = self.new_key.take();
+        let slot = slot.with_key(|number| {
+            let key = KeyId(number as u32);
+            if new_key.is_some() {
+                keys.release(key);
             }
-            IncomingSlot::Member(member) => Slot::Member(member),
-            IncomingSlot::Owner => Slot::Owner,
-            IncomingSlot::Position { bunch, backward } => Slot::Position { bunch, backward },
-        };
+            keys.text(key).clone()
+        });
         let entry = Entry { container: container.clone(), slot, kind, entity, payload };
         self.late.push(LiveEntry { dot, hlc, entry });
     }

@@ -485,6 +485,11 @@ impl Transaction<'_> {
         Ok(dot)
     }
 
+    /// Where that lies which was added last.
+    pub(super) fn last_added(&self) -> Option<EntryId> {
+        self.document.log.added.last().map(|added| added.1)
+    }
+
     /// Removes an observed dot, or takes back one of this transaction.
     pub(crate) fn remove(&mut self, id: EntryId) {
         let Document { state, open, log, .. } = &mut *self.document;
@@ -493,6 +498,10 @@ impl Transaction<'_> {
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let own = own && !fault::active(Fault::NettingMissed);
         let cause = LocalDot::new(open.origin, open.first_seq);
+        if dot == LocalDot::ROOT {
+            // It died with something else.
+            return;
+        }
         state.kill_at(id, Some(cause), Some(&mut log.journal));
         if !own {
             log.removed.push(dot);
@@ -580,4 +589,51 @@ pub(crate) fn check_key(key: &str) -> Result<(), EditError> {
         return Err(EditError::KeyTooLong { len: key.len(), limit: limits::MAX_KEY_BYTES });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica_id::ReplicaId;
+    use crate::types::MapMut;
+
+    type Edit = fn(&mut MapMut<'_, '_>) -> Result<(), EditError>;
+
+    #[test]
+    fn an_edit_that_has_no_room_takes_no_use_of_its_key() {
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        let filled = document.transact(Timestamp(1), |tx| {
+            let mut map = tx.map("m")?;
+            ["value", "two"].iter().try_for_each(|key| map.put(key, 1))?;
+            map.enable("two")?;
+            map.map("map")?;
+            map.enable("flag")
+        });
+        assert!(filled.expect("it fits").delta.is_some());
+        let uses = |document: &Document, key: &str| {
+            let keys = &document.state.keys;
+            keys.find(document.state.seed, key).map(|id| keys.uses(id))
+        };
+        let edits: [Edit; 6] = [
+            |map| map.put("value", 2),
+            |map| map.put("two", 2),
+            |map| map.put("map", 2),
+            |map| map.put("new", 2),
+            |map| map.enable("flag"),
+            |map| map.counter("value").map(drop),
+        ];
+        let known = ["value", "two", "map", "flag", "new"];
+        let before = known.map(|key| uses(&document, key));
+        assert_eq!(before, [Some(1), Some(2), Some(1), Some(1), None]);
+        for edit in edits {
+            document.begin(Timestamp(2)).expect("none is open");
+            let open = document.open.as_mut().expect("it was just opened");
+            open.next_seq = open.first_seq + limits::MAX_DELTA_DOTS;
+            let refused = document.edit().and_then(|mut tx| edit(&mut tx.map("m")?));
+            assert!(matches!(refused, Err(EditError::TooLarge { what: "edits", .. })), "{refused:?}");
+            document.rollback();
+            assert_eq!(known.map(|key| uses(&document, key)), before);
+        }
+        assert_eq!(document.map("m").get("value"), Some(1.into()), "nothing was taken away");
+    }
 }

@@ -52,7 +52,7 @@ impl Forest {
     /// # Errors
     /// [`ForestError::TooDeep`] when thousands of values were put into one shrinking gap.
     pub(crate) fn place(
-        &self,
+        &mut self,
         origins: &Origins,
         me: Origin,
         seq: u64,
@@ -63,7 +63,7 @@ impl Forest {
     }
 
     pub(super) fn place_above(
-        &self,
+        &mut self,
         origins: &Origins,
         dot: LocalDot,
         left: Option<LocalPosition>,
@@ -84,8 +84,14 @@ impl Forest {
             let extends = l.index >= 0 || fault::active(Fault::ExtendsRightFromLeft);
             if extends {
                 let extend = Placement::Extend { bunch: l.bunch, backward: false };
+                // It goes on where it went before. That does not depend on how far it has come: nothing can be in it at an
+                // index that was never used, and what is behind it stays behind it.
+                if self.is_extended(l.bunch, right) {
+                    return Ok(extend);
+                }
                 let next = LocalPosition { bunch: l.bunch, index: dot.seq() as i64 - l.bunch.seq() as i64 };
                 if right.is_none_or(|r| self.compare(origins, next, r) == Ordering::Less) {
+                    self.note_extended(l.bunch, right);
                     return Ok(extend);
                 }
             } else {
@@ -244,7 +250,7 @@ mod tests {
             live in prop::collection::vec(any::<prop::sample::Index>(), 1..24),
             soft_depth in prop_oneof![Just(2), Just(4), Just(Forest::SOFT_DEPTH)],
         ) {
-            let (forest, origins) = (&wood.forest, &wood.origins);
+            let (mut forest, origins) = (wood.forest.clone(), &wood.origins);
             let positions = wood.positions();
             let mut live: alloc::vec::Vec<_> = live.into_iter().map(|nth| positions[nth.index(positions.len())]).collect();
             live.sort_by(|a, b| forest.compare(origins, *a, *b));

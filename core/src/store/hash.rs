@@ -68,7 +68,7 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
             put_bytes(&mut words, 0, &given);
         }
     }
-    words.hash(Domain::Beacon)
+    words.hash()
 }
 
 /// More bytes than these are hashed on their own. An entry has three texts at most, and ten words beside them.

@@ -129,6 +129,12 @@ impl Keys {
         self.names.shrink_to_fit();
     }
 
+    /// How many uses of it are counted.
+    #[cfg(test)]
+    pub(crate) fn uses(&self, key: KeyId) -> u32 {
+        self.names[key.0 as usize].uses
+    }
+
     /// Ends a batch: gives up the keys that are in use no more.
     pub(crate) fn settle(&mut self) {
         while let Some(id) = self.idle.pop() {

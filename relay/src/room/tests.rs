@@ -693,6 +693,28 @@ fn fork_2_a_packed_row_continues_only_what_was_taken() {
 }
 
 #[test]
+fn fork_2_forks_of_ids_that_the_log_does_not_know_are_refused_and_forgotten() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, packed_as(1));
+    let forged = |id: u128| {
+        let made = write(&mut writer(id), "key");
+        Delta::decode(made.bytes(), Tag::from_bytes([7; 8])).unwrap()
+    };
+    for id in 100..200 {
+        desk.push(ANN, &[&forged(id)]);
+        assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
+    }
+    assert_eq!(desk.room.members[&ANN].pushed.len(), 0, "anybody could name as many as they like");
+    // Of one that the log knows it is remembered, so that what follows it is not taken for a continuation of ours.
+    let known = write(&mut writer(9), "key");
+    desk.push(ANN, &[&known]);
+    desk.commit();
+    desk.push(ANN, &[&write(&mut writer(9), "another")]);
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
+    assert_eq!(desk.room.members[&ANN].pushed[&known.replica()], None);
+}
+
+#[test]
 fn bytes_1_a_packed_row_with_a_number_that_nobody_has_closes_its_sender_only() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, packed_as(1));

@@ -382,6 +382,43 @@ fn valid_1_dots_that_nobody_wrote() {
 }
 
 #[test]
+fn bytes_2_heads_have_one_form() {
+    let mut diff = valid_diff();
+    // Nobody who keeps the rules has two of one replica.
+    diff.heads = [dot(1, 7), dot(1, 8), dot(2, 5)].into();
+    let bytes = codec::encode_diff(&diff);
+    assert_eq!(codec::decode_diff(&bytes).as_ref(), Ok(&diff));
+    let at = bytes.windows(5).position(|window| window == [3, 1, 1, 0, 2]).unwrap();
+    let mut other = bytes.clone();
+    other[at + 2] = 0;
+    assert!(matches!(codec::decode_diff(&other), Err(DecodeError::NotCanonical { .. })));
+    let mut other = bytes;
+    other.splice(at + 1..at + 3, [0]);
+    assert!(matches!(codec::decode_diff(&other), Err(DecodeError::NotCanonical { .. })), "the same one twice");
+}
+
+#[test]
+fn bytes_2_a_horizon_before_every_dot_is_not_written() {
+    let snapshot = Snapshot { horizon: VersionVector::new(), ..valid_snapshot() };
+    let bytes = codec::encode_snapshot(&snapshot);
+    assert_eq!(codec::decode_snapshot(&bytes).as_ref(), Ok(&snapshot));
+    let none = [0; 0];
+    let sections = |horizon: &[u8]| sealed(&[(2, &[0]), (4, &[0, 0, 0]), (6, horizon), (8, &[0]), (10, &[0; 16])]);
+    assert!(codec::decode_snapshot(&sections(&none)).is_ok());
+    assert!(codec::decode_snapshot(&sections(&[0])).is_err());
+    // With one replica: the table, and the state that covers it up to 1.
+    let (mut table, mut state) = (Vec::from([1]), Vec::from([1]));
+    table.extend([7; 16]);
+    state.extend([8; 8]);
+    state.extend([0, 0, 0]);
+    let with = |horizon: &[u8]| sealed(&[(2, &table), (4, &state), (6, horizon), (8, &[0]), (10, &[0; 16])]);
+    assert!(codec::decode_snapshot(&with(&[])).is_ok());
+    assert!(codec::decode_snapshot(&with(&[1])).is_ok());
+    let error = codec::decode_snapshot(&with(&[0])).expect_err("it says nothing");
+    assert!(matches!(error, DecodeError::NotCanonical { .. }), "{error}");
+}
+
+#[test]
 fn diff_1_entries_within_the_base() {
     assert_says(&diff_refused(|diff| diff.adds[0].dot.seq = 5), "base");
 }

@@ -227,11 +227,11 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "0211",
         "01",
         "35353535353535353535353535353535", // section 2: the table
-        "0418",                             // section 4: the state
+        "0417",                             // section 4: the state
         "040102030405060708",               // covered up to 4, tag
         "01",
-        "0000", // one head, where the head is
-        "00",   // no bunches
+        "00", // one head, where the head is
+        "00", // no bunches
         "01",
         "08", // one entry: the dot 3
         "28", // stamp: 5 ms after 0
@@ -248,7 +248,7 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "bebebebebebebebebebebebebebebebe", // section 10: the beacon
     );
     let bytes = codec::encode_snapshot(&snapshot);
-    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4900000000000000"));
+    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4800000000000000"));
     assert_eq!(hex(&bytes[20..]), body);
     assert_eq!(codec::decode_snapshot(&bytes), Ok(snapshot));
 }

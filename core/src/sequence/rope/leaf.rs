@@ -24,6 +24,8 @@ pub(super) struct Piece {
 pub(super) struct Leaf {
     /// [`NONE`] at the root; of a free leaf, the next free one.
     pub(super) parent: u32,
+    /// Which of its parent's children it is.
+    pub(super) slot: u32,
     pub(super) before: u32,
     pub(super) next: u32,
     pub(super) weight: Weight,
@@ -46,6 +48,13 @@ pub(super) struct Place {
     pub(super) bytes: u32,
 }
 
+impl Place {
+    /// Where a leaf begins.
+    pub(super) const fn start(leaf: u32) -> Self {
+        Self { leaf, piece: 0, offset: 0, values: 0, bytes: 0 }
+    }
+}
+
 impl Leaf {
     /// Runs in a leaf. Tests have small leaves, so that they see many.
     pub(super) const MOST_PIECES: usize = if cfg!(test) { 6 } else { 32 };
@@ -54,11 +63,12 @@ impl Leaf {
 
     pub(super) const fn new() -> Self {
         let weight = Weight::values(0);
-        Self { parent: NONE, before: NONE, next: NONE, weight, pieces: Vec::new(), text: String::new() }
+        Self { parent: NONE, slot: 0, before: NONE, next: NONE, weight, pieces: Vec::new(), text: String::new() }
     }
 
+    /// Whether there is a run too many, because one was cut.
     pub(super) fn is_full(&self) -> bool {
-        self.pieces.len() > Self::MOST_PIECES || self.text.len() > Self::MOST_BYTES
+        self.pieces.len() > Self::MOST_PIECES
     }
 
     /// Whether it is so small that it may melt with a neighbour.
@@ -71,42 +81,30 @@ impl Leaf {
             && self.text.len() + other.text.len() <= Self::MOST_BYTES * 3 / 4
     }
 
+    /// The place `rest` values behind the start of a run: at the end of a run rather than at the start of the next, or the
+    /// other way round.
+    pub(super) fn walk(&self, start: Place, rest: u32, or_end: bool) -> Place {
+        let mut place = Place { offset: rest, ..start };
+        for piece in &self.pieces[start.piece..] {
+            if place.offset < piece.len + u32::from(or_end) {
+                break;
+            }
+            place.piece += 1;
+            place.offset -= piece.len;
+            place.values += piece.len;
+            place.bytes += piece.bytes;
+        }
+        place
+    }
+
     /// The place after `rest` values: at the end of a run rather than at the start of the next.
     pub(super) fn gap(&self, leaf: u32, rest: u32) -> Place {
-        let mut place = Place { leaf, piece: 0, offset: rest, values: 0, bytes: 0 };
-        for piece in &self.pieces {
-            if place.offset <= piece.len {
-                break;
-            }
-            self.step(&mut place);
-        }
-        place
-    }
-
-    /// The place of the value after `rest` others.
-    pub(super) fn value(&self, leaf: u32, rest: u32) -> Place {
-        let mut place = Place { leaf, piece: 0, offset: rest, values: 0, bytes: 0 };
-        for piece in &self.pieces {
-            if place.offset < piece.len {
-                break;
-            }
-            self.step(&mut place);
-        }
-        place
-    }
-
-    /// To the run after that of a place, which lies behind it.
-    fn step(&self, place: &mut Place) {
-        let piece = &self.pieces[place.piece];
-        place.piece += 1;
-        place.offset -= piece.len;
-        place.values += piece.len;
-        place.bytes += piece.bytes;
+        self.walk(Place::start(leaf), rest, true)
     }
 
     /// The start of a run.
     pub(super) fn start(&self, leaf: u32, piece: usize) -> Place {
-        let mut place = Place { leaf, piece, offset: 0, values: 0, bytes: 0 };
+        let mut place = Place { piece, ..Place::start(leaf) };
         for before in &self.pieces[..piece] {
             place.values += before.len;
             place.bytes += before.bytes;
@@ -134,7 +132,7 @@ impl Leaf {
 
     /// The place of a byte of the text, which begins a value.
     fn place_of_byte(&self, leaf: u32, byte: usize) -> Place {
-        let mut place = Place { leaf, piece: 0, offset: 0, values: 0, bytes: 0 };
+        let mut place = Place::start(leaf);
         for piece in &self.pieces {
             if byte < (place.bytes + piece.bytes) as usize {
                 break;
@@ -147,14 +145,12 @@ impl Leaf {
         place
     }
 
-    /// Where to split: after what a full leaf keeps when the rest follows its end, else in the middle.
-    fn middle(&self, leaf: u32, appended: bool) -> Place {
-        if self.text.len() <= Self::MOST_BYTES {
-            let keep = if appended { Self::MOST_PIECES } else { self.pieces.len() / 2 };
-            return self.start(leaf, keep);
+    /// Where to split: in the middle, by runs if there are too many, else by text if there is much.
+    fn middle(&self, leaf: u32) -> Place {
+        if self.is_full() || self.text.len() <= Self::MOST_BYTES / 2 {
+            return self.start(leaf, self.pieces.len() / 2);
         }
-        let target = if appended { Self::MOST_BYTES } else { self.text.len() / 2 };
-        let mut byte = target;
+        let mut byte = self.text.len() / 2;
         while !self.text.is_char_boundary(byte) {
             byte -= 1;
         }
@@ -166,6 +162,21 @@ impl Leaf {
         } else {
             place
         }
+    }
+
+    /// The runs that end and begin at a place; none when it is inside of one.
+    pub(super) fn around(&self, place: &Place) -> (Option<&Piece>, Option<&Piece>) {
+        let next = match self.pieces.get(place.piece) {
+            Some(piece) if place.offset == piece.len => place.piece + 1,
+            Some(_) if place.offset > 0 => return (None, None),
+            _ => place.piece,
+        };
+        (next.checked_sub(1).map(|left| &self.pieces[left]), self.pieces.get(next))
+    }
+
+    /// Whether so much text fits, and a run more, which may cut another in two.
+    pub(super) fn takes(&self, bytes: usize) -> bool {
+        self.pieces.len() + 2 <= Self::MOST_PIECES && self.text.len() + bytes <= Self::MOST_BYTES
     }
 }
 
@@ -208,28 +219,23 @@ impl Tree {
         }
     }
 
-    /// Splits a leaf that is full, and what comes out of it as long as that is full too.
-    pub(super) fn split(&mut self, runs: &mut Runs, id: u32, appended: bool) {
-        let (mut id, end) = (id, self.leaf(id).next);
-        while id != end {
-            if self.leaf(id).is_full() {
-                self.halve(runs, id, appended);
-            } else {
-                id = self.leaf(id).next;
-            }
-        }
+    /// Splits a leaf in the middle.
+    pub(super) fn halve(&mut self, runs: &mut Runs, id: u32) {
+        let middle = self.leaf(id).middle(id);
+        self.split(runs, &middle);
     }
 
-    fn halve(&mut self, runs: &mut Runs, id: u32, appended: bool) {
-        let place = self.leaf(id).middle(id, appended);
-        let byte = self.leaf(id).byte(&place);
-        let at = self.divide(runs, &place);
+    /// Splits a leaf at a place that has values on both sides.
+    pub(super) fn split(&mut self, runs: &mut Runs, place: &Place) {
+        let id = place.leaf;
+        let byte = self.leaf(id).byte(place);
+        let at = self.divide(runs, place);
         let leaf = self.leaf_mut(id);
         let mut right = Leaf::new();
         right.pieces = leaf.pieces.split_off(at);
         right.text = leaf.text.split_off(byte);
         right.weight = Weight { values: right.pieces.iter().map(|piece| piece.len).sum(), ..Weight::of(&right.text) };
-        debug_assert!(!leaf.pieces.is_empty() && !right.pieces.is_empty(), "both halves have runs");
+        debug_assert!(!leaf.pieces.is_empty() && !right.pieces.is_empty(), "both sides have runs");
         let right = self.insert_after(id, right);
         for piece in &self.leaves[right as usize].pieces {
             runs.set_leaf(piece.run, right);
