@@ -14,7 +14,7 @@ use crate::codec::{self, DecodeError};
 use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
-use crate::store::Entry;
+use crate::store::{Entry, TextRun};
 
 /// The content of a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +27,15 @@ pub struct DeltaParts {
     pub dots: u64,
     /// The heads its writer had seen: it is ready where these are covered.
     pub deps: Few<Dot>,
-    /// When it was written, to break ties.
+    /// When it was written, to break ties between entries; 0 where it adds none, since then there is nothing to choose.
     pub hlc: Hlc,
     /// The bunches of positions it creates, in the order of their ids.
     pub bunches: Vec<BunchRecord>,
     /// What it adds, ascending by sequence number; the dots are the writer's own.
     pub adds: Few<(u64, Entry)>,
+    /// The characters it adds, as runs that are as long as they can be: ascending by dots, which are the writer's own and
+    /// none of those in `adds`.
+    pub text: Few<TextRun>,
     /// For running totals in `adds` that overwrite one: (its seq, plus before, minus before), ascending by seq.
     pub totals_before: Few<(u64, u64, u64)>,
     /// The observed dots it removes.

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use crate::clock::{Dot, DotRuns, Hlc, VersionVector};
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
-use crate::store::{Entry, RemovalRun};
+use crate::store::{Entry, RemovalRun, TextRun};
 
 /// How a diff tells which dots died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +84,16 @@ pub struct Diff {
     pub head: VersionVector,
     /// The maker's heads.
     pub heads: Vec<Dot>,
-    /// The live dots beyond `base`, ascending by (replica id, seq).
+    /// The live dots beyond `base` but for characters, ascending by (replica id, seq).
     pub adds: Vec<LiveEntry>,
+    /// The live characters beyond `base`, as runs that are as long as they can be, ascending by (replica id, seq).
+    pub text: Vec<TextRun>,
     /// On the version tier what was removed beyond `base`, by each replica that removed anything, ascending. Which of its deltas
     /// it was is not told: the receiver notes the last one of `head`. Empty on the other tiers.
     pub removes: Vec<(ReplicaId, DotRuns)>,
     /// On the digest tier the dots of the digest that died. Empty on the other tiers.
     pub dead: DotRuns,
-    /// The bunches that `adds` needs, whole chains, ascending by id; on the version tier also retained dead ones.
+    /// The bunches that `adds` and `text` need, whole chains, ascending by id; on the version tier also retained dead ones.
     pub bunches: Vec<BunchRecord>,
 }
 

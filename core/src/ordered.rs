@@ -265,6 +265,15 @@ fn search_in(
     len: impl Fn(usize) -> usize,
     mut compare: impl FnMut(Place) -> Ordering,
 ) -> Result<Place, Place> {
+    // Whoever appends, or looks for what came last, is at the end.
+    if let Some(last) = chunks.checked_sub(1) {
+        let place = (last, len(last) - 1);
+        match compare(place) {
+            Ordering::Less => return Err((last, len(last))),
+            Ordering::Equal => return Ok(place),
+            Ordering::Greater => {}
+        }
+    }
     let (mut start, mut end) = (0, chunks);
     let mut chunk = None;
     loop {

@@ -233,6 +233,7 @@ fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
         hlc: Hlc(5),
         bunches: Vec::new(),
         adds: (1..).zip(entries.into_iter().map(entry)).collect(),
+        text: Few::new(),
         totals_before: Few::new(),
         removes: DotRuns::new(),
     };

@@ -271,6 +271,7 @@ fn nested(depth: u64) -> Delta {
         hlc: Hlc(1),
         bunches: Vec::new(),
         adds: (1..=depth).map(|seq| (seq, entry(seq))).collect(),
+        text: Few::new(),
         totals_before: Few::new(),
         removes: DotRuns::new(),
     };

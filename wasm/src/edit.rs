@@ -3,7 +3,7 @@
 //! An edit creates the containers that are missing on its way, except where it only takes something away: what is not there
 //! needs no container to be missing from.
 
-use weftline::{Dot, Kind, ListMut, MapMut, NodeMut, SetMut, Transaction};
+use weftline::{Dot, Kind, ListMut, MapMut, NodeMut, SetMut, Transaction, Value};
 
 use crate::error::Fault;
 use crate::wire::{Reader, Writer};
@@ -26,8 +26,9 @@ const REGISTER_SET: u8 = 13;
 
 /// Makes one edit. What it gives (the id of a new element) is written to `out`.
 pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
-    let path = args.path()?;
-    if takes_away(op, *args)? && tx.document().at(&path).is_none() {
+    let path = args.path();
+    args.ok()?;
+    if takes_away(op, *args) && tx.document().at(&path).is_none() {
         return if matches!(op, LIST_REMOVE | LIST_MOVE | LIST_SET) { Err(Fault::no_such_element()) } else { Ok(()) };
     }
     match (op, tx.at(&path)?) {
@@ -35,41 +36,48 @@ pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: 
         (LIST_INSERT..=LIST_SET, NodeMut::List(mut list)) => edit_list(&mut list, op, args, out),
         (SET_ADD..=SET_CLEAR, NodeMut::Set(mut set)) => edit_set(&mut set, op, args),
         (COUNTER_ADD, NodeMut::Counter(mut counter)) => {
-            Ok(counter.add(args.value()?.as_int().ok_or_else(Fault::argument)?)?)
+            Ok(counter.add(args.value().as_int().ok_or_else(Fault::argument)?)?)
         }
-        (FLAG_SET, NodeMut::Flag(mut flag)) => Ok(if args.byte()? == 0 { flag.disable() } else { flag.enable() }?),
-        (REGISTER_SET, NodeMut::Register(mut register)) => Ok(register.set(args.value()?)?),
+        (FLAG_SET, NodeMut::Flag(mut flag)) => Ok(if args.byte() == 0 { flag.disable() } else { flag.enable() }?),
+        (REGISTER_SET, NodeMut::Register(mut register)) => Ok(register.set(value(args)?)?),
         (_, other) => Err(Fault::wrong_kind(kind_of(op), kind(&other))),
     }
 }
 
-fn takes_away(op: u8, mut args: Reader<'_>) -> Result<bool, Fault> {
-    Ok(match op {
+fn takes_away(op: u8, mut args: Reader<'_>) -> bool {
+    match op {
         MAP_REMOVE | MAP_CLEAR | LIST_REMOVE | LIST_MOVE | LIST_SET | SET_REMOVE | SET_CLEAR => true,
-        FLAG_SET => args.byte()? == 0,
+        FLAG_SET => args.byte() == 0,
         _ => false,
-    })
+    }
+}
+
+/// A value that is to be written.
+fn value(args: &mut Reader<'_>) -> Result<Value, Fault> {
+    let value = args.value();
+    args.ok().map(|()| value)
 }
 
 fn edit_map(map: &mut MapMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), Fault> {
     if op == MAP_CLEAR {
         return Ok(map.clear()?);
     }
-    let key = args.text()?;
+    let key = args.text();
+    args.ok()?;
     if op == MAP_REMOVE {
         map.remove(key)?;
         return Ok(());
     }
-    Ok(map.put(key, args.value()?)?)
+    Ok(map.put(key, value(args)?)?)
 }
 
 fn edit_list(list: &mut ListMut<'_, '_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
     if op <= LIST_INSERT_CONTAINER {
-        let index = args.index()?;
+        let index = args.index();
         let id = if op == LIST_INSERT {
-            list.insert(index, args.value()?)
+            list.insert(index, value(args)?)
         } else {
-            list.insert_container(index, args.kind()?)
+            list.insert_container(index, args.kind())
         };
         out.element(id?);
         return Ok(());
@@ -77,8 +85,8 @@ fn edit_list(list: &mut ListMut<'_, '_>, op: u8, args: &mut Reader<'_>, out: &mu
     let id = target(list, args)?;
     Ok(match op {
         LIST_REMOVE => list.remove(id),
-        LIST_MOVE => list.move_to(id, args.index()?),
-        _ => list.put(id, args.value()?),
+        LIST_MOVE => list.move_to(id, args.index()),
+        _ => list.put(id, value(args)?),
     }?)
 }
 
@@ -86,7 +94,7 @@ fn edit_set(set: &mut SetMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(
     if op == SET_CLEAR {
         return Ok(set.clear()?);
     }
-    let member = args.value()?;
+    let member = value(args)?;
     if op == SET_REMOVE {
         set.remove(&member)?;
         return Ok(());
@@ -96,10 +104,10 @@ fn edit_set(set: &mut SetMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(
 
 /// The element meant by an index or an id.
 fn target(list: &ListMut<'_, '_>, args: &mut Reader<'_>) -> Result<Dot, Fault> {
-    if args.byte()? != 0 {
-        return args.element();
+    if args.byte() != 0 {
+        return Ok(args.element());
     }
-    let (index, list) = (args.index()?, list.read());
+    let (index, list) = (args.index(), list.read());
     list.id_at(index).ok_or_else(|| Fault::index_out_of_range(index, list.len()))
 }
 

@@ -113,17 +113,17 @@ impl State {
         let replica = self.replica.as_mut().ok_or_else(Fault::argument)?;
         match command {
             BEGIN => replica.begin(now)?,
-            EDIT => edit::run(&mut replica.edit()?, args.byte()?, args, out)?,
+            EDIT => edit::run(&mut replica.edit()?, args.byte(), args, out)?,
             COMMIT => output::put_changes(out, &replica.commit()?.changes),
             ROLLBACK => replica.rollback(),
-            READ => read::run(replica.document(), args.byte()?, args, out)?,
+            READ => read::run(replica.document(), args.byte(), args, out)?,
             DIALING => replica.dialing(),
             CONNECTED => replica.connected(now),
             DISCONNECTED => replica.disconnected(now),
             // After an error the connection is to be closed.
             FRAME => replica.frame(now, args.rest()).map_err(|_| Fault::protocol(0))?,
             TICK => replica.tick(now).map_err(|_| Fault::protocol(1))?,
-            DURABLE => replica.durable(Token(args.uint()?), now),
+            DURABLE => replica.durable(Token(args.uint()), now),
             RETIRE => replica.retire(),
             DEADLINE => replica.deadline().iter().for_each(|deadline| out.uint(deadline.0)),
             POLL => {
@@ -134,7 +134,7 @@ impl State {
                 }
             }
             STATUS => put_status(out, replica.status()),
-            IS_COMPACTION_DUE => out.byte(u8::from(compaction_due(args.count()?, args.count()?))),
+            IS_COMPACTION_DUE => out.byte(u8::from(compaction_due(args.index(), args.index()))),
             COMPACT => replica.compact().iter().for_each(|record| output::put_change(out, &record.change())),
             // Whether a stored record is superfluous beside what the last compaction gave.
             COVERS => {
@@ -142,17 +142,18 @@ impl State {
             }
             _ => return Err(Fault::argument()),
         }
-        Ok(())
+        args.ok()
     }
 
     /// Opens the replica: its name, the slot plus one or 0 for none, then what was stored, each record behind its length.
     fn open(&mut self, now: Timestamp, args: &mut Reader<'_>) -> Result<(), Fault> {
-        let name = args.text()?;
-        let slot = u32::try_from(args.uint()?).map_err(|_| Fault::argument())?.checked_sub(1);
+        let name = args.text();
+        let slot = u32::try_from(args.uint()).map_err(|_| Fault::argument())?.checked_sub(1);
         let mut records = Vec::new();
         while !args.is_empty() {
-            records.push(Record::decode(args.bytes()?).map_err(|_| Fault::stored_data(0))?);
+            records.push(Record::decode(args.bytes()).map_err(|_| Fault::stored_data(0))?);
         }
+        args.ok()?;
         self.replica = Some(Replica::open(name, Opening { slot, entropy: self.entropy, now }, records)?);
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! The table of replicas, the first dot and the stamp are in front, so that a session can say them in fewer bytes and keep
 //! everything behind them as it is (see `docs/format.md`, section 10). Contents that almost every delta has alike (its only dependency is the
-//! writer's previous dot, it takes one dot, every dot has an entry, it removes one own dot) are one bit each.
+//! writer's previous dot, it takes one dot, every dot has an entry or is a character, it removes one own dot) are one bit each.
+//! A stamp is there only where there are entries, because only between entries anything is ever chosen by it.
 //!
 //! Rules: BYTES-2; DOT-2; CAUSAL-2 as far as the delta itself tells: it removes no dot of its own, adds nothing below itself
 //! or below what it removes, and depends on nothing of its own.
@@ -15,14 +16,14 @@ use super::intake::Owned;
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte};
-use super::{DecodeError, FORMAT_VERSION, bunches, varint};
+use super::{DecodeError, FORMAT_VERSION, bunches, text, varint};
 use crate::clock::{Dot, DotRuns, Hlc};
 use crate::delta::DeltaParts;
 use crate::fault::{self, Fault};
 use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
-use crate::store::{Container, ContainerRef, Entry, EntryRef, Slot};
+use crate::store::{Container, ContainerRef, Entry, EntryRef, Slot, TextRun};
 
 /// It depends on the writer's previous dot and nothing else.
 const FOLLOWS: u8 = 1 << 0;
@@ -30,7 +31,7 @@ const FOLLOWS: u8 = 1 << 0;
 const DEPS: u8 = 1 << 1;
 const BUNCHES: u8 = 1 << 2;
 const ADDS: u8 = 1 << 3;
-/// Every dot has an entry.
+/// Every dot has an entry; without entries, every dot is a character.
 const DENSE: u8 = 1 << 4;
 /// There is a set of removed dots.
 const REMOVES: u8 = 1 << 5;
@@ -38,6 +39,13 @@ const REMOVES: u8 = 1 << 5;
 pub(super) const MANY: u8 = 1 << 6;
 /// It removes one dot, which is the writer's.
 const REMOVES_OWN: u8 = 1 << 7;
+/// There are characters besides other dots; how it removes is said by a second byte of flags, in their old places.
+const MIXED: u8 = REMOVES | REMOVES_OWN;
+
+/// Whether these flags say that there are entries, and so a stamp.
+pub(super) const fn has_stamp(flags: u8) -> bool {
+    flags & ADDS != 0
+}
 
 /// What a delta says, but for its entries, wherever it is held.
 pub(crate) struct Outline<'a> {
@@ -47,6 +55,7 @@ pub(crate) struct Outline<'a> {
     pub(crate) deps: &'a [Dot],
     pub(crate) hlc: Hlc,
     pub(crate) bunches: &'a [BunchRecord],
+    pub(crate) text: &'a [TextRun],
     pub(crate) totals_before: &'a [(u64, u64, u64)],
     pub(crate) removes: &'a DotRuns,
 }
@@ -78,9 +87,13 @@ impl Adds for Few<(u64, Entry)> {
 /// transaction makes never does.
 pub fn encode_delta(parts: &DeltaParts) -> Vec<u8> {
     let DeltaParts { replica, first_seq, dots, hlc, .. } = *parts;
-    let DeltaParts { deps, bunches, adds, totals_before, removes, .. } = parts;
+    let DeltaParts { deps, bunches, adds, text, totals_before, removes, .. } = parts;
     let mut out = Vec::with_capacity(64 + 24 * adds.len());
-    write_delta(&mut out, &Outline { replica, first_seq, dots, deps, hlc, bunches, totals_before, removes }, adds);
+    write_delta(
+        &mut out,
+        &Outline { replica, first_seq, dots, deps, hlc, bunches, text, totals_before, removes },
+        adds,
+    );
     out
 }
 
@@ -98,6 +111,7 @@ pub(crate) fn write_delta(out: &mut Vec<u8>, parts: &Outline<'_>, adds: &dyn Add
         }
         last = Some((seq, entry));
     });
+    text::note(&mut table, parts.text);
     table.note_set(parts.removes);
     let removes_own = only_own(parts.replica, parts.first_seq, parts.removes);
 
@@ -120,19 +134,32 @@ pub(crate) fn write_delta(out: &mut Vec<u8>, parts: &Outline<'_>, adds: &dyn Add
     if parts.dots != 1 {
         flags |= MANY;
     }
+    let mut how_removed = 0;
     if removes_own.is_some() {
-        flags |= REMOVES_OWN;
+        how_removed |= REMOVES_OWN;
     } else if !parts.removes.is_empty() {
-        flags |= REMOVES;
+        how_removed |= REMOVES;
     }
+    let all_text = count == 0 && text::count(parts.text) == parts.dots;
+    let mixed = !all_text && !parts.text.is_empty();
+    flags |= match (mixed, all_text) {
+        (true, _) => MIXED,
+        (false, true) => DENSE | how_removed,
+        (false, false) => how_removed,
+    };
 
     put_byte(out, FORMAT_VERSION);
     table.write(out);
     put_byte(out, flags);
     varint::write(out, parts.first_seq);
-    put(out, &parts.hlc.0.to_le_bytes());
+    if has_stamp(flags) {
+        put(out, &parts.hlc.0.to_le_bytes());
+    }
     if flags & MANY != 0 {
         varint::write(out, parts.dots.wrapping_sub(2));
+    }
+    if mixed {
+        put_byte(out, how_removed);
     }
     if flags & DEPS != 0 {
         varint::write_len(out, parts.deps.len() - 1);
@@ -156,8 +183,11 @@ pub(crate) fn write_delta(out: &mut Vec<u8>, parts: &Outline<'_>, adds: &dyn Add
     }
     if let Some(seq) = removes_own {
         varint::write(out, parts.first_seq - 1 - seq);
-    } else if flags & REMOVES != 0 {
+    } else if how_removed != 0 {
         write_set(out, &table, parts.removes);
+    }
+    if all_text || mixed {
+        text::write_in_delta(out, &table, parts.first_seq, all_text, parts.text);
     }
 }
 
@@ -207,6 +237,7 @@ pub(crate) const NO_PARTS: DeltaParts = DeltaParts {
     hlc: Hlc(0),
     bunches: Vec::new(),
     adds: Few::new(),
+    text: Few::new(),
     totals_before: Few::new(),
     removes: DotRuns::new(),
 };
@@ -229,20 +260,35 @@ fn read(reader: &mut Reader<'_>, parts: &mut DeltaParts) -> Result<(), Refused> 
     table.read(reader, true)?;
     let flags = reader.byte();
     let first = table.dot(reader, 0);
-    parts.hlc = Hlc(reader.fixed(8));
+    if has_stamp(flags) {
+        parts.hlc = Hlc(reader.fixed(8));
+    }
     let own = read_range(reader, table, flags, first)?;
+    let mixed = flags & MIXED == MIXED;
+    let how_removed = if mixed { reader.byte() } else { flags & MIXED };
+    if how_removed & !MIXED != 0 || how_removed == MIXED {
+        return Err(reader.unknown("way of removing", how_removed.into()));
+    }
+    let all_text = flags & (ADDS | DENSE) == DENSE;
     (parts.replica, parts.first_seq, parts.dots) = (own.replica, own.first_seq, own.dots);
     read_deps(reader, table, flags, own, &mut parts.deps)?;
     if flags & BUNCHES != 0 {
         let count = read_count(reader, "number of bunches", 1, own.dots);
         bunches::read(reader, table, count, &mut parts.bunches)?;
     }
+    if mixed && flags & DENSE != 0 {
+        return Err(reader.invalid("nothing but entries, or nothing but characters, and both"));
+    }
     if flags & ADDS != 0 {
         read_adds(reader, table, flags, own, parts)?;
-    } else if flags & DENSE != 0 {
-        return Err(reader.invalid("every dot has an entry, and there is none"));
     }
-    read_removes(reader, table, flags, own, &mut parts.removes)?;
+    read_removes(reader, table, how_removed, own, &mut parts.removes)?;
+    if all_text || mixed {
+        text::read_in_delta(reader, table, own, all_text, &mut |run| parts.text.push(run))?;
+    }
+    if mixed && parts.adds.is_empty() && text::count(&parts.text) == own.dots {
+        return Err(reader.not_canonical("nothing but characters, as if there were more"));
+    }
     reader.finish()?;
     table.finish(reader)?;
     check(reader, own, parts)
@@ -348,7 +394,8 @@ fn read_removes(
                 _ => return Err(reader.invalid("REM-1: a removed dot before the first")),
             }
         }
-        (true, true) => return Err(reader.invalid("two forms of removing at once")),
+        // Told apart by who calls: there it means that there is text.
+        (true, true) => {}
     }
     reader.ok()
 }
@@ -373,7 +420,8 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts) -> Result<(
             return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
         }
     }
-    for (_, entry) in &parts.adds {
+    let mut runs = parts.text.iter().peekable();
+    for (seq, entry) in &parts.adds {
         if let Slot::Position { bunch, .. } = entry.slot
             && is_missing(Dot::new(own.replica, bunch))
         {
@@ -383,6 +431,21 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts) -> Result<(
             && parts.removes.contains(entity)
         {
             return Err(reader.invalid("CAUSAL-2: an entry below what the same delta removes"));
+        }
+        while let Some(run) = runs.next_if(|run| run.first.seq <= *seq) {
+            if run.last_seq() >= *seq {
+                return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
+            }
+        }
+    }
+    for run in &parts.text {
+        if is_missing(Dot::new(own.replica, run.bunch)) {
+            return Err(reader.invalid("SEQ-5: text in a bunch of this delta which it does not create"));
+        }
+        if let Container::Entity(entity) = run.container
+            && parts.removes.contains(entity)
+        {
+            return Err(reader.invalid("CAUSAL-2: text below what the same delta removes"));
         }
     }
     Ok(())

@@ -16,12 +16,12 @@ use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
-use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
+use super::{DecodeError, FORMAT_VERSION, bunches, removals, text, varint};
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
 use crate::diff::{Diff, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
-use crate::store::Container;
+use crate::store::{Container, TextRun};
 
 const TIER_VERSION: u8 = 0;
 const TIER_FULL: u8 = 1;
@@ -42,6 +42,7 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     table.write(&mut out);
     let contents = write_columns(&mut out, &table, diff, &diff.adds);
     put(&mut out, &contents);
+    text::write_in_diff(&mut out, &table, &diff.bunches, &diff.text);
     match diff.tier {
         Tier::Version => removals::write_told(&mut out, &table, &diff.removes),
         Tier::Digest => write_set(&mut out, &table, &diff.dead),
@@ -71,6 +72,7 @@ pub(super) fn empty() -> Diff {
         head: VersionVector::new(),
         heads: Vec::new(),
         adds: Vec::new(),
+        text: Vec::new(),
         removes: Vec::new(),
         dead: DotRuns::new(),
         bunches: Vec::new(),
@@ -103,12 +105,13 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
+    text::note(table, &diff.text);
     removals::note_told(table, &diff.removes);
     table.note_set(&diff.dead);
 }
 
 /// Appends everything behind the tier and the table up to the contents of the entries, which it returns, with `adds` for
-/// those of the diff. On the full tier nothing follows them.
+/// those of the diff. On the full tier nothing follows them but text.
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) -> Vec<u8> {
     write_progress(out, table, diff);
@@ -149,8 +152,12 @@ pub(super) fn read_body<'a>(
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
     read_adds(reader, table, diff, intake)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
+    read_text(reader, table, &scope, &diff.bunches, intake, &mut diff.text)?;
     match diff.tier {
-        Tier::Version => removals::read_told(reader, table, &scope, intake, &mut diff.removes),
+        Tier::Version => {
+            let live = LiveDots::of(intake, &diff.text);
+            removals::read_told(reader, table, &scope, &live, &mut diff.removes)
+        }
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {
@@ -291,4 +298,54 @@ fn read_adds<'a>(
     intake.begin(reader, diff, count);
     reader.ok()?;
     columns.read_contents(reader, None, intake)
+}
+
+fn read_text<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut TableReader,
+    scope: &Scope<'_>,
+    bunches: &[BunchRecord],
+    adds: &dyn Intake<'a>,
+    runs: &mut Vec<TextRun>,
+) -> Result<(), Refused> {
+    text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
+    for run in runs.iter() {
+        let last = Dot::new(run.first.replica, run.last_seq());
+        if !scope.is_new(run.first) || !scope.is_new(last) {
+            return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
+        }
+        if let Container::Entity(entity) = run.container
+            && !scope.covers(entity)
+        {
+            return Err(reader.invalid("VALID-1: text in a container that nobody created"));
+        }
+        if adds.has(run.first, last) {
+            return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
+        }
+    }
+    reader.ok()
+}
+
+/// The dots that a diff says to live.
+pub(super) struct LiveDots<'d, 'a> {
+    adds: &'d dyn Intake<'a>,
+    /// The first and the last character of each run.
+    text: Vec<(Dot, u64)>,
+}
+
+impl<'d, 'a> LiveDots<'d, 'a> {
+    pub(super) fn of(adds: &'d dyn Intake<'a>, runs: &[TextRun]) -> Self {
+        let mut text = Vec::with_capacity(runs.len());
+        for run in runs {
+            text.push((run.first, run.last_seq()));
+        }
+        Self { adds, text }
+    }
+
+    /// Whether any of these dots, which are of one replica, is among them.
+    pub(super) fn any(&self, first: Dot, last: Dot) -> bool {
+        let after = self.text.partition_point(|run| run.0 <= last);
+        let run = after.checked_sub(1).and_then(|at| self.text.get(at));
+        self.adds.has(first, last) || run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq)
+    }
 }

@@ -558,6 +558,9 @@ impl Columns {
 fn read_shape(reader: &mut Reader<'_>, before: Option<Shape>, left: usize) -> Result<(Shape, usize), Refused> {
     let head = reader.varint();
     let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
+    if shape.kind == Kind::CHARACTER {
+        return Err(reader.invalid("DOT-1: a character outside of text"));
+    }
     if is_paid_for(shape) {
         if before == Some(shape) {
             return Err(reader.not_canonical("neighbouring runs of one shape"));

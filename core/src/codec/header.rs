@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::delta::MANY;
+use super::delta::{MANY, has_stamp};
 use super::limits::{MAX_DELTA_DOTS, MAX_REPLICAS, MAX_SEQ};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte, put_id};
@@ -37,7 +37,8 @@ impl<'a> DeltaHeader<'a> {
         let others = reader.count("number of replicas", 16, MAX_REPLICAS as u64 - 1);
         let writer = reader.replica();
         let others = reader.take(others * 16);
-        let (flags, first_seq, hlc) = (reader.byte(), reader.seq(), Hlc(reader.fixed(8)));
+        let (flags, first_seq) = (reader.byte(), reader.seq());
+        let hlc = Hlc(if has_stamp(flags) { reader.fixed(8) } else { 0 });
         let rest = reader.take(reader.remaining());
         reader.outcome(Ok(()), Self { writer, others, flags, first_seq, hlc, rest })
     }
@@ -54,7 +55,9 @@ impl<'a> DeltaHeader<'a> {
             out.put(self.others);
             out.put(&[self.flags]);
             out.varint(self.first_seq);
-            out.put(&self.hlc.0.to_le_bytes());
+            if has_stamp(self.flags) {
+                out.put(&self.hlc.0.to_le_bytes());
+            }
             out.put(self.rest);
             return out.bytes.get(..out.len).unwrap_or_default().into();
         }
@@ -65,9 +68,16 @@ impl<'a> DeltaHeader<'a> {
         put(&mut out, self.others);
         put_byte(&mut out, self.flags);
         varint::write(&mut out, self.first_seq);
-        put(&mut out, &self.hlc.0.to_le_bytes());
+        if has_stamp(self.flags) {
+            put(&mut out, &self.hlc.0.to_le_bytes());
+        }
         put(&mut out, self.rest);
         out.into()
+    }
+
+    /// Whether flags say that a stamp is there.
+    pub(crate) const fn has_stamp(flags: u8) -> bool {
+        has_stamp(flags)
     }
 
     /// The last dot.

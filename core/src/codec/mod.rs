@@ -31,6 +31,7 @@ mod reader;
 mod removals;
 mod shapes;
 mod snapshot;
+mod text;
 mod value;
 mod varint;
 mod version;

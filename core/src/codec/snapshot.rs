@@ -5,12 +5,13 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter};
+use super::diff::LiveDots;
 use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
 use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::writer::put;
-use super::{DecodeError, diff, removals, varint};
+use super::{DecodeError, diff, removals, text, varint};
 use crate::clock::{Tag, VersionEntry, VersionVector};
 use crate::diff::{Snapshot, Tier};
 
@@ -40,7 +41,8 @@ pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8
         match id {
             REPLICAS => table.write(&mut bytes),
             STATE => {
-                let contents = diff::write_columns(&mut bytes, &table, &snapshot.diff, adds);
+                let mut contents = diff::write_columns(&mut bytes, &table, &snapshot.diff, adds);
+                text::write_in_diff(&mut contents, &table, &snapshot.diff.bunches, &snapshot.diff.text);
                 out.long_section(id, &bytes, contents);
                 continue;
             }
@@ -97,7 +99,8 @@ fn read<'a>(
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
     let scope = Scope { base: &snapshot.horizon, head: &diff.head };
-    removals::read(reader, &mut table, &scope, intake, &mut snapshot.removals)?;
+    let live = LiveDots::of(intake, &diff.text);
+    removals::read(reader, &mut table, &scope, &live, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();
     reader.finish()

@@ -285,6 +285,10 @@ impl Document {
                     covered(*dot) || own_before(*dot, *seq) || fault::active(Fault::UnknownContainers)
                 }
             })
+            && parts.text.iter().all(|run| match &run.container {
+                Container::Root { .. } => true,
+                Container::Entity(dot) => covered(*dot) || own_before(*dot, run.first.seq),
+            })
             && parts.bunches.iter().all(|bunch| {
                 let value = bunch.parent.first_covering_dot();
                 value.is_some_and(|dot| dot == Dot::ROOT || covered(dot) || own_before(dot, bunch.id.seq))
@@ -309,34 +313,44 @@ impl Document {
                 coming.insert(record.id, above + 1);
             }
         }
-        let mut born = Vec::new();
+        let mut born: Vec<u64> = Vec::new();
+        let lives = |container: &Container, born: &[u64]| match container {
+            Container::Root { .. } => true,
+            Container::Entity(dot) if dot.replica == parts.replica && dot.seq >= parts.first_seq => {
+                born.binary_search(&dot.seq).is_ok()
+            }
+            Container::Entity(dot) => {
+                self.state.origins.local(*dot).is_some_and(|dot| self.state.entity(dot).is_some())
+            }
+        };
+        // Only where something that lives needs it: another replica may have dropped what makes it deep (VALID-1).
+        let readiness = |bunch: u64| {
+            let bunch = Dot::new(parts.replica, bunch);
+            let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
+            match coming.get(&bunch) {
+                Some(depth) if *depth > Forest::MAX_DEPTH => {
+                    Err(ApplyError::TooDeep { bunch, limit: Forest::MAX_DEPTH })
+                }
+                None if !known => Ok(Readiness::NotReady),
+                _ => Ok(Readiness::Ready),
+            }
+        };
         for (seq, entry) in &parts.adds {
-            let lives = match &entry.container {
-                Container::Root { .. } => true,
-                Container::Entity(dot) if dot.replica == parts.replica && dot.seq >= parts.first_seq => {
-                    born.binary_search(&dot.seq).is_ok()
-                }
-                Container::Entity(dot) => {
-                    self.state.origins.local(*dot).is_some_and(|dot| self.state.entity(dot).is_some())
-                }
-            };
-            if !lives {
+            if !lives(&entry.container, &born) {
                 continue;
             }
             if entry.entity {
                 born.push(*seq);
             }
-            if let Slot::Position { bunch, .. } = entry.slot {
-                let bunch = Dot::new(parts.replica, bunch);
-                let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
-                match coming.get(&bunch) {
-                    // Only where an entry needs it: another replica may have dropped what makes it deep (VALID-1).
-                    Some(depth) if *depth > Forest::MAX_DEPTH => {
-                        return Err(ApplyError::TooDeep { bunch, limit: Forest::MAX_DEPTH });
-                    }
-                    None if !known => return Ok(Readiness::NotReady),
-                    _ => {}
-                }
+            if let Slot::Position { bunch, .. } = entry.slot
+                && readiness(bunch)? == Readiness::NotReady
+            {
+                return Ok(Readiness::NotReady);
+            }
+        }
+        for run in &parts.text {
+            if lives(&run.container, &born) && readiness(run.bunch)? == Readiness::NotReady {
+                return Ok(Readiness::NotReady);
             }
         }
         Ok(Readiness::Ready)
@@ -382,6 +396,9 @@ impl Document {
         let origin = self.state.origins.intern(parts.replica);
         for (seq, entry) in &parts.adds {
             self.state.take_entry(LocalDot::new(origin, *seq), parts.hlc, entry);
+        }
+        for run in &parts.text {
+            self.state.take_run(run, 0);
         }
     }
 

@@ -34,6 +34,9 @@ impl Document {
                 used(Dot::new(parts.replica, bunch));
             }
         }
+        for run in &parts.text {
+            used(Dot::new(parts.replica, run.bunch));
+        }
         let mut chains = self.state.chains(&uses);
         chains.retain(|chain| chain.id.replica != parts.replica || chain.id.seq < parts.first_seq);
         chains
@@ -52,7 +55,7 @@ impl Document {
         if !chains.iter().all(|chain| self.covers(chain.id)) {
             return Ok(readiness);
         }
-        let order = self.order_bunches(chains, &[])?;
+        let order = self.order_bunches(chains, &[], &[])?;
         let state = &mut self.state;
         let cause = state.origins.intern_dot(delta.dot());
         for id in state.take_bunches(order.into_iter()) {

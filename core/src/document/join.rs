@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::Document;
 use super::apply::{Applied, ApplyError, Outcome};
+use super::kill::Spared;
 use super::state::State;
 use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::diff::{Diff, Digest, LiveEntry, Tier};
@@ -16,10 +17,13 @@ use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest};
-use crate::store::{Container, Live, RemovalRun, Slot};
+use crate::store::{Container, Live, RemovalRun, Slot, TextRun};
 
 /// So many runs of dead dots cost about as much as one live entry.
 const DEAD_RUNS_PER_ENTRY: usize = 8;
+
+/// So many characters cost about as much as a run of dead dots.
+const CHARACTERS_PER_DEAD_RUN: usize = 2;
 
 /// For how many heads the dead structure of a diff is kept.
 const MAX_CAUSES: usize = 16;
@@ -49,8 +53,13 @@ impl Document {
         let dead = self.dead_of(&digest.live);
         let mut diff = self.make_diff(Tier::Digest, self.common(&digest.version));
         // A run of the dead is a few bytes, and every entry that need not be sent is worth several of them.
-        let spared = self.live_count() - diff.adds.len();
-        if dead.run_count() > spared.saturating_mul(DEAD_RUNS_PER_ENTRY) {
+        let spared = self.state.store.len() - diff.adds.len();
+        let mut characters = self.state.texts.len();
+        for run in &diff.text {
+            characters -= run.dots() as usize;
+        }
+        let worth = spared.saturating_mul(DEAD_RUNS_PER_ENTRY) + characters / CHARACTERS_PER_DEAD_RUN;
+        if dead.run_count() > worth {
             return self.make_diff(Tier::Full, VersionVector::new());
         }
         for (id, entry) in digest.version.iter() {
@@ -70,9 +79,7 @@ impl Document {
         let mut live = DotRuns::new();
         for (id, origin) in self.state.origins.iter() {
             // Ascending, so that each is appended or makes the last run longer.
-            for (dot, _) in self.state.store.range(origin, 1..=version.seq(id)) {
-                live.insert(Dot::new(id, dot.seq()));
-            }
+            self.state.each_live(origin, 1..=version.seq(id), &mut |first, last| live.insert_run(id, first, last));
         }
         Digest { version, live }
     }
@@ -107,12 +114,12 @@ impl Document {
             }
             let last = last.min(state.seq(origin));
             let mut next = first;
-            for (dot, _) in state.store.range(origin, first..=last) {
-                if next < dot.seq() {
-                    dead.insert_run(id, next, dot.seq() - 1);
+            state.each_live(origin, first..=last, &mut |first, last| {
+                if next < first {
+                    dead.insert_run(id, next, first - 1);
                 }
-                next = dot.seq() + 1;
-            }
+                next = last + 1;
+            });
             if next <= last {
                 dead.insert_run(id, next, last);
             }
@@ -133,7 +140,7 @@ impl Document {
     /// A diff but for its live entries, each of which is given to `add`.
     fn diff_around(&self, tier: Tier, base: VersionVector, add: &mut dyn FnMut((LocalDot, &Live))) -> Diff {
         let state = &self.state;
-        let mut removes = Vec::new();
+        let (mut removes, mut text) = (Vec::new(), Vec::new());
         let mut bunches = Set::new();
         for (id, origin) in state.origins.iter() {
             let after = base.seq(id);
@@ -142,6 +149,13 @@ impl Document {
                     bunches.insert(position.bunch);
                 }
                 add((dot, live));
+            }
+            if state.texts.len() > 0 {
+                let seqs = after + 1..=state.seq(origin);
+                for (_, stretch) in state.texts.runs.range(origin, seqs.clone()) {
+                    bunches.insert(stretch.bunch());
+                }
+                state.export_text(origin, seqs, &mut text);
             }
             if tier == Tier::Version {
                 let mut removed = DotRuns::new();
@@ -173,7 +187,7 @@ impl Document {
             }
         }
         let (ahead, dead, adds) = (VersionVector::new(), DotRuns::new(), Vec::new());
-        Diff { tier, base, ahead, head, heads: self.heads(), adds, removes, dead, bunches }
+        Diff { tier, base, ahead, head, heads: self.heads(), adds, text, removes, dead, bunches }
     }
 
     /// Joins what another replica has beyond the diff's base.
@@ -205,7 +219,7 @@ impl Document {
         if self.state.origins.len() + fresh > Origins::LIMIT {
             return Err(ApplyError::TooManyReplicas { limit: Origins::LIMIT });
         }
-        let order = self.order_bunches(&diff.bunches, &diff.adds)?;
+        let order = self.order_bunches(&diff.bunches, &diff.adds, &diff.text)?;
         self.join_diff(diff, &order);
         let keeps = match diff.tier {
             Tier::Version => true,
@@ -222,12 +236,13 @@ impl Document {
     }
 
     /// Those of `bunches` that are unknown, parents first; checks that every chain is whole and not too deep, also those that
-    /// `adds` are in.
+    /// `adds` and `text` are in.
     #[inline(never)]
     pub(super) fn order_bunches<'d>(
         &self,
         bunches: &'d [BunchRecord],
         adds: &[LiveEntry],
+        text: &[TextRun],
     ) -> Result<Vec<&'d BunchRecord>, ApplyError> {
         let forest = &self.state.forest;
         let known_depth = |bunch: Dot| {
@@ -272,12 +287,19 @@ impl Document {
                 order.push(record);
             }
         }
+        let is_missing = |bunch: Dot| !depths.contains_key(&bunch) && known_depth(bunch).is_none();
         for add in adds {
             if let Slot::Position { bunch, .. } = add.entry.slot {
                 let bunch = Dot::new(add.dot.replica, bunch);
-                if !depths.contains_key(&bunch) && known_depth(bunch).is_none() {
+                if is_missing(bunch) {
                     return Err(ApplyError::MissingBunch { bunch });
                 }
+            }
+        }
+        for run in text {
+            let bunch = Dot::new(run.first.replica, run.bunch);
+            if is_missing(bunch) {
+                return Err(ApplyError::MissingBunch { bunch });
             }
         }
         Ok(order)
@@ -309,13 +331,15 @@ impl Document {
             state.kill_run((first, last - first.seq()), None, None);
         }
         let coming = Coming::of(state, &diff.adds);
+        let spared_text = state.spans_of(&diff.text);
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
         for (replica, entry) in diff.head.iter() {
             let first = diff.base.seq(replica) + 1;
             if first <= entry.seq && !fault::active(Fault::FullKillsNothing) {
                 let first = LocalDot::new(state.origins.intern(replica), first);
                 // Who removed it is in the log where the log was told; the other tiers raise the horizon over it.
-                state.kill_run((first, entry.seq - first.seq()), None, Some(&|dot| coming.find(dot).is_some()));
+                let spared = Spared { entry: &|dot| coming.find(dot).is_some(), text: &spared_text };
+                state.kill_run((first, entry.seq - first.seq()), None, Some(&spared));
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
@@ -326,11 +350,15 @@ impl Document {
         self.end_join(diff, &old, bunches);
     }
 
-    /// Goes to the diff's head, when all its entries are there. `old` is how far the replicas were known before, by number;
-    /// `bunches` are those that came with it.
+    /// Takes in the text, and goes to the diff's head, when all its entries are there. `old` is how far the replicas were known
+    /// before, by number; `bunches` are those that came with it.
     pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], mut bunches: Vec<LocalDot>) {
         let state = &mut self.state;
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
+        for run in &diff.text {
+            let origin = state.origins.intern(run.first.replica);
+            state.take_run(run, old.get(origin.0 as usize).copied().unwrap_or(0));
+        }
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -373,6 +401,19 @@ impl State {
             let (remover, removed) = (self.origins.dot(remover), self.origins.dot(removed));
             all.push(RemovalRun { remover, removed, len, chain });
         }
+    }
+
+    /// The first and the last dot of each run, ascending by this document's dots.
+    fn spans_of(&mut self, runs: &[TextRun]) -> Vec<(LocalDot, LocalDot)> {
+        let mut spans = Vec::with_capacity(runs.len());
+        for run in runs {
+            let first = self.origins.intern_dot(run.first);
+            spans.push((first, LocalDot::new(first.origin(), run.last_seq().min(Dot::MAX_SEQ))));
+        }
+        if !spans.is_sorted() {
+            sort_by(&mut spans, Ord::cmp);
+        }
+        spans
     }
 
     pub(super) fn log_removals(&mut self, run: &RemovalRun) {

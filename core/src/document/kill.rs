@@ -8,13 +8,21 @@
 use alloc::vec::Vec;
 
 use super::notes::ElementNote;
-use super::state::{Dead, State};
+use super::state::{Journal, State};
 use super::view::{Content, Incarnations, Link, PlaceId};
 use super::winner::amount;
 use crate::clock::{DotRuns, LocalDot};
 use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, Live, LocalRun, LocalSlotRef, NONE};
 use crate::value::Value;
+
+/// What lives on of a run that is killed.
+pub(super) struct Spared<'a> {
+    /// Whether an entry does.
+    pub(super) entry: &'a dyn Fn(LocalDot) -> bool,
+    /// The characters that do: the first and the last dot of runs, ascending.
+    pub(super) text: &'a [(LocalDot, LocalDot)],
+}
 
 impl State {
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
@@ -27,7 +35,7 @@ impl State {
 
     /// The same for an entry that lives. With a journal, what died before the transaction `cause` began goes there, children
     /// before parents; without one it is for ever.
-    pub(super) fn kill_at(&mut self, top: EntryId, cause: Option<LocalDot>, mut journal: Option<&mut Vec<Dead>>) {
+    pub(super) fn kill_at(&mut self, top: EntryId, cause: Option<LocalDot>, mut journal: Option<&mut Journal>) {
         if !self.store.live(top).entity {
             let dot = self.store.dot(top);
             let live = self.kill_one(top, cause, true, None);
@@ -55,6 +63,9 @@ impl State {
         let mut shown = Some(shown);
         while let Some(id) = doomed.pop() {
             let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
+            if let Some(place) = self.entity_at(id).filter(|_| !fault::active(Fault::NoCascade)) {
+                self.kill_text_in(place, dot, cause, &mut journal);
+            }
             let old = if is_top { shown.take().flatten() } else { None };
             let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
             self.bury(dot, live, cause, &mut journal);
@@ -71,25 +82,23 @@ impl State {
         place.is_some_and(|place| matches!(self.view.place(place).incarnations, Incarnations::Many(_)))
     }
 
-    fn bury(&mut self, dot: LocalDot, live: Live, cause: Option<LocalDot>, journal: &mut Option<&mut Vec<Dead>>) {
+    fn bury(&mut self, dot: LocalDot, live: Live, cause: Option<LocalDot>, journal: &mut Option<&mut Journal>) {
         match journal {
             // What a transaction itself inserted never was for anybody else.
             Some(journal) if cause.is_none_or(|first| dot.origin() != first.origin() || dot < first) => {
-                journal.push((dot, live));
+                journal.entries.push((dot, live));
             }
             _ => self.discard(live),
         }
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(crate) fn kill_run(
-        &mut self,
-        run: LocalRun,
-        cause: Option<LocalDot>,
-        spare: Option<&dyn Fn(LocalDot) -> bool>,
-    ) {
+    pub(super) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: Option<&Spared<'_>>) {
         let (first, more) = run;
-        let spare = |dot: LocalDot| spare.is_some_and(|spare| spare(dot));
+        if self.texts.len() > 0 {
+            self.kill_text(run, cause, spare.map_or(&[], |spare| spare.text), &mut None);
+        }
+        let spare = |dot: LocalDot| spare.is_some_and(|spare| (spare.entry)(dot));
         if more == 0 {
             if !spare(first) {
                 self.kill(first, cause);
@@ -203,7 +212,11 @@ impl State {
                 self.notes.element(list, ElementNote::Removed(dot), old);
             }
         }
+        let rope = self.view.place(own).rope;
         let last = self.view.disincarnate(own, id);
+        if last {
+            self.texts.close(rope);
+        }
         if let (Link::Key(_, key), true) = (link, last)
             && let Content::Map(index) = &mut self.view.place_mut(parent).content
         {

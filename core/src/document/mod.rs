@@ -21,6 +21,8 @@ mod overwrite;
 mod path;
 mod snapshot;
 mod state;
+mod text_note;
+mod texts;
 mod total;
 mod transaction;
 mod undo;
@@ -31,7 +33,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
-pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
+pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
 pub(crate) use dots::DotsRef;
 pub(crate) use index::{KeyIndex, KeyView};
 pub use path::{Path, PathStep};
@@ -211,7 +213,7 @@ impl Document {
 
     /// How many dots are live: the size of the state. O(1).
     pub fn live_count(&self) -> usize {
-        self.state.store.len()
+        self.state.live_count()
     }
 
     /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the digest or the

@@ -56,6 +56,10 @@ impl Document {
         for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
             bunches.insert(id);
         }
+        let mut text = Vec::new();
+        for (_, origin) in state.origins.iter() {
+            state.export_text(origin, 1..=state.seq(origin), &mut text);
+        }
         let diff = Diff {
             tier: Tier::Full,
             base: VersionVector::new(),
@@ -63,6 +67,7 @@ impl Document {
             head: self.version(),
             heads: self.heads(),
             adds: Vec::new(),
+            text,
             removes: Vec::new(),
             dead: DotRuns::new(),
             bunches: state.chains(&bunches),
@@ -98,7 +103,7 @@ impl Document {
             return Err(error.into());
         }
         let snapshot = snapshot?;
-        document.order_bunches(&[], &late)?;
+        document.order_bunches(&[], &late, &snapshot.diff.text)?;
         let state = &mut document.state;
         let coming = Coming::of(state, &late);
         state.insert_parents_first(coming, |_| true);
@@ -218,7 +223,7 @@ impl Loading {
 
 impl<'a> Intake<'a> for Loading {
     fn begin(&mut self, reader: &mut Reader<'a>, diff: &Diff, _count: usize) {
-        match self.document.order_bunches(&diff.bunches, &[]) {
+        match self.document.order_bunches(&diff.bunches, &[], &[]) {
             Ok(order) => self.bunches = self.document.begin_join(diff, &order),
             Err(error) => self.refuse(reader, error),
         }

@@ -7,9 +7,10 @@
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::state::{Dead, State};
+use super::state::{Journal, State};
 use super::undo::Done;
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
@@ -19,8 +20,8 @@ use crate::delta::Delta;
 use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::{Origin, Origins};
-use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
-use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload};
+use crate::sequence::{Forest, ForestError, LocalPosition, Placement, Stretch};
+use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload, TextRun};
 use crate::value::Value;
 
 /// What a transaction gave.
@@ -137,14 +138,17 @@ pub(crate) struct Open {
 pub(crate) struct Log {
     /// Observed dots that were removed on purpose (not those that died with them).
     removed: Vec<LocalDot>,
+    /// Observed characters that were removed: the first dot of runs, and how many.
+    removed_text: Vec<(LocalDot, u32)>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
-    /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
+    /// What each running total overwrote when the transaction began, by its seq: ascending. Some may be gone again: those are not
+    /// written.
     totals_before: Vec<(u64, u64, u64)>,
     /// What was added, ascending, with where it lies or lay.
     added: Vec<(LocalDot, EntryId)>,
-    /// What died of what was there before it, children before parents.
-    journal: Vec<Dead>,
+    /// What died of what was there before it.
+    journal: Journal,
     /// For the bytes of the delta.
     bytes: Vec<u8>,
 }
@@ -154,12 +158,14 @@ impl Log {
     const KEPT: usize = 1024;
 
     fn empty(&mut self) {
-        let entries = self.journal.capacity().max(self.removed.capacity()).max(self.added.capacity());
+        let dead = self.journal.entries.capacity().max(self.journal.text.capacity());
+        let entries = dead.max(self.removed.capacity()).max(self.added.capacity());
         if entries > Self::KEPT / 16 || self.bytes.capacity() > Self::KEPT {
             *self = Self::default();
             return;
         }
         self.removed.clear();
+        self.removed_text.clear();
         self.bunches.clear();
         self.totals_before.clear();
         self.added.clear();
@@ -171,7 +177,7 @@ impl Log {
 impl Log {
     /// What was done, for those who will undo it.
     fn done(&self, open: &Open) -> Done<'_> {
-        let (added, killed) = (&self.added, &self.journal);
+        let (added, killed) = (&self.added, &self.journal.entries);
         Done { origin: open.origin, first_seq: open.first_seq, next_seq: open.next_seq, added, killed }
     }
 }
@@ -271,7 +277,10 @@ impl Document {
         let Some(open) = self.open else { return Err(EditError::NoTransaction) };
         let store = &self.state.store;
         self.log.added.retain(|(dot, id)| store.lies_at(*id, *dot));
-        if self.log.added.is_empty() && self.log.removed.is_empty() {
+        let mut text = Vec::new();
+        self.state.export_text(open.origin, open.first_seq..=Dot::MAX_SEQ, &mut text);
+        let removes_none = self.log.removed.is_empty() && self.log.removed_text.is_empty();
+        if self.log.added.is_empty() && text.is_empty() && removes_none {
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
         }
@@ -281,7 +290,11 @@ impl Document {
         for dot in &self.log.removed {
             removes.insert(self.state.origins.dot(*dot));
         }
-        let dots = self.write(&open, &removes);
+        for (first, len) in &self.log.removed_text {
+            let first = self.state.origins.dot(*first);
+            removes.insert_run(first.replica, first.seq, first.seq + u64::from(*len) - 1);
+        }
+        let dots = self.write(&open, &text, &removes);
         let (found, limit) = (self.log.bytes.len(), limits::MAX_DELTA_BYTES);
         if found > limit {
             self.rollback();
@@ -294,6 +307,7 @@ impl Document {
         let last = LocalDot::new(open.origin, delta.last_seq());
         if !fault::active(Fault::BeaconForgetsOwn) {
             state.count(&log.added);
+            state.count_text(&text);
         }
         state.remove_runs(last, &removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
@@ -307,7 +321,7 @@ impl Document {
             undo.record(state, log.done(&open), self.now);
         }
         state.keep_log_short();
-        for (_, live) in log.journal.drain(..) {
+        for (_, live) in log.journal.entries.drain(..) {
             state.discard(live);
         }
         let list = state.take_changes();
@@ -316,14 +330,10 @@ impl Document {
     }
 
     /// Writes the delta of the open transaction, from where its entries lie, and says how many dots it takes.
-    fn write(&mut self, open: &Open, removes: &DotRuns) -> u64 {
+    fn write(&mut self, open: &Open, text: &[TextRun], removes: &DotRuns) -> u64 {
         let (state, log) = (&self.state, &mut self.log);
         let least = if fault::active(Fault::RemovalTakesNoDot) { 0 } else { 1 };
         let dots = (open.next_seq - open.first_seq).max(least);
-        if !fault::active(Fault::GoneTotalsSaid) {
-            let added = &log.added;
-            log.totals_before.retain(|total| added.binary_search_by(|(dot, _)| dot.seq().cmp(&total.0)).is_ok());
-        }
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
         for id in &log.bunches {
@@ -338,8 +348,9 @@ impl Document {
             first_seq: open.first_seq,
             dots,
             deps: &state.head_dots(),
-            hlc: open.hlc,
+            hlc: if log.added.is_empty() { Hlc(0) } else { open.hlc },
             bunches: &bunches,
+            text,
             totals_before: &log.totals_before,
             removes,
         };
@@ -358,13 +369,20 @@ impl Document {
         for (dot, _) in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
             own.push(dot);
         }
+        let all = (LocalDot::new(open.origin, open.first_seq), Dot::MAX_SEQ - open.first_seq);
+        self.state.kill_text(all, None, &[], &mut None);
         while let Some(dot) = own.pop() {
             self.state.kill(dot, None);
         }
-        let dead = self.log.journal.drain(..).rev();
+        let dead = self.log.journal.entries.drain(..).rev();
         for (dot, live) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
             let alive = self.state.insert(dot, live, true);
             debug_assert!(alive.is_some(), "what died after its container comes back before it");
+        }
+        let dead = self.log.journal.text.drain(..).rev();
+        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+            let alive = self.state.insert_text(stretch, &text, true);
+            debug_assert!(alive, "what it was in has come back before it");
         }
         for id in self.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
@@ -518,7 +536,7 @@ impl Transaction<'_> {
         let old = state.overwrite(place, id, dot, payload, open.hlc);
         log.added.push((dot, id));
         log.removed.push(old.0);
-        log.journal.push(old);
+        log.journal.entries.push(old);
         open.next_seq += 1;
         Ok(dot)
     }
@@ -548,6 +566,62 @@ impl Transaction<'_> {
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
             self.document.log.totals_before.push((dot.seq(), total.0, total.1));
+        }
+    }
+
+    /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
+    pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
+        let characters = text.chars().count();
+        if characters == 0 {
+            return Ok(());
+        }
+        self.has_room(characters)?;
+        let first = self.next_dot()?;
+        let state = &self.document.state;
+        let (mut left, mut right, mut container) = (None, None, None);
+        if let Some(rope) = state.rope(place) {
+            let neighbour = |index: usize| {
+                let (run, nth) = rope.at(&state.texts.runs, index)?;
+                let stretch = state.texts.runs.stretch(run);
+                Some((stretch.position(nth), stretch.container))
+            };
+            (left, right) = (index.checked_sub(1).and_then(neighbour), neighbour(index));
+            // New text lives and dies with the incarnation of what it was put next to.
+            container = left.or(right).map(|neighbour| neighbour.1);
+        }
+        let container = container.map_or_else(|| self.lowest(place), Ok)?;
+        let slot = self.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
+        let LocalSlot::Position { bunch, backward } = slot else { return Err(EditError::Gone) };
+        let stretch = Stretch { first, len: characters as u32, backward, bunch, container };
+        let turned: String;
+        let in_dots = if backward && characters > 1 {
+            turned = text.chars().rev().collect();
+            &turned
+        } else {
+            text
+        };
+        self.document.state.insert_text_at(place, index, stretch, in_dots);
+        self.open().next_seq += characters as u64;
+        Ok(())
+    }
+
+    /// Takes so many characters out of a place, from an index on. O(runs · log n + bytes).
+    pub(crate) fn delete_text(&mut self, place: PlaceId, index: usize, characters: usize) {
+        let Document { state, open, log, .. } = &mut *self.document;
+        let open = open.as_ref().expect("a Transaction exists only while one is open");
+        let cause = LocalDot::new(open.origin, open.first_seq);
+        let mut left = characters;
+        while left > 0 {
+            let taken = state.take_text_at(place, index, left, cause, &mut log.journal);
+            let Some((stretch, observed)) = taken else { return };
+            left -= stretch.len as usize;
+            // What this transaction has typed itself is netted out.
+            let removed = if fault::active(Fault::NettingMissed) { stretch.len } else { observed };
+            match log.removed_text.last_mut() {
+                Some((first, len)) if first.bits() + u64::from(*len) == stretch.first.bits() => *len += removed,
+                _ if removed > 0 => log.removed_text.push((stretch.first, removed)),
+                _ => {}
+            }
         }
     }
 

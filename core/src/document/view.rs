@@ -38,6 +38,8 @@ pub(crate) enum Content {
     /// Register or flag, of any policy.
     Unit(Dots),
     List(Sequence<LocalDot>),
+    /// Its characters are in the rope of the place.
+    Text,
     /// A kind this version does not read.
     Unknown,
 }
@@ -67,6 +69,7 @@ impl Content {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(Sequence::new()),
+            Kind::TEXT => Self::Text,
             _ => Self::Unknown,
         }
     }
@@ -143,6 +146,15 @@ impl Incarnations {
         matches!(self, Self::None)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(..) => 1,
+            Self::Many(all) => all.len(),
+        }
+    }
+
     /// Every entity, in an order that means nothing.
     pub(crate) fn iter(&self) -> Ids<'_> {
         match self {
@@ -178,6 +190,8 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
     /// Which note of this batch is about its value; [`NONE`] if none is.
     pub(crate) noted: u32,
+    /// The number of the rope of the characters in it, whether it shows them or not; [`NONE`] if there never were any.
+    pub(crate) rope: u32,
     /// Containers above and including this one.
     pub(crate) depth: u32,
     pub(crate) incarnations: Incarnations,
@@ -270,7 +284,8 @@ impl View {
 
     pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Box<Seat>>) -> PlaceId {
         let content = Content::of(kind);
-        let place = Place { link, kind, noted: NONE, depth, incarnations: Incarnations::None, content, seat };
+        let place =
+            Place { link, kind, noted: NONE, rope: NONE, depth, incarnations: Incarnations::None, content, seat };
         if let Some(id) = self.free.pop() {
             self.places[id.0 as usize] = Some(place);
             return id;

@@ -400,6 +400,10 @@ impl Forest {
                 number
             }
             None => {
+                if self.nodes.len() == self.nodes.capacity() {
+                    // Not twice as many: there are a lot of them, and what is free is given again.
+                    self.nodes.reserve_exact(self.nodes.len() / 4 + 1);
+                }
                 self.nodes.push(node);
                 let number = self.nodes.len() as u32 - 1;
                 self.idle.push(number);

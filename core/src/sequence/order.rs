@@ -31,6 +31,13 @@ impl Forest {
         self.compare_points(origins, self.point(a), self.point(b))
     }
 
+    /// Whether a position comes before one that is compared with many.
+    pub(super) fn is_before(&self, origins: &Origins, a: LocalPosition, b: Point) -> bool {
+        let order =
+            if a.bunch == b.bunch { a.index.cmp(&b.index) } else { self.compare_points(origins, self.point(a), b) };
+        order == Ordering::Less
+    }
+
     /// The indexes of a bunch that are before a position: those below the answer. Some of them are, that is known.
     pub(super) fn indexes_before(&self, bunch: LocalDot, next: LocalPosition) -> i64 {
         if next.bunch == bunch {

@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod removals;
 mod table;
+mod text_run;
 mod windows;
 
 use alloc::vec::Vec;
@@ -22,12 +23,13 @@ pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub(crate) use entry::{ContainerRef, EntryRef, PayloadRef, SlotRef};
 pub use entry::{Entry, Kind, Payload, Rights, Slot};
-pub(crate) use hash::beacon_share;
+pub(crate) use hash::{beacon_share, text_share};
 pub(crate) use keys::{KeyId, Keys};
 pub(crate) use live::{Live, LocalSlot, LocalSlotRef};
 pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;
+pub use text_run::TextRun;
 use windows::Windows;
 
 use crate::clock::LocalDot;

@@ -93,11 +93,13 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     }
     out.push(header.flags);
     put_varint(&mut out, header.first_seq);
-    let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
-    let counter = header.hlc.0 & COUNTER;
-    put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
-    if counter > 0 {
-        put_varint(&mut out, counter);
+    if DeltaHeader::has_stamp(header.flags) {
+        let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
+        let counter = header.hlc.0 & COUNTER;
+        put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
+        if counter > 0 {
+            put_varint(&mut out, counter);
+        }
     }
     out.extend_from_slice(header.rest);
     out
@@ -118,7 +120,8 @@ const COUNTER: u64 = 0xffff;
 
 fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     let mut reader = Reader::new(packed);
-    let head = reader.varint()?;
+    let head = reader.varint();
+    reader.ok()?;
     if head != DIFF && packed.len() > MAX_DELTA_BYTES {
         return Err(Malformed);
     }
@@ -126,13 +129,13 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
         return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
     }
     let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
-        0 => ReplicaId::from_bytes(reader.array()?),
+        0 => reader.replica(),
         number => roster.id(number - 1).ok_or(Malformed)?,
     };
-    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(Tag::from_bytes(reader.array()?)) };
+    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(reader.tag()) };
     let mut others = Vec::new();
     if head & HAS_OTHERS != 0 {
-        let count = reader.varint()?;
+        let count = reader.varint();
         // No id is there twice: those without a number take their bytes, and of the others there are no more than numbers.
         let most = roster.len() + packed.len() / ID;
         if count == 0 || usize::try_from(count).map_or(true, |count| count > most) {
@@ -140,20 +143,26 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
         }
         for _ in 0..count {
             // Each takes a byte at least: this ends with the input.
-            let id = match reader.varint()?.checked_sub(1) {
-                None => reader.array()?,
+            let id = match reader.varint().checked_sub(1) {
+                None => reader.bytes_16(),
                 Some(number) => roster.id(number).ok_or(Malformed)?.to_bytes(),
             };
             others.extend_from_slice(&id);
+            reader.ok()?;
         }
     }
-    let (flags, first_seq, stamp) = (reader.u8()?, reader.varint()?, reader.varint()?);
-    let counter = if stamp & 1 == 0 { 0 } else { reader.varint()? };
-    let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
-    if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
-        return Err(Malformed);
+    let (flags, first_seq) = (reader.u8(), reader.varint());
+    let mut hlc = Hlc(0);
+    if DeltaHeader::has_stamp(flags) {
+        let stamp = reader.varint();
+        let counter = if stamp & 1 == 0 { 0 } else { reader.varint() };
+        let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
+        if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
+            return Err(Malformed);
+        }
+        hlc = Hlc(millis << 16 | counter);
     }
-    let hlc = Hlc(millis << 16 | counter);
+    reader.ok()?;
     let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
     let last_seq = header.last_seq().map_err(|_| Malformed)?;
     let bytes = header.join();

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::{
     At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
     FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
-    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef,
 };
 use crate::document::{Content, Document, DotsRef, EditError, KeyIndex, KeyView, State, check_key};
 use crate::fault::{self, Fault};
@@ -59,6 +59,7 @@ impl<'d> MapRef<'d> {
     child_readers! {
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        text, TEXT, TextRef, "text";
         set, SET, SetRef, "set";
         counter, COUNTER, CounterRef, "counter";
         max_register, MAX_REGISTER, MaxRegisterRef, "max register";
@@ -228,6 +229,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
     child_editors! {
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        text, TEXT, TextMut, "text";
         set, SET, SetMut, "set";
         counter, COUNTER, CounterMut, "counter";
         max_register, MAX_REGISTER, MaxRegisterMut, "max register";

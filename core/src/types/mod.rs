@@ -15,6 +15,7 @@
 //! | [grow-only set](crate::GrowOnlySetRef) | distinct values, never removed | both additions count |
 //! | [map](crate::MapRef) | keys with values and containers | putting survives removing; containers created under one key merge |
 //! | [list](crate::ListRef) | elements in order | an element that both move is at one place; runs typed at one place stay whole |
+//! | [text](crate::TextRef) | characters in order | both insertions stay, each whole; what is typed into a range that is deleted survives |
 //!
 //! What each costs, in live entries, which is all that a document keeps:
 //!
@@ -29,6 +30,7 @@
 //! | remove-wins set | one a member, and **one for each value that was removed** |
 //! | map | one a value, flag or container |
 //! | list | one an element, one more if it was moved |
+//! | text | none: characters are held as runs, some bytes each beside what is written |
 //!
 //! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
 //!
@@ -55,6 +57,7 @@ mod remove_wins_set;
 #[cfg(feature = "serde")]
 mod serialize;
 mod set;
+mod text;
 mod untyped;
 
 use alloc::vec::Vec;
@@ -70,6 +73,7 @@ pub use map::{MapMut, MapRef};
 pub use register::{RegisterMut, RegisterRef};
 pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
+pub use text::{TextMut, TextRef};
 
 use crate::clock::LocalDot;
 use crate::document::{
@@ -99,6 +103,8 @@ pub enum NodeRef<'d> {
     Map(MapRef<'d>),
     /// A list.
     List(ListRef<'d>),
+    /// A text.
+    Text(TextRef<'d>),
     /// A max register.
     MaxRegister(MaxRegisterRef<'d>),
     /// A min register.
@@ -129,6 +135,8 @@ pub enum NodeMut<'t, 'd> {
     Map(MapMut<'t, 'd>),
     /// A list.
     List(ListMut<'t, 'd>),
+    /// A text.
+    Text(TextMut<'t, 'd>),
     /// A max register.
     MaxRegister(MaxRegisterMut<'t, 'd>),
     /// A min register.
@@ -331,6 +339,7 @@ impl Document {
         set, SET, SetRef, "set";
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        text, TEXT, TextRef, "text";
         max_register, MAX_REGISTER, MaxRegisterRef, "max register";
         min_register, MIN_REGISTER, MinRegisterRef, "min register";
         disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
@@ -356,6 +365,7 @@ impl Document {
             Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
             Content::List(elements) => !elements.is_empty(),
+            Content::Text => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
             Content::Unknown => false,
         };
         let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
@@ -412,6 +422,7 @@ impl<'d> NodeRef<'d> {
             Kind::SET => Self::Set(SetRef::at(at)),
             Kind::MAP => Self::Map(MapRef::at(at)),
             Kind::LIST => Self::List(ListRef::at(at)),
+            Kind::TEXT => Self::Text(TextRef::at(at)),
             Kind::MAX_REGISTER => Self::MaxRegister(MaxRegisterRef::at(at)),
             Kind::MIN_REGISTER => Self::MinRegister(MinRegisterRef::at(at)),
             Kind::DISABLE_WINS_FLAG => Self::DisableWinsFlag(DisableWinsFlagRef::at(at)),
@@ -431,6 +442,7 @@ impl<'d> NodeRef<'d> {
             Self::Set(_) => Kind::SET,
             Self::Map(_) => Kind::MAP,
             Self::List(_) => Kind::LIST,
+            Self::Text(_) => Kind::TEXT,
             Self::MaxRegister(_) => Kind::MAX_REGISTER,
             Self::MinRegister(_) => Kind::MIN_REGISTER,
             Self::DisableWinsFlag(_) => Kind::DISABLE_WINS_FLAG,
@@ -464,6 +476,7 @@ impl<'d> Transaction<'d> {
         set, SET, SetMut, "set";
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        text, TEXT, TextMut, "text";
         max_register, MAX_REGISTER, MaxRegisterMut, "max register";
         min_register, MIN_REGISTER, MinRegisterMut, "min register";
         disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
@@ -540,6 +553,7 @@ impl<'d> Transaction<'d> {
             Kind::SET => NodeMut::Set(SetMut::at(at)),
             Kind::MAP => NodeMut::Map(MapMut::at(at)),
             Kind::LIST => NodeMut::List(ListMut::at(at)),
+            Kind::TEXT => NodeMut::Text(TextMut::at(at)),
             Kind::MAX_REGISTER => NodeMut::MaxRegister(MaxRegisterMut::at(at)),
             Kind::MIN_REGISTER => NodeMut::MinRegister(MinRegisterMut::at(at)),
             Kind::DISABLE_WINS_FLAG => NodeMut::DisableWinsFlag(DisableWinsFlagMut::at(at)),

@@ -213,6 +213,7 @@ fn bytes_1_no_part_of_a_diff_chooses_the_seed_of_its_tables() {
             head: [(generators::id(1), entry)].into_iter().collect(),
             heads: Vec::new(),
             adds: adds.collect(),
+            text: Vec::new(),
             removes: Vec::new(),
             dead: DotRuns::new(),
             bunches: Vec::new(),

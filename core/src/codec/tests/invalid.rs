@@ -20,29 +20,29 @@ use crate::value::Value;
 
 const START: Position = Position { bunch: Dot::ROOT, index: 0 };
 
-fn dot(replica: u8, seq: u64) -> Dot {
+pub(super) fn dot(replica: u8, seq: u64) -> Dot {
     Dot::new(id(replica), seq)
 }
 
-fn entry(container: Container) -> Entry {
+pub(super) fn entry(container: Container) -> Entry {
     let payload = Payload::Value(Value::Null);
     Entry { container, slot: Slot::Unit, kind: Kind::REGISTER, entity: false, payload }
 }
 
-fn root() -> Container {
+pub(super) fn root() -> Container {
     Container::Root { name: "m".into(), kind: Kind::MAP }
 }
 
-fn bunch(id: Dot, parent: Position) -> BunchRecord {
+pub(super) fn bunch(id: Dot, parent: Position) -> BunchRecord {
     BunchRecord { id, parent, side: Side::Right, rank: 0 }
 }
 
-fn at(bunch: Dot, index: i64) -> Position {
+pub(super) fn at(bunch: Dot, index: i64) -> Position {
     Position { bunch, index }
 }
 
 /// Replica 1, dots 10 to 12, an entry at each.
-fn valid() -> DeltaParts {
+pub(super) fn valid() -> DeltaParts {
     DeltaParts {
         replica: id(1),
         first_seq: 10,
@@ -51,6 +51,7 @@ fn valid() -> DeltaParts {
         hlc: Hlc(1 << 30),
         bunches: Vec::new(),
         adds: (10..13).map(|seq| (seq, entry(root()))).collect(),
+        text: Few::new(),
         totals_before: Few::new(),
         removes: DotRuns::new(),
     }
@@ -66,7 +67,7 @@ fn refused(change: impl FnOnce(&mut DeltaParts)) -> DecodeError {
 }
 
 #[track_caller]
-fn assert_says(error: &DecodeError, text: &str) {
+pub(super) fn assert_says(error: &DecodeError, text: &str) {
     assert!(error.to_string().contains(text), "{error}");
 }
 
@@ -249,7 +250,7 @@ fn bytes_2_other_forms_of_one_delta() {
         // Every dot is bound, and the dots are listed.
         ("every dot", header + 10, &[1], &[0]),
         ("more bytes", header + 1, &[10], &[0x8a, 0]),
-        ("two forms of removing", header, &[0b100_1001], &[0b1110_1001]),
+        ("way of removing", header, &[0b100_1001], &[0b1110_1001]),
         ("NaN", bytes.len() - 9, &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f], &[1, 0, 0, 0, 0, 0, 0xf8, 0x7f]),
         ("format version", 0, &[1, 1], &[2, 1]),
     ];
@@ -263,8 +264,8 @@ fn bytes_2_other_forms_of_one_delta() {
         if name == "in a list" {
             changed.splice(header + 11..header + 11, [0, 0, 9]);
         }
-        if name == "two forms of removing" {
-            changed.push(0);
+        if name == "way of removing" {
+            changed.insert(header + 11, 1);
         }
         let error = codec::decode_delta(&changed).expect_err(name);
         assert_says(&error, name);
@@ -342,12 +343,12 @@ fn live(dot: Dot, container: Container) -> LiveEntry {
     LiveEntry { dot, hlc: Hlc(9), entry: entry(container) }
 }
 
-fn removal(remover: Dot, removed: Dot) -> RemovalRun {
+pub(super) fn removal(remover: Dot, removed: Dot) -> RemovalRun {
     RemovalRun { remover, removed, len: 1, chain: false }
 }
 
 /// Beyond 1:5 and 2:5 everything up to 1:8.
-fn valid_diff() -> Diff {
+pub(super) fn valid_diff() -> Diff {
     Diff {
         tier: Tier::Version,
         base: covered(&[(1, 5), (2, 5)]),
@@ -355,6 +356,7 @@ fn valid_diff() -> Diff {
         heads: [dot(1, 8)].into(),
         adds: [live(dot(1, 6), root()), live(dot(1, 7), Container::Entity(dot(2, 5)))].into(),
         ahead: VersionVector::new(),
+        text: Vec::new(),
         removes: [(id(1), DotRuns::from_iter([dot(1, 5), dot(2, 4)]))].into(),
         dead: DotRuns::new(),
         bunches: [bunch(dot(2, 3), at(dot(1, 2), 1))].into(),
@@ -403,14 +405,14 @@ fn bytes_2_a_horizon_before_every_dot_is_not_written() {
     let bytes = codec::encode_snapshot(&snapshot);
     assert_eq!(codec::decode_snapshot(&bytes).as_ref(), Ok(&snapshot));
     let none = [0; 0];
-    let sections = |horizon: &[u8]| sealed(&[(2, &[0]), (4, &[0, 0, 0]), (6, horizon), (8, &[0]), (10, &[0; 16])]);
+    let sections = |horizon: &[u8]| sealed(&[(2, &[0]), (4, &[0, 0, 0, 0]), (6, horizon), (8, &[0]), (10, &[0; 16])]);
     assert!(codec::decode_snapshot(&sections(&none)).is_ok());
     assert!(codec::decode_snapshot(&sections(&[0])).is_err());
     // With one replica: the table, and the state that covers it up to 1.
     let (mut table, mut state) = (Vec::from([1]), Vec::from([1]));
     table.extend([7; 16]);
     state.extend([8; 8]);
-    state.extend([0, 0, 0]);
+    state.extend([0, 0, 0, 0]);
     let with = |horizon: &[u8]| sealed(&[(2, &table), (4, &state), (6, horizon), (8, &[0]), (10, &[0; 16])]);
     assert!(codec::decode_snapshot(&with(&[])).is_ok());
     assert!(codec::decode_snapshot(&with(&[1])).is_ok());
@@ -460,6 +462,7 @@ fn valid_snapshot() -> Snapshot {
         heads: [dot(1, 8)].into(),
         adds: [live(dot(1, 6), root())].into(),
         ahead: VersionVector::new(),
+        text: Vec::new(),
         removes: Vec::new(),
         dead: DotRuns::new(),
         bunches: Vec::new(),
@@ -585,8 +588,8 @@ fn sealed(sections: &[(u64, &[u8])]) -> Vec<u8> {
 
 #[test]
 fn sections_odd_ones_are_passed_over_even_ones_are_not() {
-    // An empty document: no replicas; no heads, bunches, entries; no horizon; no removers; a beacon.
-    let empty: [(u64, &[u8]); 5] = [(2, &[0]), (4, &[0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])];
+    // An empty document: no replicas; no heads, bunches, entries, text; no horizon; no removers; a beacon.
+    let empty: [(u64, &[u8]); 5] = [(2, &[0]), (4, &[0, 0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])];
     let read = codec::decode_snapshot(&sealed(&empty)).unwrap();
     assert_eq!(codec::encode_snapshot(&read), sealed(&empty));
     let with = |at: usize, section: (u64, &'static [u8])| {
@@ -607,7 +610,7 @@ fn sections_odd_ones_are_passed_over_even_ones_are_not() {
 
 #[test]
 fn the_header_of_an_envelope_says_what_it_is() {
-    let bytes = sealed(&[(2, &[0]), (4, &[0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])]);
+    let bytes = sealed(&[(2, &[0]), (4, &[0, 0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])]);
     let error = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = byte;

@@ -82,6 +82,10 @@ fn generators_reach_every_column() {
         note(!parts.totals_before.is_empty(), "totals before");
         note(parts.adds.len() as u64 == parts.dots, "dense");
         note(!parts.adds.is_empty() && (parts.adds.len() as u64) < parts.dots, "sparse");
+        note(parts.text.len() > 1, "runs of text");
+        note(!parts.text.is_empty() && !parts.adds.is_empty(), "text and entries");
+        note(!parts.text.is_empty() && parts.adds.is_empty() && !parts.removes.is_empty(), "text and removes");
+        note(parts.text.iter().any(|run| run.backward && run.dots() > 1), "backward text");
         note(parts.bunches.iter().any(|bunch| bunch.parent.bunch.replica == parts.replica), "own parent");
         note(parts.bunches.iter().any(|bunch| bunch.rank != 0), "rank");
         for (seq, entry) in &parts.adds {
@@ -95,6 +99,7 @@ fn generators_reach_every_column() {
         note(!diff.dead.is_empty(), "dead dots");
         note(!diff.ahead.is_empty(), "a digest beyond its answer");
         note(diff.adds.len() > 20, "many entries");
+        note(diff.text.len() > 5, "much text");
         let snapshot = generators::snapshot().new_tree(&mut runner).unwrap().current();
         note(!snapshot.removals.is_empty(), "snapshot removals");
         note(snapshot.removals.iter().any(|run| run.chain), "chains of removals");
@@ -125,7 +130,7 @@ fn alike(count: u64, other: Option<u64>) -> Diff {
     let tag = Tag::from_bytes([7; 8]);
     let head = [(generators::id(1), VersionEntry { seq: count, tag })].into_iter().collect();
     let (heads, adds, removes, bunches) = (Vec::new(), adds.collect(), Vec::new(), Vec::new());
-    Diff { tier, base, ahead, head, heads, adds, removes, dead, bunches }
+    Diff { tier, base, ahead, head, heads, adds, text: Vec::new(), removes, dead, bunches }
 }
 
 #[test]

@@ -32,9 +32,10 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
         first_seq,
         dots,
         deps: [Dot::new(id(1), first_seq - 1)].into(),
-        hlc: Hlc(0x0198_0000_0000_0001),
+        hlc: Hlc(if adds.is_empty() { 0 } else { 0x0198_0000_0000_0001 }),
         bunches: Vec::new(),
         adds: (first_seq..).zip(adds).collect(),
+        text: Few::new(),
         totals_before: Few::new(),
         removes: DotRuns::new(),
     }
@@ -42,7 +43,7 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
 
 fn full(base: VersionVector, head: VersionVector, heads: Vec<Dot>, adds: Vec<LiveEntry>) -> Diff {
     let (ahead, removes, dead, bunches) = (VersionVector::new(), Vec::new(), DotRuns::new(), Vec::new());
-    Diff { tier: Tier::Full, base, ahead, head, heads, adds, removes, dead, bunches }
+    Diff { tier: Tier::Full, base, ahead, head, heads, adds, text: Vec::new(), removes, dead, bunches }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -79,7 +80,7 @@ fn a_member_costs_its_content_and_five_bytes_behind_its_header() {
     assert_eq!(codec::encode_delta(&following(10_000, [entry].into())).len(), 29 + 5 + "m1234".len());
     let mut removed = following(10_000, Vec::new());
     removed.removes.insert(Dot::new(id(1), 9_998));
-    assert_eq!(codec::encode_delta(&removed).len(), 29 + 1);
+    assert_eq!(codec::encode_delta(&removed).len(), 21 + 1);
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "0211",
         "01",
         "35353535353535353535353535353535", // section 2: the table
-        "0417",                             // section 4: the state
+        "0418",                             // section 4: the state
         "040102030405060708",               // covered up to 4, tag
         "01",
         "00", // one head, where the head is
@@ -239,6 +240,7 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "02",
         "036b",
         "4176", // container, shape, key, value
+        "00",   // no text
         "0601",
         "02", // section 6: the horizon
         "0805",
@@ -248,7 +250,7 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "bebebebebebebebebebebebebebebebe", // section 10: the beacon
     );
     let bytes = codec::encode_snapshot(&snapshot);
-    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4800000000000000"));
+    assert_eq!(hex(&bytes[..16]), concat!("5746544c", "01", "01", "0000", "4900000000000000"));
     assert_eq!(hex(&bytes[20..]), body);
     assert_eq!(codec::decode_snapshot(&bytes), Ok(snapshot));
 }

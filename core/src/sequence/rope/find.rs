@@ -1,5 +1,6 @@
 //! Finding places: by index in any unit, by position, by run; and reading from a place on.
 
+use alloc::string::String;
 use core::cmp::Ordering;
 use core::ops::Range;
 
@@ -9,7 +10,7 @@ use super::super::runs::{NONE, RunId, Runs, Stretch};
 use super::leaf::{Leaf, Place};
 use super::tree::Tree;
 use super::weight::{Unit, Weight};
-use super::{Cursor, Rope};
+use super::{Cursor, Rope, turned};
 use crate::clock::LocalDot;
 use crate::replica_id::Origins;
 
@@ -96,6 +97,17 @@ impl Rope {
             }
         };
         Some((sum.plus(leaf.weight_to(byte)), exact))
+    }
+
+    /// Appends the text of a part of a run, in the order of its dots. O(log n + bytes).
+    pub(crate) fn read(&self, runs: &Runs, run: RunId, part: &Stretch, text: &mut String) {
+        let (place, whole) = (self.place_of_run(runs, run), runs.stretch(run));
+        let nth = (part.first.bits() - whole.first.bits()) as u32;
+        let offset = if whole.backward { whole.len - nth - part.len } else { nth };
+        let leaf = self.tree.leaf(place.leaf);
+        let start = leaf.byte(&Place { offset, ..place });
+        let end = leaf.byte(&Place { offset: offset + part.len, ..place });
+        text.push_str(&turned(part, &leaf.text[start..end]));
     }
 
     /// The text of the values with indexes in a range, in pieces. O(log n), and O(pieces) to go through.
@@ -221,7 +233,7 @@ impl Rope {
         } else {
             place.offset = known.stretch.len;
             let next = self.position_at(runs, &place);
-            next.is_none_or(|next| forest.compare(origins, at, next) == Ordering::Less)
+            next.is_none_or(|next| at.index < forest.indexes_before(at.bunch, next))
         };
         is_between.then_some(place)
     }
@@ -232,7 +244,8 @@ impl Rope {
         if id == NONE {
             return Place::start(NONE);
         }
-        let is_before = |run: RunId| forest.compare(origins, runs.stretch(run).read(0), at) == Ordering::Less;
+        let point = forest.point(at);
+        let is_before = |run: RunId| forest.is_before(origins, runs.stretch(run).read(0), point);
         for level in (0..self.tree.height).rev() {
             let children = self.tree.inner[id as usize].children();
             let first = |child: u32| self.tree.leaf(self.tree.first_leaf(level, child)).pieces[0].run;

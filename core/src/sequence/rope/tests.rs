@@ -259,6 +259,18 @@ impl Pair {
         let at = |known: Option<&Known>| known.map(|known| known.stretch.position(0));
         assert_eq!(rope.neighbours(runs, index), (at(before.last()), at(after.first())));
         assert_eq!(rope.find(Unit::Values, index), Some((weight, true)));
+        let bounds = |known: &Known| (known.stretch.first.origin(), known.stretch.first.seq());
+        if let (Some(next), Some(last)) = (after.first(), self.known.get(end)) {
+            let ((origin, start), (_, end)) = (bounds(next), bounds(last));
+            let found = runs.range(origin, start..=end).flat_map(|(id, part)| {
+                assert!(runs.find(part.first).unwrap().0 == id && runs.find(part.last()).unwrap().0 == id);
+                (0..part.len).map(move |nth| part.part(nth, 1))
+            });
+            let mut expected: Vec<Stretch> = self.known.iter().map(|known| known.stretch).collect();
+            expected.retain(|value| value.first.origin() == origin && (start..=end).contains(&value.first.seq()));
+            expected.sort_by_key(|value| value.first);
+            assert!(found.eq(expected));
+        }
         if let Some(next) = after.first() {
             let from = rope.index_from(runs, &self.wood.forest, &self.wood.origins, next.stretch.position(0));
             assert_eq!(from, index);
@@ -363,6 +375,7 @@ proptest! {
         is_text in prop::bool::weighted(0.8),
         steps in prop::collection::vec(step(), 1..60),
         at in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 4),
+        all_at_once in prop::option::of(Just(())),
     ) {
         let mut pair = Pair::new(wood, is_text);
         for step in steps {
@@ -373,10 +386,27 @@ proptest! {
                 pair.check_at(index.index(len), end.index(len));
             }
         }
-        while !pair.known.is_empty() {
+        // One incarnation dies, then what is left goes: value by value, or all at once.
+        let container = LocalContainer::root(1);
+        let mut gone = Vec::new();
+        pair.rope.remove_container(&mut pair.runs, container, &mut |span, text| gone.push((span, String::from(text))));
+        for (Span { index, stretch }, text) in gone {
+            let mut known: Vec<Known> = pair.known.drain(index..index + stretch.len as usize).collect();
+            prop_assert!(known.iter().map(|known| known.stretch).eq((0..stretch.len).map(|at| stretch.read_part(at, 1))));
+            if stretch.backward {
+                known.reverse();
+            }
+            prop_assert_eq!(text, pair.text_of(&known));
+        }
+        prop_assert!(pair.known.iter().all(|known| known.stretch.container != container));
+        pair.check();
+        while all_at_once.is_none() && !pair.known.is_empty() {
             pair.remove(pair.known.len() / 2, 9, false);
             pair.check();
         }
+        pair.rope.clear(&mut pair.runs);
+        pair.known.clear();
+        pair.check();
         prop_assert_eq!(pair.runs.len(), 0);
     }
 }
