@@ -32,8 +32,8 @@ impl State {
             self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
         if let Content::Counter(totals) = &mut self.view.place_mut(place).content {
-            totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
-            totals.sum += amount(self.store.live(id));
+            totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
+            totals.sum.0 += amount(self.store.live(id));
         }
         old
     }

@@ -73,9 +73,8 @@ impl Peer for Weftline {
     }
 
     fn scan(&self) -> Scan {
-        let map = self.document.map("m");
-        map.keys().fold(Scan::default(), |scan, key| {
-            let value = map.get(key).map_or(0, |value| value.byte_len() as u64);
+        self.document.map("m").iter().fold(Scan::default(), |scan, (key, node)| {
+            let value = node.value().map_or(0, |value| value.byte_len() as u64);
             Scan { entries: scan.entries + 1, bytes: scan.bytes + key.len() as u64 + value }
         })
     }
