@@ -1,7 +1,7 @@
 //! What a map has under its keys, and a set's members: by hash, so that finding one costs the same however many there are.
 //!
-//! Under most keys there is one plain entry, and most members live by one entry. Those are in the table itself; a slot of
-//! its own is made only for what is more than that. Nothing shows in which order a table has them: whoever lists them sorts.
+//! Under most keys there is one plain entry, or one container that was created once, and most members live by one entry. Those
+//! are in the table itself; a slot of its own is made only for what is more than that. Nothing shows in which order a table has them: whoever lists them sorts.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use super::dots::{Dots, DotsRef};
 use super::view::PlaceId;
 use crate::fault::{self, Fault};
-use crate::store::{EntryId, KeyId, Kind, LocalSlotRef, NONE, Store, Table};
+use crate::store::{EntryId, KeyId, Kind, LocalSlotRef, Store, Table, push_tight};
 use crate::value::Value;
 
 /// What is in a table: an entry, or, marked by the highest bit, the number of a slot.
 const SLOT: u32 = 1 << 31;
 
-/// Slots by number, which are given again when they are free. Most tables have none, and take no room for any.
+/// Slots by number, which are given again when they are free. Most tables have none.
 #[derive(Clone, Debug)]
 struct Slots<T>(Option<Box<SlotList<T>>>);
 
@@ -32,33 +32,35 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T: Default> Slots<T> {
+    fn list(&mut self) -> &mut SlotList<T> {
+        self.0.get_or_insert_with(|| Box::new(SlotList { slots: Vec::new(), free: Vec::new() }))
+    }
+
     fn add(&mut self, slot: T) -> u32 {
-        let list = self.0.get_or_insert_with(|| Box::new(SlotList { slots: Vec::new(), free: Vec::new() }));
+        let list = self.list();
         if let Some(number) = list.free.pop() {
             list.slots[number as usize] = slot;
             return number | SLOT;
         }
-        list.slots.push(slot);
+        push_tight(&mut list.slots, slot);
         (list.slots.len() as u32 - 1) | SLOT
     }
 
     fn get(&self, number: u32) -> &T {
-        let list = self.0.as_ref().expect("whoever has a number has a slot");
+        let list = self.0.as_ref().expect("a slot that has a number is in the list");
         &list.slots[(number & !SLOT) as usize]
     }
 
     fn get_mut(&mut self, number: u32) -> &mut T {
-        let list = self.0.as_mut().expect("whoever has a number has a slot");
-        &mut list.slots[(number & !SLOT) as usize]
+        &mut self.list().slots[(number & !SLOT) as usize]
     }
 
     fn free(&mut self, number: u32) {
         *self.get_mut(number) = T::default();
-        if let Some(list) = &mut self.0 {
-            list.free.push(number & !SLOT);
-            if list.free.len() == list.slots.len() {
-                self.0 = None;
-            }
+        let list = self.list();
+        list.free.push(number & !SLOT);
+        if list.free.len() == list.slots.len() {
+            *self = Self::default();
         }
     }
 }
@@ -66,63 +68,15 @@ impl<T: Default> Slots<T> {
 /// What is under one key of a map.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeySlot {
-    /// The number of the key.
-    key: u32,
     registers: Dots,
     flags: Dots,
-    children: Children,
-}
-
-/// Nested containers, by kind. There is almost always one.
-#[derive(Clone, Debug)]
-enum Children {
-    One((Kind, PlaceId)),
-    Many(Vec<(Kind, PlaceId)>),
-}
-
-impl Default for Children {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl Children {
-    fn as_slice(&self) -> &[(Kind, PlaceId)] {
-        match self {
-            Self::One(one) => core::slice::from_ref(one),
-            Self::Many(all) => all,
-        }
-    }
-
-    fn add(&mut self, child: (Kind, PlaceId)) {
-        let all = self.as_slice();
-        if all.is_empty() {
-            *self = Self::One(child);
-            return;
-        }
-        let at = all.iter().position(|other| other.0 > child.0).unwrap_or(all.len());
-        let mut all = all.to_vec();
-        all.insert(at, child);
-        *self = Self::Many(all);
-    }
-
-    fn remove(&mut self, kind: Kind) {
-        match self {
-            Self::One(one) if one.0 == kind => *self = Self::default(),
-            Self::One(_) => {}
-            Self::Many(all) => {
-                all.retain(|child| child.0 != kind);
-                if let [one] = all.as_slice() {
-                    *self = Self::One(*one);
-                }
-            }
-        }
-    }
+    /// Nested containers, by kind.
+    children: Vec<(Kind, PlaceId)>,
 }
 
 impl KeySlot {
     fn is_empty(&self) -> bool {
-        self.registers.is_empty() && self.flags.is_empty() && self.children.as_slice().is_empty()
+        self.registers.is_empty() && self.flags.is_empty() && self.children.is_empty()
     }
 
     fn of_kind(&mut self, kind: Kind) -> &mut Dots {
@@ -135,6 +89,8 @@ impl KeySlot {
 pub(crate) enum KeyView<'d> {
     /// One plain entry: a register's or a flag's.
     Lone(EntryId, Kind),
+    /// One nested container, which was created once.
+    Child((Kind, PlaceId)),
     Slot(&'d KeySlot),
 }
 
@@ -142,7 +98,7 @@ impl<'d> KeyView<'d> {
     fn plain(self, kind: Kind) -> DotsRef<'d> {
         match self {
             Self::Lone(id, found) if found == kind => DotsRef::One(id),
-            Self::Lone(..) => DotsRef::None,
+            Self::Lone(..) | Self::Child(_) => DotsRef::None,
             Self::Slot(slot) if kind == Kind::FLAG => slot.flags.view(),
             Self::Slot(slot) => slot.registers.view(),
         }
@@ -161,15 +117,18 @@ impl<'d> KeyView<'d> {
         self.plain(Kind::FLAG)
     }
 
-    pub(crate) fn children(self) -> &'d [(Kind, PlaceId)] {
-        match self {
-            Self::Lone(..) => &[],
-            Self::Slot(slot) => slot.children.as_slice(),
-        }
+    /// The nested containers, by kind.
+    pub(crate) fn children(self) -> impl Iterator<Item = (Kind, PlaceId)> + use<'d> {
+        let (lone, others) = match self {
+            Self::Lone(..) => (None, &[][..]),
+            Self::Child(child) => (Some(child), &[][..]),
+            Self::Slot(slot) => (None, &slot.children[..]),
+        };
+        lone.into_iter().chain(others.iter().copied())
     }
 
     pub(crate) fn child(self, kind: Kind) -> Option<PlaceId> {
-        self.children().iter().find(|child| child.0 == kind).map(|child| child.1)
+        self.children().find(|child| child.0 == kind).map(|child| child.1)
     }
 }
 
@@ -185,14 +144,9 @@ impl KeyIndex {
         self.table.len()
     }
 
-    fn key_of(&self, number: u32, store: &Store) -> KeyId {
-        if number & SLOT != 0 {
-            return KeyId(self.slots.get(number).key);
-        }
-        match store.live(EntryId(number)).slot() {
-            LocalSlotRef::Key(key) => key,
-            _ => KeyId(NONE),
-        }
+    /// Makes room for so many more keys.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
     }
 
     fn find(&self, key: KeyId) -> Option<u32> {
@@ -200,11 +154,16 @@ impl KeyIndex {
         self.table.find(key.hash(), |_| true)
     }
 
-    fn view(&self, number: u32, store: &Store) -> KeyView<'_> {
+    /// What a number of the table stands for.
+    pub(crate) fn view(&self, number: u32, store: &Store) -> KeyView<'_> {
         if number & SLOT != 0 {
-            KeyView::Slot(self.slots.get(number))
+            return KeyView::Slot(self.slots.get(number));
+        }
+        let live = store.live(EntryId(number));
+        if live.entity {
+            KeyView::Child((live.kind, PlaceId(live.place)))
         } else {
-            KeyView::Lone(EntryId(number), store.live(EntryId(number)).kind)
+            KeyView::Lone(EntryId(number), live.kind)
         }
     }
 
@@ -213,9 +172,9 @@ impl KeyIndex {
         self.find(key).map(|number| self.view(number, store))
     }
 
-    /// Every key with what is under it, in an order that means nothing.
-    pub(crate) fn iter(&self, store: &Store) -> impl Iterator<Item = (KeyId, KeyView<'_>)> {
-        self.table.iter().map(|number| (self.key_of(number, store), self.view(number, store)))
+    /// Every key with the number of what is under it, in an order that means nothing. Looks at nothing but the table.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (KeyId, u32)> {
+        self.table.hashed().map(|(hash, number)| (KeyId::of(hash), number))
     }
 
     /// The slot of a key, made if there is none.
@@ -223,9 +182,12 @@ impl KeyIndex {
         let number = match self.find(key) {
             Some(number) if number & SLOT != 0 => number,
             found => {
-                let mut slot = KeySlot { key: key.0, ..KeySlot::default() };
+                let mut slot = KeySlot::default();
                 if let Some(lone) = found.filter(|_| !fault::active(Fault::LoneForgotten)) {
-                    slot.of_kind(store.live(EntryId(lone)).kind).add(EntryId(lone));
+                    match self.view(lone, store) {
+                        KeyView::Child(child) => slot.children.push(child),
+                        _ => slot.of_kind(store.live(EntryId(lone)).kind).add(EntryId(lone)),
+                    }
                 }
                 let number = self.slots.add(slot);
                 match found {
@@ -241,10 +203,9 @@ impl KeyIndex {
     /// Adds a register's or a flag's entry.
     pub(crate) fn add(&mut self, key: KeyId, id: EntryId, kind: Kind, store: &Store) {
         // The hash of a key is its own.
-        if self.table.find_or_insert(key.hash(), id.0, |_| true).is_none() {
-            return;
+        if self.table.find_or_insert(key.hash(), id.0, |_| true).is_some() {
+            self.slot(key, store).of_kind(kind).add(id);
         }
-        self.slot(key, store).of_kind(kind).add(id);
     }
 
     /// Takes a register's or a flag's entry away, and the key with the last.
@@ -258,15 +219,32 @@ impl KeyIndex {
         self.close(key, number);
     }
 
-    /// Adds a nested container.
-    pub(crate) fn add_child(&mut self, key: KeyId, kind: Kind, child: PlaceId, store: &Store) {
-        self.slot(key, store).children.add((kind, child));
+    /// Adds a nested container, which the entry `id` creates.
+    pub(crate) fn add_child(&mut self, key: KeyId, (kind, child): (Kind, PlaceId), id: EntryId, store: &Store) {
+        if self.table.find_or_insert(key.hash(), id.0, |_| true).is_none() {
+            return;
+        }
+        let children = &mut self.slot(key, store).children;
+        let at = children.iter().position(|other| other.0 > kind).unwrap_or(children.len());
+        children.insert(at, (kind, child));
+    }
+
+    /// A nested container was created again: it is no longer known by the entry that created it.
+    pub(crate) fn spread(&mut self, key: KeyId, store: &Store) {
+        self.slot(key, store);
     }
 
     /// Takes a nested container away, and the key with the last.
     pub(crate) fn remove_child(&mut self, key: KeyId, kind: Kind) {
-        let Some(number) = self.find(key).filter(|number| number & SLOT != 0) else { return };
-        self.slots.get_mut(number).children.remove(kind);
+        let Some(number) = self.find(key) else { return };
+        if number & SLOT == 0 {
+            self.table.remove(key.hash(), number);
+            return;
+        }
+        let children = &mut self.slots.get_mut(number).children;
+        if let Some(at) = children.iter().position(|child| child.0 == kind) {
+            children.remove(at);
+        }
         self.close(key, number);
     }
 
@@ -288,6 +266,11 @@ pub(crate) struct MemberIndex {
 impl MemberIndex {
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Makes room for so many more members.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
     }
 
     fn any(&self, number: u32) -> EntryId {

@@ -72,7 +72,7 @@ impl Transaction<'_> {
         let live = self.document.state.store.live_mut(own);
         live.grow_total(plus, minus).ok_or(EditError::CounterOverflow)?;
         if !fault::active(Fault::SumKeepsOld) {
-            self.totals(place).add(i128::from(plus) - i128::from(minus));
+            self.totals(place).sum.0 += i128::from(plus) - i128::from(minus);
         }
         Ok(())
     }

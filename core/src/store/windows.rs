@@ -38,9 +38,7 @@ impl Window {
         let rank = (self.mask & ((1 << bit) - 1)).count_ones() as usize;
         if fault::active(Fault::RankOffByOne) { rank.saturating_sub(1) } else { rank }
     }
-}
 
-impl Window {
     fn insert(&mut self, bit: u32, id: EntryId) {
         debug_assert!(self.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
         let rank = self.rank(bit);
@@ -48,7 +46,7 @@ impl Window {
         let len = self.ids.len();
         if len == self.ids.capacity() {
             // A window fills up in a few steps.
-            self.ids.reserve_exact((3 * len).clamp(4, 64 - len));
+            self.ids.reserve_exact((3 * len).max(4).min(64 - len));
         }
         self.ids.insert(rank, id);
     }
@@ -67,8 +65,8 @@ impl Windows {
 
     pub(crate) fn insert(&mut self, dot: LocalDot, id: EntryId) {
         let (key, bit) = split(dot);
-        // Whoever writes goes on where the last dot was.
-        match self.windows.last_mut() {
+        // Whoever writes or loads goes on where the last dot was.
+        match self.windows.last_entry_mut() {
             Some((last, window)) if *last == key => return window.insert(bit, id),
             Some((last, window)) if *last < key && window.mask == 0 => {
                 *last = key;
