@@ -86,7 +86,7 @@ impl Delta {
     /// whose bytes nobody can decode; what [`crate::Document::transact`] gives never does.
     pub fn seal(parts: DeltaParts, prev_tag: Tag) -> Self {
         let bytes = codec::encode_delta(&parts).into();
-        Self::of(parts, bytes, prev_tag)
+        Self::of(Arc::new(parts), bytes, prev_tag)
     }
 
     /// What a transaction wrote: by whom, its first dot, how many dots.
@@ -95,10 +95,10 @@ impl Delta {
         Self { replica, first_seq, last_seq, parts: None, bytes, prev_tag, tag }
     }
 
-    fn of(parts: DeltaParts, bytes: Arc<[u8]>, prev_tag: Tag) -> Self {
+    fn of(parts: Arc<DeltaParts>, bytes: Arc<[u8]>, prev_tag: Tag) -> Self {
         let (replica, first_seq, last_seq) = (parts.replica, parts.first_seq, parts.last_seq());
         let tag = prev_tag.extend(&bytes);
-        Self { replica, first_seq, last_seq, parts: Some(Arc::new(parts)), bytes, prev_tag, tag }
+        Self { replica, first_seq, last_seq, parts: Some(parts), bytes, prev_tag, tag }
     }
 
     /// Reads canonical bytes. Costs O(bytes), and allocates no more than a constant factor of them (BYTES-1).
@@ -115,7 +115,11 @@ impl Delta {
     /// # Errors
     /// When the bytes are not the canonical encoding of a valid delta.
     pub fn decode_shared(bytes: &Arc<[u8]>, prev_tag: Tag) -> Result<Self, DecodeError> {
-        Ok(Self::of(codec::decode_delta(bytes)?, Arc::clone(bytes), prev_tag))
+        // Read where it stays: it is large to move.
+        let mut parts = Arc::new(codec::NO_PARTS);
+        let nobody_elses = Arc::get_mut(&mut parts).expect("it was just made");
+        codec::read_delta(bytes, nobody_elses)?;
+        Ok(Self::of(parts, Arc::clone(bytes), prev_tag))
     }
 
     /// The content. O(1) for what was decoded, O(bytes) for what a transaction here has made: that is read from its bytes.

@@ -11,6 +11,7 @@ mod programs;
 mod readme;
 mod repo;
 mod setup;
+mod similar;
 mod size;
 mod steps;
 mod tally;

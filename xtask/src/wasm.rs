@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 
 use crate::process::{cargo, node, npm, run};
-use crate::{repo, setup};
+use crate::{repo, setup, similar};
 
 /// Set once the package was built by this process: several steps of one run need it.
 static BUILT: AtomicBool = AtomicBool::new(false);
@@ -44,19 +44,27 @@ fn build_module() -> Result<()> {
 
     let module = pkg.join("weftline_wasm_bg.wasm");
     let optimised = pkg.join("optimised.wasm");
-    optimise(&module, &optimised)?;
-    fs::rename(&optimised, &module).context("cannot put the optimised module in place")?;
+    optimise(&module, &optimised, &["--debuginfo"])?;
+    let named = similar::named_by_order(&fs::read(&optimised).context("cannot read the optimised module")?)?;
+    fs::write(&optimised, named).context("cannot name the functions")?;
+    optimise(&optimised, &module, &["--reorder-functions-by-name"])?;
+    fs::remove_file(&optimised).context("cannot remove the intermediate module")?;
     compiles(&module)
 }
 
 /// What counts is the size after compression. Inlining makes the module smaller and its compressed form an eighth larger: what was
 /// alike is not any more. Common subexpressions are left alone for the same reason. The first kilobyte of memory is the end of the
-/// stack, so nothing is ever addressed there, which makes offsets foldable. A second round, which knows what each function touches,
-/// finds a little more.
-const OPTIMISER: [&str; 8] = [
+/// stack, so nothing is ever addressed there, which makes offsets foldable. A further round, which knows what each function touches,
+/// finds a little more. Control flow laid out afresh is more uniform than what the compiler wrote. How far an address is aligned is
+/// a hint that no engine takes, and noise.
+const OPTIMISER: [&str; 12] = [
+    "-Oz",
+    "--flatten",
+    "--rereloop",
     "-Oz",
     "--generate-global-effects",
     "-Oz",
+    "--dealign",
     "--low-memory-unused",
     "--skip-pass=local-cse",
     "--always-inline-max-function-size=0",
@@ -66,9 +74,9 @@ const OPTIMISER: [&str; 8] = [
 
 /// No feature flags: the optimiser reads from the module what it may use. Told to use all it knows, it writes encodings that no
 /// engine accepts yet.
-fn optimise(module: &Path, optimised: &Path) -> Result<()> {
+fn optimise(module: &Path, optimised: &Path, more: &[&str]) -> Result<()> {
     let mut wasm_opt = setup::tool("node_modules/binaryen/bin/wasm-opt")?;
-    run(wasm_opt.args(OPTIMISER).arg(module).arg("-o").arg(optimised))
+    run(wasm_opt.args(OPTIMISER).args(more).arg(module).arg("-o").arg(optimised))
 }
 
 /// An optimiser that is ahead of the engines writes modules that do not compile; better to see it here than in a browser.

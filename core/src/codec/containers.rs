@@ -67,7 +67,7 @@ impl<'a> ContainerWriter<'a> {
 }
 
 /// Appends a run of entries in one container, the first of which has this dot.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_run(
     out: &mut Vec<u8>,
     table: &TableWriter,
@@ -96,7 +96,7 @@ pub(crate) fn write_run(
 }
 
 /// Reads the containers of `count` entries, as runs; `dots` are those of the entries.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     table: &mut TableReader,
@@ -141,10 +141,7 @@ pub(crate) fn read<'a>(
                     return Err(reader.not_canonical("a container that is written twice"));
                 }
             }
-            match identity {
-                ContainerRef::Root { name, kind } => Container::Root { name: name.into(), kind },
-                ContainerRef::Entity(entity) => Container::Entity(entity),
-            }
+            own(identity)
         };
         let len = reader.run_len(head, left)?;
         left -= len;
@@ -152,6 +149,25 @@ pub(crate) fn read<'a>(
         runs.push((container, len));
     }
     Ok(())
+}
+
+/// Reads the container of the only entry of a message.
+pub(crate) fn read_one(reader: &mut Reader<'_>, table: &mut TableReader, dot: Dot) -> Result<Container, Refused> {
+    let head = reader.varint();
+    let class = head >> CLASS_SHIFT & 3;
+    if class == KNOWN {
+        return Err(reader.invalid("the number of a container that did not occur"));
+    }
+    let container = read_new(reader, table, dot, class, head >> REST_SHIFT)?;
+    reader.run_len(head, 1)?;
+    Ok(own(container))
+}
+
+fn own(container: ContainerRef<'_>) -> Container {
+    match container {
+        ContainerRef::Root { name, kind } => Container::Root { name: name.into(), kind },
+        ContainerRef::Entity(entity) => Container::Entity(entity),
+    }
 }
 
 /// Reads a container in full, as it is said at the first entry in it.

@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 
 use super::columns::{OwnRange, TableReader, TableWriter, ascends, read_set, write_set};
-use super::entries::{Columns, EntryWriter, write_one};
+use super::entries::{Columns, EntryWriter, read_one, write_one};
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte};
@@ -222,21 +222,33 @@ fn only_own(replica: ReplicaId, first_seq: u64, removes: &DotRuns) -> Option<u64
 /// When the bytes are not the canonical encoding of a delta that keeps the rules. Nothing is allocated beyond a constant
 /// factor of their length.
 pub fn decode_delta(bytes: &[u8]) -> Result<DeltaParts, DecodeError> {
+    let mut parts = NO_PARTS;
+    read_delta(bytes, &mut parts)?;
+    Ok(parts)
+}
+
+/// What is not read yet.
+pub(crate) const NO_PARTS: DeltaParts = DeltaParts {
+    replica: ReplicaId::NIL,
+    first_seq: 0,
+    dots: 0,
+    deps: Few::new(),
+    hlc: Hlc(0),
+    bunches: Vec::new(),
+    adds: Few::new(),
+    text: Few::new(),
+    totals_before: Few::new(),
+    removes: DotRuns::new(),
+};
+
+/// Reads into `parts`, which must be [`NO_PARTS`].
+///
+/// # Errors
+/// Those of [`decode_delta`]. Then `parts` is nothing to go by.
+pub(crate) fn read_delta(bytes: &[u8], parts: &mut DeltaParts) -> Result<(), DecodeError> {
     let mut reader = Reader::new(bytes);
-    let mut parts = DeltaParts {
-        replica: ReplicaId::NIL,
-        first_seq: 0,
-        dots: 0,
-        deps: Few::new(),
-        hlc: Hlc(0),
-        bunches: Vec::new(),
-        adds: Few::new(),
-        text: Few::new(),
-        totals_before: Few::new(),
-        removes: DotRuns::new(),
-    };
-    let result = read(&mut reader, &mut parts);
-    reader.outcome(result, parts)
+    let result = read(&mut reader, parts);
+    reader.outcome(result, ())
 }
 
 fn read(reader: &mut Reader<'_>, parts: &mut DeltaParts) -> Result<(), Refused> {
@@ -330,6 +342,12 @@ fn read_adds(
     own: OwnRange,
     parts: &mut DeltaParts,
 ) -> Result<(), Refused> {
+    let DeltaParts { adds, totals_before, .. } = parts;
+    if own.dots == 1 && flags & DENSE != 0 {
+        let dot = Dot::new(own.replica, own.first_seq);
+        adds.push((dot.seq, read_one(reader, table, Some(totals_before), dot)?));
+        return Ok(());
+    }
     let mut columns = if flags & DENSE == 0 {
         let count = read_count(reader, "number of entries", 1, own.dots);
         if count as u64 == own.dots {
@@ -344,7 +362,6 @@ fn read_adds(
         columns
     };
     reader.ok()?;
-    let DeltaParts { adds, totals_before, .. } = parts;
     adds.make_room(columns.count);
     columns.read_entries(reader, table, Some(totals_before), &mut |_, dot, _, entry| adds.push((dot.seq, entry)))
 }

@@ -86,7 +86,7 @@ fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
 }
 
 /// Notes every replica that the diff names.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     for version in [&diff.base, &diff.ahead, &diff.head] {
         table.note_version(version);
@@ -101,7 +101,7 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
 }
 
 /// Appends everything behind the tier and the table, with `adds` for those of the diff.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
@@ -134,7 +134,7 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
 }
 
 /// Reads what [`write_body`] wrote into a diff that has its tier and nothing else.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: &mut Diff) -> Result<(), Refused> {
     read_progress(reader, table, diff)?;
     let scope = Scope { base: &diff.base, head: &diff.head };

@@ -75,7 +75,7 @@ fn is_paid_for(shape: Shape) -> bool {
 // Writing.
 
 /// Appends the only entry of a message, whose dot must be known to the reader.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_one(
     out: &mut Vec<u8>,
     table: &TableWriter,
@@ -250,7 +250,7 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Appends everything else.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn write_entries(mut self, out: &mut Vec<u8>, table: &TableWriter) {
         self.containers.finish(&mut self.containers_out, table);
         self.finish_shape();
@@ -358,7 +358,7 @@ const STEP_SHIFT: u32 = 4;
 const LONG_STEP: u64 = 1 << (u64::BITS - STEP_SHIFT);
 
 /// Appends a total and what it overwrites.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
     let mut head = if now.0 > 0 { HAS_PLUS } else { 0 };
     if now.1 > 0 {
@@ -390,7 +390,7 @@ fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
 }
 
 /// Reads what [`write_total`] wrote.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn read_total(reader: &mut Reader<'_>, seq: u64, totals: &mut TotalsBefore) -> Result<Payload, Refused> {
     let head = reader.varint();
     let mut sum = |flag| {
@@ -463,7 +463,7 @@ impl Columns {
 
     /// Reads the entries, whose dots are known, and gives each to `each`. The caller has checked that the remaining bytes can
     /// hold that many.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn read_entries(
         &mut self,
         reader: &mut Reader<'_>,
@@ -481,20 +481,8 @@ impl Columns {
         let mut before = None;
         let mut left = self.count;
         while left > 0 {
-            let head = reader.varint();
-            let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
-            if shape.kind == Kind::CHARACTER {
-                return Err(reader.invalid("DOT-1: a character outside of text"));
-            }
-            if is_paid_for(shape) {
-                if before == Some(shape) {
-                    return Err(reader.not_canonical("neighbouring runs of one shape"));
-                }
-            } else if head & 1 == 1 {
-                return Err(reader.not_canonical("a run of a shape that is written for each entry"));
-            }
+            let (shape, len) = read_shape(reader, before, left)?;
             before = Some(shape);
-            let len = reader.run_len(head, left)?;
             left -= len;
             self.shapes.push((shape, len));
         }
@@ -519,8 +507,7 @@ impl Columns {
         mut totals: Option<&mut TotalsBefore>,
         each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
     ) -> Result<(), Refused> {
-        let (numbers, texts, heads) = (Numbers::new(), Vec::new(), Heads::new(false));
-        let mut keys: Keys<'a> = Keys { numbers, texts, heads, alone: self.count == 1 };
+        let mut keys: Keys<'a> = Keys::new(self.count == 1);
         let mut values = Heads::new(true);
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
@@ -534,53 +521,103 @@ impl Columns {
                 else {
                     return Err(reader.invalid("more dots than entries"));
                 };
-                // An entity of the same replica is older than the first entry of its first run by construction; a later
-                // entry or run may be of another replica, or of dots that precede it.
-                if let Container::Entity(entity) = container
-                    && entity.replica == *replica
-                    && entity.seq >= seq
-                {
-                    return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+                if shape.class == POSITION {
+                    let begins = positions.left == 0;
+                    let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
+                    if begins {
+                        place = next_place(reader, place, dot, head)?;
+                    }
                 }
-                let slot = match shape.class {
-                    KEY => Slot::Key(keys.read(reader)?),
-                    MEMBER => Slot::Member(values.read_value(reader)),
-                    OWNER => Slot::Owner,
-                    POSITION => {
-                        let begins = positions.left == 0;
-                        let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
-                        if begins {
-                            place = next_place(reader, place, dot, head)?;
-                        }
-                        let (bunch, backward) = place.unwrap_or_default();
-                        // The lowest index to the left is -1: index 0 has one form.
-                        if bunch == 0 || bunch > seq || (backward && bunch == seq) {
-                            return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
-                        }
-                        Slot::Position { bunch, backward }
-                    }
-                    _ => Slot::Unit,
-                };
-                let payload = match (PayloadClass::of(shape.kind), &mut totals) {
-                    (PayloadClass::Empty, _) => Payload::Empty,
-                    (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
-                    (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
-                    (PayloadClass::Opaque, _) => {
-                        let len = reader.length("payload length");
-                        Payload::Opaque(reader.blob(len))
-                    }
-                    (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
-                    (PayloadClass::Total, Some(totals)) => read_total(reader, seq, totals)?,
-                };
-                reader.ok()?;
-                let (kind, entity) = (shape.kind, shape.entity);
-                each(reader, dot, hlc, Entry { container: container.clone(), slot, kind, entity, payload });
+                let entry =
+                    read_entry(reader, (&mut keys, &mut values, &mut totals), dot, (container.clone(), *shape), place)?;
+                each(reader, dot, hlc, entry);
             }
         }
         keys.heads.finish(reader);
         values.finish(reader);
         reader.ok()
     }
+}
+
+/// Reads a run of shapes, of the `left` entries that are to come.
+fn read_shape(reader: &mut Reader<'_>, before: Option<Shape>, left: usize) -> Result<(Shape, usize), Refused> {
+    let head = reader.varint();
+    let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
+    if shape.kind == Kind::CHARACTER {
+        return Err(reader.invalid("DOT-1: a character outside of text"));
+    }
+    if is_paid_for(shape) {
+        if before == Some(shape) {
+            return Err(reader.not_canonical("neighbouring runs of one shape"));
+        }
+    } else if head & 1 == 1 {
+        return Err(reader.not_canonical("a run of a shape that is written for each entry"));
+    }
+    Ok((shape, reader.run_len(head, left)?))
+}
+
+/// Reads what [`write_one`] wrote: the only entry of a message, which has this dot.
+pub(crate) fn read_one(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    totals: Option<&mut TotalsBefore>,
+    dot: Dot,
+) -> Result<Entry, Refused> {
+    let container = containers::read_one(reader, table, dot)?;
+    let (shape, _) = read_shape(reader, None, 1)?;
+    let mut place = None;
+    if shape.class == POSITION {
+        let head = reader.varint();
+        reader.run_len(head, 1)?;
+        place = next_place(reader, None, dot, head)?;
+    }
+    let (mut keys, mut values) = (Keys::new(true), Heads::new(true));
+    read_entry(reader, (&mut keys, &mut values, &mut { totals }), dot, (container, shape), place)
+}
+
+/// Reads what an entry has by itself: its key or member, and its payload.
+fn read_entry<'a>(
+    reader: &mut Reader<'a>,
+    (keys, values, totals): (&mut Keys<'a>, &mut Heads, &mut Option<&mut TotalsBefore>),
+    dot: Dot,
+    (container, shape): (Container, Shape),
+    place: Option<(u64, bool)>,
+) -> Result<Entry, Refused> {
+    // An entity of the same replica is older than the first entry of its first run by construction; a later entry or run may
+    // be of another replica, or of dots that precede it.
+    if let Container::Entity(entity) = &container
+        && entity.replica == dot.replica
+        && entity.seq >= dot.seq
+    {
+        return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+    }
+    let slot = match shape.class {
+        KEY => Slot::Key(keys.read(reader)?),
+        MEMBER => Slot::Member(values.read_value(reader)),
+        OWNER => Slot::Owner,
+        POSITION => {
+            let (bunch, backward) = place.unwrap_or_default();
+            // The lowest index to the left is -1: index 0 has one form.
+            if bunch == 0 || bunch > dot.seq || (backward && bunch == dot.seq) {
+                return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
+            }
+            Slot::Position { bunch, backward }
+        }
+        _ => Slot::Unit,
+    };
+    let payload = match (PayloadClass::of(shape.kind), totals) {
+        (PayloadClass::Empty, _) => Payload::Empty,
+        (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
+        (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, dot.replica)?)),
+        (PayloadClass::Opaque, _) => {
+            let len = reader.length("payload length");
+            Payload::Opaque(reader.blob(len))
+        }
+        (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
+        (PayloadClass::Total, Some(totals)) => read_total(reader, dot.seq, totals)?,
+    };
+    reader.ok()?;
+    Ok(Entry { container, slot, kind: shape.kind, entity: shape.entity, payload })
 }
 
 /// The place that a run of positions begins at; it must be another than that of the run before.
@@ -626,6 +663,10 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
+    const fn new(alone: bool) -> Self {
+        Self { numbers: Numbers::new(), texts: Vec::new(), heads: Heads::new(false), alone }
+    }
+
     fn read(&mut self, reader: &mut Reader<'a>) -> Result<Str, Refused> {
         let head = match self.heads.repeated(reader) {
             Some(head) => head,
@@ -644,15 +685,16 @@ impl<'a> Keys<'a> {
             };
         }
         let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
+        if self.alone {
+            return Ok(reader.text(len));
+        }
         let text = reader.str(len);
         reader.ok()?;
         let key = Str::from(text);
-        if !self.alone {
-            if self.numbers.number(text, 0, || reader.seed()).is_some() {
-                return Err(reader.not_canonical("a key that is written twice"));
-            }
-            self.texts.push(key.clone());
+        if self.numbers.number(text, 0, || reader.seed()).is_some() {
+            return Err(reader.not_canonical("a key that is written twice"));
         }
+        self.texts.push(key.clone());
         Ok(key)
     }
 }

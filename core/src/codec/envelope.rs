@@ -58,7 +58,7 @@ impl EnvelopeWriter {
 pub(crate) type Sections<'a> = Vec<(u64, Part<'a>)>;
 
 /// Checks the header and the checksum of `bytes`, which the reader begins to read, and gives the sections.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn open<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], kind: EnvelopeKind) -> Result<Sections<'a>, Refused> {
     if reader.take(MAGIC.len()) != MAGIC {
         return Err(reader.invalid("not a file of this library"));
@@ -99,7 +99,7 @@ pub(crate) fn open<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], kind: EnvelopeK
 }
 
 /// Ends the section that is read, and begins another.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn enter<'a>(reader: &mut Reader<'a>, sections: &[(u64, Part<'a>)], id: u64) -> Result<(), Refused> {
     match sections.iter().find(|(found, _)| *found == id) {
         Some((_, part)) => reader.enter(*part),

@@ -39,7 +39,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use delta::{Adds, Outline, write_delta};
+pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
@@ -56,7 +56,7 @@ const FORMAT_VERSION: u8 = 1;
 
 impl reader::Reader<'_> {
     /// Reads the format version.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn format_version(&mut self) {
         let found = self.byte();
         if found != FORMAT_VERSION {

@@ -96,7 +96,7 @@ impl<K: Numbered> Numbers<K> {
         usize::try_from(number).ok().and_then(|number| self.known.get(number)).map(|(_, place)| *place)
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn grow(&mut self) {
         let len = (self.known.len() * 4).next_power_of_two();
         self.table = vec![0; len];
@@ -119,7 +119,7 @@ fn mark(hash: u64, number: usize) -> u64 {
     hash >> 32 << 32 | (number as u64 + 1)
 }
 
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn hash_bytes(seed: u64, bytes: &[u8]) -> u64 {
     let mut hash = mix(seed, bytes.len() as u64);
     let mut words = bytes.chunks_exact(8);

@@ -76,7 +76,7 @@ pub(crate) fn note(table: &mut TableWriter, removals: &[RemovalRun]) {
 
 /// Appends, for each replica that removed something, its number and its runs. A run is written relative to the one before:
 /// the remover, and if that is the same delta also what it removed; else what it removed is counted back from it.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, removals: &[RemovalRun]) {
     let mut groups = 0;
     let mut rest = removals;
@@ -137,7 +137,7 @@ fn reference(before: &RemovalRun, step: u64, remover: Dot) -> (bool, Dot) {
 }
 
 /// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
@@ -171,7 +171,7 @@ pub(crate) fn read(
     reader.ok()
 }
 
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRun) -> Result<RemovalRun, Refused> {
     let head = reader.varint();
     let last = before.last_remover();

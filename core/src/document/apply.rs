@@ -217,7 +217,7 @@ impl Document {
     fn follows(&self, delta: &Delta) -> Result<Readiness, ApplyError> {
         let (replica, first, last) = (delta.replica(), delta.first_seq(), delta.last_seq());
         let known = self.state.entry_of(replica);
-        let (seq, tag) = known.map_or((0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
+        let (seq, tag) = known.map_or_else(|| (0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
         if last <= seq {
             let contradicts = last == seq && tag != delta.tag() && !fault::active(Fault::NoChainCheck);
             return if contradicts { Err(ApplyError::Fork { replica, seq: last }) } else { Ok(Readiness::Known) };

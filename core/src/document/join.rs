@@ -1,7 +1,7 @@
 //! Joining and making diffs: catch-up on every tier, and snapshots at rest.
 //!
-//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
-//! beyond the peer. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers;
+//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all that removers
+//! beyond the peer removed. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers;
 //! loading a snapshot does not. DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
 //! in version, base and adds: the table in `docs/rules.md`.
 
@@ -358,10 +358,7 @@ impl Document {
             clock.observe(add.hlc, *now);
         }
         state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
-        for run in &diff.text {
-            let origin = state.origins.intern(run.first.replica);
-            state.take_run(run, old.get(origin.0 as usize).copied().unwrap_or(0));
-        }
+        state.take_runs(&diff.text, &old);
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -418,7 +415,7 @@ impl Document {
         let mut removals = Vec::new();
         for (_, origin) in state.origins.iter() {
             if !fault::active(Fault::SnapshotForgetsLog) {
-                state.removals_beyond(origin, 0, &mut removals);
+                state.removals_by(origin, &mut removals);
             }
         }
         let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
@@ -461,9 +458,9 @@ impl Document {
 }
 
 impl State {
-    /// Appends the log's pairs whose remover is a dot of `origin` beyond `after`.
-    fn removals_beyond(&self, origin: Origin, after: u64, all: &mut Vec<RemovalRun>) {
-        for (remover, removed, len, chain) in self.removals.beyond(origin, after) {
+    /// Appends the log's pairs whose remover is a dot of `origin`.
+    fn removals_by(&self, origin: Origin, all: &mut Vec<RemovalRun>) {
+        for (remover, removed, len, chain) in self.removals.beyond(origin, 0) {
             let (remover, removed) = (self.origins.dot(remover), self.origins.dot(removed));
             all.push(RemovalRun { remover, removed, len, chain });
         }

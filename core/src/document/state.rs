@@ -107,6 +107,9 @@ impl State {
 
     /// The heads, ascending by replica id.
     pub(crate) fn head_dots(&self) -> Few<Dot> {
+        if let (1, Some(only)) = (self.heads.len(), self.heads.iter().next()) {
+            return Few::one(self.origins.dot(*only));
+        }
         let mut heads = Few::new();
         for head in self.heads.iter() {
             heads.push(self.origins.dot(*head));

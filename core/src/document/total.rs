@@ -52,8 +52,8 @@ impl Transaction<'_> {
             self.remove(elsewhere);
         }
         let target = Target { container, slot: LocalSlot::Owner };
-        let dot = self.add(target, Kind::TOTAL, false, payload)?;
-        let own = self.document.state.store.find(dot).map_or(NONE, |own| own.0);
+        self.add(target, Kind::TOTAL, false, payload)?;
+        let own = self.last_added().map_or(NONE, |own| own.0);
         self.totals(place).own = own;
         Ok(())
     }

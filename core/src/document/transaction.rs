@@ -506,6 +506,11 @@ impl Transaction<'_> {
         Ok(dot)
     }
 
+    /// Where that lies which was added last.
+    pub(super) fn last_added(&self) -> Option<EntryId> {
+        self.document.log.added.last().map(|added| added.1)
+    }
+
     /// Removes an observed dot, or takes back one of this transaction.
     pub(crate) fn remove(&mut self, id: EntryId) {
         let Document { state, open, log, .. } = &mut *self.document;
@@ -514,6 +519,10 @@ impl Transaction<'_> {
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let own = own && !fault::active(Fault::NettingMissed);
         let cause = LocalDot::new(open.origin, open.first_seq);
+        if dot == LocalDot::ROOT {
+            // It died with something else.
+            return;
+        }
         state.kill_at(id, Some(cause), Some(&mut log.journal));
         if !own {
             log.removed.push(dot);

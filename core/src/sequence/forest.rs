@@ -54,8 +54,8 @@ pub(crate) struct Forest {
     recent: Option<(LocalDot, u32)>,
     /// A bunch that can be extended, as it was found out, up to this right neighbour. That is for as long as both are known.
     extended: Option<(LocalDot, Option<LocalPosition>)>,
-    /// The bunches with no value and no known child: where dropping begins.
-    unused: Set<LocalDot>,
+    /// Where dropping begins: every node with no value and no known child, and others that were so.
+    idle: Vec<u32>,
     /// (bunch, removing dot): what keeps a bunch without live values. Of one remover only the last dot, since whoever
     /// covers that covers the earlier ones.
     holds: Set<(LocalDot, LocalDot)>,
@@ -67,22 +67,25 @@ pub(super) struct Node {
     pub(super) bunch: LocalBunch,
     /// The node of the bunch it hangs on, or [`NONE`] for the root.
     pub(super) above: u32,
-    /// Its distance from the root: a pure function of the chain, so every replica finds the same bunches too deep.
+    /// Its distance from the root: a pure function of the chain, so every replica finds the same bunches too deep. 0 in a free
+    /// place.
     pub(super) depth: u32,
     /// The live values in it.
     pub(super) values: u32,
     /// The known bunches that hang on it, and how many of those are needed.
     children: u32,
     needed_children: u32,
+    /// Whether the place is among the idle ones.
+    is_listed: bool,
 }
 
 impl Node {
-    fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         self.values > 0 || self.needed_children > 0
     }
 
     fn is_unused(&self) -> bool {
-        self.values == 0 && self.children == 0
+        self.values == 0 && self.children == 0 && self.depth > 0
     }
 }
 
@@ -124,25 +127,27 @@ impl Forest {
         rank: i32,
     ) -> Result<(), ForestError> {
         let bunch = LocalBunch { parent, side, rank };
-        if let Some(depth) = self.admit(id, bunch)? {
-            self.add(id, bunch, depth);
+        if let Some((above, depth)) = self.admit(id, bunch)? {
+            self.add(id, bunch, above, depth);
         }
         Ok(())
     }
 
     /// So many more live values are in this bunch.
     pub(crate) fn acquire(&mut self, bunch: LocalDot, values: u32) {
-        if bunch == LocalDot::ROOT || values == 0 {
-            return;
+        if bunch != LocalDot::ROOT {
+            let number = self.number_again(bunch);
+            self.acquire_nth(number, values);
         }
-        let node = self.node_mut(bunch);
+    }
+
+    /// The same for the bunch with a number.
+    pub(super) fn acquire_nth(&mut self, number: u32, values: u32) {
+        let node = &mut self.nodes[number as usize];
         let was_needed = node.is_needed();
         node.values += values;
-        let above = node.above;
-        if node.values == values {
-            self.unused.remove(&bunch);
-        }
-        if !was_needed {
+        let (is_needed, above) = (node.is_needed(), node.above);
+        if is_needed && !was_needed {
             self.climb(above, |parent| parent.needed_children += 1);
         }
     }
@@ -155,11 +160,12 @@ impl Forest {
         if bunch == LocalDot::ROOT || values == 0 {
             return;
         }
-        let node = self.node_mut(bunch);
+        let number = self.number_again(bunch);
+        let node = &mut self.nodes[number as usize];
         node.values = node.values.checked_sub(values).expect("SEQ-3: a value is released as often as it was acquired");
         let (is_needed, is_unused, above) = (node.is_needed(), node.is_unused(), node.above);
         if is_unused {
-            self.unused.insert(bunch);
+            self.list(bunch);
         }
         if let Some(cause) = cause {
             self.hold(bunch, cause);
@@ -200,9 +206,14 @@ impl Forest {
     pub(crate) fn drop_dead(&mut self, covered: impl Fn(LocalDot) -> bool) {
         self.holds.retain(|(_, cause)| !covered(*cause));
         let mut free = Vec::new();
-        for id in self.unused.iter() {
-            if !self.is_held(*id) {
-                free.push(*id);
+        for number in core::mem::take(&mut self.idle) {
+            let node = &mut self.nodes[number as usize];
+            let (name, is_unused) = (node.name, node.is_unused());
+            node.is_listed = false;
+            if is_unused && self.is_held(name) {
+                self.list(name);
+            } else if is_unused {
+                free.push(name);
             }
         }
         if fault::active(Fault::DropsNeeded) {
@@ -210,7 +221,6 @@ impl Forest {
             free = empty.copied().collect();
         }
         while let Some(id) = free.pop() {
-            self.unused.remove(&id);
             if let Some(parent) = self.remove(id)
                 && !self.is_held(parent)
             {
@@ -222,7 +232,7 @@ impl Forest {
     /// Takes back a bunch that nobody else has seen and nothing is in any more: its name may be given again (a transaction
     /// that is rolled back). Children are taken back before their parents.
     pub(crate) fn forget(&mut self, id: LocalDot) {
-        if !self.unused.remove(&id) {
+        if !self.known(id).is_some_and(Node::is_unused) {
             return;
         }
         while let Some(hold) = self.first_hold(id) {
@@ -236,12 +246,24 @@ impl Forest {
         (self.recent, self.extended) = (None, None);
         let number = self.names.remove(&id)?;
         self.free.push(number);
-        let above = self.nodes[number as usize].above;
+        let node = &mut self.nodes[number as usize];
+        node.depth = 0;
+        let above = node.above;
         let parent = self.nodes.get_mut(above as usize)?;
         parent.children -= 1;
         let name = parent.is_unused().then_some(parent.name)?;
-        self.unused.insert(name);
+        self.list(name);
         Some(name)
+    }
+
+    /// Notes that dropping may begin at a bunch.
+    fn list(&mut self, bunch: LocalDot) {
+        let number = self.number(bunch);
+        let node = &mut self.nodes[number as usize];
+        if !node.is_listed {
+            node.is_listed = true;
+            self.idle.push(number);
+        }
     }
 
     /// These bunches and all their ancestors, each once, parents before children: what a diff carries.
@@ -283,6 +305,16 @@ impl Forest {
         self.extended == Some((bunch, right))
     }
 
+    /// The numbers of all nodes.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + Clone + '_ {
+        self.names.values().copied()
+    }
+
+    /// Every number is below.
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The node of a number.
     pub(super) fn nth(&self, number: u32) -> &Node {
         &self.nodes[number as usize]
@@ -296,13 +328,14 @@ impl Forest {
         &self.nodes[self.number(bunch) as usize]
     }
 
-    fn node_mut(&mut self, bunch: LocalDot) -> &mut Node {
+    /// Where a known bunch is among the nodes, for one who is likely to ask for the same again.
+    pub(super) fn number_again(&mut self, bunch: LocalDot) -> u32 {
         let number = match self.recent {
-            Some((name, number)) if name == bunch => number,
+            Some((name, number)) if name == bunch => return number,
             _ => self.number(bunch),
         };
         self.recent = Some((bunch, number));
-        &mut self.nodes[number as usize]
+        number
     }
 
     fn is_held(&self, bunch: LocalDot) -> bool {
@@ -314,8 +347,8 @@ impl Forest {
         self.holds.range(first..).next().copied().filter(|hold| hold.0 == bunch)
     }
 
-    /// The depth a bunch will have, or `None` when it is there already.
-    fn admit(&self, id: LocalDot, bunch: LocalBunch) -> Result<Option<u32>, ForestError> {
+    /// The node that a bunch will hang on and the depth it will have, or `None` when it is there already.
+    fn admit(&self, id: LocalDot, bunch: LocalBunch) -> Result<Option<(u32, u32)>, ForestError> {
         if let Some(known) = self.get(id) {
             return if known == bunch { Ok(None) } else { Err(ForestError::Conflict { bunch: id }) };
         }
@@ -329,34 +362,48 @@ impl Forest {
         if id == LocalDot::ROOT || !possible {
             return Err(ForestError::InvalidParent { bunch: id });
         }
-        if !self.contains(parent.bunch) {
-            return Err(ForestError::UnknownParent { bunch: id });
-        }
-        let depth = self.depth(parent.bunch) + 1;
+        let above = match self.names.get(&parent.bunch) {
+            Some(number) => *number,
+            None if parent.bunch == LocalDot::ROOT => NONE,
+            None => return Err(ForestError::UnknownParent { bunch: id }),
+        };
+        let depth = self.nodes.get(above as usize).map_or(0, |node| node.depth) + 1;
         if depth > Self::MAX_DEPTH {
             return Err(ForestError::TooDeep { bunch: id, limit: Self::MAX_DEPTH });
         }
-        Ok(Some(depth))
+        Ok(Some((above, depth)))
     }
 
-    fn add(&mut self, id: LocalDot, bunch: LocalBunch, depth: u32) {
-        let above = self.number(bunch.parent.bunch);
-        let node = Node { name: id, bunch, above, depth, values: 0, children: 0, needed_children: 0 };
+    fn add(&mut self, id: LocalDot, bunch: LocalBunch, above: u32, depth: u32) {
+        let node = Node {
+            name: id,
+            bunch,
+            above,
+            depth,
+            values: 0,
+            children: 0,
+            needed_children: 0,
+            // It is unused, so far.
+            is_listed: true,
+        };
         let number = match self.free.pop() {
             Some(number) => {
-                self.nodes[number as usize] = node;
+                let free = core::mem::replace(&mut self.nodes[number as usize], node);
+                if !free.is_listed {
+                    self.idle.push(number);
+                }
                 number
             }
             None => {
                 self.nodes.push(node);
-                self.nodes.len() as u32 - 1
+                let number = self.nodes.len() as u32 - 1;
+                self.idle.push(number);
+                number
             }
         };
         self.names.insert(id, number);
-        self.unused.insert(id);
         if let Some(parent) = self.nodes.get_mut(above as usize) {
             parent.children += 1;
-            self.unused.remove(&bunch.parent.bunch);
         }
     }
 

@@ -26,6 +26,8 @@ mod rope;
 mod runs;
 #[cfg(test)]
 mod simulation;
+#[allow(dead_code, reason = "lists and texts are to be held in it")]
+mod walk;
 
 pub(crate) use chunks::Sequence;
 pub(crate) use forest::{Forest, ForestError};
@@ -33,6 +35,6 @@ pub(crate) use place::Placement;
 pub(crate) use position::LocalPosition;
 pub use position::{BunchRecord, Position, Side};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use rope::{Rope, Span, Unit, Weight};
+pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, lay_out};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
 pub(crate) use runs::{Run, RunId, Runs, Stretch};

@@ -15,7 +15,7 @@
 
 use core::cmp::Ordering;
 
-use super::forest::{Forest, LocalBunch};
+use super::forest::{Forest, LocalBunch, Node};
 use super::position::{LocalPosition, Side};
 use super::runs::NONE;
 use crate::clock::LocalDot;
@@ -41,12 +41,13 @@ impl Forest {
         while point.depth > depth {
             self.lift(&mut point);
         }
-        match point.step() {
-            _ if point.bunch != bunch => i64::MAX,
-            (-1, ..) => i64::MIN,
-            (0, index, behind) => index + i64::from(behind == 2),
-            _ => i64::MAX,
-        }
+        if point.bunch == bunch { point.indexes_before() } else { i64::MAX }
+    }
+
+    /// The first value of a bunch.
+    pub(super) fn within(&self, node: u32) -> Point {
+        let Node { name, depth, .. } = *self.nth(node);
+        Point { bunch: name, node, depth, index: 0, side: None, rank: 0, among: Among::First }
     }
 
     pub(super) fn point(&self, position: LocalPosition) -> Point {
@@ -80,10 +81,7 @@ impl Forest {
             self.lift(&mut a);
             self.lift(&mut b);
         }
-        a.step().cmp(&b.step()).then(a.rank.cmp(&b.rank)).then_with(|| match (a.among, b.among) {
-            (Among::Id(x), Among::Id(y)) => siblings(origins, a.bunch, a.side, x, y),
-            (x, y) => x.class().cmp(&y.class()),
-        })
+        a.beside(origins, &b)
     }
 
     /// From a point in a bunch to the point where that bunch hangs.
@@ -137,6 +135,23 @@ impl Among {
 }
 
 impl Point {
+    /// The order of two places in one bunch.
+    pub(super) fn beside(&self, origins: &Origins, other: &Self) -> Ordering {
+        self.step().cmp(&other.step()).then(self.rank.cmp(&other.rank)).then_with(|| match (self.among, other.among) {
+            (Among::Id(x), Among::Id(y)) => siblings(origins, self.bunch, self.side, x, y),
+            (x, y) => x.class().cmp(&y.class()),
+        })
+    }
+
+    /// The indexes of the bunch that are before a bunch which hangs in it: those below the answer.
+    pub(super) fn indexes_before(&self) -> i64 {
+        match self.step() {
+            (-1, ..) => i64::MIN,
+            (0, index, behind) => index + i64::from(behind == 2),
+            _ => i64::MAX,
+        }
+    }
+
     /// (zone, place in the zone, before or at or after the value).
     fn step(&self) -> (i8, i64, u8) {
         let index = self.index;

@@ -12,7 +12,7 @@ use core::ops::RangeInclusive;
 
 use super::position::LocalPosition;
 use crate::clock::{Dot, LocalDot};
-use crate::ordered::Map;
+use crate::ordered::{Groups, Map};
 use crate::replica_id::Origin;
 use crate::store::LocalContainer;
 
@@ -186,6 +186,39 @@ impl Runs {
         RunId(id)
     }
 
+    /// Makes room for so many runs.
+    pub(super) fn reserve(&mut self, runs: usize) {
+        self.slab.reserve_exact(runs);
+    }
+
+    /// Adds a run that is not yet found by its dots: [`Self::index_all`] follows.
+    pub(super) fn push(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
+        self.slab.push(Run { stretch, rope, leaf });
+        RunId(self.slab.len() as u32 - 1)
+    }
+
+    /// Makes a run longer by what follows it, if it adjoins. The run is not yet found by its dots.
+    pub(super) fn extend(&mut self, id: RunId, next: &Stretch) -> bool {
+        let stretch = &mut self.slab[id.0 as usize].stretch;
+        let adjoins = stretch.adjoins(next);
+        if adjoins {
+            stretch.len += next.len;
+            stretch.first = stretch.first.min(next.first);
+        }
+        adjoins
+    }
+
+    /// Has all runs found by their dots that were pushed: parts of stretches that ascend by dot, each with the number of its
+    /// stretch, and of one stretch as they are read.
+    pub(super) fn index_all(&mut self, stretches: &[Stretch], parts: &[(u32, u32)]) {
+        let rising = |part: &&(u32, u32)| !stretches[part.0 as usize].backward;
+        let parts = parts.iter().filter(rising).chain(parts.iter().rev().filter(|part| !rising(part)));
+        let groups = Groups::of(stretches.len(), parts.map(|(nth, id)| (*id, *nth)));
+        for id in groups.items {
+            self.index.append(self.slab[id as usize].stretch.first, id);
+        }
+    }
+
     pub(super) fn set_leaf(&mut self, id: RunId, leaf: u32) {
         self.slab[id.0 as usize].leaf = leaf;
     }
@@ -197,8 +230,7 @@ impl Runs {
         let old = stretch.first;
         if by.first < old {
             stretch.first = by.first;
-            self.index.remove(&old);
-            self.index.insert(by.first, id.0);
+            self.index.rename(&old, by.first);
         }
     }
 
@@ -226,10 +258,9 @@ impl Runs {
             self.remove(id);
             return (None, None);
         }
-        self.index.remove(&stretch.first);
         let left = stretch.part(end, rest);
         self.slab[id.0 as usize].stretch = left;
-        self.index.insert(left.first, id.0);
+        self.index.rename(&stretch.first, left.first);
         (None, Some(id))
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
             put_bytes(&mut words, 0, &given);
         }
     }
-    words.hash(Domain::Beacon)
+    words.hash()
 }
 
 /// The shares of characters whose dots begin at `first`, however they are cut into runs.
@@ -81,7 +81,7 @@ pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, ba
     words.push(u64::from_le_bytes([Kind::CHARACTER.0, 0, of_container, root_kind, 4, 1, 0, 0]));
     put_dot(&mut words, Dot::new(first.replica, bunch << 1 | u64::from(backward)));
     put_container(&mut words, container);
-    let keys = words.hash(Domain::Beacon);
+    let keys = words.hash();
     let (of_seq, of_character) = (keys as u64, (keys >> 64) as u64);
     let mut sum = 0u128;
     for (character, seq) in text.chars().zip(first.seq..) {

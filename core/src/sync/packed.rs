@@ -162,7 +162,7 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     }
     let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
     let last_seq = header.last_seq().map_err(|_| Malformed)?;
-    let bytes: Arc<[u8]> = header.join().into();
+    let bytes = header.join();
     Ok(match prev_tag {
         Some(prev_tag) => Unpacked::Row(Row::Delta { prev_tag, bytes }),
         None if first_seq == 1 => Unpacked::Row(Row::Delta { prev_tag: Tag::start(writer), bytes }),

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! TRACES is a folder of recorded editing ([`workload::trace`]); a synthetic one is drawn where it has none. To profile one library,
-//! run a cell under a profiler: what replays a text is `cells::text::replay`, which is never inlined.
+//! run a cell under a profiler: what replays a trace is in functions of its own whose names end in `replay_keys`, `replay_batches` (both in
+//! `cells::text`) and `replay_authors` (in `cells::concurrent`), so that a profiler can be told to look at nothing else.
 //!
 //! `cargo xtask bench core` runs every cell in a process of its own and makes tables of them.
 

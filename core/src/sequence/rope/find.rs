@@ -20,9 +20,8 @@ impl Rope {
         if index >= self.len() {
             return None;
         }
-        let (leaf, before) = self.leaf_of(index);
-        let place = self.tree.leaf(leaf).value(leaf, index as u32 - before);
-        let run = self.tree.leaf(leaf).pieces[place.piece].run;
+        let (place, _) = self.value_at(index);
+        let run = self.tree.leaf(place.leaf).pieces[place.piece].run;
         Some((run, runs.stretch(run).turn(place.offset)))
     }
 
@@ -33,11 +32,10 @@ impl Rope {
 
     /// The positions of the values before and at an index: what a new value there goes between. O(log n).
     pub(crate) fn neighbours(&self, runs: &Runs, index: usize) -> (Option<LocalPosition>, Option<LocalPosition>) {
-        let (leaf, before) = self.leaf_before(index);
-        if leaf == NONE {
+        if self.is_empty() {
             return (None, None);
         }
-        let place = self.tree.leaf(leaf).gap(leaf, index as u32 - before);
+        let (place, _) = self.gap_at(index);
         (self.position_before(runs, &place), self.position_at(runs, &place))
     }
 
@@ -115,7 +113,7 @@ impl Rope {
     /// The text of the values with indexes in a range, in pieces. O(log n), and O(pieces) to go through.
     pub(crate) fn chunks(&self, range: Range<usize>) -> Chunks<'_> {
         let (end, start) = (range.end.min(self.len()), range.start.min(self.len()));
-        let (leaf, before) = self.leaf_before(start);
+        let (leaf, before) = self.descend(start as u32, true);
         Chunks { tree: &self.tree, leaf, skip: start as u32 - before, left: end.saturating_sub(start) as u32 }
     }
 
@@ -123,29 +121,41 @@ impl Rope {
     /// backward run the highest dot is read first. O(log n), and O(runs) to go through.
     pub(crate) fn stretches<'r>(&'r self, runs: &'r Runs, range: Range<usize>) -> Stretches<'r> {
         let (end, start) = (range.end.min(self.len()), range.start.min(self.len()));
-        let (leaf, before) = self.leaf_before(start);
         let left = end.saturating_sub(start) as u32;
+        let (leaf, before) = self.descend(start as u32, left == 0);
         let (piece, skip) = if left == 0 {
             (0, 0)
         } else {
-            let place = self.tree.leaf(leaf).value(leaf, start as u32 - before);
+            let place = self.tree.leaf(leaf).walk(Place::start(leaf), start as u32 - before, false);
             (place.piece, place.offset)
         };
         Stretches { tree: &self.tree, runs, leaf, piece, skip, left }
     }
 
-    /// A leaf that an index is in or at the end of, and how many values are before it.
-    pub(super) fn leaf_before(&self, index: usize) -> (u32, u32) {
-        self.descend(index as u32, true)
+    /// The place before the value at an index or behind the last one, at the end of a run rather than at the start of the
+    /// next; and how many values are before its leaf.
+    pub(super) fn gap_at(&self, index: usize) -> (Place, u32) {
+        let (leaf, before) = self.descend(index as u32, true);
+        (self.walk(leaf, index as u32 - before, true), before)
     }
 
-    /// The leaf of the value at an index, and how many values are before it.
-    pub(super) fn leaf_of(&self, index: usize) -> (u32, u32) {
-        self.descend(index as u32, false)
+    /// The place of the value at an index, and how many values are before its leaf.
+    pub(super) fn value_at(&self, index: usize) -> (Place, u32) {
+        let (leaf, before) = self.descend(index as u32, false);
+        (self.walk(leaf, index as u32 - before, false), before)
     }
 
+    fn walk(&self, leaf: u32, rest: u32, or_end: bool) -> Place {
+        let start = match self.cursor.place {
+            place if place.leaf == leaf && place.values <= rest => place,
+            _ => Place::start(leaf),
+        };
+        self.tree.leaf(leaf).walk(start, rest - start.values, or_end)
+    }
+
+    /// The leaf that an index is in, and how many values are before it.
     fn descend(&self, index: u32, or_end: bool) -> (u32, u32) {
-        let Cursor { leaf, before } = self.cursor;
+        let Cursor { place: Place { leaf, .. }, before } = self.cursor;
         if leaf != NONE
             && let Some(rest) = index.checked_sub(before)
             && rest < self.tree.leaf(leaf).weight.values + u32::from(or_end)
@@ -232,7 +242,7 @@ impl Rope {
     pub(super) fn place_of(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: LocalPosition) -> Place {
         let mut id = self.tree.root;
         if id == NONE {
-            return Place { leaf: NONE, piece: 0, offset: 0, values: 0, bytes: 0 };
+            return Place::start(NONE);
         }
         let is_before = |run: RunId| forest.compare(origins, runs.stretch(run).read(0), at) == Ordering::Less;
         for level in (0..self.tree.height).rev() {

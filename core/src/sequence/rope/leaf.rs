@@ -24,6 +24,8 @@ pub(super) struct Piece {
 pub(super) struct Leaf {
     /// [`NONE`] at the root; of a free leaf, the next free one.
     pub(super) parent: u32,
+    /// Which of its parent's children it is.
+    pub(super) slot: u32,
     pub(super) before: u32,
     pub(super) next: u32,
     pub(super) weight: Weight,
@@ -46,6 +48,13 @@ pub(super) struct Place {
     pub(super) bytes: u32,
 }
 
+impl Place {
+    /// Where a leaf begins.
+    pub(super) const fn start(leaf: u32) -> Self {
+        Self { leaf, piece: 0, offset: 0, values: 0, bytes: 0 }
+    }
+}
+
 impl Leaf {
     /// Runs in a leaf. Tests have small leaves, so that they see many.
     pub(super) const MOST_PIECES: usize = if cfg!(test) { 6 } else { 32 };
@@ -54,11 +63,12 @@ impl Leaf {
 
     pub(super) const fn new() -> Self {
         let weight = Weight::values(0);
-        Self { parent: NONE, before: NONE, next: NONE, weight, pieces: Vec::new(), text: String::new() }
+        Self { parent: NONE, slot: 0, before: NONE, next: NONE, weight, pieces: Vec::new(), text: String::new() }
     }
 
+    /// Whether there is a run too many, because one was cut.
     pub(super) fn is_full(&self) -> bool {
-        self.pieces.len() > Self::MOST_PIECES || self.text.len() > Self::MOST_BYTES
+        self.pieces.len() > Self::MOST_PIECES
     }
 
     /// Whether it is so small that it may melt with a neighbour.
@@ -71,42 +81,30 @@ impl Leaf {
             && self.text.len() + other.text.len() <= Self::MOST_BYTES * 3 / 4
     }
 
+    /// The place `rest` values behind the start of a run: at the end of a run rather than at the start of the next, or the
+    /// other way round.
+    pub(super) fn walk(&self, start: Place, rest: u32, or_end: bool) -> Place {
+        let mut place = Place { offset: rest, ..start };
+        for piece in &self.pieces[start.piece..] {
+            if place.offset < piece.len + u32::from(or_end) {
+                break;
+            }
+            place.piece += 1;
+            place.offset -= piece.len;
+            place.values += piece.len;
+            place.bytes += piece.bytes;
+        }
+        place
+    }
+
     /// The place after `rest` values: at the end of a run rather than at the start of the next.
     pub(super) fn gap(&self, leaf: u32, rest: u32) -> Place {
-        let mut place = Place { leaf, piece: 0, offset: rest, values: 0, bytes: 0 };
-        for piece in &self.pieces {
-            if place.offset <= piece.len {
-                break;
-            }
-            self.step(&mut place);
-        }
-        place
-    }
-
-    /// The place of the value after `rest` others.
-    pub(super) fn value(&self, leaf: u32, rest: u32) -> Place {
-        let mut place = Place { leaf, piece: 0, offset: rest, values: 0, bytes: 0 };
-        for piece in &self.pieces {
-            if place.offset < piece.len {
-                break;
-            }
-            self.step(&mut place);
-        }
-        place
-    }
-
-    /// To the run after that of a place, which lies behind it.
-    fn step(&self, place: &mut Place) {
-        let piece = &self.pieces[place.piece];
-        place.piece += 1;
-        place.offset -= piece.len;
-        place.values += piece.len;
-        place.bytes += piece.bytes;
+        self.walk(Place::start(leaf), rest, true)
     }
 
     /// The start of a run.
     pub(super) fn start(&self, leaf: u32, piece: usize) -> Place {
-        let mut place = Place { leaf, piece, offset: 0, values: 0, bytes: 0 };
+        let mut place = Place { piece, ..Place::start(leaf) };
         for before in &self.pieces[..piece] {
             place.values += before.len;
             place.bytes += before.bytes;
@@ -134,7 +132,7 @@ impl Leaf {
 
     /// The place of a byte of the text, which begins a value.
     fn place_of_byte(&self, leaf: u32, byte: usize) -> Place {
-        let mut place = Place { leaf, piece: 0, offset: 0, values: 0, bytes: 0 };
+        let mut place = Place::start(leaf);
         for piece in &self.pieces {
             if byte < (place.bytes + piece.bytes) as usize {
                 break;
@@ -147,9 +145,9 @@ impl Leaf {
         place
     }
 
-    /// Where to split: in the middle, by text if there is much, else by runs.
+    /// Where to split: in the middle, by runs if there are too many, else by text if there is much.
     fn middle(&self, leaf: u32) -> Place {
-        if self.text.len() <= Self::MOST_BYTES / 2 {
+        if self.is_full() || self.text.len() <= Self::MOST_BYTES / 2 {
             return self.start(leaf, self.pieces.len() / 2);
         }
         let mut byte = self.text.len() / 2;

@@ -3,7 +3,7 @@
 //! A B-tree with order statistics ([`tree`]). A [`leaf`] holds some runs and their text in one piece, in the order in which
 //! it is read; the values of a list have no text, so that a thousand elements appended by one replica are one run. A place
 //! is found by position, by index in any unit ([`weight`], [`find`]), and by dot through [`Runs`], which knows the leaf of
-//! each run: from there it is counted upwards.
+//! each run: from there it is counted upwards. What a replica loads is laid out without a comparison (`build`).
 //!
 //! Text comes and goes in the order of its dots, as it is exchanged; only what is read out is in the order of reading.
 //!
@@ -11,6 +11,7 @@
 //! the rope is in the forest.
 //! Not here: how positions are compared ([`super::order`]), and where new values go ([`super::place`]).
 
+mod build;
 mod find;
 mod leaf;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use alloc::vec::Vec;
 use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::replica_id::Origins;
+pub(crate) use build::{Loaded, Ropes, lay_out};
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
 pub(crate) use weight::{Unit, Weight};
@@ -38,17 +40,27 @@ pub(crate) struct Rope {
     cursor: Cursor,
 }
 
-/// The leaf of the last edit, since the next one is likely there.
+/// Where the last edit was, since the next one is likely there.
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
-    leaf: u32,
-    /// How many values are before it.
+    /// The start of a run at or before it; in no leaf if that is not known.
+    place: Place,
+    /// How many values are before its leaf.
     before: u32,
+}
+
+impl Cursor {
+    const NOWHERE: Self = Self::leaf(NONE, 0);
+
+    /// The start of a leaf.
+    const fn leaf(leaf: u32, before: u32) -> Self {
+        Self { place: Place::start(leaf), before }
+    }
 }
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self { leaf: NONE, before: 0 }
+        Self::NOWHERE
     }
 }
 
@@ -87,9 +99,8 @@ impl Rope {
     /// are there. `text` is in the order of dots and empty in a list. O(log n + bytes).
     pub(crate) fn insert_at(&mut self, runs: &mut Runs, index: usize, stretch: Stretch, text: &str) {
         let text = turned(&stretch, text);
-        let (leaf, before) = self.leaf_before(index);
-        let place = if leaf == NONE { self.plant() } else { self.tree.leaf(leaf).gap(leaf, index as u32 - before) };
-        self.cursor = Cursor { leaf: place.leaf, before };
+        let (place, before) = if self.is_empty() { (self.plant(), 0) } else { self.gap_at(index) };
+        self.cursor = Cursor::leaf(place.leaf, before);
         self.put(runs, place, stretch, &text);
     }
 
@@ -124,7 +135,7 @@ impl Rope {
             let bytes = if rest.is_empty() { 0 } else { byte_of(rest, more as usize) };
             let part = stretch.read_part(from, more);
             let before = self.tree.before(place.leaf).values;
-            self.cursor = Cursor { leaf: place.leaf, before };
+            self.cursor = Cursor::leaf(place.leaf, before);
             told.push(Span { index: (before + place.values + place.offset) as usize, stretch: part });
             self.put(runs, place, part, &rest[..bytes]);
             (from, rest) = (from + more, &rest[bytes..]);
@@ -138,10 +149,10 @@ impl Rope {
         let stretch = runs.stretch(run);
         place.offset = if stretch.backward { stretch.len - nth - more } else { nth };
         let before = match self.cursor {
-            Cursor { leaf, before } if leaf == place.leaf => before,
+            Cursor { place: Place { leaf, .. }, before } if leaf == place.leaf => before,
             _ => self.tree.before(place.leaf).values,
         };
-        self.cursor = Cursor { leaf: place.leaf, before };
+        self.cursor = Cursor::leaf(place.leaf, before);
         self.take(runs, place, more, text)
     }
 
@@ -151,17 +162,27 @@ impl Rope {
         if index >= self.len() || most == 0 {
             return None;
         }
-        let (leaf, before) = self.leaf_of(index);
-        let place = self.tree.leaf(leaf).value(leaf, index as u32 - before);
-        self.cursor = Cursor { leaf, before };
-        let more = (self.tree.leaf(leaf).pieces[place.piece].len - place.offset).min(most.min(self.len()) as u32);
+        let (place, before) = self.value_at(index);
+        self.cursor = Cursor::leaf(place.leaf, before);
+        let more = (self.tree.leaf(place.leaf).pieces[place.piece].len - place.offset).min(most.min(self.len()) as u32);
         Some(self.take(runs, place, more, text))
     }
 
     /// The first leaf of a rope that has none.
     fn plant(&mut self) -> Place {
-        let leaf = self.tree.plant();
-        Place { leaf, piece: 0, offset: 0, values: 0, bytes: 0 }
+        Place::start(self.tree.plant())
+    }
+
+    /// Has the cursor begin at the run before a place where something is to change: what is before that stays.
+    fn aim(&mut self, place: &Place) {
+        self.cursor.place = Place { offset: 0, ..*place };
+        if place.offset == 0
+            && let Some(piece) = place.piece.checked_sub(1)
+        {
+            let before = &self.tree.leaf(place.leaf).pieces[piece];
+            let (values, bytes) = (place.values - before.len, place.bytes - before.bytes);
+            self.cursor.place = Place { piece, values, bytes, ..*place };
+        }
     }
 
     /// Puts values, with their text as it is read, at a place in the leaf of the cursor.
@@ -183,9 +204,9 @@ impl Rope {
             if rest.is_empty() {
                 return;
             }
-            let (leaf, before) = self.leaf_before(index as usize);
-            place = self.tree.leaf(leaf).gap(leaf, index - before);
-            self.cursor = Cursor { leaf, before };
+            let before;
+            (place, before) = self.gap_at(index as usize);
+            self.cursor = Cursor::leaf(place.leaf, before);
         }
     }
 
@@ -194,6 +215,7 @@ impl Rope {
         while !self.has_room(runs, &place, &stretch, text.len()) {
             place = self.make_room(runs, &place, text.len());
         }
+        self.aim(&place);
         let weight = if text.is_empty() { Weight::values(stretch.len) } else { Weight::of(text) };
         debug_assert!(weight.values == stretch.len, "a value is a scalar");
         let byte = self.tree.leaf(place.leaf).byte(&place);
@@ -238,8 +260,8 @@ impl Rope {
             // Whoever appends goes on appending: then the full leaf stays full.
             let has_room = leaf.next != NONE && self.tree.leaf(leaf.next).takes(bytes);
             let next = if has_room { leaf.next } else { self.tree.insert_after(id, Leaf::new()) };
-            self.cursor = Cursor { leaf: next, before: self.cursor.before + rest };
-            return self.tree.leaf(next).start(next, 0);
+            self.cursor = Cursor::leaf(next, self.cursor.before + rest);
+            return Place::start(next);
         }
         if rest > 0 && bytes >= Self::MOST_BYTES_AT_ONCE / 2 {
             self.tree.split(runs, place);
@@ -251,12 +273,13 @@ impl Rope {
             return left.gap(id, rest);
         }
         let (id, rest) = (left.next, rest - left.weight.values);
-        self.cursor = Cursor { leaf: id, before: self.cursor.before + left.weight.values };
+        self.cursor = Cursor::leaf(id, self.cursor.before + left.weight.values);
         self.tree.leaf(id).gap(id, rest)
     }
 
     /// Takes out values of one run, in the leaf of the cursor.
     fn take(&mut self, runs: &mut Runs, place: Place, more: u32, text: &mut String) -> Span {
+        self.aim(&place);
         let leaf = self.tree.leaf_mut(place.leaf);
         let piece = leaf.pieces[place.piece];
         let start = leaf.byte(&place);
@@ -290,8 +313,9 @@ impl Rope {
         if self.tree.leaf(place.leaf).is_full() {
             // One run more, because one was cut.
             self.tree.halve(runs, place.leaf);
+            self.cursor.place = Place::start(place.leaf);
         } else if self.tree.tidy(runs, place.leaf) != place.leaf {
-            self.cursor = Cursor::default();
+            self.cursor = Cursor::NOWHERE;
         }
         Span { index, stretch }
     }

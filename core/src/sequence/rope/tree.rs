@@ -20,6 +20,8 @@ pub(super) const WIDTH: usize = if cfg!(test) { 4 } else { 16 };
 pub(super) struct Inner {
     /// [`NONE`] at the root; of a free node, the next free one.
     pub(super) parent: u32,
+    /// Which of its parent's children it is.
+    slot: u32,
     pub(super) len: usize,
     pub(super) children: [u32; WIDTH],
     pub(super) weights: [Weight; WIDTH],
@@ -28,10 +30,6 @@ pub(super) struct Inner {
 impl Inner {
     pub(super) fn children(&self) -> &[u32] {
         &self.children[..self.len]
-    }
-
-    fn slot(&self, child: u32) -> usize {
-        self.children().iter().position(|other| *other == child).expect("a child is one of its parent's")
     }
 
     fn insert(&mut self, slot: usize, child: u32, weight: Weight) {
@@ -100,25 +98,44 @@ impl Tree {
         &mut self.inner[id as usize]
     }
 
-    /// The parent of a node `level` levels above the leaves.
-    fn parent(&self, level: u32, id: u32) -> u32 {
-        if level == 0 { self.leaf(id).parent } else { self.inner[id as usize].parent }
+    /// The parent of a node `level` levels above the leaves, and which of its children it is.
+    pub(super) fn parent(&self, level: u32, id: u32) -> (u32, usize) {
+        if level == 0 {
+            let Leaf { parent, slot, .. } = *self.leaf(id);
+            (parent, slot as usize)
+        } else {
+            let Inner { parent, slot, .. } = self.inner[id as usize];
+            (parent, slot as usize)
+        }
     }
 
-    fn set_parent(&mut self, level: u32, id: u32, parent: u32) {
-        if level == 0 { self.leaf_mut(id).parent = parent } else { self.inner_mut(id).parent = parent }
+    fn set_parent(&mut self, level: u32, id: u32, parent: u32, slot: usize) {
+        if level == 0 {
+            let leaf = self.leaf_mut(id);
+            (leaf.parent, leaf.slot) = (parent, slot as u32);
+        } else {
+            let inner = self.inner_mut(id);
+            (inner.parent, inner.slot) = (parent, slot as u32);
+        }
+    }
+
+    /// Tells the children of an inner node, from one on, which they are. They are `level` levels above the leaves.
+    fn number(&mut self, level: u32, parent: u32, from: usize) {
+        for slot in from..self.inner[parent as usize].len {
+            self.set_parent(level, self.inner[parent as usize].children[slot], parent, slot);
+        }
     }
 
     /// Says that the weight of a leaf changed by so much, to the leaf and all above it.
     pub(super) fn add(&mut self, leaf: u32, by: Weight) {
         let own = self.leaf_mut(leaf);
         own.weight = own.weight.plus(by);
-        let (mut id, mut parent) = (leaf, own.parent);
+        let (mut parent, mut slot) = (own.parent, own.slot);
         while parent != NONE {
             let inner = self.inner_mut(parent);
-            let slot = inner.slot(id);
-            inner.weights[slot] = inner.weights[slot].plus(by);
-            (id, parent) = (parent, inner.parent);
+            let weight = &mut inner.weights[slot as usize];
+            *weight = weight.plus(by);
+            (parent, slot) = (inner.parent, inner.slot);
         }
         self.total = self.total.plus(by);
     }
@@ -126,16 +143,13 @@ impl Tree {
     /// How much is before a leaf.
     pub(super) fn before(&self, leaf: u32) -> Weight {
         let mut sum = Weight::default();
-        let (mut id, mut parent) = (leaf, self.leaf(leaf).parent);
+        let (mut parent, mut slot) = (self.leaf(leaf).parent, self.leaf(leaf).slot);
         while parent != NONE {
             let inner = &self.inner[parent as usize];
-            for (child, weight) in inner.children().iter().zip(&inner.weights) {
-                if *child == id {
-                    break;
-                }
+            for weight in &inner.weights[..slot as usize] {
                 sum = sum.plus(*weight);
             }
-            (id, parent) = (parent, inner.parent);
+            (parent, slot) = (inner.parent, inner.slot);
         }
         sum
     }
@@ -185,24 +199,22 @@ impl Tree {
     fn insert_child(&mut self, left: u32, right: u32, weight: Weight) {
         let (mut level, mut left, mut right, mut weight) = (0, left, right, weight);
         loop {
-            let parent = self.parent(level, left);
+            let (parent, slot) = self.parent(level, left);
             if parent == NONE {
                 let rest = self.total.minus(weight);
                 let root = self.new_inner();
                 let inner = self.inner_mut(root);
                 inner.insert(0, left, rest);
                 inner.insert(1, right, weight);
-                self.set_parent(level, left, root);
-                self.set_parent(level, right, root);
+                self.number(level, root, 0);
                 (self.root, self.height) = (root, level + 1);
                 return;
             }
             let inner = self.inner_mut(parent);
-            let slot = inner.slot(left);
             inner.weights[slot] = inner.weights[slot].minus(weight);
             if inner.len < WIDTH {
                 inner.insert(slot + 1, right, weight);
-                self.set_parent(level, right, parent);
+                self.number(level, parent, slot + 1);
                 return;
             }
             // Whoever appends goes on appending: then the full node stays full.
@@ -212,15 +224,13 @@ impl Tree {
             let id = self.new_inner();
             if slot < keep && keep < WIDTH {
                 self.inner_mut(parent).insert(slot + 1, right, weight);
-                self.set_parent(level, right, parent);
+                self.number(level, parent, slot + 1);
             } else {
                 other.insert(slot + 1 - keep, right, weight);
             }
-            for child in other.children() {
-                self.set_parent(level, *child, id);
-            }
             weight = other.weight();
             *self.inner_mut(id) = other;
+            self.number(level, id, 0);
             (level, left, right) = (level + 1, parent, id);
         }
     }
@@ -229,27 +239,23 @@ impl Tree {
     pub(super) fn remove(&mut self, leaf: u32) {
         debug_assert!(self.leaf(leaf).weight == Weight::default(), "an empty leaf");
         self.unlink(leaf);
-        let mut id = self.leaf(leaf).parent;
+        let (mut level, (mut id, mut slot)) = (0, self.parent(0, leaf));
         self.drop_leaf(leaf);
-        let (mut level, mut child) = (0, leaf);
         loop {
             if id == NONE {
                 // It was the only one: nothing is left.
                 *self = Self::default();
                 return;
             }
-            let inner = self.inner_mut(id);
-            let slot = inner.slot(child);
-            inner.remove(slot);
-            level += 1;
-            if inner.len > 0 {
+            self.inner_mut(id).remove(slot);
+            if self.inner[id as usize].len > 0 {
                 break;
             }
-            let parent = inner.parent;
-            self.drop_inner(id);
-            (child, id) = (id, parent);
+            level += 1;
+            (id, slot) = self.parent(level, id);
         }
-        self.melt(level, id);
+        self.number(level, id, slot);
+        self.melt(level + 1, id);
     }
 
     /// The leaves before and after a leaf that have the same parent.
@@ -261,15 +267,15 @@ impl Tree {
 
     /// Takes out a leaf whose content went to the one before it, which has the same parent.
     pub(super) fn absorb(&mut self, left: u32, right: u32) {
-        let Leaf { weight, parent, .. } = *self.leaf(right);
+        let Leaf { weight, parent, slot, .. } = *self.leaf(right);
         self.unlink(right);
         self.drop_leaf(right);
         let own = self.leaf_mut(left);
         own.weight = own.weight.plus(weight);
-        let inner = self.inner_mut(parent);
-        let slot = inner.slot(left);
-        inner.weights[slot] = inner.weights[slot].plus(weight);
-        inner.remove(slot + 1);
+        let (inner, slot) = (self.inner_mut(parent), slot as usize);
+        inner.weights[slot - 1] = inner.weights[slot - 1].plus(weight);
+        inner.remove(slot);
+        self.number(0, parent, slot);
         self.melt(1, parent);
     }
 
@@ -277,12 +283,11 @@ impl Tree {
     fn melt(&mut self, level: u32, id: u32) {
         let (mut level, mut id) = (level, id);
         loop {
-            let Inner { parent, len, .. } = self.inner[id as usize];
+            let Inner { parent, slot, len, .. } = self.inner[id as usize];
             if parent == NONE || len > WIDTH / 2 {
                 break;
             }
-            let above = &self.inner[parent as usize];
-            let slot = above.slot(id);
+            let (above, slot) = (&self.inner[parent as usize], slot as usize);
             let fits = |left: usize| {
                 let (Some(a), Some(b)) = (above.children().get(left), above.children().get(left + 1)) else {
                     return false;
@@ -299,20 +304,19 @@ impl Tree {
             let (a, b) = (above.children[left], above.children[left + 1]);
             let mut right = self.inner[b as usize].clone();
             self.drop_inner(b);
-            for child in right.children() {
-                self.set_parent(level - 1, *child, a);
-            }
             right.give(0, self.inner_mut(a));
+            self.number(level - 1, a, 0);
             let above = self.inner_mut(parent);
             above.weights[left] = above.weights[left].plus(above.weights[left + 1]);
             above.remove(left + 1);
+            self.number(level, parent, left + 1);
             (level, id) = (level + 1, parent);
         }
         while self.height > 0 && self.inner[self.root as usize].len == 1 {
             let child = self.inner[self.root as usize].children[0];
             self.drop_inner(self.root);
             (self.root, self.height) = (child, self.height - 1);
-            self.set_parent(self.height, child, NONE);
+            self.set_parent(self.height, child, NONE, 0);
         }
     }
 
@@ -346,7 +350,7 @@ impl Tree {
     }
 
     fn new_inner(&mut self) -> u32 {
-        let new = Inner { parent: NONE, len: 0, children: [NONE; WIDTH], weights: [Weight::default(); WIDTH] };
+        let new = Inner { parent: NONE, slot: 0, len: 0, children: [NONE; WIDTH], weights: [Weight::default(); WIDTH] };
         if self.free_inner == NONE {
             self.inner.push(new);
             return self.inner.len() as u32 - 1;

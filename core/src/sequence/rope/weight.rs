@@ -30,13 +30,22 @@ impl Weight {
 
     /// Of a text. O(bytes).
     pub(crate) fn of(text: &str) -> Self {
+        if let [byte] = text.as_bytes() {
+            return Self { values: 1, utf8: 1, utf16: 1, lines: u32::from(*byte == b'\n') };
+        }
         let mut weight = Self { utf8: text.len() as u32, ..Self::default() };
-        for byte in text.bytes() {
-            // Every scalar value has one byte that begins it; those of four bytes are two units.
-            let begins = u32::from(byte & 0xc0 != 0x80);
-            weight.values += begins;
-            weight.utf16 += begins + u32::from(byte >= 0xf0);
-            weight.lines += u32::from(byte == b'\n');
+        // Counts of a few bytes each, so that many are counted at once.
+        for bytes in text.as_bytes().chunks(128) {
+            let (mut begin, mut long, mut feeds) = (0u8, 0u8, 0u8);
+            for byte in bytes {
+                // Every scalar value has one byte that begins it; those of four bytes are two units.
+                begin += u8::from(byte & 0xc0 != 0x80);
+                long += u8::from(*byte >= 0xf0);
+                feeds += u8::from(*byte == b'\n');
+            }
+            weight.values += u32::from(begin);
+            weight.utf16 += u32::from(begin) + u32::from(long);
+            weight.lines += u32::from(feeds);
         }
         weight
     }

@@ -1,7 +1,7 @@
 //! Weftline itself.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
 use weftline::sync::{Roster, Row as Sent, Unpacked, pack, unpack};
@@ -129,7 +129,7 @@ impl Answers for Weftline {
 /// What both ends of a session know, so that it need not travel: numbers for ids, and how far each writer's chain has come.
 #[derive(Default)]
 struct Session {
-    tags: HashMap<ReplicaId, Tag>,
+    tags: BTreeMap<ReplicaId, Tag>,
 }
 
 thread_local! {

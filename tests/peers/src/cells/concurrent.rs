@@ -14,7 +14,7 @@ pub(super) fn run<P: Peer>(scale: Scale, traces: Option<&Path>) -> Vec<Metric> {
         let mut peers: Vec<P> = (0..trace.authors).map(|author| P::new(replica(author as u64))).collect();
         // What each author sent: as much as the trace has.
         let mut sent: Vec<Vec<Vec<u8>>> = vec![Vec::with_capacity(trace.transactions.len()); trace.authors];
-        let ((), took) = time(|| replay(&mut peers, &mut sent, &trace));
+        let ((), took) = time(|| replay_authors(&mut peers, &mut sent, &trace));
         let bytes = sent.iter().flatten().map(Vec::len).sum();
         (peers, bytes, took)
     });
@@ -26,7 +26,7 @@ pub(super) fn run<P: Peer>(scale: Scale, traces: Option<&Path>) -> Vec<Metric> {
 
 /// Lets every author do what they did, and bring each other up to date at the end. A profiler finds it by its name.
 #[inline(never)]
-fn replay<P: Peer>(peers: &mut [P], sent: &mut [Vec<Vec<u8>>], trace: &Concurrent) {
+fn replay_authors<P: Peer>(peers: &mut [P], sent: &mut [Vec<Vec<u8>>], trace: &Concurrent) {
     let mut merged = vec![vec![0; peers.len()]; peers.len()];
     for step in &trace.transactions {
         for (from, count) in &step.merges {

@@ -9,11 +9,8 @@ use crate::workload::{self, Rng, keys, replica, trace, typing};
 
 /// How many edits are made and applied.
 const EDITS: usize = 10_000;
-/// They are made and applied in stretches of so many, …
+/// They are made and applied in stretches of so many, no further ones after [`Scale::longest`].
 const STRETCH: usize = 100;
-/// … no further ones after this time: libraries that go over the whole map for each edit would take minutes, and the time of one edit is
-/// known by then.
-pub(super) const LONGEST: Duration = Duration::from_secs(10);
 /// Keys or members of the small rows.
 const FEW: usize = 1_000;
 /// Keys of the large map.
@@ -22,32 +19,32 @@ const MANY: usize = 100_000;
 /// On a map that comes to have 1 000 keys.
 pub(super) fn map<P: Peer>(scale: Scale) -> Vec<Metric> {
     let keys = keys(&mut Rng::new(SEED + 1), scale.of(FEW));
-    live::<P>(&[], &workload::map_overwrite(SEED, scale.of(EDITS), &keys).edits).metrics()
+    live::<P>(scale, &[], &workload::map_overwrite(SEED, scale.of(EDITS), &keys).edits).metrics()
 }
 
 /// On one counter.
 pub(super) fn counter<P: Peer>(scale: Scale) -> Vec<Metric> {
-    live::<P>(&[], &workload::counter_one(SEED, scale.of(EDITS)).edits).metrics()
+    live::<P>(scale, &[], &workload::counter_one(SEED, scale.of(EDITS)).edits).metrics()
 }
 
 /// On a set of at most 1 000 members.
 pub(super) fn set<P: Peer>(scale: Scale) -> Vec<Metric> {
     let members = keys(&mut Rng::new(SEED), scale.of(FEW));
-    live::<P>(&[], &workload::set_churn(SEED, scale.of(EDITS), &members).edits).metrics()
+    live::<P>(scale, &[], &workload::set_churn(SEED, scale.of(EDITS), &members).edits).metrics()
 }
 
 /// On a map of 100 000 keys.
 pub(super) fn large<P: Peer>(scale: Scale) -> Vec<Metric> {
     let start = workload::map_set(SEED, scale.of(MANY));
     let keys: Vec<String> = start.expected.map.keys().cloned().collect();
-    live::<P>(&start.edits, &workload::map_overwrite(SEED + 1, scale.of(EDITS), &keys).edits).metrics()
+    live::<P>(scale, &start.edits, &workload::map_overwrite(SEED + 1, scale.of(EDITS), &keys).edits).metrics()
 }
 
 /// The beginning of a paper. `bytes` is the median over the keys that insert a character.
 pub(super) fn typed<P: Peer>(scale: Scale, traces: Option<&Path>) -> Vec<Metric> {
     let paper = trace::sequential(traces, trace::PAPER, scale.0, typing::PAPER);
     let edits = &paper.edits[..scale.of(EDITS).min(paper.edits.len())];
-    let live = live::<P>(&[], edits);
+    let live = live::<P>(scale, &[], edits);
     let inserts = edits.iter().map(|edit| matches!(edit, Edit::Splice { delete: 0, .. }));
     let mut typed: Vec<usize> =
         live.sizes.iter().zip(inserts).filter_map(|(size, insert)| insert.then_some(*size)).collect();
@@ -93,7 +90,7 @@ impl Live {
 }
 
 /// Two replicas begin with `start`; one makes `edits` and sends each, the other applies each.
-fn live<P: Peer>(start: &[Edit], edits: &[Edit]) -> Live {
+fn live<P: Peer>(scale: Scale, start: &[Edit], edits: &[Edit]) -> Live {
     let (mut writer, mut reader) = (P::new(replica(1)), P::new(replica(2)));
     edit_in_batches(&mut writer, start);
     if !start.is_empty() {
@@ -116,7 +113,7 @@ fn live<P: Peer>(start: &[Edit], edits: &[Edit]) -> Live {
         making += made;
         applying += applied;
         sizes.extend(sent.iter().map(Vec::len));
-        if making + applying > LONGEST {
+        if making + applying > scale.longest() {
             break;
         }
     }

@@ -46,6 +46,12 @@ impl Scale {
     pub fn of(self, full: usize) -> usize {
         (full / self.0).max(10)
     }
+
+    /// Single edits go on for no longer: libraries that go over the whole document for each would take minutes, and the time of one edit is
+    /// known by then.
+    pub fn longest(self) -> Duration {
+        Duration::from_secs(10) / u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
 }
 
 /// Runs a cell of one library. Recorded traces are taken from `traces`, where they are there.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::edits::LONGEST;
 use super::{BATCH, Metric, SEED, Scale, assert_converges, assert_text, bytes, ms, time, us_each};
 use crate::alloc;
 use crate::peer::{Contents, Edit, Peer};
@@ -26,7 +25,7 @@ const PIECE: usize = 500_000;
 /// A paper of one author: replayed, held, stored, opened, and typed on.
 pub(super) fn paper<P: Peer>(scale: Scale, traces: Option<&Path>) -> Vec<Metric> {
     let trace = trace::sequential(traces, trace::PAPER, scale.0, typing::PAPER);
-    let (mut peer, mut metrics) = replayed::<P>(&trace);
+    let (mut peer, mut metrics) = typed::<P>(&trace);
     let snapshot = peer.save();
     metrics.extend([bytes("snapshot", snapshot.len()), bytes("compressed", peer.save_compressed().len())]);
     drop(peer);
@@ -52,21 +51,21 @@ pub(super) fn paper<P: Peer>(scale: Scale, traces: Option<&Path>) -> Vec<Metric>
 /// A program of one author: replayed, held and stored.
 pub(super) fn rust<P: Peer>(scale: Scale, traces: Option<&Path>) -> Vec<Metric> {
     let trace = trace::sequential(traces, trace::RUST, scale.0, typing::RUST);
-    let (mut peer, mut metrics) = replayed::<P>(&trace);
+    let (mut peer, mut metrics) = typed::<P>(&trace);
     metrics.extend([bytes("snapshot", peer.save().len())]);
     metrics
 }
 
 /// Replays a trace in both ways; what was replayed key by key goes on.
-fn replayed<P: Peer>(trace: &Sequential) -> (P, Vec<Metric>) {
+fn typed<P: Peer>(trace: &Sequential) -> (P, Vec<Metric>) {
     let mut batched = P::new(replica(1));
-    let ((), batches) = time(|| replay(&mut batched, trace.edits.chunks(BATCH)));
+    let ((), batches) = time(|| replay_batches(&mut batched, trace));
     assert_text(&batched, &trace.end);
     drop(batched);
 
     let ((mut peer, keys), heap) = alloc::count(|| {
         let mut peer = P::new(replica(1));
-        let ((), keys) = time(|| replay(&mut peer, trace.transactions()));
+        let ((), keys) = time(|| replay_keys(&mut peer, trace));
         (peer, keys)
     });
     assert_converges(&mut peer, &Contents { text: trace.end.clone(), ..Contents::default() });
@@ -74,9 +73,19 @@ fn replayed<P: Peer>(trace: &Sequential) -> (P, Vec<Metric>) {
     (peer, metrics)
 }
 
-/// Runs transactions. A profiler finds it by its name.
+/// One transaction for each that was recorded. A profiler finds this and the next by their names.
 #[inline(never)]
-fn replay<'t, P: Peer>(peer: &mut P, transactions: impl Iterator<Item = &'t [Edit]>) {
+fn replay_keys<P: Peer>(peer: &mut P, trace: &Sequential) {
+    run(peer, trace.transactions());
+}
+
+/// One transaction for many edits.
+#[inline(never)]
+fn replay_batches<P: Peer>(peer: &mut P, trace: &Sequential) {
+    run(peer, trace.edits.chunks(BATCH));
+}
+
+fn run<'t, P: Peer>(peer: &mut P, transactions: impl Iterator<Item = &'t [Edit]>) {
     for transaction in transactions {
         peer.transact(transaction, false);
     }
@@ -108,22 +117,22 @@ pub(super) fn random<P: Peer>(scale: Scale) -> Vec<Metric> {
         peer.transact(&[Edit::Splice { at: end, delete: 0, insert: paragraph.iter().collect() }], false);
         end += paragraph.len();
     }
-    let mut run = |edits: &[Edit], transaction: usize| {
+    let mut measure = |edits: &[Edit], transaction: usize| {
         let (mut took, mut done) = (Duration::ZERO, 0);
         for stretch in edits.chunks(STRETCH) {
-            let ((), spent) = time(|| replay(&mut peer, stretch.chunks(transaction)));
+            let ((), spent) = time(|| run(&mut peer, stretch.chunks(transaction)));
             stretch.iter().for_each(|edit| splice_rope(&mut rope, edit));
             took += spent;
             done += stretch.len();
-            if took > LONGEST {
+            if took > scale.longest() {
                 break;
             }
         }
         (took, done)
     };
-    let (one, ones) = run(&singly, 1);
+    let (one, ones) = measure(&singly, 1);
     // Where not all of the first were done, the others speak of another text.
-    let (batch, batches) = if ones == singly.len() { run(&batched, BATCH) } else { (one, ones) };
+    let (batch, batches) = if ones == singly.len() { measure(&batched, BATCH) } else { (one, ones) };
     assert_text(&peer, &rope.to_string());
     vec![us_each("one by one", one, ones), us_each("batch", batch, batches)]
 }
@@ -147,9 +156,9 @@ pub(super) fn paste<P: Peer>(scale: Scale) -> Vec<Metric> {
         peer.transact(&[Edit::Splice { at: 0, delete: 0, insert: before.clone() }], false);
         let (mut took, mut done) = (Duration::ZERO, 0);
         for piece in edits.chunks(1) {
-            took += time(|| replay(&mut peer, std::iter::once(piece))).1;
+            took += time(|| run(&mut peer, std::iter::once(piece))).1;
             done += 1;
-            if took > LONGEST {
+            if took > scale.longest() {
                 break;
             }
         }
