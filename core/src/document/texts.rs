@@ -49,16 +49,20 @@ impl Ropes for Vec<Held> {
 
 impl Texts {
     /// About how many bytes a run takes beside its characters.
-    const RUN_BYTES: usize = 4;
+    const RUN_BYTES: usize = 3;
+
+    /// Characters count for so much less than their bytes in what the removal log is held in proportion to: of who forgot the
+    /// log, a digest tells runs.
+    const WEIGHT: usize = 8;
 
     /// How many characters live.
     pub(crate) fn len(&self) -> usize {
         self.values
     }
 
-    /// About how many bytes they take when they are written.
+    /// About how many bytes a digest of them takes, and a part of what they take themselves.
     pub(crate) fn live_bytes(&self) -> usize {
-        self.bytes + Self::RUN_BYTES * self.runs.len()
+        self.bytes / Self::WEIGHT + Self::RUN_BYTES * self.runs.len()
     }
 
     pub(crate) fn rope(&self, number: u32) -> Option<&Rope> {
