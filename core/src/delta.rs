@@ -1,18 +1,20 @@
 //! Deltas: what one transaction did.
 //!
-//! A [`Delta`] is always in step with its canonical bytes: it is made either by [`Delta::seal`], which encodes, or by
-//! [`Delta::decode`], which decodes. The chain tag is computed from those bytes.
+//! A [`Delta`] is always in step with its canonical bytes: a transaction writes them, [`Delta::seal`] encodes them, and
+//! [`Delta::decode`] decodes them. The chain tag is computed from those bytes.
 //!
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 a delta never removes its own dot nor adds below what it removes.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::clock::{Dot, DotRuns, Hlc, Tag};
 use crate::codec::{self, DecodeError};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
-use crate::store::Entry;
+use crate::store::{Entry, TextRun};
 
 /// The content of a delta.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +26,18 @@ pub struct DeltaParts {
     /// How many dots it takes, at least one. Some may have nothing bound to them.
     pub dots: u64,
     /// The heads its writer had seen: it is ready where these are covered.
-    pub deps: Vec<Dot>,
-    /// When it was written, to break ties.
+    pub deps: Few<Dot>,
+    /// When it was written, to break ties between entries; 0 where it adds none, since then there is nothing to choose.
     pub hlc: Hlc,
     /// The bunches of positions it creates, in the order of their ids.
     pub bunches: Vec<BunchRecord>,
     /// What it adds, ascending by sequence number; the dots are the writer's own.
-    pub adds: Vec<(u64, Entry)>,
+    pub adds: Few<(u64, Entry)>,
+    /// The characters it adds, as runs that are as long as they can be: ascending by dots, which are the writer's own and
+    /// none of those in `adds`.
+    pub text: Few<TextRun>,
     /// For running totals in `adds` that overwrite one: (its seq, plus before, minus before), ascending by seq.
-    pub totals_before: Vec<(u64, u64, u64)>,
+    pub totals_before: Few<(u64, u64, u64)>,
     /// The observed dots it removes.
     pub removes: DotRuns,
 }
@@ -63,10 +68,14 @@ impl DeltaParts {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Delta {
-    // Shared, like the bytes: a delta is cloned by whoever keeps it, and its content can be large.
-    parts: Arc<DeltaParts>,
+    replica: ReplicaId,
+    first_seq: u64,
+    last_seq: u64,
+    /// Shared, like the bytes: a delta is cloned by whoever keeps it, and its content can be large. What was made here is in the
+    /// document already, so its bytes are all there is, and are read again by the few who ask.
+    parts: Option<Arc<DeltaParts>>,
     bytes: Arc<[u8]>,
     prev_tag: Tag,
     tag: Tag,
@@ -76,9 +85,20 @@ impl Delta {
     /// Encodes `parts` as the continuation of a chain that stands at `prev_tag`. O(bytes). Parts that break the rules give a delta
     /// whose bytes nobody can decode; what [`crate::Document::transact`] gives never does.
     pub fn seal(parts: DeltaParts, prev_tag: Tag) -> Self {
-        let bytes: Arc<[u8]> = codec::encode_delta(&parts).into();
+        let bytes = codec::encode_delta(&parts).into();
+        Self::of(Arc::new(parts), bytes, prev_tag)
+    }
+
+    /// What a transaction wrote: by whom, its first dot, how many dots.
+    pub(crate) fn written((replica, first_seq, dots): (ReplicaId, u64, u64), bytes: &[u8], prev_tag: Tag) -> Self {
+        let (bytes, tag, last_seq) = (bytes.into(), prev_tag.extend(bytes), first_seq + dots - 1);
+        Self { replica, first_seq, last_seq, parts: None, bytes, prev_tag, tag }
+    }
+
+    fn of(parts: Arc<DeltaParts>, bytes: Arc<[u8]>, prev_tag: Tag) -> Self {
+        let (replica, first_seq, last_seq) = (parts.replica, parts.first_seq, parts.last_seq());
         let tag = prev_tag.extend(&bytes);
-        Self { parts: Arc::new(parts), bytes, prev_tag, tag }
+        Self { replica, first_seq, last_seq, parts: Some(parts), bytes, prev_tag, tag }
     }
 
     /// Reads canonical bytes. Costs O(bytes), and allocates no more than a constant factor of them (BYTES-1).
@@ -95,13 +115,19 @@ impl Delta {
     /// # Errors
     /// When the bytes are not the canonical encoding of a valid delta.
     pub fn decode_shared(bytes: &Arc<[u8]>, prev_tag: Tag) -> Result<Self, DecodeError> {
-        let parts = Arc::new(codec::decode_delta(bytes)?);
-        Ok(Self { parts, tag: prev_tag.extend(bytes), bytes: Arc::clone(bytes), prev_tag })
+        // Read where it stays: it is large to move.
+        let mut parts = Arc::new(codec::NO_PARTS);
+        let nobody_elses = Arc::get_mut(&mut parts).expect("it was just made");
+        codec::read_delta(bytes, nobody_elses)?;
+        Ok(Self::of(parts, Arc::clone(bytes), prev_tag))
     }
 
-    /// The content.
-    pub fn parts(&self) -> &DeltaParts {
-        &self.parts
+    /// The content. O(1) for what was decoded, O(bytes) for what a transaction here has made: that is read from its bytes.
+    pub fn parts(&self) -> Cow<'_, DeltaParts> {
+        match &self.parts {
+            Some(parts) => Cow::Borrowed(parts),
+            None => Cow::Owned(codec::decode_delta(&self.bytes).expect("BYTES-2: what a transaction wrote is read")),
+        }
     }
 
     /// The canonical bytes: what is stored, sent and hashed.
@@ -111,12 +137,22 @@ impl Delta {
 
     /// Who wrote it.
     pub fn replica(&self) -> ReplicaId {
-        self.parts.replica
+        self.replica
+    }
+
+    /// Its first dot.
+    pub fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// Its last dot.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
     }
 
     /// The dot that names it: its last one.
     pub fn dot(&self) -> Dot {
-        Dot::new(self.parts.replica, self.parts.last_seq())
+        Dot::new(self.replica, self.last_seq)
     }
 
     /// The writer's chain tag before this delta.
@@ -129,3 +165,12 @@ impl Delta {
         self.tag
     }
 }
+
+impl PartialEq for Delta {
+    /// Equal bytes say the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.prev_tag == other.prev_tag
+    }
+}
+
+impl Eq for Delta {}

@@ -4,15 +4,16 @@
 //! reaches back to the maker's horizon only. Beyond that, a peer says what lives with it (a [`Digest`], about a byte for each
 //! live dot at worst), and the maker compares. And whoever says nothing is sent everything that lives.
 //!
-//! Rules: DIFF-1 applies only where base ≤ version. DIFF-3 a version-tier diff carries every removal pair whose remover is
-//! beyond its base. DIFF-4 a digest or full diff sets the receiver's horizon to its version. DIFF-7 a diff is made at its
+//! Rules: DIFF-1 applies only where base ≤ version. DIFF-3 a version-tier diff tells all that removers beyond its base
+//! removed. DIFF-4 a digest or full diff sets the receiver's horizon to its version. DIFF-7 a diff is made at its
 //! maker's whole version.
 
 use alloc::vec::Vec;
 
 use crate::clock::{Dot, DotRuns, Hlc, VersionVector};
+use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
-use crate::store::{Entry, RemovalRun};
+use crate::store::{Entry, RemovalRun, TextRun};
 
 /// How a diff tells which dots died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub struct LiveEntry {
 /// let diff = here.diff_since(&there.version());
 /// assert_eq!(diff.tier, Tier::Version);
 /// assert_eq!(diff.adds.len(), 1); // the last of a hundred writes
-/// assert_eq!(diff.removes[0].removed, weftline::Dot::new(ReplicaId::from(1), 1)); // the removal, by name
+/// assert!(diff.removes[0].1.contains(weftline::Dot::new(ReplicaId::from(1), 1))); // the removal, by name
 /// there.apply_diff(&codec::decode_diff(&codec::encode_diff(&diff))?)?;
 /// assert_eq!((there.set("s").len(), there.register("r").get_as()), (0, Some(99)));
 /// # Ok(())
@@ -83,13 +84,16 @@ pub struct Diff {
     pub head: VersionVector,
     /// The maker's heads.
     pub heads: Vec<Dot>,
-    /// The live dots beyond `base`, ascending by (replica id, seq).
+    /// The live dots beyond `base` but for characters, ascending by (replica id, seq).
     pub adds: Vec<LiveEntry>,
-    /// On the version tier the removal pairs: for each remover's replica, ascending by remover. Empty on the other tiers.
-    pub removes: Vec<RemovalRun>,
+    /// The live characters beyond `base`, as runs that are as long as they can be, ascending by (replica id, seq).
+    pub text: Vec<TextRun>,
+    /// On the version tier what was removed beyond `base`, by each replica that removed anything, ascending. Which of its deltas
+    /// it was is not told: the receiver notes the last one of `head`. Empty on the other tiers.
+    pub removes: Vec<(ReplicaId, DotRuns)>,
     /// On the digest tier the dots of the digest that died. Empty on the other tiers.
     pub dead: DotRuns,
-    /// The bunches that `adds` needs, whole chains, ascending by id; on the version tier also retained dead ones.
+    /// The bunches that `adds` and `text` need, whole chains, ascending by id; on the version tier also retained dead ones.
     pub bunches: Vec<BunchRecord>,
 }
 
@@ -100,7 +104,7 @@ pub struct Snapshot {
     pub diff: Diff,
     /// The version up to which the removal log was truncated: sequence numbers (its tags mean nothing).
     pub horizon: VersionVector,
-    /// The removal log beyond the horizon, as [`Diff::removes`].
+    /// The removal log beyond the horizon: for each remover's replica, ascending by remover.
     pub removals: Vec<RemovalRun>,
     /// The beacon, to check what was loaded.
     pub beacon: [u8; 16],

@@ -69,6 +69,12 @@ impl<K, V> Map<K, V> {
         self.chunks.iter_mut().flatten().map(|(key, value)| (&*key, value))
     }
 
+    /// The entry with the greatest key. O(1).
+    pub(crate) fn last_mut(&mut self) -> Option<(&K, &mut V)> {
+        let (key, value) = self.chunks.last_mut()?.last_mut()?;
+        Some((key, value))
+    }
+
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.len = 0;
         for chunk in &mut self.chunks {
@@ -136,6 +142,28 @@ impl<K: Ord, V> Map<K, V> {
                 None
             }
         }
+    }
+
+    /// Gives the entry of a key another one, which has the same place among all others.
+    pub(crate) fn rename(&mut self, old: &K, new: K) {
+        if let Ok((chunk, at)) = self.locate(old) {
+            self.chunks[chunk][at].0 = new;
+        }
+    }
+
+    /// Sets the value of a key that comes after all others.
+    pub(crate) fn append(&mut self, key: K, value: V) {
+        debug_assert!(self.keys().next_back().is_none_or(|last| *last < key), "keys ascend");
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push((key, value)),
+            last => {
+                // Who has filled a chunk fills another.
+                let mut chunk = Vec::with_capacity(if last.is_some() { CHUNK } else { 1 });
+                chunk.push((key, value));
+                self.chunks.push(chunk);
+            }
+        }
+        self.len += 1;
     }
 
     /// The value of `key`, made now if there is none.
@@ -237,6 +265,15 @@ fn search_in(
     len: impl Fn(usize) -> usize,
     mut compare: impl FnMut(Place) -> Ordering,
 ) -> Result<Place, Place> {
+    // Whoever appends, or looks for what came last, is at the end.
+    if let Some(last) = chunks.checked_sub(1) {
+        let place = (last, len(last) - 1);
+        match compare(place) {
+            Ordering::Less => return Err((last, len(last))),
+            Ordering::Equal => return Ok(place),
+            Ordering::Greater => {}
+        }
+    }
     let (mut start, mut end) = (0, chunks);
     let mut chunk = None;
     loop {
@@ -469,6 +506,44 @@ impl<K: fmt::Debug> fmt::Debug for Set<K> {
     }
 }
 
+/// Numbers in groups, one group after the other.
+pub(crate) struct Groups {
+    /// Where each group begins, and at last where all end.
+    starts: Vec<u32>,
+    pub(crate) items: Vec<u32>,
+}
+
+impl Groups {
+    /// Sorts items by their groups, each of which is below `groups`. Those of one group stay in their order. O(n).
+    pub(crate) fn of(groups: usize, items: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+        let mut starts = alloc::vec![0; groups + 1];
+        let mut len = 0;
+        for (_, group) in items.clone() {
+            starts[group as usize] += 1;
+            len += 1;
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += core::mem::replace(start, sum);
+        }
+        let mut all = alloc::vec![0; len];
+        for (item, group) in items {
+            let next = &mut starts[group as usize];
+            all[*next as usize] = item;
+            *next += 1;
+        }
+        // Each start has come to where its group ends, which is where the next one begins.
+        starts.rotate_right(1);
+        starts[0] = 0;
+        Self { starts, items: all }
+    }
+
+    /// Where the items of a group are.
+    pub(crate) fn bounds(&self, group: usize) -> (usize, usize) {
+        (self.starts[group] as usize, self.starts[group + 1] as usize)
+    }
+}
+
 /// Sorts in place, O(n log n) whatever the order. Equal items may change places. In a web page it is a heap sort, which is
 /// slower and much smaller.
 pub(crate) fn sort_by<T>(items: &mut [T], compare: impl FnMut(&T, &T) -> Ordering) {
@@ -590,7 +665,38 @@ mod tests {
 
     #[test]
     fn appending_fills_chunks() {
-        let map: Map<u32, ()> = (0..10_000).map(|key| (key, ())).collect();
+        let mut map: Map<u32, ()> = (0..10_000).map(|key| (key, ())).collect();
         assert_eq!(map.chunks.len(), 10_000_usize.div_ceil(CHUNK));
+        for key in 10_000..20_000 {
+            map.append(key, ());
+        }
+        assert_eq!((map.chunks.len(), map.len()), (20_000_usize.div_ceil(CHUNK), 20_000));
+        assert!(map.keys().copied().eq(0..20_000));
+    }
+
+    #[test]
+    fn a_key_is_renamed_where_it_is() {
+        let mut map: Map<u32, u32> = (0..1000).map(|key| (10 * key, key)).collect();
+        for key in (0..1000).step_by(7) {
+            map.rename(&(10 * key), 10 * key + 9);
+        }
+        assert!(map.values().copied().eq(0..1000));
+        for key in 0..1000 {
+            let renamed = key % 7 == 0;
+            assert_eq!(map.get(&(10 * key)), (!renamed).then_some(&key));
+            assert_eq!(map.get(&(10 * key + 9)), renamed.then_some(&key));
+        }
+    }
+
+    #[test]
+    fn groups_hold_every_item_in_its_order() {
+        let items = [(7u32, 2u32), (5, 0), (1, 2), (9, 3), (4, 0)];
+        let groups = Groups::of(5, items.into_iter());
+        let bounds = |group| {
+            let (start, end) = groups.bounds(group);
+            &groups.items[start..end]
+        };
+        assert_eq!([0, 1, 2, 3, 4].map(bounds), [&[5, 4][..], &[], &[7, 1], &[9], &[]]);
+        assert_eq!(Groups::of(0, core::iter::empty()).items, [0u32; 0]);
     }
 }

@@ -92,19 +92,29 @@ pub(crate) struct Origins {
 impl Origins {
     /// How many replicas one document can hold: what a packed dot has room for.
     pub(crate) const LIMIT: usize = 1 << 19;
+    /// Up to here comparing with each is faster than searching.
+    const FIRST: usize = 4;
 
     /// The number of `id`, given now if it has none. Callers check [`Self::LIMIT`] before they intern what came from
     /// outside.
     pub(crate) fn intern(&mut self, id: ReplicaId) -> Origin {
+        if let Some(known) = self.get(&id) {
+            return known;
+        }
         let next = Origin(self.ids.len() as u32);
-        *self.numbers.get_or_insert_with(id, || {
-            self.ids.push(id);
-            next
-        })
+        self.numbers.insert(id, next);
+        self.ids.push(id);
+        next
     }
 
     pub(crate) fn get(&self, id: &ReplicaId) -> Option<Origin> {
-        self.numbers.get(id).copied()
+        // Most documents have a few writers, and one of the first is asked for again and again.
+        for (number, first) in self.ids.iter().take(Self::FIRST).enumerate() {
+            if first == id {
+                return Some(Origin(number as u32));
+            }
+        }
+        if self.ids.len() <= Self::FIRST { None } else { self.numbers.get(id).copied() }
     }
 
     pub(crate) fn id(&self, origin: Origin) -> ReplicaId {

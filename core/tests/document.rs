@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{edit, items, meet, writer};
+use common::{copy, edit, items, meet, writer};
 use weftline::{
     ApplyError, ChangeKind, Commit, Delta, Document, Dot, EditError, Kind, NodeMut, Outcome, Path, PathStep, ReplicaId,
     Tier, Timestamp, Transaction, Value,
@@ -184,7 +184,7 @@ fn a_forged_delta_does_not_take_the_place_of_the_real_one() {
             a.transact(Timestamp(value), |tx| tx.map("m")?.put("k", value as i64));
         deltas.push(commit.expect("possible").delta.expect("an edit"));
     }
-    let mut parts = deltas[1].parts().clone();
+    let mut parts = deltas[1].parts().into_owned();
     parts.hlc = weftline::Hlc(7);
     let forged = weftline::Delta::seal(parts, weftline::Tag::from_bytes([7; 8]));
     for delta in [&forged, &deltas[1], &deltas[0]] {
@@ -287,4 +287,33 @@ fn diff_7_a_snapshot_is_not_made_of_half_a_transaction() {
     let mut document = Document::with_writer(ReplicaId::from(1));
     document.begin(Timestamp(1)).expect("none is open");
     drop(document.snapshot());
+}
+
+#[test]
+fn diff_3_a_diff_tells_removals_by_replica_and_whoever_stands_in_between_learns_all_it_lacks() {
+    let mut maker = writer(1);
+    let keys = ["a", "b", "c", "d"];
+    edit(&mut maker, 1, |tx| keys.iter().try_for_each(|key| tx.map("m")?.put(key, 1)));
+    let [mut behind, mut between, mut last] = [2, 3, 4].map(|id| copy(&maker, id));
+    let removals: Vec<Delta> =
+        keys.iter().map(|key| edit(&mut maker, 2, |tx| tx.map("m")?.remove(key).map(drop))).collect();
+    between.apply(&removals[0]).expect("it applies");
+
+    let diff = maker.diff_since(&behind.version());
+    let [(remover, removed)] = &diff.removes[..] else { panic!("{:?}", diff.removes) };
+    assert_eq!((*remover, removed.dot_count()), (ReplicaId::from(1), 4));
+    behind.apply_diff(&diff).expect("it applies");
+
+    // What the first removal took is told again, and harms nothing; the others are told for the first time.
+    let again = behind.diff_since(&between.version());
+    assert_eq!((again.tier, again.removes[0].1.dot_count()), (Tier::Version, 4));
+    between.apply_diff(&again).expect("it applies");
+    for maker in [&behind, &between] {
+        let mut last = last.clone();
+        last.apply_diff(&maker.diff_since(&last.version())).expect("it applies");
+        assert_eq!((last.map("m").len(), last.version(), last.beacon()), (0, maker.version(), maker.beacon()));
+    }
+    meet(&mut between, &mut last);
+    // Nobody is told of removals that it covers.
+    assert!(behind.diff_since(&last.version()).removes.is_empty());
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use weftline::testing::{History, Options, Random, dump};
 use weftline::{
     ApplyError, BunchRecord, Commit, Container, Delta, DeltaParts, Diff, Digest, Document, Dot, DotRuns, EditError,
-    Entry, Hlc, Kind, Outcome, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Tier, Timestamp, Transaction,
-    Value, VersionEntry, VersionVector, codec,
+    Entry, Few, Hlc, Kind, Outcome, Payload, Position, ReplicaId, Rights, Side, Slot, Tag, Tier, Timestamp,
+    Transaction, Value, VersionEntry, VersionVector, codec,
 };
 
 fn histories() -> impl Iterator<Item = (Random, History)> {
@@ -125,7 +125,7 @@ fn twist(parts: &mut DeltaParts, dots: &[Dot], random: &mut Random) {
         Kind(99),
     ];
     let parts_first = parts.first_seq;
-    for (seq, entry) in &mut parts.adds {
+    for (seq, entry) in parts.adds.iter_mut() {
         match random.below(6) {
             0 => entry.container = Container::Entity(*random.pick(dots)),
             1 => entry.container = Container::Root { name: "r".into(), kind: *random.pick(&kinds) },
@@ -176,7 +176,7 @@ fn valid_1_twisted_contents_never_panic_and_mean_the_same_everywhere() {
             continue;
         }
         for delta in &deltas {
-            let mut parts = delta.parts().clone();
+            let mut parts = delta.parts().into_owned();
             twist(&mut parts, &dots, &mut random);
             // What the decoder refuses never reaches a document.
             let sealed = Delta::seal(parts, delta.prev_tag());
@@ -229,11 +229,12 @@ fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
         replica,
         first_seq: 1,
         dots,
-        deps: Vec::new(),
+        deps: Few::new(),
         hlc: Hlc(5),
         bunches: Vec::new(),
         adds: (1..).zip(entries.into_iter().map(entry)).collect(),
-        totals_before: Vec::new(),
+        text: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     };
     let sealed = Delta::seal(parts, Tag::start(replica));
@@ -356,7 +357,7 @@ fn bytes_1_many_moves_of_one_element_cost_no_more_than_many_of_others() {
     let mut honest = Document::with_writer(replica);
     let commit: Result<Commit<Dot>, EditError> = honest.transact(Timestamp(1), |tx| tx.list("r")?.push(1));
     let commit = commit.expect("the edit is possible");
-    let mut parts = commit.delta.expect("an edit").parts().clone();
+    let mut parts = commit.delta.expect("an edit").parts().into_owned();
     for seq in 2..=MANY {
         let slot = Slot::Position { bunch: 1, backward: false };
         let (container, payload) = (Container::Entity(commit.value), Payload::Empty);
@@ -462,8 +463,8 @@ fn valid_1_a_register_that_claims_to_be_an_entity_is_hidden() {
 
 /// Bunches, each hanging on the one before, on changing sides, the first on `parent`; and an element in the last.
 fn chain(first_seq: u64, count: u64, mut parent: Position, container: &Container, before: Tag) -> Delta {
-    let mut parts = crafted(Vec::from([(root(Kind::LIST), Slot::Unit, Kind::FLAG, true)])).parts().clone();
-    (parts.first_seq, parts.dots, parts.adds) = (first_seq, count, Vec::new());
+    let mut parts = crafted(Vec::from([(root(Kind::LIST), Slot::Unit, Kind::FLAG, true)])).parts().into_owned();
+    (parts.first_seq, parts.dots, parts.adds) = (first_seq, count, Few::new());
     for seq in first_seq..first_seq + count {
         let id = Dot::new(parts.replica, seq);
         let side = if seq % 2 == 1 { Side::Right } else { Side::Left };
@@ -524,8 +525,9 @@ fn dot_1_a_writer_whose_numbers_were_used_up_by_others_edits_no_more() {
 
 /// The only delta of replica 9, with one entry.
 fn with_entry(entry: Entry, hlc: Hlc) -> Delta {
-    let mut parts = crafted(Vec::from([(root(Kind::MAP), Slot::Key("k".into()), Kind::FLAG, false)])).parts().clone();
-    (parts.adds, parts.hlc) = (Vec::from([(1, entry)]), hlc);
+    let mut parts =
+        crafted(Vec::from([(root(Kind::MAP), Slot::Key("k".into()), Kind::FLAG, false)])).parts().into_owned();
+    (parts.adds, parts.hlc) = (Few::one((1, entry)), hlc);
     let sealed = Delta::seal(parts, Tag::start(ReplicaId::from(9)));
     Delta::decode(sealed.bytes(), Tag::start(ReplicaId::from(9))).expect("the bytes keep the rules")
 }
@@ -585,7 +587,7 @@ fn causal_2_what_names_something_that_is_not_known_waits_for_it() {
     let made = commit.expect("the edit is possible").delta.expect("an edit");
     let below = with_entry(put(Container::Entity(made.dot()), "x", 1), Hlc(5));
     let removal = {
-        let mut parts = below.parts().clone();
+        let mut parts = below.parts().into_owned();
         parts.adds.clear();
         parts.removes.insert(made.dot());
         Delta::seal(parts, Tag::start(ReplicaId::from(9)))
@@ -614,8 +616,8 @@ fn valid_1_what_is_hidden_counts_neither_when_it_comes_nor_when_it_goes() {
     for (counter, kind, payload) in cases {
         let hidden = Entry { container: root(counter), slot: Slot::Owner, kind, entity: false, payload };
         let came = with_entry(hidden, Hlc(5));
-        let mut parts = came.parts().clone();
-        (parts.first_seq, parts.deps, parts.adds) = (2, Vec::from([came.dot()]), Vec::new());
+        let mut parts = came.parts().into_owned();
+        (parts.first_seq, parts.deps, parts.adds) = (2, Few::one(came.dot()), Few::new());
         parts.removes = [came.dot()].into_iter().collect();
         let gone = Delta::seal(parts, came.tag());
         let mut document = Document::new();

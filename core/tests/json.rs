@@ -3,7 +3,7 @@
 use serde_json::json;
 use weftline::codec::limits::MAX_CONTAINER_DEPTH;
 use weftline::{
-    Commit, Container, Delta, DeltaParts, Document, DotRuns, EditError, Entry, Hlc, Kind, NodeMut, NodeRef, Path,
+    Commit, Container, Delta, DeltaParts, Document, DotRuns, EditError, Entry, Few, Hlc, Kind, NodeMut, NodeRef, Path,
     PathStep, Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
 };
 
@@ -267,11 +267,12 @@ fn nested(depth: u64) -> Delta {
         replica,
         first_seq: 1,
         dots: depth,
-        deps: Vec::new(),
+        deps: Few::new(),
         hlc: Hlc(1),
         bunches: Vec::new(),
         adds: (1..=depth).map(|seq| (seq, entry(seq))).collect(),
-        totals_before: Vec::new(),
+        text: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     };
     Delta::seal(parts, Tag::start(replica))

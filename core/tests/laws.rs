@@ -203,7 +203,7 @@ fn bytes_2_what_a_history_makes_is_read_and_written_again_as_it_was() {
         let history = grown(seed, &Options::default());
         for delta in history.spec().deltas() {
             let decoded = codec::decode_delta(delta.bytes()).expect("what was written is read");
-            assert_eq!(&decoded, delta.parts(), "seed {seed}");
+            assert_eq!(decoded, *delta.parts(), "seed {seed}");
             assert_eq!(codec::encode_delta(&decoded), delta.bytes()[..], "seed {seed}");
         }
         let documents = history.documents();

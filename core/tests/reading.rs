@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use weftline::{
-    Commit, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry, Hlc, Kind, MapRef, NodeRef, Path,
-    Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
+    Commit, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry, Few, Hlc, Kind, MapRef, NodeRef,
+    Path, Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
 };
 
 fn writer(id: u128) -> Document {
@@ -258,14 +258,16 @@ fn from_the_future() -> Delta {
         replica: ReplicaId::from(7),
         first_seq: 1,
         dots: 2,
-        deps: Vec::new(),
+        deps: Few::new(),
         hlc: Hlc(1),
         bunches: Vec::new(),
-        adds: vec![
+        adds: [
             (1, entry(map.clone(), Slot::Key("new".into()), unknown, opaque())),
             (2, entry(map, Slot::Key("known".into()), Kind::MAP, Payload::Empty)),
-        ],
-        totals_before: Vec::new(),
+        ]
+        .into(),
+        text: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     };
     Delta::seal(parts, Tag::start(ReplicaId::from(7)))
@@ -329,6 +331,7 @@ mod histories {
                 let rights = counter.holders().into_iter().collect();
                 Shape::Bounded { value: counter.value(), floor: counter.floor(), rights }
             }
+            NodeRef::Text(text) => Shape::Text(text.to_string()),
             other => panic!("{other:?} is in no history"),
         }
     }
@@ -356,10 +359,12 @@ mod histories {
             serde_json::to_value(value).expect("a plain value has a form in JSON")
         }
 
-        /// Written from the sentence in the documentation: a list before a map before all others, those by their numbers.
+        /// Written from the sentence in the documentation: a list before a map before a text before all others, those by their numbers.
         fn keyed(all: &Keyed) -> Json {
             let mut object = serde_json::Map::new();
-            let rank = |kind: Kind| [Kind::MAP, Kind::LIST].iter().position(|other| *other == kind).map(|at| at + 1);
+            let rank = |kind: Kind| {
+                [Kind::TEXT, Kind::MAP, Kind::LIST].iter().position(|other| *other == kind).map(|at| at + 1)
+            };
             let mut sorted: Vec<_> = all.iter().collect();
             sorted.sort_by_key(|((_, kind), _)| (rank(*kind), kind.0));
             object.extend(sorted.into_iter().map(|((name, _), shape)| (name.clone(), shown(shape))));
@@ -376,6 +381,7 @@ mod histories {
                 Shape::Set(members) => members.iter().map(plain).collect(),
                 Shape::Map(all) => keyed(all),
                 Shape::List(elements) => elements.iter().map(|(_, shape)| shown(shape)).collect(),
+                Shape::Text(text) => json!(text),
             }
         }
 

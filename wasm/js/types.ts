@@ -14,7 +14,10 @@ export interface MapSnapshot {
  */
 export type Snapshot = Scalar | MapSnapshot | readonly Snapshot[];
 
-/** What a container is. Containers of one name or key and different kinds are different containers. */
+/**
+ * What a container is. Containers of one name or key and different kinds are different containers. Where one of them is shown for
+ * all, it is the last in this order: a list before a map, a map before the others.
+ */
 export type Kind = 'register' | 'flag' | 'counter' | 'set' | 'map' | 'list';
 
 declare const elementIdBrand: unique symbol;

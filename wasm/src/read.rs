@@ -148,8 +148,8 @@ fn is_known(kind: Kind) -> bool {
     kind >= Kind::REGISTER && kind <= Kind::LIST
 }
 
-/// The roots, as if the document were a map of them. Of several kinds under one name the last is shown: lists before
-/// maps, and those before sets and plain things.
+/// The roots, as if the document were a map of them. Of several kinds under one name or key the last is shown, as the untyped
+/// readers of the core do: lists before maps, and those before sets and plain things.
 fn document_content(document: &Document, out: &mut Writer) {
     let mut roots = Vec::new();
     for (name, _) in document.roots() {
@@ -205,7 +205,7 @@ fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) {
 }
 
 fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
-    let node = match map.kinds(key).into_iter().find(|kind| is_known(*kind)) {
+    let node = match map.kinds(key).into_iter().rfind(|kind| is_known(*kind)) {
         Some(Kind::REGISTER) => NodeRef::Register(map.register(key)),
         Some(Kind::FLAG) => NodeRef::Flag(map.flag(key)),
         Some(Kind::COUNTER) => NodeRef::Counter(map.counter(key)),

@@ -235,6 +235,23 @@ test('a root of two kinds shows one of them, and both through their handles', ()
   expect(replica.snapshot()).toEqual({ x: ['a'] });
 });
 
+test('of several kinds under a key a list is shown before a map, and a map before the others', () => {
+  const map = replica.map('m');
+  map.put('k', 1);
+  map.counter('other').add(2);
+  map.set('other').add('x');
+  expect(replica.snapshot()).toEqual({ m: { k: 1, other: ['x'] } });
+  map.map('k').put('a', 2);
+  expect(replica.snapshot()).toEqual({ m: { k: { a: 2 }, other: ['x'] } });
+  map.list('k').push('y');
+  expect(replica.snapshot()).toEqual({ m: { k: ['y'], other: ['x'] } });
+  map.map('k').put('a', 3);
+  expect(replica.snapshot()).toEqual({ m: { k: ['y'], other: ['x'] } });
+  expect([map.get('k'), map.map('k').snapshot(), map.counter('other').value]).toEqual([1, { a: 3 }, 2]);
+  map.put('k', 4);
+  expect(replica.snapshot()).toEqual({ m: { k: 4, other: ['x'] } });
+});
+
 test('registers, flags, counters and sets have snapshots that keep their identity', () => {
   replica.register('r').set(new Uint8Array([1]));
   replica.set('s').add('x');

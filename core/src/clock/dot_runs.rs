@@ -87,7 +87,7 @@ impl DotRuns {
     }
 
     /// The last run that begins at `dot` or before it.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn run_before(&self, dot: Dot) -> Option<(Dot, u64)> {
         // Whoever adds in ascending order looks at the end only.
         let mut rest = self.rest.iter();
@@ -129,7 +129,7 @@ struct Runs<'s> {
 impl Iterator for Runs<'_> {
     type Item = (ReplicaId, u64, u64);
 
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn next(&mut self) -> Option<Self::Item> {
         let (first, last) = match self.lowest.take() {
             Some(lowest) => lowest,

@@ -24,7 +24,7 @@ impl Tag {
     pub fn extend(self, canonical: &[u8]) -> Self {
         let mut hasher = Hasher::new(Domain::Chain);
         hasher.word(u64::from_le_bytes(self.0));
-        Self::cut(hasher.end(canonical))
+        Self(hasher.end_low(canonical).to_le_bytes())
     }
 
     /// Takes 8 bytes as they are.

@@ -26,7 +26,7 @@ const PARENT_ELSEWHERE: u64 = 2;
 const REFERENCE_SHIFT: u32 = 4;
 
 /// Notes the replicas that the bunches name. The root bunch is not named by a number.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn note(table: &mut TableWriter, bunches: &[BunchRecord]) {
     for bunch in bunches {
         for replica in [bunch.id.replica, bunch.parent.bunch.replica] {
@@ -38,7 +38,7 @@ pub(crate) fn note(table: &mut TableWriter, bunches: &[BunchRecord]) {
 }
 
 /// Appends the ids, which ascend, and what the bunches hang on.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, bunches: &[BunchRecord]) {
     let mut runs = RunWriter::new();
     for bunch in bunches {
@@ -71,7 +71,7 @@ pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, bunches: &[BunchReco
 }
 
 /// Reads `count` bunches. The caller has checked that the remaining bytes can hold that many.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
@@ -128,13 +128,13 @@ pub(crate) fn read(
 }
 
 /// The place of a bunch among bunches whose ids ascend.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn place_of(bunches: &[BunchRecord], id: Dot) -> Option<usize> {
     bunches.binary_search_by(|bunch| bunch.id.cmp(&id)).ok()
 }
 
 /// The dot of the value at a position; `None` if no dot can have it. Nobody wrote the one position of the root bunch.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn dot_at(position: Position) -> Option<Dot> {
     let seq = position.bunch.seq.checked_add(position.index.unsigned_abs())?;
     (seq <= MAX_SEQ).then_some(Dot::new(position.bunch.replica, seq))
@@ -158,7 +158,7 @@ fn check_parent(reader: &mut Reader<'_>, id: Dot, parent: Position) -> Result<()
 const NOT_HERE: usize = usize::MAX;
 
 /// Walks every chain once: `parents` are the places of the parents that are in the same message.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn check_depth(reader: &mut Reader<'_>, parents: &[usize]) -> Result<(), Refused> {
     // 0 for those whose chain was not walked yet.
     let mut depths = vec![0; parents.len()];

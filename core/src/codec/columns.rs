@@ -14,6 +14,7 @@ use super::reader::{Reader, Refused};
 use super::varint;
 use super::writer::put_id;
 use crate::clock::{Dot, DotRuns, Hlc, VersionVector};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 
 /// The replicas that one message names. First all are noted, then each has its number: its place.
@@ -36,7 +37,7 @@ impl TableWriter {
     }
 
     /// Takes an id into the table.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn note(&mut self, id: ReplicaId) {
         if self.is_writer(id) {
             return;
@@ -47,7 +48,7 @@ impl TableWriter {
     }
 
     /// Takes the ids of a version into the table.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn note_version(&mut self, version: &VersionVector) {
         for (replica, _) in version.iter() {
             self.note(replica);
@@ -55,7 +56,7 @@ impl TableWriter {
     }
 
     /// Takes the ids of a set of dots into the table.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn note_set(&mut self, set: &DotRuns) {
         for (replica, _, _) in set.runs() {
             self.note(replica);
@@ -68,7 +69,7 @@ impl TableWriter {
     }
 
     /// The number of a replica; one that is beyond every table if it is not in this one.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn number(&self, id: ReplicaId) -> u64 {
         if self.is_writer(id) {
             return 0;
@@ -80,7 +81,7 @@ impl TableWriter {
     }
 
     /// Appends the number of ids beyond the leading one, and the ids.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         varint::write_len(out, self.ids.len());
         if let Some(writer) = &self.writer {
@@ -125,7 +126,7 @@ impl OwnRange {
 
 impl TableReader {
     /// Reads what [`TableWriter::write`] wrote.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn read(&mut self, reader: &mut Reader<'_>, led: bool) -> Result<(), Refused> {
         let others = reader.count("number of replicas", 16, (MAX_REPLICAS - usize::from(led)) as u64);
         if led {
@@ -166,7 +167,7 @@ impl TableReader {
     }
 
     /// The replica of a number.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn id(&mut self, reader: &mut Reader<'_>, number: u64) -> ReplicaId {
         let mut index = usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(writer) = self.writer {
@@ -188,7 +189,7 @@ impl TableReader {
     }
 
     /// A dot whose replica has this number and whose sequence number comes next.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn dot(&mut self, reader: &mut Reader<'_>, number: u64) -> Dot {
         let replica = self.id(reader, number);
         Dot::new(replica, reader.seq())
@@ -228,13 +229,13 @@ impl Scope<'_> {
     }
 
     /// Whether somebody wrote the dot.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn covers(&self, dot: Dot) -> bool {
         dot.seq <= self.seq(dot.replica)
     }
 
     /// Whether the dot is in the head and beyond the base.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn is_new(&self, dot: Dot) -> bool {
         self.head.covers(dot) && !self.base.covers(dot)
     }
@@ -248,16 +249,26 @@ const BEFORE_ALL: (u64, u64) = (0, u64::MAX);
 pub(crate) struct RunWriter {
     before: (u64, u64),
     open: Option<(u64, u64, u64)>,
+    /// The last of the run that is open, if dots are given one by one.
+    last: Option<Dot>,
 }
 
 impl RunWriter {
     pub(crate) fn new() -> Self {
-        Self { before: BEFORE_ALL, open: None }
+        Self { before: BEFORE_ALL, open: None, last: None }
     }
 
     /// Appends a dot of a message with this table.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn dot(&mut self, out: &mut Vec<u8>, table: &TableWriter, dot: Dot) {
+        let last = self.last.replace(dot);
+        if let (Some(open), Some(last)) = (&mut self.open, last)
+            && last.replica == dot.replica
+            && last.seq.wrapping_add(1) == dot.seq
+        {
+            open.2 = open.2.wrapping_add(1);
+            return;
+        }
         let (number, seq) = match table.writer {
             Some(first) => (0, dot.seq.wrapping_sub(first.seq).wrapping_add(1)),
             None => (table.number(dot.replica), dot.seq),
@@ -266,7 +277,7 @@ impl RunWriter {
     }
 
     /// Appends the dots `first..=last` of the replica with this number.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn run(&mut self, out: &mut Vec<u8>, number: u64, first: u64, last: u64) {
         if let Some(open) = &mut self.open
             && open.0 == number
@@ -280,7 +291,7 @@ impl RunWriter {
     }
 
     /// Appends the last run.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let Some((number, first, last)) = self.open else { return };
         let (number_before, last_before) = self.before;
@@ -305,7 +316,7 @@ struct RunReader {
 
 impl RunReader {
     /// The next run: number, first, last.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn read(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u64, u64), Refused> {
         let head = reader.varint();
         let (number_before, last_before) = self.before;
@@ -328,7 +339,7 @@ impl RunReader {
 
 impl Reader<'_> {
     /// A sequence number that a dot can have.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn seq(&mut self) -> u64 {
         let seq = self.varint();
         if seq == 0 {
@@ -338,14 +349,14 @@ impl Reader<'_> {
     }
 
     /// Checks a sequence number, which may be 0, against the limit.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn seq_at_most_max(&mut self, seq: u64) -> u64 {
         self.at_most("sequence number", seq, MAX_SEQ)
     }
 
     /// Reads how many elements a run has: one, or, where the lowest bit of its head says so, at least two, of the `left`
     /// that are to come.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn run_len(&mut self, head: u64, left: usize) -> Result<usize, Refused> {
         let len = if head & 1 == 1 { self.varint().saturating_add(2) } else { 1 };
         if len > left as u64 {
@@ -357,7 +368,7 @@ impl Reader<'_> {
 }
 
 /// Appends the head of a run and its length; nothing for a run without elements.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_run(out: &mut Vec<u8>, head: u64, len: usize) {
     if len > 0 {
         varint::write(out, head << 1 | u64::from(len > 1));
@@ -373,7 +384,7 @@ pub(crate) fn write_run_len(out: &mut Vec<u8>, len: usize) {
 }
 
 /// Reads `count` dots. The caller has checked that the remaining bytes can hold `count` elements.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read_dots(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
@@ -398,7 +409,7 @@ pub(crate) fn read_runs(
 }
 
 /// Reads runs of `count` dots in all: the first of each, and the last sequence number.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn each_run(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
@@ -420,18 +431,17 @@ fn each_run(
     reader.ok()
 }
 
-/// Adds a dot to a list, which has to ascend.
-#[inline(never)]
-pub(crate) fn push_ascending(reader: &mut Reader<'_>, dots: &mut Vec<Dot>, dot: Dot) -> Result<(), Refused> {
-    if dots.last().is_some_and(|last| *last >= dot) {
+/// Refuses a dot that is not above the last one of its list.
+#[cfg_attr(target_family = "wasm", inline(never))]
+pub(crate) fn ascends(reader: &mut Reader<'_>, last: Option<&Dot>, dot: Dot) -> Result<(), Refused> {
+    if last.is_some_and(|last| *last >= dot) {
         return Err(reader.not_canonical("dots that are not ascending"));
     }
-    dots.push(dot);
     reader.ok()
 }
 
 /// Appends a set of dots: the number of runs, and the runs in the order of the table.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
     varint::write_len(out, set.run_count());
     let mut runs = RunWriter::new();
@@ -448,7 +458,7 @@ pub(crate) fn write_set(out: &mut Vec<u8>, table: &TableWriter, set: &DotRuns) {
 }
 
 /// Reads a set of dots, which may be empty.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read_set(reader: &mut Reader<'_>, table: &mut TableReader, set: &mut DotRuns) -> Result<(), Refused> {
     let count = reader.count("number of runs", 1, u64::MAX);
     let mut runs = RunReader { before: BEFORE_ALL };
@@ -481,7 +491,7 @@ impl StampWriter {
     }
 
     /// Appends the last run.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let Some(stamp) = self.open else { return };
         let (millis, counter) = (stamp.millis(), stamp.0 & 0xffff);
@@ -523,39 +533,4 @@ pub(crate) fn read_stamps(
         stamps.push((stamp, len));
     }
     Ok(())
-}
-
-/// A list that is mostly of one: the first is held without an allocation.
-pub(crate) struct Few<T> {
-    first: Option<T>,
-    rest: Vec<T>,
-}
-
-impl<T> Few<T> {
-    pub(crate) const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
-    }
-
-    pub(crate) fn push(&mut self, item: T) {
-        if self.first.is_none() {
-            self.first = Some(item);
-        } else {
-            self.rest.push(item);
-        }
-    }
-
-    pub(crate) fn get(&self, at: usize) -> Option<&T> {
-        match at.checked_sub(1) {
-            None => self.first.as_ref(),
-            Some(at) => self.rest.get(at),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.rest)
-    }
 }

@@ -8,13 +8,14 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{Few, TableReader, TableWriter, write_run_len};
+use super::columns::{TableReader, TableWriter, write_run_len};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
 use super::varint;
 use super::writer::{put, put_byte};
 use crate::clock::Dot;
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, ContainerRef, Kind};
 
@@ -47,7 +48,7 @@ impl<'a> ContainerWriter<'a> {
         seed: u64,
     ) {
         if let Some((_, open, _, len)) = &mut self.open
-            && *open == container
+            && is_same(*open, container)
         {
             *len += 1;
             return;
@@ -65,8 +66,18 @@ impl<'a> ContainerWriter<'a> {
     }
 }
 
+/// Whether two are one. Names that lie in one place need not be compared.
+fn is_same(a: ContainerRef<'_>, b: ContainerRef<'_>) -> bool {
+    match (a, b) {
+        (ContainerRef::Root { name: a, kind: of_a }, ContainerRef::Root { name: b, kind: of_b }) => {
+            of_a == of_b && (core::ptr::eq(a, b) || a == b)
+        }
+        _ => a == b,
+    }
+}
+
 /// Appends a run of entries in one container, the first of which has this dot.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_run(
     out: &mut Vec<u8>,
     table: &TableWriter,
@@ -95,7 +106,7 @@ pub(crate) fn write_run(
 }
 
 /// Reads the containers of `count` entries, as runs; `dots` are those of the entries.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     table: &mut TableReader,
@@ -140,10 +151,7 @@ pub(crate) fn read<'a>(
                     return Err(reader.not_canonical("a container that is written twice"));
                 }
             }
-            match identity {
-                ContainerRef::Root { name, kind } => Container::Root { name: name.into(), kind },
-                ContainerRef::Entity(entity) => Container::Entity(entity),
-            }
+            own(identity)
         };
         let len = reader.run_len(head, left)?;
         left -= len;
@@ -151,6 +159,25 @@ pub(crate) fn read<'a>(
         runs.push((container, len));
     }
     Ok(())
+}
+
+/// Reads the container of the only entry of a message.
+pub(crate) fn read_one(reader: &mut Reader<'_>, table: &mut TableReader, dot: Dot) -> Result<Container, Refused> {
+    let head = reader.varint();
+    let class = head >> CLASS_SHIFT & 3;
+    if class == KNOWN {
+        return Err(reader.invalid("the number of a container that did not occur"));
+    }
+    let container = read_new(reader, table, dot, class, head >> REST_SHIFT)?;
+    reader.run_len(head, 1)?;
+    Ok(own(container))
+}
+
+fn own(container: ContainerRef<'_>) -> Container {
+    match container {
+        ContainerRef::Root { name, kind } => Container::Root { name: name.into(), kind },
+        ContainerRef::Entity(entity) => Container::Entity(entity),
+    }
 }
 
 /// Reads a container in full, as it is said at the first entry in it.

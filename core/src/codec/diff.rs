@@ -3,24 +3,25 @@
 //! The table of replicas is exactly the replicas that the base or the head covers, so how far each is covered is a column
 //! beside it, and every dot of the diff can be checked against it.
 //!
-//! Rules: BYTES-2; DIFF-3 removers are beyond the base; DIFF-4 a full diff has an empty base and tells no removals, one of the
+//! Rules: BYTES-2; DIFF-3 those who removed have new dots; DIFF-4 a full diff has an empty base and tells no removals, one of the
 //! digest tier tells them without removers, within the base; VALID-1
 //! every dot that is named is covered by the head or the base. That chains of bunches are whole, and that containers do not
 //! contain each other, is for whoever applies the diff to find.
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter, push_ascending, read_set, read_stamps, write_set};
+use super::columns::{Scope, TableReader, TableWriter, ascends, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
+use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
-use super::{DecodeError, FORMAT_VERSION, bunches, removals, varint};
+use super::{DecodeError, FORMAT_VERSION, bunches, removals, text, varint};
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
-use crate::diff::{Diff, LiveEntry, Tier};
+use crate::diff::{Diff, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
-use crate::store::Container;
+use crate::store::{Container, TextRun};
 
 const TIER_VERSION: u8 = 0;
 const TIER_FULL: u8 = 1;
@@ -39,7 +40,14 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     };
     put_byte(&mut out, tier);
     table.write(&mut out);
-    write_body(&mut out, &table, diff, &diff.adds);
+    let contents = write_columns(&mut out, &table, diff, &diff.adds);
+    put(&mut out, &contents);
+    text::write_in_diff(&mut out, &table, &diff.bunches, &diff.text);
+    match diff.tier {
+        Tier::Version => removals::write_told(&mut out, &table, &diff.removes),
+        Tier::Digest => write_set(&mut out, &table, &diff.dead),
+        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
+    }
     out
 }
 
@@ -64,13 +72,14 @@ pub(super) fn empty() -> Diff {
         head: VersionVector::new(),
         heads: Vec::new(),
         adds: Vec::new(),
+        text: Vec::new(),
         removes: Vec::new(),
         dead: DotRuns::new(),
         bunches: Vec::new(),
     }
 }
 
-fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
+fn read<'a>(reader: &mut Reader<'a>, diff: &mut Diff) -> Result<(), Refused> {
     reader.format_version();
     diff.tier = match reader.byte() {
         TIER_VERSION => Tier::Version,
@@ -80,12 +89,14 @@ fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
     };
     let mut table = TableReader::default();
     table.read(reader, false)?;
-    read_body(reader, &mut table, diff)?;
+    let mut intake = Listed::new();
+    read_body(reader, &mut table, diff, &mut intake)?;
+    diff.adds = intake.adds;
     reader.finish()
 }
 
 /// Notes every replica that the diff names.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     for version in [&diff.base, &diff.ahead, &diff.head] {
         table.note_version(version);
@@ -94,20 +105,28 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
         table.note(head.replica);
     }
     bunches::note(table, &diff.bunches);
-    removals::note(table, &diff.removes);
+    text::note(table, &diff.text);
+    removals::note_told(table, &diff.removes);
     table.note_set(&diff.dead);
 }
 
-/// Appends everything behind the tier and the table, with `adds` for those of the diff.
-#[inline(never)]
-pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) {
+/// Appends everything behind the tier and the table up to the contents of the entries, which it returns, with `adds` for
+/// those of the diff. On the full tier nothing follows them but text.
+#[cfg_attr(target_family = "wasm", inline(never))]
+pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) -> Vec<u8> {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
     varint::write_len(out, heads.len());
+    let mut before = 0;
     for head in heads {
-        varint::write(out, table.number(head.replica));
-        varint::write(out, scope.seq(head.replica).wrapping_sub(head.seq));
+        let number = table.number(head.replica);
+        let distance = scope.seq(head.replica).wrapping_sub(head.seq);
+        varint::write(out, number.wrapping_sub(before) << 1 | u64::from(distance != 0));
+        if distance != 0 {
+            varint::write(out, distance);
+        }
+        before = number;
     }
     varint::write_len(out, diff.bunches.len());
     bunches::write(out, table, &diff.bunches);
@@ -116,24 +135,29 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     varint::write_len(out, rows.count());
     rows.write_dots(out);
     rows.write_stamps(out);
-    rows.write_entries(out, table);
-    match diff.tier {
-        Tier::Version => removals::write(out, table, &diff.removes),
-        Tier::Digest => write_set(out, table, &diff.dead),
-        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
-    }
+    rows.write_columns(out, table)
 }
 
-/// Reads what [`write_body`] wrote into a diff that has its tier and nothing else.
-#[inline(never)]
-pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: &mut Diff) -> Result<(), Refused> {
+/// Reads everything behind the tier and the table into a diff that has its tier and nothing else; its live entries go to `intake`.
+#[cfg_attr(target_family = "wasm", inline(never))]
+pub(super) fn read_body<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut TableReader,
+    diff: &mut Diff,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(), Refused> {
     read_progress(reader, table, diff)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
     read_heads(reader, table, &scope, &mut diff.heads)?;
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
-    read_adds(reader, table, &scope, &mut diff.adds)?;
+    read_adds(reader, table, diff, intake)?;
+    let scope = Scope { base: &diff.base, head: &diff.head };
+    read_text(reader, table, &scope, &diff.bunches, intake, &mut diff.text)?;
     match diff.tier {
-        Tier::Version => removals::read(reader, table, &scope, &diff.adds, &mut diff.removes),
+        Tier::Version => {
+            let live = LiveDots::of(intake, &diff.text);
+            removals::read_told(reader, table, &scope, &live, &mut diff.removes)
+        }
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {
@@ -200,23 +224,31 @@ fn read_progress(reader: &mut Reader<'_>, table: &TableReader, diff: &mut Diff) 
     reader.ok()
 }
 
-/// Heads are named by their distance from what is covered, which for almost all is 0.
+/// Heads are named by the distance of their numbers, and by their distance from what is covered, which for almost all is 0.
 fn read_heads(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
     heads: &mut Vec<Dot>,
 ) -> Result<(), Refused> {
-    let count = reader.count("number of heads", 2, u64::MAX);
+    let count = reader.count("number of heads", 1, u64::MAX);
     heads.reserve_exact(count);
+    let mut number = 0u64;
     for _ in 0..count {
-        let number = reader.varint();
+        let head = reader.varint();
+        number = number.saturating_add(head >> 1);
         let replica = table.id(reader, number);
-        let seq = scope.seq(replica).saturating_sub(reader.varint());
+        let distance = if head & 1 == 1 { reader.varint() } else { 0 };
+        if head & 1 == 1 && distance == 0 {
+            return Err(reader.not_canonical("a distance of 0"));
+        }
+        let seq = scope.seq(replica).saturating_sub(distance);
         if seq == 0 {
             return Err(reader.invalid("a head before the first dot"));
         }
-        push_ascending(reader, heads, Dot::new(replica, seq))?;
+        let head = Dot::new(replica, seq);
+        ascends(reader, heads.last(), head)?;
+        heads.push(head);
     }
     Ok(())
 }
@@ -239,12 +271,13 @@ fn read_bunches(
     Ok(())
 }
 
-fn read_adds(
-    reader: &mut Reader<'_>,
+fn read_adds<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
-    scope: &Scope<'_>,
-    adds: &mut Vec<LiveEntry>,
+    diff: &Diff,
+    intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
+    let scope = Scope { base: &diff.base, head: &diff.head };
     let count = reader.count("number of entries", 1, u64::MAX);
     let mut columns = Columns::new(count);
     columns.read_dots(reader, table)?;
@@ -254,15 +287,65 @@ fn read_adds(
         }
     }
     read_stamps(reader, count, &mut columns.stamps)?;
-    adds.reserve_exact(count);
-    columns.read_entries(reader, table, None, &mut |reader, dot, hlc, entry| {
-        if let Container::Entity(entity) = entry.container
+    columns.read_columns(reader, table)?;
+    for container in columns.containers() {
+        if let Container::Entity(entity) = container
+            && !scope.covers(*entity)
+        {
+            return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
+        }
+    }
+    intake.begin(reader, diff, count);
+    reader.ok()?;
+    columns.read_contents(reader, None, intake)
+}
+
+fn read_text<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut TableReader,
+    scope: &Scope<'_>,
+    bunches: &[BunchRecord],
+    adds: &dyn Intake<'a>,
+    runs: &mut Vec<TextRun>,
+) -> Result<(), Refused> {
+    text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
+    for run in runs.iter() {
+        let last = Dot::new(run.first.replica, run.last_seq());
+        if !scope.is_new(run.first) || !scope.is_new(last) {
+            return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
+        }
+        if let Container::Entity(entity) = run.container
             && !scope.covers(entity)
         {
-            reader.invalid("VALID-1: an entry in a container that nobody created");
+            return Err(reader.invalid("VALID-1: text in a container that nobody created"));
         }
-        adds.push(LiveEntry { dot, hlc, entry });
-    })?;
-    reader.ok()?;
-    Ok(())
+        if adds.has(run.first, last) {
+            return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
+        }
+    }
+    reader.ok()
+}
+
+/// The dots that a diff says to live.
+pub(super) struct LiveDots<'d, 'a> {
+    adds: &'d dyn Intake<'a>,
+    /// The first and the last character of each run.
+    text: Vec<(Dot, u64)>,
+}
+
+impl<'d, 'a> LiveDots<'d, 'a> {
+    pub(super) fn of(adds: &'d dyn Intake<'a>, runs: &[TextRun]) -> Self {
+        let mut text = Vec::with_capacity(runs.len());
+        for run in runs {
+            text.push((run.first, run.last_seq()));
+        }
+        Self { adds, text }
+    }
+
+    /// Whether any of these dots, which are of one replica, is among them.
+    pub(super) fn any(&self, first: Dot, last: Dot) -> bool {
+        let after = self.text.partition_point(|run| run.0 <= last);
+        let run = after.checked_sub(1).and_then(|at| self.text.get(at));
+        self.adds.has(first, last) || run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq)
+    }
 }

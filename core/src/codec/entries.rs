@@ -6,13 +6,16 @@
 //! shape whose entries would take none (no key, no member, no payload) is therefore written for each of them instead of
 //! once for a run.
 //!
-//! Keys are written where they first occur and by number after that.
+//! Keys are written where they first occur and by number after that. Equal lengths of keys and equal types of values in a row are
+//! counted ([`super::heads`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::columns::{Few, RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
+use super::columns::{RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
+use super::heads::Heads;
+use super::intake::{Incoming, IncomingSlot, Intake, Only};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
@@ -21,13 +24,14 @@ use super::writer::{put, put_id, put_sized};
 use super::{value, varint};
 use crate::clock::{Dot, Hlc};
 use crate::diff::LiveEntry;
+use crate::few::Few;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
-use crate::string::Str;
+use crate::value::Value;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
-pub(crate) type TotalsBefore = Vec<(u64, u64, u64)>;
+pub(crate) type TotalsBefore = Few<(u64, u64, u64)>;
 
 /// What the payload of a kind looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,11 +75,11 @@ fn is_paid_for(shape: Shape) -> bool {
 // Writing.
 
 /// Appends the only entry of a message, whose dot must be known to the reader.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write_one(
     out: &mut Vec<u8>,
     table: &TableWriter,
-    totals: Option<&TotalsBefore>,
+    totals: Option<&[(u64, u64, u64)]>,
     dot: Dot,
     entry: EntryRef<'_>,
 ) {
@@ -85,15 +89,18 @@ pub(crate) fn write_one(
         write_run(out, position_head(dot, bunch, backward), 1);
     }
     match entry.slot {
-        SlotRef::Key(key) => write_new_key(out, key),
+        SlotRef::Key(key) => {
+            varint::write(out, new_key(key));
+            put(out, key.as_bytes());
+        }
         SlotRef::Member(member) => value::write(out, member),
         SlotRef::Unit | SlotRef::Owner | SlotRef::Position { .. } => {}
     }
     write_payload(out, totals, dot, entry);
 }
 
-/// An entry to write, with its dot and its stamp.
-pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>);
+/// An entry to write, with its dot and its stamp, and whether it is known that no other one has its key.
+pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>, bool);
 
 /// Entries to write, ascending by dot, wherever they are held.
 pub(crate) trait Rows {
@@ -108,7 +115,7 @@ pub(crate) trait Rows {
 impl Rows for Vec<LiveEntry> {
     fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
         for add in self {
-            push((add.dot, add.hlc, (&add.entry).into()));
+            push((add.dot, add.hlc, (&add.entry).into(), false));
         }
     }
 
@@ -137,7 +144,11 @@ pub(crate) struct EntryWriter<'a> {
     position: (u64, bool),
     position_head: u64,
     position_len: usize,
+    /// The keys that may come again, each with its number.
     keys: Numbers<&'a str>,
+    keys_given: usize,
+    key_heads: Heads,
+    value_heads: Heads,
     seed: u64,
     dots_out: Vec<u8>,
     stamps_out: Vec<u8>,
@@ -161,6 +172,9 @@ impl<'a> EntryWriter<'a> {
             position_head: 0,
             position_len: 0,
             keys: Numbers::new(),
+            keys_given: 0,
+            key_heads: Heads::new(false),
+            value_heads: Heads::new(true),
             seed,
             dots_out: Vec::new(),
             stamps_out: Vec::new(),
@@ -172,7 +186,8 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&TotalsBefore>, (dot, hlc, entry): Row<'a>) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&[(u64, u64, u64)]>, row: Row<'a>) {
+        let (dot, hlc, entry, alone) = row;
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
         self.stamps.push(&mut self.stamps_out, hlc);
@@ -180,15 +195,25 @@ impl<'a> EntryWriter<'a> {
         self.push_shape(Shape::of(entry.slot, entry.kind, entry.entity));
         let out = &mut self.contents_out;
         match entry.slot {
-            SlotRef::Key(key) => match self.keys.number(key, 0, || self.seed) {
-                Some(number) => varint::write(out, number << 1),
-                None => write_new_key(out, key),
-            },
-            SlotRef::Member(member) => value::write(out, member),
+            SlotRef::Key(key) => {
+                let known = if alone { None } else { self.keys.number(key, self.keys_given, || self.seed) };
+                match known.and_then(|known| self.keys.place(known)) {
+                    Some(number) => self.key_heads.push(out, (number as u64) << 1, false),
+                    None => {
+                        self.keys_given += 1;
+                        self.key_heads.push(out, new_key(key), !key.is_empty());
+                        put(out, key.as_bytes());
+                    }
+                }
+            }
+            SlotRef::Member(member) => self.value_heads.push_value(out, member),
             SlotRef::Position { bunch, backward } => self.push_position(dot, bunch, backward),
             SlotRef::Unit | SlotRef::Owner => {}
         }
-        write_payload(&mut self.contents_out, totals, dot, entry);
+        match entry.payload {
+            PayloadRef::Value(value) => self.value_heads.push_value(&mut self.contents_out, value),
+            _ => write_payload(&mut self.contents_out, totals, dot, entry),
+        }
     }
 
     fn push_shape(&mut self, shape: Shape) {
@@ -233,14 +258,21 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Appends everything else.
-    #[inline(never)]
-    pub(crate) fn write_entries(mut self, out: &mut Vec<u8>, table: &TableWriter) {
+    pub(crate) fn write_entries(self, out: &mut Vec<u8>, table: &TableWriter) {
+        let contents = self.write_columns(out, table);
+        put(out, &contents);
+    }
+
+    /// Appends everything else but the last column, the contents, which it returns: they are most of it all.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(crate) fn write_columns(mut self, out: &mut Vec<u8>, table: &TableWriter) -> Vec<u8> {
         self.containers.finish(&mut self.containers_out, table);
         self.finish_shape();
         write_run(&mut self.positions_out, self.position_head, self.position_len);
-        for column in [&self.containers_out, &self.shapes_out, &self.positions_out, &self.contents_out] {
+        for column in [&self.containers_out, &self.shapes_out, &self.positions_out] {
             put(out, column);
         }
+        self.contents_out
     }
 }
 
@@ -248,12 +280,32 @@ fn position_head(dot: Dot, bunch: u64, backward: bool) -> u64 {
     dot.seq.wrapping_sub(bunch) << 1 | u64::from(backward)
 }
 
-fn write_new_key(out: &mut Vec<u8>, key: &str) {
-    varint::write(out, (key.len() as u64) << 1 | 1);
-    put(out, key.as_bytes());
+/// The head of a key that did not occur before.
+fn new_key(key: &str) -> u64 {
+    (key.len() as u64) << 1 | 1
 }
 
-fn write_payload(out: &mut Vec<u8>, totals: Option<&TotalsBefore>, dot: Dot, entry: EntryRef<'_>) {
+impl Heads {
+    fn push_value(&mut self, out: &mut Vec<u8>, value: &Value) {
+        let head = value::head(value);
+        self.push(out, head.into(), value::has_body(head));
+        value::write_body(out, value);
+    }
+
+    fn read_value(&mut self, reader: &mut Reader<'_>) -> Value {
+        let head = match self.repeated(reader) {
+            Some(head) => head as u8,
+            None => {
+                let head = reader.byte();
+                self.read(reader, head.into(), value::has_body(head));
+                head
+            }
+        };
+        reader.value(head)
+    }
+}
+
+fn write_payload(out: &mut Vec<u8>, totals: Option<&[(u64, u64, u64)]>, dot: Dot, entry: EntryRef<'_>) {
     debug_assert!(PayloadClass::of(entry.kind).fits(entry.payload), "VALID-1: the payload is of the entry's kind");
     match (entry.payload, totals) {
         (PayloadRef::Empty, _) => {}
@@ -321,7 +373,7 @@ const STEP_SHIFT: u32 = 4;
 const LONG_STEP: u64 = 1 << (u64::BITS - STEP_SHIFT);
 
 /// Appends a total and what it overwrites.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
     let mut head = if now.0 > 0 { HAS_PLUS } else { 0 };
     if now.1 > 0 {
@@ -353,7 +405,7 @@ fn write_total(out: &mut Vec<u8>, now: (u64, u64), before: Option<(u64, u64)>) {
 }
 
 /// Reads what [`write_total`] wrote.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn read_total(reader: &mut Reader<'_>, seq: u64, totals: &mut TotalsBefore) -> Result<Payload, Refused> {
     let head = reader.varint();
     let mut sum = |flag| {
@@ -424,37 +476,26 @@ impl Columns {
         read_runs(reader, table, self.count, &mut self.dots)
     }
 
-    /// Reads the entries, whose dots are known, and gives each to `each`. The caller has checked that the remaining bytes can
+    /// Reads the columns of runs of the entries, whose dots are known. The caller has checked that the remaining bytes can
     /// hold that many.
-    #[inline(never)]
-    pub(crate) fn read_entries(
-        &mut self,
-        reader: &mut Reader<'_>,
-        table: &mut TableReader,
-        totals: Option<&mut TotalsBefore>,
-        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
-    ) -> Result<(), Refused> {
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(crate) fn read_columns(&mut self, reader: &mut Reader<'_>, table: &mut TableReader) -> Result<(), Refused> {
         containers::read(reader, table, &self.dots, self.count, &mut self.containers)?;
         self.read_shapes(reader)?;
-        self.read_positions(reader)?;
-        self.read_contents(reader, totals, each)
+        self.read_positions(reader)
+    }
+
+    /// The containers that entries are in, each at least once.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().map(|(container, _)| container)
     }
 
     fn read_shapes(&mut self, reader: &mut Reader<'_>) -> Result<(), Refused> {
         let mut before = None;
         let mut left = self.count;
         while left > 0 {
-            let head = reader.varint();
-            let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
-            if is_paid_for(shape) {
-                if before == Some(shape) {
-                    return Err(reader.not_canonical("neighbouring runs of one shape"));
-                }
-            } else if head & 1 == 1 {
-                return Err(reader.not_canonical("a run of a shape that is written for each entry"));
-            }
+            let (shape, len) = read_shape(reader, before, left)?;
             before = Some(shape);
-            let len = reader.run_len(head, left)?;
             left -= len;
             self.shapes.push((shape, len));
         }
@@ -473,13 +514,15 @@ impl Columns {
         Ok(())
     }
 
-    fn read_contents<'a>(
+    /// Reads what the entries hold, and gives each to `intake`.
+    #[inline(never)]
+    pub(crate) fn read_contents<'a>(
         &mut self,
         reader: &mut Reader<'a>,
         mut totals: Option<&mut TotalsBefore>,
-        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
+        intake: &mut dyn Intake<'a>,
     ) -> Result<(), Refused> {
-        let mut keys: Keys<'a> = Keys { numbers: Numbers::new(), texts: Vec::new(), alone: self.count == 1 };
+        let (mut keys, mut values) = (KeyHeads::new(), Heads::new(true));
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
         let mut place = None;
@@ -487,56 +530,113 @@ impl Columns {
             for seq in *first..=*last {
                 let dot = Dot::new(*replica, seq);
                 let hlc = stamps.next(&self.stamps).map_or(Hlc(0), |(stamp, _)| *stamp);
-                let (Some((container, _)), Some((shape, _))) =
+                let (Some((container, len)), Some((shape, _))) =
                     (containers.next(&self.containers), shapes.next(&self.shapes))
                 else {
                     return Err(reader.invalid("more dots than entries"));
                 };
-                // An entity of the same replica is older than the first entry of its first run by construction; a later
-                // entry or run may be of another replica, or of dots that precede it.
-                if let Container::Entity(entity) = container
-                    && entity.replica == *replica
-                    && entity.seq >= seq
-                {
-                    return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+                if shape.class == POSITION {
+                    let begins = positions.left == 0;
+                    let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
+                    if begins {
+                        place = next_place(reader, place, dot, head)?;
+                    }
                 }
-                let slot = match shape.class {
-                    KEY => Slot::Key(keys.read(reader)?),
-                    MEMBER => Slot::Member(reader.value()),
-                    OWNER => Slot::Owner,
-                    POSITION => {
-                        let begins = positions.left == 0;
-                        let head = positions.next(&self.positions).map_or(0, |(head, _)| *head);
-                        if begins {
-                            place = next_place(reader, place, dot, head)?;
-                        }
-                        let (bunch, backward) = place.unwrap_or_default();
-                        // The lowest index to the left is -1: index 0 has one form.
-                        if bunch == 0 || bunch > seq || (backward && bunch == seq) {
-                            return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
-                        }
-                        Slot::Position { bunch, backward }
-                    }
-                    _ => Slot::Unit,
-                };
-                let payload = match (PayloadClass::of(shape.kind), &mut totals) {
-                    (PayloadClass::Empty, _) => Payload::Empty,
-                    (PayloadClass::Value, _) => Payload::Value(reader.value()),
-                    (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, *replica)?)),
-                    (PayloadClass::Opaque, _) => {
-                        let len = reader.length("payload length");
-                        Payload::Opaque(reader.blob(len))
-                    }
-                    (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
-                    (PayloadClass::Total, Some(totals)) => read_total(reader, seq, totals)?,
-                };
-                reader.ok()?;
-                let (kind, entity) = (shape.kind, shape.entity);
-                each(reader, dot, hlc, Entry { container: container.clone(), slot, kind, entity, payload });
+                let heads = (&mut keys, &mut values, &mut totals);
+                let (slot, payload) = read_entry(reader, heads, dot, (container, *shape), place, intake)?;
+                let (run, kind, entity) = ((containers.at, *len), shape.kind, shape.entity);
+                intake.entry(reader, dot, hlc, Incoming { run, container, slot, kind, entity, payload });
             }
         }
+        keys.heads.finish(reader);
+        values.finish(reader);
         reader.ok()
     }
+}
+
+/// Reads a run of shapes, of the `left` entries that are to come.
+fn read_shape(reader: &mut Reader<'_>, before: Option<Shape>, left: usize) -> Result<(Shape, usize), Refused> {
+    let head = reader.varint();
+    let Some(shape) = Shape::from_code(head >> 1) else { return Err(reader.unknown("shape", head >> 1)) };
+    if shape.kind == Kind::CHARACTER {
+        return Err(reader.invalid("DOT-1: a character outside of text"));
+    }
+    if is_paid_for(shape) {
+        if before == Some(shape) {
+            return Err(reader.not_canonical("neighbouring runs of one shape"));
+        }
+    } else if head & 1 == 1 {
+        return Err(reader.not_canonical("a run of a shape that is written for each entry"));
+    }
+    Ok((shape, reader.run_len(head, left)?))
+}
+
+/// Reads what [`write_one`] wrote: the only entry of a message, which has this dot.
+pub(crate) fn read_one(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    totals: Option<&mut TotalsBefore>,
+    dot: Dot,
+) -> Result<Entry, Refused> {
+    let container = containers::read_one(reader, table, dot)?;
+    let (shape, _) = read_shape(reader, None, 1)?;
+    let mut place = None;
+    if shape.class == POSITION {
+        let head = reader.varint();
+        reader.run_len(head, 1)?;
+        place = next_place(reader, None, dot, head)?;
+    }
+    let (mut keys, mut values, mut only) = (KeyHeads::new(), Heads::new(true), Only::default());
+    let heads = (&mut keys, &mut values, &mut { totals });
+    let (slot, payload) = read_entry(reader, heads, dot, (&container, shape), place, &mut only)?;
+    let slot = slot.with_key(|_| only.key);
+    Ok(Entry { container, slot, kind: shape.kind, entity: shape.entity, payload })
+}
+
+/// Reads what an entry has by itself: its key or member, and its payload.
+fn read_entry<'a>(
+    reader: &mut Reader<'a>,
+    (keys, values, totals): (&mut KeyHeads, &mut Heads, &mut Option<&mut TotalsBefore>),
+    dot: Dot,
+    (container, shape): (&Container, Shape),
+    place: Option<(u64, bool)>,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(IncomingSlot, Payload), Refused> {
+    // An entity of the same replica is older than the first entry of its first run by construction; a later entry or run may
+    // be of another replica, or of dots that precede it.
+    if let Container::Entity(entity) = container
+        && entity.replica == dot.replica
+        && entity.seq >= dot.seq
+    {
+        return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
+    }
+    let slot = match shape.class {
+        KEY => IncomingSlot::Key(keys.read(reader, intake)?),
+        MEMBER => IncomingSlot::Member(values.read_value(reader)),
+        OWNER => IncomingSlot::Owner,
+        POSITION => {
+            let (bunch, backward) = place.unwrap_or_default();
+            // The lowest index to the left is -1: index 0 has one form.
+            if bunch == 0 || bunch > dot.seq || (backward && bunch == dot.seq) {
+                return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
+            }
+            IncomingSlot::Position { bunch, backward }
+        }
+        _ => IncomingSlot::Unit,
+    };
+    let payload = match (PayloadClass::of(shape.kind), totals) {
+        (PayloadClass::Empty, _) => Payload::Empty,
+        (PayloadClass::Value, _) => Payload::Value(values.read_value(reader)),
+        (PayloadClass::Rights, _) => Payload::Rights(Arc::new(read_rights(reader, dot.replica)?)),
+        (PayloadClass::Opaque, _) => {
+            let len = reader.length("payload length");
+            Payload::Opaque(reader.blob(len))
+        }
+        (PayloadClass::Total, None) => Payload::Total { plus: reader.varint(), minus: reader.varint() },
+        (PayloadClass::Total, Some(totals)) => read_total(reader, dot.seq, totals)?,
+    };
+    reader.ok()?;
+    Ok((slot, payload))
 }
 
 /// The place that a run of positions begins at; it must be another than that of the run before.
@@ -572,34 +672,41 @@ impl Cursor {
     }
 }
 
-/// The keys that were read.
-struct Keys<'a> {
-    numbers: Numbers<&'a str>,
-    texts: Vec<Str>,
-    /// There is one entry, so nothing can be said twice.
-    alone: bool,
+/// The heads of the keys that were read, and how many keys were written in full.
+struct KeyHeads {
+    heads: Heads,
+    given: usize,
 }
 
-impl<'a> Keys<'a> {
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<Str, Refused> {
-        let head = reader.varint();
+impl KeyHeads {
+    const fn new() -> Self {
+        Self { heads: Heads::new(false), given: 0 }
+    }
+
+    /// The number of the next key, which is written in full where it first occurs.
+    fn read<'a>(&mut self, reader: &mut Reader<'a>, intake: &mut dyn Intake<'a>) -> Result<usize, Refused> {
+        let head = match self.heads.repeated(reader) {
+            Some(head) => head,
+            None => {
+                let head = reader.varint();
+                // The head of a known key, or of an empty one, is all there is of it.
+                self.heads.read(reader, head, head & 1 == 1 && head > 1);
+                head
+            }
+        };
         if head & 1 == 0 {
-            let known = usize::try_from(head >> 1).ok().and_then(|number| self.texts.get(number));
-            return match known {
-                Some(key) => Ok(key.clone()),
-                None => Err(reader.invalid("the number of a key that did not occur")),
+            return match usize::try_from(head >> 1) {
+                Ok(number) if number < self.given => Ok(number),
+                _ => Err(reader.invalid("the number of a key that did not occur")),
             };
         }
         let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
         let text = reader.str(len);
         reader.ok()?;
-        let key = Str::from(text);
-        if !self.alone {
-            if self.numbers.number(text, 0, || reader.seed()).is_some() {
-                return Err(reader.not_canonical("a key that is written twice"));
-            }
-            self.texts.push(key.clone());
+        if !intake.key(reader, text) {
+            return Err(reader.not_canonical("a key that is written twice"));
         }
-        Ok(key)
+        self.given += 1;
+        Ok(self.given - 1)
     }
 }

@@ -3,9 +3,10 @@
 //!
 //! Not here: how a session says it ([`crate::sync`]). Whether the rest is a delta is for [`super::decode_delta`] to find.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::delta::MANY;
+use super::delta::{MANY, has_stamp};
 use super::limits::{MAX_DELTA_DOTS, MAX_REPLICAS, MAX_SEQ};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte, put_id};
@@ -36,23 +37,47 @@ impl<'a> DeltaHeader<'a> {
         let others = reader.count("number of replicas", 16, MAX_REPLICAS as u64 - 1);
         let writer = reader.replica();
         let others = reader.take(others * 16);
-        let (flags, first_seq, hlc) = (reader.byte(), reader.seq(), Hlc(reader.fixed(8)));
+        let (flags, first_seq) = (reader.byte(), reader.seq());
+        let hlc = Hlc(if has_stamp(flags) { reader.fixed(8) } else { 0 });
         let rest = reader.take(reader.remaining());
         reader.outcome(Ok(()), Self { writer, others, flags, first_seq, hlc, rest })
     }
 
     /// The canonical bytes that [`Self::split`] splits.
-    pub(crate) fn join(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(40 + self.others.len() + self.rest.len());
+    pub(crate) fn join(&self) -> Arc<[u8]> {
+        let len = 40 + self.others.len() + self.rest.len();
+        if len <= SHORT {
+            // Few bytes are put together where they need no memory of their own.
+            let mut out = Short { bytes: [0; SHORT], len: 0 };
+            out.put(&[FORMAT_VERSION]);
+            out.varint((self.others.len() / 16) as u64);
+            out.put(&self.writer.to_bytes());
+            out.put(self.others);
+            out.put(&[self.flags]);
+            out.varint(self.first_seq);
+            if has_stamp(self.flags) {
+                out.put(&self.hlc.0.to_le_bytes());
+            }
+            out.put(self.rest);
+            return out.bytes.get(..out.len).unwrap_or_default().into();
+        }
+        let mut out = Vec::with_capacity(len);
         put_byte(&mut out, FORMAT_VERSION);
         varint::write_len(&mut out, self.others.len() / 16);
         put_id(&mut out, self.writer);
         put(&mut out, self.others);
         put_byte(&mut out, self.flags);
         varint::write(&mut out, self.first_seq);
-        put(&mut out, &self.hlc.0.to_le_bytes());
+        if has_stamp(self.flags) {
+            put(&mut out, &self.hlc.0.to_le_bytes());
+        }
         put(&mut out, self.rest);
-        out
+        out.into()
+    }
+
+    /// Whether flags say that a stamp is there.
+    pub(crate) const fn has_stamp(flags: u8) -> bool {
+        has_stamp(flags)
     }
 
     /// The last dot.
@@ -66,5 +91,31 @@ impl<'a> DeltaHeader<'a> {
         let last = self.first_seq.saturating_add(dots).saturating_sub(1);
         let result = if last <= MAX_SEQ { Ok(()) } else { Err(Refused) };
         reader.outcome(result, last)
+    }
+}
+
+const SHORT: usize = 192;
+
+/// What takes no memory of its own while it is put together. What does not fit is left out: whoever puts has counted.
+struct Short {
+    bytes: [u8; SHORT],
+    len: usize,
+}
+
+impl Short {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            room.copy_from_slice(bytes);
+            self.len = end;
+        }
+    }
+
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.put(&[number as u8 | 0x80]);
+            number >>= 7;
+        }
+        self.put(&[number as u8]);
     }
 }

@@ -22,6 +22,8 @@ mod entries;
 mod envelope;
 mod error;
 mod header;
+mod heads;
+mod intake;
 pub mod limits;
 mod numbers;
 mod positions;
@@ -29,6 +31,7 @@ mod reader;
 mod removals;
 mod shapes;
 mod snapshot;
+mod text;
 mod value;
 mod varint;
 mod version;
@@ -37,14 +40,17 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
 pub use error::DecodeError;
 pub(crate) use header::DeltaHeader;
+pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
 pub(crate) use positions::{decode_positions, encode_positions};
-pub(crate) use snapshot::encode_snapshot_of;
+pub(crate) use reader::Reader;
 pub use snapshot::{decode_snapshot, encode_snapshot};
+pub(crate) use snapshot::{encode_snapshot_of, read_snapshot};
 pub use version::{decode_digest, decode_version, encode_digest, encode_version};
 
 /// The format version that every encoding begins with. One number for all: a change to any of them makes a new version,
@@ -53,7 +59,7 @@ const FORMAT_VERSION: u8 = 1;
 
 impl reader::Reader<'_> {
     /// Reads the format version.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn format_version(&mut self) {
         let found = self.byte();
         if found != FORMAT_VERSION {

@@ -37,7 +37,7 @@ impl Numbered for ContainerRef<'_> {
 
 /// What was numbered so far.
 pub(crate) struct Numbers<K> {
-    /// By number: what it stands for, and at which entry it occurred first.
+    /// By number: what it stands for, and with what it was noted: at which entry it occurred first, or its number among more.
     known: Vec<(K, usize)>,
     /// Numbers plus one by hash, each below the upper half of its hash; 0 where there is none; empty while there are few.
     table: Vec<u64>,
@@ -91,12 +91,12 @@ impl<K: Numbered> Numbers<K> {
         self.known.len() as u64
     }
 
-    /// The place of the entry where a number was given.
+    /// What was noted with a number.
     pub(crate) fn place(&self, number: u64) -> Option<usize> {
         usize::try_from(number).ok().and_then(|number| self.known.get(number)).map(|(_, place)| *place)
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn grow(&mut self) {
         let len = (self.known.len() * 4).next_power_of_two();
         self.table = vec![0; len];
@@ -119,7 +119,7 @@ fn mark(hash: u64, number: usize) -> u64 {
     hash >> 32 << 32 | (number as u64 + 1)
 }
 
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn hash_bytes(seed: u64, bytes: &[u8]) -> u64 {
     let mut hash = mix(seed, bytes.len() as u64);
     let mut words = bytes.chunks_exact(8);

@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `len` bytes as text.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn str(&mut self, len: usize) -> &'a str {
         let text = core::str::from_utf8(self.take(len));
         if text.is_err() {
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A little-endian number of `width` bytes.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn fixed(&mut self, width: usize) -> u64 {
         let bytes = self.take(width);
         // Most are of eight bytes, and those are one load.
@@ -113,13 +113,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The next 16 bytes.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn bytes_16(&mut self) -> [u8; 16] {
         self.take(16).try_into().unwrap_or_default()
     }
 
     /// A replica id.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn replica(&mut self) -> ReplicaId {
         ReplicaId::from_bytes(self.bytes_16())
     }
@@ -149,14 +149,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of elements, each of which takes at least `least` bytes of what remains.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn count(&mut self, what: &'static str, least: usize, limit: u64) -> usize {
         let found = self.varint();
         self.fits(what, found, least, limit)
     }
 
     /// Checks a number of elements that was computed from what was read.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn fits(&mut self, what: &'static str, found: u64, least: usize, limit: u64) -> usize {
         let needed = self.at_most(what, found, limit).saturating_mul(least as u64);
         let remaining = self.remaining() as u64;
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a number against its limit.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn at_most(&mut self, what: &'static str, found: u64, limit: u64) -> u64 {
         if found <= limit {
             return found;
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends the reading: nothing may be left.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn finish(&mut self) -> Result<(), Refused> {
         match self.remaining() {
             0 => self.ok(),

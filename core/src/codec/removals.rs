@@ -1,17 +1,70 @@
-//! Removal pairs: which dots were removed, by the delta of which name, in runs.
+//! What was removed: at rest as pairs, which dots by the delta of which name, in runs; in a diff as sets, which dots by which
+//! replica. Who asks lacks all of that replica beyond the base, so that naming its last delta loses nothing, and a set in
+//! the order of dots takes a quarter of the bytes.
 //!
 //! Rules: REM-1 what is removed was written by somebody, and not later than its remover. DIFF-3 is kept by whoever makes
 //! the list; here is only how it is written.
 
 use alloc::vec::Vec;
 
-use super::columns::{Scope, TableReader, TableWriter};
+use super::columns::{Scope, TableReader, TableWriter, read_set, write_set};
+use super::diff::LiveDots;
 use super::limits::MAX_SEQ;
 use super::reader::{Reader, Refused};
 use super::varint;
-use crate::clock::Dot;
-use crate::diff::LiveEntry;
+use crate::clock::{Dot, DotRuns};
+use crate::replica_id::ReplicaId;
 use crate::store::RemovalRun;
+
+/// Notes the replicas that the sets name.
+pub(crate) fn note_told(table: &mut TableWriter, told: &[(ReplicaId, DotRuns)]) {
+    for (remover, removed) in told {
+        table.note(*remover);
+        table.note_set(removed);
+    }
+}
+
+/// Appends, for each replica that removed something, its number and the set.
+#[inline(never)]
+pub(crate) fn write_told(out: &mut Vec<u8>, table: &TableWriter, told: &[(ReplicaId, DotRuns)]) {
+    varint::write_len(out, told.len());
+    let mut next = 0;
+    for (remover, removed) in told {
+        let number = table.number(*remover);
+        varint::write(out, number.wrapping_sub(next));
+        next = number.wrapping_add(1);
+        write_set(out, table, removed);
+    }
+}
+
+/// Reads what [`write_told`] wrote. Every remover's replica has new dots in `scope`; what it removed is covered, and none of
+/// `live`, which are ascending.
+#[inline(never)]
+pub(crate) fn read_told(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    scope: &Scope<'_>,
+    live: &LiveDots<'_, '_>,
+    told: &mut Vec<(ReplicaId, DotRuns)>,
+) -> Result<(), Refused> {
+    let groups = reader.count("number of removing replicas", 3, u64::MAX);
+    let mut next = 0u64;
+    for _ in 0..groups {
+        let number = next.saturating_add(reader.varint());
+        next = number.saturating_add(1);
+        let remover = Dot::new(table.id(reader, number), scope.head.seq(table.id(reader, number)));
+        let mut removed = DotRuns::new();
+        read_set(reader, table, &mut removed)?;
+        if removed.is_empty() {
+            return Err(reader.not_canonical("a replica that removed nothing"));
+        }
+        for (replica, first, last) in removed.runs() {
+            check(reader, scope, live, remover, (Dot::new(replica, first), last))?;
+        }
+        told.push((remover.replica, removed));
+    }
+    reader.ok()
+}
 
 /// Notes the replicas that the pairs name.
 pub(crate) fn note(table: &mut TableWriter, removals: &[RemovalRun]) {
@@ -23,7 +76,7 @@ pub(crate) fn note(table: &mut TableWriter, removals: &[RemovalRun]) {
 
 /// Appends, for each replica that removed something, its number and its runs. A run is written relative to the one before:
 /// the remover, and if that is the same delta also what it removed; else what it removed is counted back from it.
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, removals: &[RemovalRun]) {
     let mut groups = 0;
     let mut rest = removals;
@@ -83,14 +136,13 @@ fn reference(before: &RemovalRun, step: u64, remover: Dot) -> (bool, Dot) {
     }
 }
 
-/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`, which are
-/// ascending.
-#[inline(never)]
+/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`.
+#[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &[LiveEntry],
+    live: &LiveDots<'_, '_>,
     removals: &mut Vec<RemovalRun>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 4, u64::MAX);
@@ -108,7 +160,10 @@ pub(crate) fn read(
             if at > 0 && before.goes_on_in(&run) {
                 return Err(reader.not_canonical("neighbouring runs of removals"));
             }
-            check(reader, scope, live, &run)?;
+            if !scope.is_new(run.remover) {
+                return Err(reader.invalid("DIFF-3: a remover outside of what is told"));
+            }
+            check(reader, scope, live, run.last_remover(), (run.removed, run.last_removed().seq))?;
             removals.push(run);
             before = run;
         }
@@ -116,7 +171,7 @@ pub(crate) fn read(
     reader.ok()
 }
 
-#[inline(never)]
+#[cfg_attr(target_family = "wasm", inline(never))]
 fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRun) -> Result<RemovalRun, Refused> {
     let head = reader.varint();
     let last = before.last_remover();
@@ -150,19 +205,24 @@ fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRu
     Ok(RemovalRun { remover, removed, len, chain })
 }
 
-fn check(reader: &mut Reader<'_>, scope: &Scope<'_>, live: &[LiveEntry], run: &RemovalRun) -> Result<(), Refused> {
-    if !scope.is_new(run.remover) || !scope.is_new(run.last_remover()) {
+fn check(
+    reader: &mut Reader<'_>,
+    scope: &Scope<'_>,
+    live: &LiveDots<'_, '_>,
+    remover: Dot,
+    (first, last): (Dot, u64),
+) -> Result<(), Refused> {
+    if !scope.is_new(remover) {
         return Err(reader.invalid("DIFF-3: a remover outside of what is told"));
     }
-    let (first, last) = (run.removed, run.last_removed());
-    if first.replica == run.remover.replica && last.seq >= run.last_remover().seq {
+    if first.replica == remover.replica && last >= remover.seq {
         return Err(reader.invalid("REM-1: a dot removed by an earlier one of its replica"));
     }
+    let last = Dot::new(first.replica, last);
     if !scope.covers(last) {
         return Err(reader.invalid("REM-1: a removed dot that nobody wrote"));
     }
-    let at = live.partition_point(|live| live.dot < first);
-    if live.get(at).is_some_and(|live| live.dot <= last) {
+    if live.any(first, last) {
         return Err(reader.invalid("a dot that is both live and removed"));
     }
     Ok(())

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::reader::Reader;
 use super::varint;
-use super::writer::{put, put_byte, put_sized};
+use super::writer::{put, put_byte};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -32,41 +32,61 @@ const FREE: u8 = 0xc0;
 /// Every NaN is written as this one, so that equal values have equal bytes.
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
-#[inline(never)]
+/// Appends a value.
 pub(crate) fn write(out: &mut Vec<u8>, value: &Value) {
+    put_byte(out, head(value));
+    write_body(out, value);
+}
+
+/// The type byte.
+pub(crate) fn head(value: &Value) -> u8 {
     match value {
-        Value::Null => put_byte(out, NULL),
-        Value::Bool(false) => put_byte(out, FALSE),
-        Value::Bool(true) => put_byte(out, TRUE),
-        Value::Int(number) => match short_int(*number) {
-            Some(code) => put_byte(out, code),
-            None => {
-                put_byte(out, INT);
-                varint::write_signed(out, *number);
-            }
-        },
-        Value::Float(number) => {
-            let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
-            put_byte(out, FLOAT);
-            put(out, &bits.to_le_bytes());
-        }
-        Value::String(text) => write_sized(out, STRING, SHORT_STRING, text.as_bytes()),
-        Value::Bytes(bytes) => write_sized(out, BYTES, SHORT_BYTES, bytes),
+        Value::Null => NULL,
+        Value::Bool(false) => FALSE,
+        Value::Bool(true) => TRUE,
+        Value::Int(number) => short_int(*number).unwrap_or(INT),
+        Value::Float(_) => FLOAT,
+        Value::String(text) => sized(STRING, SHORT_STRING, text.len()),
+        Value::Bytes(bytes) => sized(BYTES, SHORT_BYTES, bytes.len()),
     }
 }
 
-fn write_sized(out: &mut Vec<u8>, long: u8, short: u8, bytes: &[u8]) {
-    if bytes.len() < SHORT_LEN {
-        put_byte(out, short + bytes.len() as u8);
-        put(out, bytes);
-    } else {
-        put_byte(out, long);
-        put_sized(out, bytes);
+fn sized(long: u8, short: u8, len: usize) -> u8 {
+    if len < SHORT_LEN { short + len as u8 } else { long }
+}
+
+/// Whether something follows this type byte.
+pub(crate) const fn has_body(head: u8) -> bool {
+    !matches!(head, NULL | FALSE | TRUE | SHORT_INT..=SHORT_STRING | SHORT_BYTES)
+}
+
+/// Appends what follows the type byte.
+#[inline(never)]
+pub(crate) fn write_body(out: &mut Vec<u8>, value: &Value) {
+    let bytes = match value {
+        Value::Int(number) if short_int(*number).is_none() => return varint::write_signed(out, *number),
+        Value::Null | Value::Bool(_) | Value::Int(_) => return,
+        Value::Float(number) => {
+            let bits = if number.is_nan() { CANONICAL_NAN } else { number.to_bits() };
+            return put(out, &bits.to_le_bytes());
+        }
+        Value::String(text) => text.as_bytes(),
+        Value::Bytes(bytes) => bytes,
+    };
+    if bytes.len() >= SHORT_LEN {
+        varint::write_len(out, bytes.len());
     }
+    put(out, bytes);
 }
 
 /// Lengths below this one are in the type byte.
 const SHORT_LEN: usize = 64;
+
+/// Text up to this length is copied to where it is checked faster.
+const ALIGNED: usize = 64;
+
+#[repr(align(16))]
+struct Aligned([u8; ALIGNED]);
 
 /// The byte of an integer that has one.
 fn short_int(number: i64) -> Option<u8> {
@@ -75,9 +95,10 @@ fn short_int(number: i64) -> Option<u8> {
 }
 
 impl Reader<'_> {
-    #[inline(never)]
-    pub(crate) fn value(&mut self) -> Value {
-        match self.byte() {
+    /// A value whose type byte was read.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(crate) fn value(&mut self, head: u8) -> Value {
+        match head {
             NULL => Value::Null,
             FALSE => Value::Bool(false),
             TRUE => Value::Bool(true),
@@ -126,7 +147,21 @@ impl Reader<'_> {
 
     /// The next `len` bytes as text, to keep.
     pub(crate) fn text(&mut self, len: usize) -> Str {
-        Str::from(self.str(len))
+        if cfg!(target_family = "wasm") || len > ALIGNED {
+            return Str::from(self.str(len));
+        }
+        // Text is checked a word at a time only where words begin, and in a message it begins anywhere.
+        let mut aligned = Aligned([0; ALIGNED]);
+        let bytes = self.take(len);
+        let room = aligned.0.get_mut(..bytes.len()).unwrap_or_default();
+        room.copy_from_slice(bytes);
+        match core::str::from_utf8(room) {
+            Ok(text) => Str::from(text),
+            Err(_) => {
+                self.invalid("text that is not UTF-8");
+                Str::default()
+            }
+        }
     }
 
     /// The next `len` bytes, to keep.

@@ -46,7 +46,7 @@ impl Reader<'_> {
     }
 
     /// A number of more than one byte, the first of which was read.
-    #[inline(never)]
+    #[cfg_attr(target_family = "wasm", inline(never))]
     fn long_varint(&mut self, first: u8) -> u64 {
         let mut number = u64::from(first & 0x7f);
         let mut shift = 7;

@@ -129,7 +129,7 @@ impl Parked {
     }
 
     fn add(&mut self, delta: &Delta) -> Result<(), ApplyError> {
-        let key = (delta.replica(), delta.parts().first_seq, delta.tag());
+        let key = (delta.replica(), delta.first_seq(), delta.tag());
         if self.deltas.contains_key(&key) {
             return Ok(());
         }
@@ -177,19 +177,26 @@ impl Document {
         if self.in_transaction() {
             return Err(ApplyError::InTransaction);
         }
-        let outcome = match self.check(delta)? {
-            Readiness::Known => Outcome::Known,
-            Readiness::NotReady => {
-                self.parked.add(delta)?;
-                if fault::active(Fault::ParkedInPart) {
-                    self.take_adds(delta);
-                }
-                Outcome::Parked
-            }
+        let mut readiness = self.follows(delta)?;
+        if readiness == Readiness::Known {
+            return Ok(self.applied(Outcome::Known));
+        }
+        let parts = &delta.parts();
+        if readiness == Readiness::Ready {
+            readiness = self.check_parts(parts)?;
+        }
+        let outcome = match readiness {
             Readiness::Ready => {
-                self.join_delta(delta);
+                self.join_delta(delta, parts);
                 self.apply_parked();
                 Outcome::Applied
+            }
+            _ => {
+                self.parked.add(delta)?;
+                if fault::active(Fault::ParkedInPart) {
+                    self.take_adds(parts);
+                }
+                Outcome::Parked
             }
         };
         Ok(self.applied(outcome))
@@ -200,23 +207,34 @@ impl Document {
     /// # Errors
     /// When it contradicts what is known.
     pub fn check(&self, delta: &Delta) -> Result<Readiness, ApplyError> {
-        let parts = delta.parts();
-        let (replica, last) = (parts.replica, parts.last_seq());
+        match self.follows(delta)? {
+            Readiness::Ready => self.check_parts(&delta.parts()),
+            known_or_early => Ok(known_or_early),
+        }
+    }
+
+    /// Whether a delta is known, or may be the next of its writer, as far as its place in the chain tells.
+    fn follows(&self, delta: &Delta) -> Result<Readiness, ApplyError> {
+        let (replica, first, last) = (delta.replica(), delta.first_seq(), delta.last_seq());
         let known = self.state.entry_of(replica);
-        let (seq, tag) = known.map_or((0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
+        let (seq, tag) = known.map_or_else(|| (0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
         if last <= seq {
             let contradicts = last == seq && tag != delta.tag() && !fault::active(Fault::NoChainCheck);
             return if contradicts { Err(ApplyError::Fork { replica, seq: last }) } else { Ok(Readiness::Known) };
         }
-        let contradicts = parts.first_seq == seq + 1 && delta.prev_tag() != tag;
-        if parts.first_seq <= seq || (contradicts && !fault::active(Fault::NoChainCheck)) {
+        let contradicts = first == seq + 1 && delta.prev_tag() != tag;
+        if first <= seq || (contradicts && !fault::active(Fault::NoChainCheck)) {
             return Err(ApplyError::Fork { replica, seq: last });
         }
         if self.state.origins.len() >= Origins::LIMIT && known.is_none() {
             return Err(ApplyError::TooManyReplicas { limit: Origins::LIMIT });
         }
-        let unknown = !self.refers_to_known(parts) && !fault::active(Fault::NoDependencyCheck);
-        if parts.first_seq > seq + 1 || unknown {
+        Ok(if first > seq + 1 { Readiness::NotReady } else { Readiness::Ready })
+    }
+
+    /// Whether a delta that may come is ready by all that it names.
+    fn check_parts(&self, parts: &DeltaParts) -> Result<Readiness, ApplyError> {
+        if !self.names_known(parts) && !fault::active(Fault::NoDependencyCheck) {
             return Ok(Readiness::NotReady);
         }
         self.check_structure(parts)
@@ -248,13 +266,14 @@ impl Document {
 
     /// Whether a delta that is not ready lacks nothing but positions.
     pub(super) fn lacks_positions_only(&self, parts: &DeltaParts) -> bool {
-        parts.first_seq == self.seq(parts.replica) + 1 && self.refers_to_known(parts)
+        parts.first_seq == self.seq(parts.replica) + 1 && self.names_known(parts)
     }
 
-    /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta.
-    fn refers_to_known(&self, parts: &DeltaParts) -> bool {
-        let covered = |dot: Dot| self.state.covers_dot(dot);
+    /// CAUSAL-2: every dependency, every removed dot and every container is covered, or earlier in the delta, which follows all
+    /// that its writer wrote before.
+    fn names_known(&self, parts: &DeltaParts) -> bool {
         let own_before = |dot: Dot, seq: u64| dot.replica == parts.replica && dot.seq < seq;
+        let covered = |dot: Dot| own_before(dot, parts.first_seq) || self.state.covers_dot(dot);
         parts.deps.iter().all(|dep| covered(*dep))
             && parts
                 .removes
@@ -265,6 +284,10 @@ impl Document {
                 Container::Entity(dot) => {
                     covered(*dot) || own_before(*dot, *seq) || fault::active(Fault::UnknownContainers)
                 }
+            })
+            && parts.text.iter().all(|run| match &run.container {
+                Container::Root { .. } => true,
+                Container::Entity(dot) => covered(*dot) || own_before(*dot, run.first.seq),
             })
             && parts.bunches.iter().all(|bunch| {
                 let value = bunch.parent.first_covering_dot();
@@ -290,51 +313,64 @@ impl Document {
                 coming.insert(record.id, above + 1);
             }
         }
-        let mut born = Vec::new();
+        let mut born: Vec<u64> = Vec::new();
+        let lives = |container: &Container, born: &[u64]| match container {
+            Container::Root { .. } => true,
+            Container::Entity(dot) if dot.replica == parts.replica && dot.seq >= parts.first_seq => {
+                born.binary_search(&dot.seq).is_ok()
+            }
+            Container::Entity(dot) => {
+                self.state.origins.local(*dot).is_some_and(|dot| self.state.entity(dot).is_some())
+            }
+        };
+        // Only where something that lives needs it: another replica may have dropped what makes it deep (VALID-1).
+        let readiness = |bunch: u64| {
+            let bunch = Dot::new(parts.replica, bunch);
+            let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
+            match coming.get(&bunch) {
+                Some(depth) if *depth > Forest::MAX_DEPTH => {
+                    Err(ApplyError::TooDeep { bunch, limit: Forest::MAX_DEPTH })
+                }
+                None if !known => Ok(Readiness::NotReady),
+                _ => Ok(Readiness::Ready),
+            }
+        };
         for (seq, entry) in &parts.adds {
-            let lives = match &entry.container {
-                Container::Root { .. } => true,
-                Container::Entity(dot) if dot.replica == parts.replica && dot.seq >= parts.first_seq => {
-                    born.binary_search(&dot.seq).is_ok()
-                }
-                Container::Entity(dot) => {
-                    self.state.origins.local(*dot).is_some_and(|dot| self.state.entity(dot).is_some())
-                }
-            };
-            if !lives {
+            if !lives(&entry.container, &born) {
                 continue;
             }
             if entry.entity {
                 born.push(*seq);
             }
-            if let Slot::Position { bunch, .. } = entry.slot {
-                let bunch = Dot::new(parts.replica, bunch);
-                let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
-                match coming.get(&bunch) {
-                    // Only where an entry needs it: another replica may have dropped what makes it deep (VALID-1).
-                    Some(depth) if *depth > Forest::MAX_DEPTH => {
-                        return Err(ApplyError::TooDeep { bunch, limit: Forest::MAX_DEPTH });
-                    }
-                    None if !known => return Ok(Readiness::NotReady),
-                    _ => {}
-                }
+            if let Slot::Position { bunch, .. } = entry.slot
+                && readiness(bunch)? == Readiness::NotReady
+            {
+                return Ok(Readiness::NotReady);
+            }
+        }
+        for run in &parts.text {
+            if lives(&run.container, &born) && readiness(run.bunch)? == Readiness::NotReady {
+                return Ok(Readiness::NotReady);
             }
         }
         Ok(Readiness::Ready)
     }
 
     /// Joins a delta that was found ready.
-    fn join_delta(&mut self, delta: &Delta) {
-        let parts = delta.parts();
+    fn join_delta(&mut self, delta: &Delta, parts: &DeltaParts) {
         self.clock.observe(parts.hlc, self.now);
         let state = &mut self.state;
         let origin = state.origins.intern(parts.replica);
         let last = LocalDot::new(origin, parts.last_seq());
 
-        state.remove_runs(last, &parts.removes, true);
-
-        let bunches = state.take_bunches(parts.bunches.iter());
-        self.take_adds(delta);
+        let mut bunches = Vec::new();
+        if state.joined_overwrite(origin, parts) {
+            // Most edits are that.
+        } else {
+            state.remove_runs(last, &parts.removes, true);
+            bunches = state.take_bunches(parts.bunches.iter());
+            self.take_adds(parts);
+        }
         let state = &mut self.state;
         // What nothing uses here may be the parent of something to come: it stays as long as dead structure does. What is
         // used is held when that dies, so that only dead structure is held and `Forest::dead` costs no more than there is.
@@ -346,7 +382,7 @@ impl Document {
 
         state.advance(origin, VersionEntry { seq: parts.last_seq(), tag: delta.tag() });
         let local = |dep: &Dot| state.origins.local(*dep);
-        if let ([dep], 1) = (parts.deps.as_slice(), state.heads.len())
+        if let ([dep], 1) = (&*parts.deps, state.heads.len())
             && local(dep).is_some_and(|dep| state.heads.contains(&dep))
             && !fault::active(Fault::HeadsPileUp)
         {
@@ -360,11 +396,13 @@ impl Document {
         state.keep_log_short();
     }
 
-    fn take_adds(&mut self, delta: &Delta) {
-        let parts = delta.parts();
+    fn take_adds(&mut self, parts: &DeltaParts) {
         let origin = self.state.origins.intern(parts.replica);
         for (seq, entry) in &parts.adds {
             self.state.take_entry(LocalDot::new(origin, *seq), parts.hlc, entry);
+        }
+        for run in &parts.text {
+            self.state.take_run(run, 0);
         }
     }
 
@@ -375,7 +413,7 @@ impl Document {
             if let (Some(delta), true) = (self.parked.take(key), ready) {
                 // What came before in this batch is covered by now, so the notes do not see that it was noted.
                 self.state.notes.repeats = true;
-                self.join_delta(&delta);
+                self.join_delta(&delta, &delta.parts());
             }
         }
     }

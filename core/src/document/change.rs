@@ -38,7 +38,7 @@ impl Changes {
 ///
 /// `old` and `new` are what reading the changed thing plainly gave before the batch and gives after it: the winning value of
 /// a register, key or list element; `true` for a flag that is on (also under a key without a value) and for a member of a
-/// set; a counter's value, cut to 64 bits. Nothing where there was or is nothing, and for containers. They may be equal:
+/// set; a counter's value, cut to 64 bits. Nothing where there was or is nothing, and for containers and texts. They may be equal:
 /// where a value was written again, where values of concurrent writes came or went, where an element moved. In a container
 /// that came in the batch, `old` is what it showed when it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,4 +68,18 @@ pub enum ChangeKind {
     Removed(Dot),
     /// List: this element changed its place.
     Moved(Dot),
+    /// Text: what became of it, from the beginning on. What follows the last step is retained.
+    Text(Vec<TextStep>),
+}
+
+/// One step from the text that was to the text that is. Counts are Unicode scalar values. Where both a deletion and an insertion are
+/// at one place, the deletion comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TextStep {
+    /// So much stays as it was.
+    Retain(usize),
+    /// This comes here.
+    Insert(Str),
+    /// So much goes from here.
+    Delete(usize),
 }

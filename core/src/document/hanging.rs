@@ -34,6 +34,9 @@ impl Document {
                 used(Dot::new(parts.replica, bunch));
             }
         }
+        for run in &parts.text {
+            used(Dot::new(parts.replica, run.bunch));
+        }
         let mut chains = self.state.chains(&uses);
         chains.retain(|chain| chain.id.replica != parts.replica || chain.id.seq < parts.first_seq);
         chains
@@ -45,14 +48,14 @@ impl Document {
     /// When the delta or the chains contradict what is known.
     pub(crate) fn check_upon(&mut self, delta: &Delta, chains: &[BunchRecord]) -> Result<Readiness, ApplyError> {
         let readiness = self.check(delta)?;
-        if readiness != Readiness::NotReady || !self.lacks_positions_only(delta.parts()) {
+        if readiness != Readiness::NotReady || !self.lacks_positions_only(&delta.parts()) {
             return Ok(readiness);
         }
         // The chains are older than the delta, so all of them were written by replicas that are known by now.
         if !chains.iter().all(|chain| self.covers(chain.id)) {
             return Ok(readiness);
         }
-        let order = self.order_bunches(chains, &[])?;
+        let order = self.order_bunches(chains, &[], &[])?;
         let state = &mut self.state;
         let cause = state.origins.intern_dot(delta.dot());
         for id in state.take_bunches(order.into_iter()) {

@@ -1,44 +1,32 @@
-//! Joining and making diffs: catch-up on every tier, and snapshots at rest.
+//! Joining and making diffs: catch-up on every tier.
 //!
-//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all removal pairs
-//! beyond the peer. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers;
-//! loading a snapshot does not. DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
+//! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all that removers
+//! beyond the peer removed. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers.
+//! DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
 //! in version, base and adds: the table in `docs/rules.md`.
 
 use alloc::vec::Vec;
 
+use super::Document;
 use super::apply::{Applied, ApplyError, Outcome};
+use super::kill::Spared;
 use super::state::State;
-use super::{Document, LoadError};
 use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
-use crate::codec::{self, Row, Rows};
-use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
+use crate::diff::{Diff, Digest, LiveEntry, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
-use crate::replica_id::{Origin, Origins};
+use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest};
-use crate::store::{Container, Live, RemovalRun, Slot};
+use crate::store::{Container, Live, RemovalRun, Slot, TextRun};
 
 /// So many runs of dead dots cost about as much as one live entry.
 const DEAD_RUNS_PER_ENTRY: usize = 8;
 
+/// So many characters cost about as much as a run of dead dots.
+const CHARACTERS_PER_DEAD_RUN: usize = 2;
+
 /// For how many heads the dead structure of a diff is kept.
 const MAX_CAUSES: usize = 16;
-
-/// All that lives.
-impl Rows for State {
-    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
-        for (_, origin) in self.origins.iter() {
-            for (dot, live) in self.store.range(origin, 1..=self.seq(origin)) {
-                push((self.origins.dot(dot), live.hlc, self.entry_ref(live)));
-            }
-        }
-    }
-
-    fn seed(&self) -> u64 {
-        self.seed.secret()
-    }
-}
 
 impl Document {
     /// What a replica at `base` lacks: on the version tier if `base` covers the horizon, else on the full tier.
@@ -65,8 +53,13 @@ impl Document {
         let dead = self.dead_of(&digest.live);
         let mut diff = self.make_diff(Tier::Digest, self.common(&digest.version));
         // A run of the dead is a few bytes, and every entry that need not be sent is worth several of them.
-        let spared = self.live_count() - diff.adds.len();
-        if dead.run_count() > spared.saturating_mul(DEAD_RUNS_PER_ENTRY) {
+        let spared = self.state.store.len() - diff.adds.len();
+        let mut characters = self.state.texts.len();
+        for run in &diff.text {
+            characters -= run.dots() as usize;
+        }
+        let worth = spared.saturating_mul(DEAD_RUNS_PER_ENTRY) + characters / CHARACTERS_PER_DEAD_RUN;
+        if dead.run_count() > worth {
             return self.make_diff(Tier::Full, VersionVector::new());
         }
         for (id, entry) in digest.version.iter() {
@@ -86,9 +79,7 @@ impl Document {
         let mut live = DotRuns::new();
         for (id, origin) in self.state.origins.iter() {
             // Ascending, so that each is appended or makes the last run longer.
-            for (dot, _) in self.state.store.range(origin, 1..=version.seq(id)) {
-                live.insert(Dot::new(id, dot.seq()));
-            }
+            self.state.each_live(origin, 1..=version.seq(id), &mut |first, last| live.insert_run(id, first, last));
         }
         Digest { version, live }
     }
@@ -123,12 +114,12 @@ impl Document {
             }
             let last = last.min(state.seq(origin));
             let mut next = first;
-            for (dot, _) in state.store.range(origin, first..=last) {
-                if next < dot.seq() {
-                    dead.insert_run(id, next, dot.seq() - 1);
+            state.each_live(origin, first..=last, &mut |first, last| {
+                if next < first {
+                    dead.insert_run(id, next, first - 1);
                 }
-                next = dot.seq() + 1;
-            }
+                next = last + 1;
+            });
             if next <= last {
                 dead.insert_run(id, next, last);
             }
@@ -149,7 +140,7 @@ impl Document {
     /// A diff but for its live entries, each of which is given to `add`.
     fn diff_around(&self, tier: Tier, base: VersionVector, add: &mut dyn FnMut((LocalDot, &Live))) -> Diff {
         let state = &self.state;
-        let mut removes = Vec::new();
+        let (mut removes, mut text) = (Vec::new(), Vec::new());
         let mut bunches = Set::new();
         for (id, origin) in state.origins.iter() {
             let after = base.seq(id);
@@ -159,12 +150,27 @@ impl Document {
                 }
                 add((dot, live));
             }
-            if tier == Tier::Version {
-                state.removals_beyond(origin, after, &mut removes);
+            if state.texts.len() > 0 {
+                let seqs = after + 1..=state.seq(origin);
+                for (_, stretch) in state.texts.runs.range(origin, seqs.clone()) {
+                    bunches.insert(stretch.bunch());
+                }
+                state.export_text(origin, seqs, &mut text);
             }
-        }
-        if fault::active(Fault::PairsOnlyForKnownDots) {
-            removes.retain(|run| base.covers(run.last_removed()));
+            if tier == Tier::Version {
+                let mut removed = DotRuns::new();
+                for (_, first, len, _) in state.removals.beyond(origin, after) {
+                    let first = state.origins.dot(first);
+                    removed.insert_run(first.replica, first.seq, first.seq + (len - 1));
+                }
+                if fault::active(Fault::PairsOnlyForKnownDots) {
+                    let known = removed.dots().filter(|dot| base.covers(*dot));
+                    removed = known.collect();
+                }
+                if !removed.is_empty() {
+                    removes.push((id, removed));
+                }
+            }
         }
         if tier == Tier::Version {
             for (id, cause) in state.forest.dead() {
@@ -181,7 +187,7 @@ impl Document {
             }
         }
         let (ahead, dead, adds) = (VersionVector::new(), DotRuns::new(), Vec::new());
-        Diff { tier, base, ahead, head, heads: self.heads(), adds, removes, dead, bunches }
+        Diff { tier, base, ahead, head, heads: self.heads(), adds, text, removes, dead, bunches }
     }
 
     /// Joins what another replica has beyond the diff's base.
@@ -213,7 +219,7 @@ impl Document {
         if self.state.origins.len() + fresh > Origins::LIMIT {
             return Err(ApplyError::TooManyReplicas { limit: Origins::LIMIT });
         }
-        let order = self.order_bunches(&diff.bunches, &diff.adds)?;
+        let order = self.order_bunches(&diff.bunches, &diff.adds, &diff.text)?;
         self.join_diff(diff, &order);
         let keeps = match diff.tier {
             Tier::Version => true,
@@ -230,12 +236,13 @@ impl Document {
     }
 
     /// Those of `bunches` that are unknown, parents first; checks that every chain is whole and not too deep, also those that
-    /// `adds` are in.
+    /// `adds` and `text` are in.
     #[inline(never)]
     pub(super) fn order_bunches<'d>(
         &self,
         bunches: &'d [BunchRecord],
         adds: &[LiveEntry],
+        text: &[TextRun],
     ) -> Result<Vec<&'d BunchRecord>, ApplyError> {
         let forest = &self.state.forest;
         let known_depth = |bunch: Dot| {
@@ -280,29 +287,42 @@ impl Document {
                 order.push(record);
             }
         }
+        let is_missing = |bunch: Dot| !depths.contains_key(&bunch) && known_depth(bunch).is_none();
         for add in adds {
             if let Slot::Position { bunch, .. } = add.entry.slot {
                 let bunch = Dot::new(add.dot.replica, bunch);
-                if !depths.contains_key(&bunch) && known_depth(bunch).is_none() {
+                if is_missing(bunch) {
                     return Err(ApplyError::MissingBunch { bunch });
                 }
+            }
+        }
+        for run in text {
+            let bunch = Dot::new(run.first.replica, run.bunch);
+            if is_missing(bunch) {
+                return Err(ApplyError::MissingBunch { bunch });
             }
         }
         Ok(order)
     }
 
-    fn join_diff(&mut self, diff: &Diff, order: &[&BunchRecord]) {
-        let Self { state, clock, now, .. } = self;
+    /// Takes in whose entries come and where: all that must be known before the entries.
+    pub(super) fn begin_join(&mut self, diff: &Diff, order: &[&BunchRecord]) -> Vec<LocalDot> {
         for (replica, _) in diff.head.iter() {
-            state.origins.intern(replica);
+            self.state.origins.intern(replica);
         }
+        self.state.take_bunches(order.iter().copied())
+    }
+
+    fn join_diff(&mut self, diff: &Diff, order: &[&BunchRecord]) {
+        let bunches = self.begin_join(diff, order);
+        let Self { state, clock, now, .. } = self;
         let old: Vec<u64> = state.seqs();
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        let mut bunches = state.take_bunches(order.iter().copied());
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
-        for run in &diff.removes {
-            state.take_removals(run, &old);
+        for (replica, removed) in &diff.removes {
+            let known = state.origins.get(replica).and_then(|origin| old.get(origin.0 as usize)).copied().unwrap_or(0);
+            state.take_removals(*replica, known, diff.head.seq(*replica), removed);
         }
         // One that the maker was told of and that is not live there died there. Who removed it is not said: the digest tier
         // raises the horizon over all of that.
@@ -310,14 +330,16 @@ impl Document {
             let first = LocalDot::new(state.origins.intern(replica), first);
             state.kill_run((first, last - first.seq()), None, None);
         }
-        let coming = Coming::of(state, diff);
+        let coming = Coming::of(state, &diff.adds);
+        let spared_text = state.spans_of(&diff.text);
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
         for (replica, entry) in diff.head.iter() {
             let first = diff.base.seq(replica) + 1;
             if first <= entry.seq && !fault::active(Fault::FullKillsNothing) {
                 let first = LocalDot::new(state.origins.intern(replica), first);
                 // Who removed it is in the log where the log was told; the other tiers raise the horizon over it.
-                state.kill_run((first, entry.seq - first.seq()), None, Some(&|dot| coming.find(dot).is_some()));
+                let spared = Spared { entry: &|dot| coming.find(dot).is_some(), text: &spared_text };
+                state.kill_run((first, entry.seq - first.seq()), None, Some(&spared));
             }
         }
         // A live dot of the maker that was not known here is new; one that was known and is not live here died here.
@@ -325,6 +347,18 @@ impl Document {
             clock.observe(add.hlc, *now);
         }
         state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
+        self.end_join(diff, &old, bunches);
+    }
+
+    /// Takes in the text, and goes to the diff's head, when all its entries are there. `old` is how far the replicas were known
+    /// before, by number; `bunches` are those that came with it.
+    pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], mut bunches: Vec<LocalDot>) {
+        let state = &mut self.state;
+        let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
+        for run in &diff.text {
+            let origin = state.origins.intern(run.first.replica);
+            state.take_run(run, old.get(origin.0 as usize).copied().unwrap_or(0));
+        }
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -358,110 +392,49 @@ impl Document {
         }
         state.keep_log_short();
     }
-
-    /// The document at rest, in the bytes of `docs/format.md`: what lives, how far each replica is known, and the removal log, so that
-    /// what is loaded can go on serving others. O(live + log). [`Document`] shows it in use.
-    ///
-    /// # Panics
-    /// While a transaction is open: what that has changed so far belongs to no version.
-    pub fn snapshot(&self) -> Vec<u8> {
-        assert!(!self.in_transaction(), "DIFF-7: a snapshot is made at a whole version");
-        let state = &self.state;
-        let mut diff = self.diff_around(Tier::Full, VersionVector::new(), &mut |_| {});
-        let mut bunches = Set::new();
-        for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
-            bunches.insert(id);
-        }
-        for bunch in &diff.bunches {
-            if let Some(id) = state.origins.local(bunch.id) {
-                bunches.insert(id);
-            }
-        }
-        diff.bunches = state.chains(&bunches);
-        let mut removals = Vec::new();
-        for (_, origin) in state.origins.iter() {
-            if !fault::active(Fault::SnapshotForgetsLog) {
-                state.removals_beyond(origin, 0, &mut removals);
-            }
-        }
-        let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
-        // What lives is written as it lies in the store: a copy of all of it would be several times as large as the bytes.
-        codec::encode_snapshot_of(&snapshot, state)
-    }
-
-    /// Reads what [`Document::snapshot`] wrote. The document has no writer. O(bytes · log n), and memory within a constant factor of the
-    /// bytes (BYTES-1).
-    ///
-    /// # Errors
-    /// When the bytes are damaged, or their content is not what its beacon says.
-    pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::new().loaded(bytes)
-    }
-
-    /// Loads into this document, which is empty: its tables are keyed already.
-    pub(crate) fn loaded(self, bytes: &[u8]) -> Result<Self, LoadError> {
-        let snapshot = codec::decode_snapshot(bytes)?;
-        let mut document = self;
-        let order = document.order_bunches(&snapshot.diff.bunches, &snapshot.diff.adds)?;
-        document.join_diff(&snapshot.diff, &order);
-        let state = &mut document.state;
-        let mut horizon = state.seqs();
-        for (id, origin) in state.origins.iter() {
-            if let Some(seq) = horizon.get_mut(origin.0 as usize) {
-                *seq = if fault::active(Fault::LoadForgetsHorizon) { 0 } else { snapshot.horizon.seq(id) };
-            }
-        }
-        state.removals.truncate(&horizon);
-        for run in &snapshot.removals {
-            state.log_removals(run);
-        }
-        state.drop_changes();
-        if document.beacon() != snapshot.beacon {
-            return Err(LoadError::BeaconMismatch);
-        }
-        Ok(document)
-    }
 }
 
 impl State {
-    /// Appends the log's pairs whose remover is a dot of `origin` beyond `after`.
-    fn removals_beyond(&self, origin: Origin, after: u64, all: &mut Vec<RemovalRun>) {
-        for (remover, removed, len, chain) in self.removals.beyond(origin, after) {
+    /// Appends the log's pairs whose remover is a dot of `origin`.
+    pub(super) fn removals_by(&self, origin: Origin, all: &mut Vec<RemovalRun>) {
+        for (remover, removed, len, chain) in self.removals.beyond(origin, 0) {
             let (remover, removed) = (self.origins.dot(remover), self.origins.dot(removed));
             all.push(RemovalRun { remover, removed, len, chain });
         }
     }
 
-    fn log_removals(&mut self, run: &RemovalRun) {
+    /// The first and the last dot of each run, ascending by this document's dots.
+    fn spans_of(&mut self, runs: &[TextRun]) -> Vec<(LocalDot, LocalDot)> {
+        let mut spans = Vec::with_capacity(runs.len());
+        for run in runs {
+            let first = self.origins.intern_dot(run.first);
+            spans.push((first, LocalDot::new(first.origin(), run.last_seq().min(Dot::MAX_SEQ))));
+        }
+        if !spans.is_sorted() {
+            sort_by(&mut spans, Ord::cmp);
+        }
+        spans
+    }
+
+    pub(super) fn log_removals(&mut self, run: &RemovalRun) {
         let (remover, removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
         self.removals.log(remover, removed, run.len, run.chain);
     }
 
-    /// Takes pairs of the maker's log over into this one, and kills what they name. Those of removers that were known before
-    /// (`old`, by replica number) are here already.
-    fn take_removals(&mut self, run: &RemovalRun, old: &[u64]) {
-        let (remover, mut removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
-        let known = old.get(remover.origin().0 as usize).copied().unwrap_or(0);
-        if run.last_remover().seq <= known || run.len == 0 {
+    /// Takes over what a replica removed up to its dot `last`: kills it and notes it under that dot (DIFF-3). Up to `known` it is
+    /// here already.
+    fn take_removals(&mut self, replica: ReplicaId, known: u64, last: u64, removed: &DotRuns) {
+        if last <= known {
             return;
         }
-        let skip = if run.chain { (known + 1).saturating_sub(remover.seq()) } else { 0 };
-        let remover = LocalDot::new(remover.origin(), remover.seq() + skip);
-        removed = LocalDot::new(removed.origin(), removed.seq() + skip);
-        let len = run.len - skip;
-        let mut doomed = Vec::new();
-        for (dot, _) in self.store.range(removed.origin(), removed.seq()..=removed.seq() + (len - 1)) {
-            let more = if run.chain { dot.seq() - removed.seq() } else { 0 };
-            doomed.push((dot, LocalDot::new(remover.origin(), remover.seq() + more)));
-        }
-        for (dot, cause) in doomed {
-            self.kill(dot, Some(cause));
-        }
-        if fault::active(Fault::WrongRemover) {
-            return self.removals.log(LocalDot::new(remover.origin(), known + 1), removed, len, false);
-        }
+        let seq = if fault::active(Fault::WrongRemover) { known + 1 } else { last };
+        let remover = self.origins.intern_dot(Dot::new(replica, seq));
         if !fault::active(Fault::DiffPairsNotLogged) {
-            self.removals.log(remover, removed, len, run.chain && len > 1);
+            return self.remove_runs(remover, removed, true);
+        }
+        for (replica, first, last) in removed.runs() {
+            let first = self.origins.intern_dot(Dot::new(replica, first));
+            self.kill_run((first, last - first.seq()), Some(remover), None);
         }
     }
 
@@ -481,7 +454,7 @@ impl State {
 
     /// Inserts those entries that are `new`; their containers may be among them. What is under a container that is not alive
     /// is dropped; so is a circle of containers, which no honest maker has.
-    fn insert_parents_first(&mut self, mut coming: Coming<'_>, new: impl Fn(LocalDot) -> bool) {
+    pub(super) fn insert_parents_first(&mut self, mut coming: Coming<'_>, new: impl Fn(LocalDot) -> bool) {
         let mut stack = Vec::new();
         for at in 0..coming.dots.len() {
             stack.push(at);
@@ -520,17 +493,17 @@ enum Step {
 }
 
 /// The entries of a diff by this document's dots, ascending.
-struct Coming<'d> {
+pub(super) struct Coming<'d> {
     adds: &'d [LiveEntry],
     dots: Vec<(LocalDot, u32)>,
     steps: Vec<Step>,
 }
 
 impl<'d> Coming<'d> {
-    fn of(state: &mut State, diff: &'d Diff) -> Self {
-        let mut dots = Vec::with_capacity(diff.adds.len());
+    pub(super) fn of(state: &mut State, adds: &'d [LiveEntry]) -> Self {
+        let mut dots = Vec::with_capacity(adds.len());
         let mut last = None;
-        for (at, add) in diff.adds.iter().enumerate() {
+        for (at, add) in adds.iter().enumerate() {
             let origin = match last {
                 Some((replica, origin)) if replica == add.dot.replica => origin,
                 _ => state.origins.intern(add.dot.replica),
@@ -543,7 +516,7 @@ impl<'d> Coming<'d> {
             sort_by(&mut dots, Ord::cmp);
         }
         let steps = alloc::vec![Step::Untouched; dots.len()];
-        Self { adds: &diff.adds, dots, steps }
+        Self { adds, dots, steps }
     }
 
     fn find(&self, dot: LocalDot) -> Option<usize> {

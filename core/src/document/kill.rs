@@ -8,8 +8,7 @@
 use alloc::vec::Vec;
 
 use super::notes::ElementNote;
-use super::state::State;
-use super::transaction::Step;
+use super::state::{Journal, State};
 use super::view::{Content, Incarnations, Link, PlaceId};
 use super::winner::amount;
 use crate::clock::{DotRuns, LocalDot};
@@ -17,25 +16,30 @@ use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, Live, LocalRun, LocalSlotRef, NONE};
 use crate::value::Value;
 
+/// What lives on of a run that is killed.
+pub(super) struct Spared<'a> {
+    /// Whether an entry does.
+    pub(super) entry: &'a dyn Fn(LocalDot) -> bool,
+    /// The characters that do: the first and the last dot of runs, ascending.
+    pub(super) text: &'a [(LocalDot, LocalDot)],
+}
+
 impl State {
     /// Takes a live dot away, with everything inside it. `cause` is the delta that removed it, if one is known; the dead
     /// positions are kept until the horizon covers it. Says whether it lived.
     pub(crate) fn kill(&mut self, dot: LocalDot, cause: Option<LocalDot>) -> bool {
-        self.kill_into(dot, cause, None)
+        let Some(top) = self.store.find(dot) else { return false };
+        self.kill_at(top, cause, None);
+        true
     }
 
-    /// The same, and journals what died, children before parents. Without a journal it is for ever.
-    pub(super) fn kill_into(
-        &mut self,
-        dot: LocalDot,
-        cause: Option<LocalDot>,
-        mut journal: Option<&mut Vec<Step>>,
-    ) -> bool {
-        let Some(top) = self.store.find(dot) else { return false };
+    /// The same for an entry that lives. With a journal, what died before the transaction `cause` began goes there, children
+    /// before parents; without one it is for ever.
+    pub(super) fn kill_at(&mut self, top: EntryId, cause: Option<LocalDot>, mut journal: Option<&mut Journal>) {
         if !self.store.live(top).entity {
+            let dot = self.store.dot(top);
             let live = self.kill_one(top, cause, true, None);
-            self.bury(dot, live, &mut journal);
-            return true;
+            return self.bury(dot, live, cause, &mut journal);
         }
         // What is read there now, before what is in it goes.
         let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
@@ -59,11 +63,13 @@ impl State {
         let mut shown = Some(shown);
         while let Some(id) = doomed.pop() {
             let (dot, is_top) = (self.store.dot(id), doomed.is_empty());
+            if let Some(place) = self.entity_at(id).filter(|_| !fault::active(Fault::NoCascade)) {
+                self.kill_text_in(place, dot, cause, &mut journal);
+            }
             let old = if is_top { shown.take().flatten() } else { None };
             let live = self.kill_one(id, cause, is_top || self.lives_on_without(id), old);
-            self.bury(dot, live, &mut journal);
+            self.bury(dot, live, cause, &mut journal);
         }
-        true
     }
 
     /// Whether an entry is a plain one in a place that has more incarnations than the one that it is in.
@@ -76,22 +82,23 @@ impl State {
         place.is_some_and(|place| matches!(self.view.place(place).incarnations, Incarnations::Many(_)))
     }
 
-    pub(super) fn bury(&mut self, dot: LocalDot, live: Live, journal: &mut Option<&mut Vec<Step>>) {
+    fn bury(&mut self, dot: LocalDot, live: Live, cause: Option<LocalDot>, journal: &mut Option<&mut Journal>) {
         match journal {
-            Some(journal) => journal.push(Step::Killed((dot, live))),
-            None => self.discard(live),
+            // What a transaction itself inserted never was for anybody else.
+            Some(journal) if cause.is_none_or(|first| dot.origin() != first.origin() || dot < first) => {
+                journal.entries.push((dot, live));
+            }
+            _ => self.discard(live),
         }
     }
 
     /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(crate) fn kill_run(
-        &mut self,
-        run: LocalRun,
-        cause: Option<LocalDot>,
-        spare: Option<&dyn Fn(LocalDot) -> bool>,
-    ) {
+    pub(super) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: Option<&Spared<'_>>) {
         let (first, more) = run;
-        let spare = |dot: LocalDot| spare.is_some_and(|spare| spare(dot));
+        if self.texts.len() > 0 {
+            self.kill_text(run, cause, spare.map_or(&[], |spare| spare.text), &mut None);
+        }
+        let spare = |dot: LocalDot| spare.is_some_and(|spare| (spare.entry)(dot));
         if more == 0 {
             if !spare(first) {
                 self.kill(first, cause);
@@ -143,7 +150,7 @@ impl State {
             self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
         if let Some(position) = Self::position(dot, &live) {
-            self.forest.release(position.bunch, cause);
+            self.forest.release(position.bunch, 1, cause);
         }
         live
     }
@@ -172,12 +179,12 @@ impl State {
             // What is hidden was never counted.
             (Content::Counter(totals), LocalSlotRef::Owner, kind) if own_kind.shows(kind) => {
                 totals.dots.remove(id);
-                totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
+                totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
-                self.seat(place).moves.remove(id);
+                self.remove_move(place, id);
                 if tell {
                     self.move_went(place, dot);
                 }
@@ -205,7 +212,11 @@ impl State {
                 self.notes.element(list, ElementNote::Removed(dot), old);
             }
         }
+        let rope = self.view.place(own).rope;
         let last = self.view.disincarnate(own, id);
+        if last {
+            self.texts.close(rope);
+        }
         if let (Link::Key(_, key), true) = (link, last)
             && let Content::Map(index) = &mut self.view.place_mut(parent).content
         {

@@ -15,9 +15,14 @@ mod index;
 mod insert;
 mod join;
 mod kill;
+mod moves;
 mod notes;
+mod overwrite;
 mod path;
+mod snapshot;
 mod state;
+mod text_note;
+mod texts;
 mod total;
 mod transaction;
 mod undo;
@@ -28,9 +33,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
-pub use change::{Change, ChangeKind, ChangeOrigin, Changes};
+pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
 pub(crate) use dots::DotsRef;
-pub(crate) use index::KeyView;
+pub(crate) use index::{KeyIndex, KeyView};
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub(crate) use total::kept;
@@ -43,7 +48,6 @@ use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
 use crate::codec::DecodeError;
 use crate::fault::{self, Fault};
 use crate::hash::Seed;
-use crate::ordered::sort_by;
 use crate::replica_id::ReplicaId;
 use transaction::{Log, Open};
 use undo::Undo;
@@ -83,8 +87,8 @@ pub struct Document {
     open: Option<Open>,
     /// What was done and undone here, if the document was told to keep it.
     undo: Option<Box<Undo>>,
-    /// The log of the last transaction, for the next.
-    spare: Log,
+    /// What the open transaction did, and nothing otherwise.
+    log: Log,
 }
 
 /// Why a snapshot could not be loaded.
@@ -189,20 +193,7 @@ impl Document {
     /// The names of the deltas that no known delta depends on, ascending. O(heads), of which there are as many as replicas are
     /// writing apart.
     pub fn heads(&self) -> Vec<Dot> {
-        let origins = &self.state.origins;
-        if let (1, Some(only)) = (self.state.heads.len(), self.state.heads.iter().next()) {
-            return Vec::from([origins.dot(*only)]);
-        }
-        let mut sorted = Vec::new();
-        for head in self.state.heads.iter() {
-            sorted.push(*head);
-        }
-        sort_by(&mut sorted, |a, b| origins.compare(*a, *b));
-        let mut heads = Vec::with_capacity(sorted.len());
-        for head in sorted {
-            heads.push(origins.dot(head));
-        }
-        heads
+        self.state.head_dots().to_vec()
     }
 
     /// The last dot of `replica` that is covered, 0 if none is. O(log replicas).
@@ -222,7 +213,7 @@ impl Document {
 
     /// How many dots are live: the size of the state. O(1).
     pub fn live_count(&self) -> usize {
-        self.state.store.len()
+        self.state.live_count()
     }
 
     /// Raises the horizon to the present version and forgets the removal log (REM-3). Older peers are served the digest or the

@@ -6,17 +6,20 @@
 //!
 //! Not here: what is told of them, in [`super::Change`].
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::index::KeyView;
 use super::state::State;
+use super::text_note::{Part, TextNote};
 use super::view::{Content, Link, PlaceId};
-use super::{Change, ChangeKind, Path};
+use super::{Change, ChangeKind, Path, TextStep};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
 use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef, Table};
+use crate::string::Str;
 use crate::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,7 @@ enum What {
     /// With its hash, so that most are told apart by that.
     Member(u32, Value),
     Value,
+    Text(TextNote),
 }
 
 impl What {
@@ -208,13 +212,54 @@ impl State {
         self.notes.list.push(Note { place, what: What::Value, old });
     }
 
+    /// Notes that in a text, at an index of what is there now, so many characters came and so many went.
+    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize) {
+        let own = self.view.place_mut(place);
+        if self.notes.quiet || !matches!(own.content, Content::Text) {
+            return;
+        }
+        if own.noted == NONE {
+            own.noted = self.notes.list.len() as u32;
+            self.notes.list.push(Note { place, what: What::Text(TextNote::default()), old: None });
+        }
+        if let Some(Note { what: What::Text(note), .. }) = self.notes.list.get_mut(own.noted as usize) {
+            note.edit(index, inserted, deleted);
+        }
+    }
+
+    /// What became of a text, with what came as it reads now.
+    fn text_steps(&self, place: PlaceId, note: &TextNote) -> Vec<TextStep> {
+        let (mut steps, mut at) = (Vec::new(), 0);
+        for part in note.parts() {
+            steps.push(match part {
+                Part::Retained(len) => {
+                    at += len;
+                    TextStep::Retain(len)
+                }
+                Part::Inserted(len) => {
+                    at += len;
+                    let mut text = String::new();
+                    if let Some(rope) = self.rope(place) {
+                        for chunk in rope.chunks(at - len..at) {
+                            text.push_str(chunk);
+                        }
+                    }
+                    TextStep::Insert(Str::from(text))
+                }
+                Part::Deleted(len) => TextStep::Delete(len),
+            });
+        }
+        steps
+    }
+
     /// What reading a register, flag, counter or plain element gives.
     pub(super) fn shown(&self, place: PlaceId) -> Option<Value> {
         let own = self.view.place(place);
         match &own.content {
             Content::Counter(totals) => {
                 let bounded = own.kind == Kind::BOUNDED_COUNTER;
-                let sum = if bounded { i128::from(self.floor(place)) + totals.sum.max(0) } else { totals.sum };
+                let sum = totals.sum.0;
+                let sum = if bounded { i128::from(self.floor(place)) + sum.max(0) } else { sum };
                 let cut = sum.clamp(i64::MIN.into(), i64::MAX.into());
                 Some(Value::Int(cut as i64))
             }
@@ -290,6 +335,14 @@ impl State {
                     self.view.place_mut(place).noted = NONE;
                     (ChangeKind::Value, self.shown(place))
                 }
+                What::Text(note) => {
+                    self.view.place_mut(place).noted = NONE;
+                    let steps = self.text_steps(place, &note);
+                    if steps.is_empty() {
+                        continue;
+                    }
+                    (ChangeKind::Text(steps), None)
+                }
                 What::Key(key) => {
                     let view = match &self.view.place(place).content {
                         Content::Map(index) => index.get(key, &self.store),
@@ -333,7 +386,7 @@ impl State {
     /// Forgets the changes noted since the last batch.
     pub(crate) fn drop_changes(&mut self) {
         for note in core::mem::take(&mut self.notes.list) {
-            if note.what == What::Value
+            if matches!(note.what, What::Value | What::Text(_))
                 && !fault::active(Fault::NotedAfterRollback)
                 && let Some(place) = self.view.place_if_any_mut(note.place)
             {

@@ -8,13 +8,15 @@
 use alloc::vec::Vec;
 
 use super::notes::Notes;
+use super::texts::Texts;
 use super::view::{Content, Link, PlaceId, View};
 use crate::clock::{Dot, LocalDot, Tag, VersionEntry, VersionVector};
 use crate::fault::{self, Fault};
+use crate::few::Few;
 use crate::hash::Seed;
-use crate::ordered::Set;
+use crate::ordered::{Set, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
-use crate::sequence::{Forest, LocalPosition};
+use crate::sequence::{Forest, LocalPosition, Stretch};
 use crate::store::{
     Container, ContainerRef, Entry, EntryId, EntryRef, KeyId, Keys, Kind, Live, LocalContainer, LocalSlot,
     LocalSlotRef, NONE, Removals, Slot, SlotRef, Store, beacon_share,
@@ -31,6 +33,7 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) removals: Removals,
     pub(crate) forest: Forest,
+    pub(crate) texts: Texts,
     pub(crate) view: View,
     pub(crate) keys: Keys,
     pub(crate) notes: Notes,
@@ -39,6 +42,22 @@ pub(crate) struct State {
 
 /// What died, with the dot that it was.
 pub(crate) type Dead = (LocalDot, Live);
+
+/// What died of what was there before a transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Journal {
+    /// Children before parents.
+    pub(super) entries: Vec<Dead>,
+    /// Characters, each run in the order of its dots.
+    pub(super) text: Vec<(Stretch, Str)>,
+}
+
+impl Journal {
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.text.clear();
+    }
+}
 
 impl State {
     // ---- version ----
@@ -86,6 +105,21 @@ impl State {
         version
     }
 
+    /// The heads, ascending by replica id.
+    pub(crate) fn head_dots(&self) -> Few<Dot> {
+        if let (1, Some(only)) = (self.heads.len(), self.heads.iter().next()) {
+            return Few::one(self.origins.dot(*only));
+        }
+        let mut heads = Few::new();
+        for head in self.heads.iter() {
+            heads.push(self.origins.dot(*head));
+        }
+        if heads.len() > 1 {
+            sort_by(&mut heads, Ord::cmp);
+        }
+        heads
+    }
+
     /// Sequence numbers by replica number.
     pub(crate) fn seqs(&self) -> Vec<u64> {
         let mut seqs = Vec::with_capacity(self.version.len());
@@ -106,7 +140,7 @@ impl State {
 
     /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
     pub(crate) fn keep_log_short(&mut self) {
-        let live_bytes = self.store.live_bytes();
+        let live_bytes = self.live_bytes();
         if self.removals.is_long(live_bytes) && self.removals.shorten(live_bytes, self.seqs()) {
             self.drop_dead_structure();
         }

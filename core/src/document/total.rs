@@ -36,20 +36,24 @@ impl Transaction<'_> {
                 self.total_overwrote(self.document.state.store.dot(own), old);
             }
             if !fault::active(Fault::SumKeepsOld) {
-                self.totals(place).sum += i128::from(plus) - i128::from(minus);
+                self.totals(place).sum.0 += i128::from(plus) - i128::from(minus);
             }
             return Ok(());
         }
+        let payload = Payload::Total { plus: all, minus: less };
+        if let Some(own) = own.filter(|_| !fault::active(Fault::CounterMovesTotals)) {
+            let dot = self.overwrite(place, own, payload)?;
+            self.total_overwrote(dot, old);
+            self.totals(place).own = own.0;
+            return Ok(());
+        }
         self.has_room(1)?;
-        if let Some(own) = own {
-            self.remove(own);
+        if let Some(elsewhere) = own {
+            self.remove(elsewhere);
         }
         let target = Target { container, slot: LocalSlot::Owner };
-        let dot = self.add(target, Kind::TOTAL, false, Payload::Total { plus: all, minus: less })?;
-        if own.is_some() {
-            self.total_overwrote(dot, old);
-        }
-        let own = self.document.state.store.find(dot).map_or(NONE, |own| own.0);
+        self.add(target, Kind::TOTAL, false, payload)?;
+        let own = self.last_added().map_or(NONE, |own| own.0);
         self.totals(place).own = own;
         Ok(())
     }

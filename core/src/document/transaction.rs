@@ -1,25 +1,27 @@
 //! Transactions: local edits that become one delta, or nothing.
 //!
-//! Edits take effect on the document at once, so that a transaction reads what it wrote, and are journalled, so that a
-//! rollback undoes them in reverse. What a transaction adds and takes away again is netted out before the delta exists.
+//! Edits take effect on the document at once, so that a transaction reads what it wrote. What they took away that others may
+//! have seen is journalled: a rollback takes away what lives under the transaction's own dots, and brings that back. What a
+//! transaction adds and takes away again is netted out before the delta exists, and leaves no trace in the journal.
 //!
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::state::Dead;
+use super::state::{Journal, State};
 use super::undo::Done;
 use super::view::PlaceId;
 use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntry};
-use crate::codec::limits;
-use crate::delta::{Delta, DeltaParts};
+use crate::codec::{Adds, Outline, limits, write_delta};
+use crate::delta::Delta;
 use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::{Origin, Origins};
-use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
-use crate::store::{EntryId, Kind, Live, LocalContainer, LocalSlot, Payload};
+use crate::sequence::{Forest, ForestError, LocalPosition, Placement, Stretch};
+use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload, TextRun};
 use crate::value::Value;
 
 /// What a transaction gave.
@@ -119,7 +121,7 @@ pub enum EditError {
 }
 
 /// A transaction under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
     origin: Origin,
     first_seq: u64,
@@ -127,60 +129,56 @@ pub(crate) struct Open {
     hlc: Hlc,
     /// The clock before this transaction: a stamp that nobody saw is taken back.
     clock: HlcClock,
-    log: Log,
     /// Whether the user can undo it, where undo is kept at all.
     undoable: bool,
 }
 
-/// What a transaction did so far.
+/// What the open transaction did so far. Its memory is used again, so that whoever edits key by key takes none for each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     /// Observed dots that were removed on purpose (not those that died with them).
     removed: Vec<LocalDot>,
+    /// Observed characters that were removed: the first dot of runs, and how many.
+    removed_text: Vec<(LocalDot, u32)>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
-    /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
+    /// What each running total overwrote when the transaction began, by its seq: ascending. Some may be gone again: those are not
+    /// written.
     totals_before: Vec<(u64, u64, u64)>,
-    /// Where that which it added lies, at the commit.
+    /// What was added, ascending, with where it lies or lay.
     added: Vec<(LocalDot, EntryId)>,
-    journal: Vec<Step>,
+    /// What died of what was there before it.
+    journal: Journal,
+    /// For the bytes of the delta.
+    bytes: Vec<u8>,
 }
 
 impl Log {
-    /// A log is used again if it is not larger than this: whoever edits key by key needs no memory for each.
+    /// What takes more memory than this is given back.
     const KEPT: usize = 1024;
 
-    fn emptied(mut self) -> Self {
-        if self.journal.capacity() > Self::KEPT {
-            return Self::default();
+    fn empty(&mut self) {
+        let dead = self.journal.entries.capacity().max(self.journal.text.capacity());
+        let entries = dead.max(self.removed.capacity()).max(self.added.capacity());
+        if entries > Self::KEPT / 16 || self.bytes.capacity() > Self::KEPT {
+            *self = Self::default();
+            return;
         }
         self.removed.clear();
+        self.removed_text.clear();
         self.bunches.clear();
         self.totals_before.clear();
         self.added.clear();
         self.journal.clear();
-        self
+        self.bytes.clear();
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum Step {
-    Inserted(LocalDot),
-    /// Children before parents.
-    Killed(Dead),
-}
-
-impl Open {
+impl Log {
     /// What was done, for those who will undo it.
-    fn done(&self) -> Done<'_> {
-        let (mut inserted, mut killed) = (Vec::new(), Vec::new());
-        for step in &self.log.journal {
-            match step {
-                Step::Inserted(dot) => inserted.push(*dot),
-                Step::Killed(dead) => killed.push(dead),
-            }
-        }
-        Done { origin: self.origin, first_seq: self.first_seq, next_seq: self.next_seq, inserted, killed }
+    fn done(&self, open: &Open) -> Done<'_> {
+        let (added, killed) = (&self.added, &self.journal.entries);
+        Done { origin: open.origin, first_seq: open.first_seq, next_seq: open.next_seq, added, killed }
     }
 }
 
@@ -250,15 +248,8 @@ impl Document {
             return Err(EditError::OutOfDots);
         }
         let clock = self.clock;
-        self.open = Some(Open {
-            origin,
-            first_seq,
-            next_seq: first_seq,
-            hlc: self.clock.tick(now),
-            clock,
-            log: core::mem::take(&mut self.spare),
-            undoable: true,
-        });
+        self.open =
+            Some(Open { origin, first_seq, next_seq: first_seq, hlc: self.clock.tick(now), clock, undoable: true });
         Ok(())
     }
 
@@ -283,31 +274,42 @@ impl Document {
     /// # Errors
     /// When none is open, or the delta would be too large; the transaction is rolled back then.
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
-        let Some(mut open) = self.open.take() else { return Err(EditError::NoTransaction) };
-        for added in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
-            open.log.added.push(added);
-        }
-        if open.log.added.is_empty() && open.log.removed.is_empty() {
-            self.open = Some(open);
+        let Some(open) = self.open else { return Err(EditError::NoTransaction) };
+        let store = &self.state.store;
+        self.log.added.retain(|(dot, id)| store.lies_at(*id, *dot));
+        let mut text = Vec::new();
+        self.state.export_text(open.origin, open.first_seq..=Dot::MAX_SEQ, &mut text);
+        let removes_none = self.log.removed.is_empty() && self.log.removed_text.is_empty();
+        if self.log.added.is_empty() && text.is_empty() && removes_none {
             self.rollback();
             return Ok(Commit { value: (), delta: None, changes: local(Vec::new()) });
         }
         // So that runs are appended to one another.
-        sort_by(&mut open.log.removed, Ord::cmp);
-        let parts = self.parts(&open);
-        let delta = Delta::seal(parts, self.state.tag(open.origin));
-        if delta.bytes().len() > limits::MAX_DELTA_BYTES {
-            let (found, limit) = (delta.bytes().len(), limits::MAX_DELTA_BYTES);
-            self.open = Some(open);
+        sort_by(&mut self.log.removed, Ord::cmp);
+        let mut removes = DotRuns::new();
+        for dot in &self.log.removed {
+            removes.insert(self.state.origins.dot(*dot));
+        }
+        for (first, len) in &self.log.removed_text {
+            let first = self.state.origins.dot(*first);
+            removes.insert_run(first.replica, first.seq, first.seq + u64::from(*len) - 1);
+        }
+        let dots = self.write(&open, &text, &removes);
+        let (found, limit) = (self.log.bytes.len(), limits::MAX_DELTA_BYTES);
+        if found > limit {
             self.rollback();
             return Err(EditError::TooLarge { what: "bytes", found, limit });
         }
-        let state = &mut self.state;
-        let last = LocalDot::new(open.origin, delta.parts().last_seq());
+        self.open = None;
+        let (state, log) = (&mut self.state, &mut self.log);
+        let name = (state.origins.id(open.origin), open.first_seq, dots);
+        let delta = Delta::written(name, &log.bytes, state.tag(open.origin));
+        let last = LocalDot::new(open.origin, delta.last_seq());
         if !fault::active(Fault::BeaconForgetsOwn) {
-            state.count(&open.log.added);
+            state.count(&log.added);
+            state.count_text(&text);
         }
-        state.remove_runs(last, &delta.parts().removes, false);
+        state.remove_runs(last, &removes, false);
         state.advance(open.origin, VersionEntry { seq: last.seq(), tag: delta.tag() });
         if fault::active(Fault::HeadsPileUp) {
             state.heads.insert(last);
@@ -316,74 +318,95 @@ impl Document {
         }
         // Where dead list elements were can be told only until the log is cut.
         if let Some(undo) = self.undo.as_mut().filter(|_| open.undoable) {
-            undo.record(state, open.done(), self.now);
+            undo.record(state, log.done(&open), self.now);
         }
         state.keep_log_short();
-        for step in open.log.journal.drain(..) {
-            if let Step::Killed((_, live)) = step {
-                state.discard(live);
-            }
+        for (_, live) in log.journal.entries.drain(..) {
+            state.discard(live);
         }
         let list = state.take_changes();
-        self.spare = open.log.emptied();
+        log.empty();
         Ok(Commit { value: (), delta: Some(delta), changes: local(list) })
     }
 
-    fn parts(&self, open: &Open) -> DeltaParts {
-        let state = &self.state;
-        let id = state.origins.id(open.origin);
+    /// Writes the delta of the open transaction, from where its entries lie, and says how many dots it takes.
+    fn write(&mut self, open: &Open, text: &[TextRun], removes: &DotRuns) -> u64 {
+        let (state, log) = (&self.state, &mut self.log);
         let least = if fault::active(Fault::RemovalTakesNoDot) { 0 } else { 1 };
         let dots = (open.next_seq - open.first_seq).max(least);
-        let mut adds = Vec::with_capacity(open.log.added.len());
-        for (dot, id) in &open.log.added {
-            adds.push((dot.seq(), state.export(state.store.live(*id))));
-        }
-        let mut totals_before = Vec::new();
-        for total in &open.log.totals_before {
-            let stays = adds.binary_search_by(|(seq, _)| seq.cmp(&total.0)).is_ok();
-            if stays || fault::active(Fault::GoneTotalsSaid) {
-                totals_before.push(*total);
-            }
-        }
-        let mut removes = DotRuns::new();
-        for dot in &open.log.removed {
-            removes.insert(state.origins.dot(*dot));
-        }
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
-        for id in &open.log.bunches {
+        for id in &log.bunches {
             if state.forest.is_needed(*id)
                 && let Some(record) = state.forest.record(&state.origins, *id)
             {
                 bunches.push(record);
             }
         }
-        let (replica, first_seq, hlc) = (id, open.first_seq, open.hlc);
-        DeltaParts { replica, first_seq, dots, deps: self.heads(), hlc, bunches, adds, totals_before, removes }
+        let outline = Outline {
+            replica: state.origins.id(open.origin),
+            first_seq: open.first_seq,
+            dots,
+            deps: &state.head_dots(),
+            hlc: if log.added.is_empty() { Hlc(0) } else { open.hlc },
+            bunches: &bunches,
+            text,
+            totals_before: &log.totals_before,
+            removes,
+        };
+        log.bytes.clear();
+        write_delta(&mut log.bytes, &outline, &Added { state, added: &log.added });
+        dots
     }
 
     /// Ends the open transaction and undoes all that it did. Does nothing if none is open.
     pub fn rollback(&mut self) {
-        let Some(mut open) = self.open.take() else { return };
+        let Some(open) = self.open.take() else { return };
         if !fault::active(Fault::RollbackKeepsClock) {
             self.clock = open.clock;
         }
-        for step in open.log.journal.drain(..).rev() {
-            match step {
-                Step::Inserted(dot) => _ = self.state.kill(dot, None),
-                Step::Killed(_) if fault::active(Fault::RollbackLeavesDead) => {}
-                Step::Killed((dot, live)) => {
-                    let counted = self.state.covers_local(dot);
-                    let alive = self.state.insert(dot, live, counted);
-                    debug_assert!(alive.is_some(), "what died after its container comes back before it");
-                }
-            }
+        let mut own = Vec::new();
+        for (dot, _) in self.state.store.ids(open.origin, open.first_seq..=Dot::MAX_SEQ) {
+            own.push(dot);
         }
-        for id in open.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
+        let all = (LocalDot::new(open.origin, open.first_seq), Dot::MAX_SEQ - open.first_seq);
+        self.state.kill_text(all, None, &[], &mut None);
+        while let Some(dot) = own.pop() {
+            self.state.kill(dot, None);
+        }
+        let dead = self.log.journal.entries.drain(..).rev();
+        for (dot, live) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+            let alive = self.state.insert(dot, live, true);
+            debug_assert!(alive.is_some(), "what died after its container comes back before it");
+        }
+        let dead = self.log.journal.text.drain(..).rev();
+        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+            let alive = self.state.insert_text(stretch, &text, true);
+            debug_assert!(alive, "what it was in has come back before it");
+        }
+        for id in self.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
             self.state.forest.forget(id);
         }
         self.state.drop_changes();
-        self.spare = open.log.emptied();
+        self.log.empty();
+    }
+}
+
+/// The entries of a transaction, where they lie.
+struct Added<'s> {
+    state: &'s State,
+    added: &'s [(LocalDot, EntryId)],
+}
+
+impl Adds for Added<'_> {
+    fn count(&self) -> usize {
+        self.added.len()
+    }
+
+    fn each<'a>(&'a self, take: &mut dyn FnMut(u64, EntryRef<'a>)) {
+        for (dot, id) in self.added {
+            take(dot.seq(), self.state.entry_ref(self.state.store.live(*id)));
+        }
     }
 }
 
@@ -467,31 +490,55 @@ impl Transaction<'_> {
         let hlc = self.open().hlc;
         let Target { container, slot } = target;
         let live = Live::new(container, slot, kind, entity, payload, hlc);
-        if self.document.state.insert(dot, live, false).is_none() {
+        let Document { state, log, .. } = &mut *self.document;
+        let Some(id) = state.insert(dot, live, false) else {
             // The dot will be given to something else, so a bunch of that name must not stay.
-            let bunches = &mut self.open().log.bunches;
-            if bunches.pop_if(|bunch| *bunch == dot).is_some() {
-                self.document.state.forest.forget(dot);
+            if log.bunches.pop_if(|bunch| *bunch == dot).is_some() {
+                state.forest.forget(dot);
             }
             return Err(EditError::Gone);
-        }
-        let open = self.open();
-        open.next_seq += 1;
-        open.log.journal.push(Step::Inserted(dot));
+        };
+        log.added.push((dot, id));
+        self.open().next_seq += 1;
         Ok(dot)
+    }
+
+    /// Where that lies which was added last.
+    pub(super) fn last_added(&self) -> Option<EntryId> {
+        self.document.log.added.last().map(|added| added.1)
     }
 
     /// Removes an observed dot, or takes back one of this transaction.
     pub(crate) fn remove(&mut self, id: EntryId) {
-        let Document { state, open, .. } = &mut *self.document;
+        let Document { state, open, log, .. } = &mut *self.document;
         let open = open.as_mut().expect("a Transaction exists only while one is open");
         let dot = state.store.dot(id);
         let own = dot.origin() == open.origin && dot.seq() >= open.first_seq;
         let own = own && !fault::active(Fault::NettingMissed);
         let cause = LocalDot::new(open.origin, open.first_seq);
-        if state.kill_into(dot, Some(cause), Some(&mut open.log.journal)) && !own {
-            open.log.removed.push(dot);
+        if dot == LocalDot::ROOT {
+            // It died with something else.
+            return;
         }
+        state.kill_at(id, Some(cause), Some(&mut log.journal));
+        if !own {
+            log.removed.push(dot);
+        }
+    }
+
+    /// Overwrites a plain entry that this transaction did not write, in its slot and incarnation: as if it were removed and
+    /// another one added, but that what finds the one finds the other. O(log n).
+    pub(crate) fn overwrite(&mut self, place: PlaceId, id: EntryId, payload: Payload) -> Result<LocalDot, EditError> {
+        debug_assert!(!self.is_own(id), "nobody has seen it: it may be changed in place");
+        let dot = self.next_dot()?;
+        let Document { state, open, log, .. } = &mut *self.document;
+        let open = open.as_mut().expect("a Transaction exists only while one is open");
+        let old = state.overwrite(place, id, dot, payload, open.hlc);
+        log.added.push((dot, id));
+        log.removed.push(old.0);
+        log.journal.entries.push(old);
+        open.next_seq += 1;
+        Ok(dot)
     }
 
     /// Whether an entry was added by this transaction. Nobody else has seen it, so it may be changed in place.
@@ -512,13 +559,69 @@ impl Transaction<'_> {
     /// Puts other running totals into an entry of this transaction.
     pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
         debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
-        self.document.state.store.update(own, |live| live.set_total(plus, minus));
+        self.document.state.store.live_mut(own).set_total(plus, minus);
     }
 
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
-            self.open().log.totals_before.push((dot.seq(), total.0, total.1));
+            self.document.log.totals_before.push((dot.seq(), total.0, total.1));
+        }
+    }
+
+    /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
+    pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
+        let characters = text.chars().count();
+        if characters == 0 {
+            return Ok(());
+        }
+        self.has_room(characters)?;
+        let first = self.next_dot()?;
+        let state = &self.document.state;
+        let (mut left, mut right, mut container) = (None, None, None);
+        if let Some(rope) = state.rope(place) {
+            let neighbour = |index: usize| {
+                let (run, nth) = rope.at(&state.texts.runs, index)?;
+                let stretch = state.texts.runs.stretch(run);
+                Some((stretch.position(nth), stretch.container))
+            };
+            (left, right) = (index.checked_sub(1).and_then(neighbour), neighbour(index));
+            // New text lives and dies with the incarnation of what it was put next to.
+            container = left.or(right).map(|neighbour| neighbour.1);
+        }
+        let container = container.map_or_else(|| self.lowest(place), Ok)?;
+        let slot = self.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
+        let LocalSlot::Position { bunch, backward } = slot else { return Err(EditError::Gone) };
+        let stretch = Stretch { first, len: characters as u32, backward, bunch, container };
+        let turned: String;
+        let in_dots = if backward && characters > 1 {
+            turned = text.chars().rev().collect();
+            &turned
+        } else {
+            text
+        };
+        self.document.state.insert_text_at(place, index, stretch, in_dots);
+        self.open().next_seq += characters as u64;
+        Ok(())
+    }
+
+    /// Takes so many characters out of a place, from an index on. O(runs · log n + bytes).
+    pub(crate) fn delete_text(&mut self, place: PlaceId, index: usize, characters: usize) {
+        let Document { state, open, log, .. } = &mut *self.document;
+        let open = open.as_ref().expect("a Transaction exists only while one is open");
+        let cause = LocalDot::new(open.origin, open.first_seq);
+        let mut left = characters;
+        while left > 0 {
+            let taken = state.take_text_at(place, index, left, cause, &mut log.journal);
+            let Some((stretch, observed)) = taken else { return };
+            left -= stretch.len as usize;
+            // What this transaction has typed itself is netted out.
+            let removed = if fault::active(Fault::NettingMissed) { stretch.len } else { observed };
+            match log.removed_text.last_mut() {
+                Some((first, len)) if first.bits() + u64::from(*len) == stretch.first.bits() => *len += removed,
+                _ if removed > 0 => log.removed_text.push((stretch.first, removed)),
+                _ => {}
+            }
         }
     }
 
@@ -536,7 +639,7 @@ impl Transaction<'_> {
             Placement::Extend { bunch, backward } => Ok(LocalSlot::Position { bunch: bunch.seq(), backward }),
             Placement::New { parent, side, rank } => {
                 state.forest.insert(dot, parent, side, rank).map_err(too_deep)?;
-                self.open().log.bunches.push(dot);
+                self.document.log.bunches.push(dot);
                 Ok(LocalSlot::Position { bunch: dot.seq(), backward: false })
             }
         }
@@ -560,4 +663,51 @@ pub(crate) fn check_key(key: &str) -> Result<(), EditError> {
         return Err(EditError::KeyTooLong { len: key.len(), limit: limits::MAX_KEY_BYTES });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica_id::ReplicaId;
+    use crate::types::MapMut;
+
+    type Edit = fn(&mut MapMut<'_, '_>) -> Result<(), EditError>;
+
+    #[test]
+    fn an_edit_that_has_no_room_takes_no_use_of_its_key() {
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        let filled = document.transact(Timestamp(1), |tx| {
+            let mut map = tx.map("m")?;
+            ["value", "two"].iter().try_for_each(|key| map.put(key, 1))?;
+            map.enable("two")?;
+            map.map("map")?;
+            map.enable("flag")
+        });
+        assert!(filled.expect("it fits").delta.is_some());
+        let uses = |document: &Document, key: &str| {
+            let keys = &document.state.keys;
+            keys.find(document.state.seed, key).map(|id| keys.uses(id))
+        };
+        let edits: [Edit; 6] = [
+            |map| map.put("value", 2),
+            |map| map.put("two", 2),
+            |map| map.put("map", 2),
+            |map| map.put("new", 2),
+            |map| map.enable("flag"),
+            |map| map.counter("value").map(drop),
+        ];
+        let known = ["value", "two", "map", "flag", "new"];
+        let before = known.map(|key| uses(&document, key));
+        assert_eq!(before, [Some(1), Some(2), Some(1), Some(1), None]);
+        for edit in edits {
+            document.begin(Timestamp(2)).expect("none is open");
+            let open = document.open.as_mut().expect("it was just opened");
+            open.next_seq = open.first_seq + limits::MAX_DELTA_DOTS;
+            let refused = document.edit().and_then(|mut tx| edit(&mut tx.map("m")?));
+            assert!(matches!(refused, Err(EditError::TooLarge { what: "edits", .. })), "{refused:?}");
+            document.rollback();
+            assert_eq!(known.map(|key| uses(&document, key)), before);
+        }
+        assert_eq!(document.map("m").get("value"), Some(1.into()), "nothing was taken away");
+    }
 }

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::dots::{Dots, Ids};
 use super::index::{KeyIndex, MemberIndex};
+use super::moves::Moves;
 use super::path::{Path, PathStep};
 use crate::clock::LocalDot;
 use crate::codec::limits;
@@ -19,7 +20,7 @@ use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::Origins;
 use crate::sequence::{LocalPosition, Sequence};
-use crate::store::{EntryId, KeyId, Keys, Kind, NONE};
+use crate::store::{EntryId, KeyId, Keys, Kind, NONE, push_tight};
 use crate::string::Str;
 
 /// The number of a place inside one document.
@@ -37,6 +38,8 @@ pub(crate) enum Content {
     /// Register or flag, of any policy.
     Unit(Dots),
     List(Sequence<LocalDot>),
+    /// Its characters are in the rope of the place.
+    Text,
     /// A kind this version does not read.
     Unknown,
 }
@@ -46,22 +49,37 @@ pub(crate) enum Content {
 pub(crate) struct Totals {
     pub(crate) dots: Dots,
     /// Of all of them.
-    pub(crate) sum: i128,
+    pub(crate) sum: Sum,
     /// The one that this document's writer wrote last, if it is known: a hint.
     pub(crate) own: u32,
 }
+
+/// A number of 128 bits that asks for no more room than one of 64 around it.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(8))]
+pub(crate) struct Sum(pub(crate) i128);
 
 impl Content {
     fn of(kind: Kind) -> Self {
         match kind {
             Kind::MAP => Self::Map(KeyIndex::default()),
             Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Self::Set(MemberIndex::default()),
-            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: 0, own: NONE }),
+            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: Sum(0), own: NONE }),
             Kind::REGISTER | Kind::FLAG | Kind::MAX_REGISTER | Kind::MIN_REGISTER | Kind::DISABLE_WINS_FLAG => {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(Sequence::new()),
+            Kind::TEXT => Self::Text,
             _ => Self::Unknown,
+        }
+    }
+
+    /// Makes room for so many more entries, where that spares making it step by step.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        match self {
+            Self::Map(index) => index.reserve(more),
+            Self::Set(index) => index.reserve(more),
+            _ => {}
         }
     }
 }
@@ -82,7 +100,7 @@ pub(crate) struct Seat {
     /// The position of the creation entry.
     pub(crate) initial: LocalPosition,
     /// The live later positions.
-    pub(crate) moves: Dots,
+    pub(crate) moves: Moves,
     /// The position that counts now.
     pub(crate) current: LocalPosition,
 }
@@ -128,6 +146,15 @@ impl Incarnations {
         matches!(self, Self::None)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(..) => 1,
+            Self::Many(all) => all.len(),
+        }
+    }
+
     /// Every entity, in an order that means nothing.
     pub(crate) fn iter(&self) -> Ids<'_> {
         match self {
@@ -163,12 +190,14 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
     /// Which note of this batch is about its value; [`NONE`] if none is.
     pub(crate) noted: u32,
+    /// The number of the rope of the characters in it, whether it shows them or not; [`NONE`] if there never were any.
+    pub(crate) rope: u32,
     /// Containers above and including this one.
     pub(crate) depth: u32,
     pub(crate) incarnations: Incarnations,
     pub(crate) content: Content,
     /// Set for list elements.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) seat: Option<Box<Seat>>,
 }
 
 /// Every place of a document.
@@ -253,14 +282,15 @@ impl View {
         self.root_numbers.iter().map(|((name, kind), number)| (name, *kind, self.roots[*number as usize].place))
     }
 
-    pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Seat>) -> PlaceId {
+    pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Box<Seat>>) -> PlaceId {
         let content = Content::of(kind);
-        let place = Place { link, kind, noted: NONE, depth, incarnations: Incarnations::None, content, seat };
+        let place =
+            Place { link, kind, noted: NONE, rope: NONE, depth, incarnations: Incarnations::None, content, seat };
         if let Some(id) = self.free.pop() {
             self.places[id.0 as usize] = Some(place);
             return id;
         }
-        self.places.push(Some(place));
+        push_tight(&mut self.places, Some(place));
         PlaceId(self.places.len() as u32 - 1)
     }
 
@@ -317,5 +347,15 @@ impl View {
                 Link::Hidden => return None,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_small() {
+        assert!(size_of::<Option<Place>>() <= 104, "{}", size_of::<Option<Place>>());
     }
 }

@@ -54,6 +54,8 @@ impl State {
     }
 
     pub(crate) fn by_stamp(&self, a: EntryId, b: EntryId) -> Ordering {
+        #[cfg(test)]
+        work::count();
         let stamp = |id| self.store.live(id).hlc;
         let (of_a, of_b) = (self.store.dot(a), self.store.dot(b));
         let by_number = fault::active(Fault::WinnerByNumber);
@@ -69,5 +71,26 @@ pub(crate) fn amount(live: &Live) -> i128 {
         PayloadRef::Total { plus, minus } => i128::from(plus) - i128::from(minus),
         PayloadRef::Rights(rights) => i128::from(rights.plus) - i128::from(rights.minus),
         _ => 0,
+    }
+}
+
+/// How often stamps were compared, for tests of what it costs to find a winner.
+#[cfg(test)]
+pub(super) mod work {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(in crate::document) fn count() {
+        COMPARED.set(COMPARED.get() + 1);
+    }
+
+    /// How often `work` compares.
+    pub(in crate::document) fn of(work: impl FnOnce()) -> usize {
+        let before = COMPARED.get();
+        work();
+        COMPARED.get() - before
     }
 }

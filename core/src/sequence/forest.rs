@@ -12,6 +12,7 @@
 use alloc::vec::Vec;
 
 use super::position::{LocalPosition, Side};
+use super::runs::NONE;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set};
@@ -44,9 +45,17 @@ pub(crate) enum ForestError {
 /// The bunches of one document, all below one root.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Forest {
-    bunches: Map<LocalDot, Node>,
-    /// The bunches with no value and no known child: where dropping begins.
-    unused: Set<LocalDot>,
+    /// Where each bunch is among the nodes.
+    names: Map<LocalDot, u32>,
+    /// The bunches, and free places. Here they know one another by number, so that a chain is followed without searching.
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    /// The bunch that was asked for last, and its node: whoever types asks for the same again.
+    recent: Option<(LocalDot, u32)>,
+    /// A bunch that can be extended, as it was found out, up to this right neighbour. That is for as long as both are known.
+    extended: Option<(LocalDot, Option<LocalPosition>)>,
+    /// Where dropping begins: every node with no value and no known child, and others that were so.
+    idle: Vec<u32>,
     /// (bunch, removing dot): what keeps a bunch without live values. Of one remover only the last dot, since whoever
     /// covers that covers the earlier ones.
     holds: Set<(LocalDot, LocalDot)>,
@@ -54,23 +63,29 @@ pub(crate) struct Forest {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
+    pub(super) name: LocalDot,
     pub(super) bunch: LocalBunch,
-    /// Its distance from the root: a pure function of the chain, so every replica finds the same bunches too deep.
+    /// The node of the bunch it hangs on, or [`NONE`] for the root.
+    pub(super) above: u32,
+    /// Its distance from the root: a pure function of the chain, so every replica finds the same bunches too deep. 0 in a free
+    /// place.
     pub(super) depth: u32,
     /// The live values in it.
     pub(super) values: u32,
     /// The known bunches that hang on it, and how many of those are needed.
     children: u32,
     needed_children: u32,
+    /// Whether the place is among the idle ones.
+    is_listed: bool,
 }
 
 impl Node {
-    fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         self.values > 0 || self.needed_children > 0
     }
 
     fn is_unused(&self) -> bool {
-        self.values == 0 && self.children == 0
+        self.values == 0 && self.children == 0 && self.depth > 0
     }
 }
 
@@ -81,12 +96,12 @@ impl Forest {
 
     /// Whether `bunch` is known. The root always is.
     pub(crate) fn contains(&self, bunch: LocalDot) -> bool {
-        bunch == LocalDot::ROOT || self.bunches.contains_key(&bunch)
+        bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
     }
 
     /// What `bunch` is; `None` for the root and for what is not known.
     pub(crate) fn get(&self, bunch: LocalDot) -> Option<LocalBunch> {
-        self.bunches.get(&bunch).map(|node| node.bunch)
+        self.known(bunch).map(|node| node.bunch)
     }
 
     /// The distance of a known bunch from the root, whose own depth is 0.
@@ -97,7 +112,7 @@ impl Forest {
     /// How many bunches are known.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.bunches.len()
+        self.names.len()
     }
 
     /// Adds a bunch whose parent is known. Adding the same again changes nothing.
@@ -112,45 +127,51 @@ impl Forest {
         rank: i32,
     ) -> Result<(), ForestError> {
         let bunch = LocalBunch { parent, side, rank };
-        if let Some(depth) = self.admit(id, bunch)? {
-            self.add(id, bunch, depth);
+        if let Some((above, depth)) = self.admit(id, bunch)? {
+            self.add(id, bunch, above, depth);
         }
         Ok(())
     }
 
-    /// One more live value is in this bunch.
-    pub(crate) fn acquire(&mut self, bunch: LocalDot) {
-        if bunch == LocalDot::ROOT {
-            return;
-        }
-        let node = self.node_mut(bunch);
-        let was_needed = node.is_needed();
-        node.values += 1;
-        self.unused.remove(&bunch);
-        if !was_needed {
-            self.climb(bunch, |parent| parent.needed_children += 1);
+    /// So many more live values are in this bunch.
+    pub(crate) fn acquire(&mut self, bunch: LocalDot, values: u32) {
+        if bunch != LocalDot::ROOT {
+            let number = self.number_again(bunch);
+            self.acquire_nth(number, values);
         }
     }
 
-    /// One live value fewer is in this bunch, because of the removal `cause`.
+    /// The same for the bunch with a number.
+    pub(super) fn acquire_nth(&mut self, number: u32, values: u32) {
+        let node = &mut self.nodes[number as usize];
+        let was_needed = node.is_needed();
+        node.values += values;
+        let (is_needed, above) = (node.is_needed(), node.above);
+        if is_needed && !was_needed {
+            self.climb(above, |parent| parent.needed_children += 1);
+        }
+    }
+
+    /// So many live values fewer are in this bunch, because of the removal `cause`.
     ///
     /// The bunch is kept at least until [`Self::drop_dead`] is called with a `covered` that has the cause; without a
     /// cause, until it is called at all.
-    pub(crate) fn release(&mut self, bunch: LocalDot, cause: Option<LocalDot>) {
-        if bunch == LocalDot::ROOT {
+    pub(crate) fn release(&mut self, bunch: LocalDot, values: u32, cause: Option<LocalDot>) {
+        if bunch == LocalDot::ROOT || values == 0 {
             return;
         }
-        let node = self.node_mut(bunch);
-        node.values = node.values.checked_sub(1).expect("SEQ-3: a value is released as often as it was acquired");
-        let (is_needed, is_unused) = (node.is_needed(), node.is_unused());
+        let number = self.number_again(bunch);
+        let node = &mut self.nodes[number as usize];
+        node.values = node.values.checked_sub(values).expect("SEQ-3: a value is released as often as it was acquired");
+        let (is_needed, is_unused, above) = (node.is_needed(), node.is_unused(), node.above);
         if is_unused {
-            self.unused.insert(bunch);
+            self.list(bunch);
         }
         if let Some(cause) = cause {
             self.hold(bunch, cause);
         }
         if !is_needed {
-            self.climb(bunch, |parent| parent.needed_children -= 1);
+            self.climb(above, |parent| parent.needed_children -= 1);
         }
     }
 
@@ -170,7 +191,12 @@ impl Forest {
 
     /// Whether a live value is in this bunch or below it.
     pub(crate) fn is_needed(&self, bunch: LocalDot) -> bool {
-        self.bunches.get(&bunch).is_some_and(Node::is_needed)
+        self.known(bunch).is_some_and(Node::is_needed)
+    }
+
+    /// The bunches that a live value is in or below.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = LocalDot> + '_ {
+        self.names.keys().copied().filter(|name| self.is_needed(*name))
     }
 
     /// The dead bunches that are kept for a removal, with the removal: a version-tier diff carries the chains of those
@@ -185,26 +211,25 @@ impl Forest {
     pub(crate) fn drop_dead(&mut self, covered: impl Fn(LocalDot) -> bool) {
         self.holds.retain(|(_, cause)| !covered(*cause));
         let mut free = Vec::new();
-        for id in self.unused.iter() {
-            if !self.is_held(*id) {
-                free.push(*id);
+        for number in core::mem::take(&mut self.idle) {
+            let node = &mut self.nodes[number as usize];
+            let (name, is_unused) = (node.name, node.is_unused());
+            node.is_listed = false;
+            if is_unused && self.is_held(name) {
+                self.list(name);
+            } else if is_unused {
+                free.push(name);
             }
         }
         if fault::active(Fault::DropsNeeded) {
-            let empty = self.bunches.iter().filter(|(id, node)| node.values == 0 && !self.is_held(**id));
-            free = empty.map(|(id, _)| *id).collect();
+            let empty = self.names.keys().filter(|name| self.node(**name).values == 0 && !self.is_held(**name));
+            free = empty.copied().collect();
         }
         while let Some(id) = free.pop() {
-            let Some(node) = self.bunches.remove(&id) else { continue };
-            self.unused.remove(&id);
-            let parent_id = node.bunch.parent.bunch;
-            let Some(parent) = self.bunches.get_mut(&parent_id) else { continue };
-            parent.children -= 1;
-            if parent.is_unused() {
-                self.unused.insert(parent_id);
-                if !self.is_held(parent_id) {
-                    free.push(parent_id);
-                }
+            if let Some(parent) = self.remove(id)
+                && !self.is_held(parent)
+            {
+                free.push(parent);
             }
         }
     }
@@ -212,19 +237,37 @@ impl Forest {
     /// Takes back a bunch that nobody else has seen and nothing is in any more: its name may be given again (a transaction
     /// that is rolled back). Children are taken back before their parents.
     pub(crate) fn forget(&mut self, id: LocalDot) {
-        if !self.unused.remove(&id) {
+        if !self.known(id).is_some_and(Node::is_unused) {
             return;
         }
         while let Some(hold) = self.first_hold(id) {
             self.holds.remove(&hold);
         }
-        let Some(node) = self.bunches.remove(&id) else { return };
-        let parent_id = node.bunch.parent.bunch;
-        if let Some(parent) = self.bunches.get_mut(&parent_id) {
-            parent.children -= 1;
-            if parent.is_unused() {
-                self.unused.insert(parent_id);
-            }
+        self.remove(id);
+    }
+
+    /// Takes a bunch out. Its parent, if that is unused by now.
+    fn remove(&mut self, id: LocalDot) -> Option<LocalDot> {
+        (self.recent, self.extended) = (None, None);
+        let number = self.names.remove(&id)?;
+        self.free.push(number);
+        let node = &mut self.nodes[number as usize];
+        node.depth = 0;
+        let above = node.above;
+        let parent = self.nodes.get_mut(above as usize)?;
+        parent.children -= 1;
+        let name = parent.is_unused().then_some(parent.name)?;
+        self.list(name);
+        Some(name)
+    }
+
+    /// Notes that dropping may begin at a bunch.
+    fn list(&mut self, bunch: LocalDot) {
+        let number = self.number(bunch);
+        let node = &mut self.nodes[number as usize];
+        if !node.is_listed {
+            node.is_listed = true;
+            self.idle.push(number);
         }
     }
 
@@ -250,12 +293,54 @@ impl Forest {
         all
     }
 
-    pub(super) fn node(&self, bunch: LocalDot) -> &Node {
-        self.bunches.get(&bunch).expect("SEQ-3: the chain of what is compared is present")
+    /// Where a known bunch is among the nodes; [`NONE`] for the root.
+    pub(super) fn number(&self, bunch: LocalDot) -> u32 {
+        if bunch == LocalDot::ROOT {
+            return NONE;
+        }
+        *self.names.get(&bunch).expect("SEQ-3: the chain of what is compared is present")
     }
 
-    fn node_mut(&mut self, bunch: LocalDot) -> &mut Node {
-        self.bunches.get_mut(&bunch).expect("SEQ-3: a live value is in a known bunch")
+    /// That a bunch can be extended to the right, up to a neighbour.
+    pub(super) fn note_extended(&mut self, bunch: LocalDot, right: Option<LocalPosition>) {
+        self.extended = Some((bunch, right));
+    }
+
+    pub(super) fn is_extended(&self, bunch: LocalDot, right: Option<LocalPosition>) -> bool {
+        self.extended == Some((bunch, right))
+    }
+
+    /// The numbers of all nodes.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + Clone + '_ {
+        self.names.values().copied()
+    }
+
+    /// Every number is below.
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The node of a number.
+    pub(super) fn nth(&self, number: u32) -> &Node {
+        &self.nodes[number as usize]
+    }
+
+    fn known(&self, bunch: LocalDot) -> Option<&Node> {
+        self.names.get(&bunch).map(|number| &self.nodes[*number as usize])
+    }
+
+    pub(super) fn node(&self, bunch: LocalDot) -> &Node {
+        &self.nodes[self.number(bunch) as usize]
+    }
+
+    /// Where a known bunch is among the nodes, for one who is likely to ask for the same again.
+    pub(super) fn number_again(&mut self, bunch: LocalDot) -> u32 {
+        let number = match self.recent {
+            Some((name, number)) if name == bunch => return number,
+            _ => self.number(bunch),
+        };
+        self.recent = Some((bunch, number));
+        number
     }
 
     fn is_held(&self, bunch: LocalDot) -> bool {
@@ -267,8 +352,8 @@ impl Forest {
         self.holds.range(first..).next().copied().filter(|hold| hold.0 == bunch)
     }
 
-    /// The depth a bunch will have, or `None` when it is there already.
-    fn admit(&self, id: LocalDot, bunch: LocalBunch) -> Result<Option<u32>, ForestError> {
+    /// The node that a bunch will hang on and the depth it will have, or `None` when it is there already.
+    fn admit(&self, id: LocalDot, bunch: LocalBunch) -> Result<Option<(u32, u32)>, ForestError> {
         if let Some(known) = self.get(id) {
             return if known == bunch { Ok(None) } else { Err(ForestError::Conflict { bunch: id }) };
         }
@@ -282,35 +367,66 @@ impl Forest {
         if id == LocalDot::ROOT || !possible {
             return Err(ForestError::InvalidParent { bunch: id });
         }
-        if !self.contains(parent.bunch) {
-            return Err(ForestError::UnknownParent { bunch: id });
-        }
-        let depth = self.depth(parent.bunch) + 1;
+        let above = match self.names.get(&parent.bunch) {
+            Some(number) => *number,
+            None if parent.bunch == LocalDot::ROOT => NONE,
+            None => return Err(ForestError::UnknownParent { bunch: id }),
+        };
+        let depth = self.nodes.get(above as usize).map_or(0, |node| node.depth) + 1;
         if depth > Self::MAX_DEPTH {
             return Err(ForestError::TooDeep { bunch: id, limit: Self::MAX_DEPTH });
         }
-        Ok(Some(depth))
+        Ok(Some((above, depth)))
     }
 
-    fn add(&mut self, id: LocalDot, bunch: LocalBunch, depth: u32) {
-        self.bunches.insert(id, Node { bunch, depth, values: 0, children: 0, needed_children: 0 });
-        self.unused.insert(id);
-        if let Some(parent) = self.bunches.get_mut(&bunch.parent.bunch) {
+    fn add(&mut self, id: LocalDot, bunch: LocalBunch, above: u32, depth: u32) {
+        let node = Node {
+            name: id,
+            bunch,
+            above,
+            depth,
+            values: 0,
+            children: 0,
+            needed_children: 0,
+            // It is unused, so far.
+            is_listed: true,
+        };
+        let number = match self.free.pop() {
+            Some(number) => {
+                let free = core::mem::replace(&mut self.nodes[number as usize], node);
+                if !free.is_listed {
+                    self.idle.push(number);
+                }
+                number
+            }
+            None => {
+                if self.nodes.len() == self.nodes.capacity() {
+                    // Not twice as many: there are a lot of them, and what is free is given again.
+                    self.nodes.reserve_exact(self.nodes.len() / 4 + 1);
+                }
+                self.nodes.push(node);
+                let number = self.nodes.len() as u32 - 1;
+                self.idle.push(number);
+                number
+            }
+        };
+        self.names.insert(id, number);
+        if let Some(parent) = self.nodes.get_mut(above as usize) {
             parent.children += 1;
-            self.unused.remove(&bunch.parent.bunch);
         }
     }
 
-    /// Tells ancestors that a child became needed, or is no longer: up to the first that is needed before and after.
-    fn climb(&mut self, bunch: LocalDot, change: impl Fn(&mut Node)) {
-        let mut id = self.node(bunch).bunch.parent.bunch;
-        while let Some(node) = self.bunches.get_mut(&id) {
+    /// Tells a node and those above that a child became needed, or is no longer: up to the first that is needed before and
+    /// after.
+    fn climb(&mut self, from: u32, change: impl Fn(&mut Node)) {
+        let mut number = from;
+        while let Some(node) = self.nodes.get_mut(number as usize) {
             let was_needed = node.is_needed();
             change(node);
             if node.is_needed() == was_needed {
                 break;
             }
-            id = node.bunch.parent.bunch;
+            number = node.above;
         }
     }
 }
@@ -369,11 +485,11 @@ mod tests {
     #[test]
     fn seq_6_what_a_live_value_needs_stays() {
         let mut forest = forest();
-        forest.acquire(id(3));
+        forest.acquire(id(3), 1);
         forest.drop_dead(|_| true);
         assert_eq!(known(&forest), [1, 2, 3], "4 had nothing, 3 needs its chain");
         assert!(forest.is_needed(id(1)));
-        forest.release(id(3), None);
+        forest.release(id(3), 1, None);
         assert!(!forest.is_needed(id(1)));
         assert_eq!(known(&forest), [1, 2, 3], "dropping is a step of its own");
         forest.drop_dead(|_| false);
@@ -384,11 +500,11 @@ mod tests {
     fn seq_6_a_removal_beyond_the_horizon_keeps_the_chain() {
         let mut forest = forest();
         for bunch in [1, 3, 3] {
-            forest.acquire(id(bunch));
+            forest.acquire(id(bunch), 1);
         }
-        forest.release(id(3), Some(removal(1, 5)));
+        forest.release(id(3), 1, Some(removal(1, 5)));
         assert_eq!(forest.dead().count(), 0, "a value is left in it");
-        forest.release(id(3), Some(removal(2, 9)));
+        forest.release(id(3), 1, Some(removal(2, 9)));
         let dead: Vec<_> = forest.dead().collect();
         assert_eq!(dead, [(id(3), removal(1, 5)), (id(3), removal(2, 9))]);
         forest.drop_dead(|cause| cause.origin() == Origin(2));
@@ -405,7 +521,7 @@ mod tests {
         }
         forest.hold(id(4), removal(0, 3));
         assert_eq!(forest.dead().collect::<Vec<_>>(), [(id(4), removal(0, 3)), (id(4), removal(1, 9))]);
-        forest.acquire(id(4));
+        forest.acquire(id(4), 1);
         assert_eq!(forest.dead().count(), 0, "what is needed is not dead");
     }
 
@@ -422,7 +538,7 @@ mod tests {
     #[test]
     fn what_was_taken_back_can_be_given_again() {
         let mut forest = forest();
-        forest.acquire(id(2));
+        forest.acquire(id(2), 1);
         forest.hold(id(3), removal(1, 1));
         forest.forget(id(2));
         assert_eq!(known(&forest), [1, 2, 3, 4], "it is in use");

@@ -15,8 +15,9 @@
 
 use core::cmp::Ordering;
 
-use super::forest::{Forest, LocalBunch};
+use super::forest::{Forest, LocalBunch, Node};
 use super::position::{LocalPosition, Side};
+use super::runs::NONE;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
@@ -30,23 +31,50 @@ impl Forest {
         self.compare_points(origins, self.point(a), self.point(b))
     }
 
+    /// Whether a position comes before one that is compared with many.
+    pub(super) fn is_before(&self, origins: &Origins, a: LocalPosition, b: Point) -> bool {
+        let order =
+            if a.bunch == b.bunch { a.index.cmp(&b.index) } else { self.compare_points(origins, self.point(a), b) };
+        order == Ordering::Less
+    }
+
+    /// The indexes of a bunch that are before a position: those below the answer. Some of them are, that is known.
+    pub(super) fn indexes_before(&self, bunch: LocalDot, next: LocalPosition) -> i64 {
+        if next.bunch == bunch {
+            return next.index;
+        }
+        let depth = self.depth(bunch);
+        let mut point = self.point(next);
+        while point.depth > depth {
+            self.lift(&mut point);
+        }
+        if point.bunch == bunch { point.indexes_before() } else { i64::MAX }
+    }
+
+    /// The first value of a bunch.
+    pub(super) fn within(&self, node: u32) -> Point {
+        let Node { name, depth, .. } = *self.nth(node);
+        Point { bunch: name, node, depth, index: 0, side: None, rank: 0, among: Among::First }
+    }
+
     pub(super) fn point(&self, position: LocalPosition) -> Point {
         let LocalPosition { bunch, index } = position;
-        Point { bunch, depth: self.depth(bunch), index, side: None, rank: 0, among: Among::First }
+        let (node, depth) = self.level(bunch);
+        Point { bunch, node, depth, index, side: None, rank: 0, among: Among::First }
     }
 
     /// Where everything in a bunch is, whether the bunch exists or not; with [`Among::First`] or [`Among::Last`], the
     /// bounds of all bunches there could be with that parent, side and rank.
     pub(super) fn point_of_bunch(&self, bunch: LocalBunch, among: Among) -> Point {
         let LocalBunch { parent, side, rank } = bunch;
-        Point {
-            bunch: parent.bunch,
-            depth: self.depth(parent.bunch),
-            index: parent.index,
-            side: Some(side),
-            rank,
-            among,
-        }
+        let (node, depth) = self.level(parent.bunch);
+        Point { bunch: parent.bunch, node, depth, index: parent.index, side: Some(side), rank, among }
+    }
+
+    /// The node of a known bunch, and its depth.
+    fn level(&self, bunch: LocalDot) -> (u32, u32) {
+        let node = self.number(bunch);
+        (node, if node == NONE { 0 } else { self.nth(node).depth })
     }
 
     pub(super) fn compare_points(&self, origins: &Origins, mut a: Point, mut b: Point) -> Ordering {
@@ -56,33 +84,25 @@ impl Forest {
         while b.depth > a.depth {
             self.lift(&mut b);
         }
-        while a.bunch != b.bunch {
+        while a.node != b.node {
             self.lift(&mut a);
             self.lift(&mut b);
         }
-        a.step().cmp(&b.step()).then(a.rank.cmp(&b.rank)).then_with(|| match (a.among, b.among) {
-            (Among::Id(x), Among::Id(y)) => siblings(origins, a.bunch, a.side, x, y),
-            (x, y) => x.class().cmp(&y.class()),
-        })
+        a.beside(origins, &b)
     }
 
     /// From a point in a bunch to the point where that bunch hangs.
     pub(super) fn lift(&self, point: &mut Point) {
-        let node = self.node(point.bunch);
+        let node = self.nth(point.node);
+        debug_assert!(node.name == point.bunch, "SEQ-3: the chain of what is compared is present");
+        let LocalBunch { parent, side, rank } = node.bunch;
+        let above =
+            Point { bunch: parent.bunch, node: node.above, depth: node.depth - 1, index: parent.index, ..*point };
         if fault::active(Fault::SkipsEmptyAncestors) && node.values == 0 && point.side.is_some() {
-            let LocalBunch { parent, .. } = node.bunch;
-            *point = Point { bunch: parent.bunch, depth: node.depth - 1, index: parent.index, ..*point };
+            *point = above;
             return;
         }
-        let LocalBunch { parent, side, rank } = node.bunch;
-        *point = Point {
-            bunch: parent.bunch,
-            depth: node.depth - 1,
-            index: parent.index,
-            side: Some(side),
-            rank,
-            among: Among::Id(point.bunch),
-        };
+        *point = Point { side: Some(side), rank, among: Among::Id(point.bunch), ..above };
     }
 }
 
@@ -90,6 +110,8 @@ impl Forest {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Point {
     pub(super) bunch: LocalDot,
+    /// The node of the bunch.
+    node: u32,
     pub(super) depth: u32,
     pub(super) index: i64,
     /// `None` for the value itself; rank and place among siblings mean nothing then.
@@ -120,6 +142,23 @@ impl Among {
 }
 
 impl Point {
+    /// The order of two places in one bunch.
+    pub(super) fn beside(&self, origins: &Origins, other: &Self) -> Ordering {
+        self.step().cmp(&other.step()).then(self.rank.cmp(&other.rank)).then_with(|| match (self.among, other.among) {
+            (Among::Id(x), Among::Id(y)) => siblings(origins, self.bunch, self.side, x, y),
+            (x, y) => x.class().cmp(&y.class()),
+        })
+    }
+
+    /// The indexes of the bunch that are before a bunch which hangs in it: those below the answer.
+    pub(super) fn indexes_before(&self) -> i64 {
+        match self.step() {
+            (-1, ..) => i64::MIN,
+            (0, index, behind) => index + i64::from(behind == 2),
+            _ => i64::MAX,
+        }
+    }
+
     /// (zone, place in the zone, before or at or after the value).
     fn step(&self) -> (i8, i64, u8) {
         let index = self.index;

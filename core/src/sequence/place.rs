@@ -52,7 +52,7 @@ impl Forest {
     /// # Errors
     /// [`ForestError::TooDeep`] when thousands of values were put into one shrinking gap.
     pub(crate) fn place(
-        &self,
+        &mut self,
         origins: &Origins,
         me: Origin,
         seq: u64,
@@ -63,7 +63,7 @@ impl Forest {
     }
 
     pub(super) fn place_above(
-        &self,
+        &mut self,
         origins: &Origins,
         dot: LocalDot,
         left: Option<LocalPosition>,
@@ -84,8 +84,14 @@ impl Forest {
             let extends = l.index >= 0 || fault::active(Fault::ExtendsRightFromLeft);
             if extends {
                 let extend = Placement::Extend { bunch: l.bunch, backward: false };
+                // It goes on where it went before. That does not depend on how far it has come: nothing can be in it at an
+                // index that was never used, and what is behind it stays behind it.
+                if self.is_extended(l.bunch, right) {
+                    return Ok(extend);
+                }
                 let next = LocalPosition { bunch: l.bunch, index: dot.seq() as i64 - l.bunch.seq() as i64 };
                 if right.is_none_or(|r| self.compare(origins, next, r) == Ordering::Less) {
+                    self.note_extended(l.bunch, right);
                     return Ok(extend);
                 }
             } else {
@@ -182,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::arbitrary::{FRESH_SEQ, woods};
-    use super::super::rope::Sequence;
+    use super::super::chunks::Sequence;
     use super::*;
     use crate::replica_id::ReplicaId;
 
@@ -218,7 +224,7 @@ mod tests {
                 self.born += 1;
             }
             let at = placement.position(dot);
-            self.forest.acquire(at.bunch);
+            self.forest.acquire(at.bunch, 1);
             assert_eq!(self.sequence.insert(&self.forest, &self.origins, at, dot), index, "C3");
             dot
         }
@@ -226,7 +232,7 @@ mod tests {
         fn remove(&mut self, index: usize) {
             let (at, dot) = self.sequence.get(index).unwrap();
             assert_eq!(self.sequence.remove(&self.forest, &self.origins, at), Some(dot));
-            self.forest.release(at.bunch, None);
+            self.forest.release(at.bunch, 1, None);
             self.forest.drop_dead(|_| true);
         }
 
@@ -244,16 +250,21 @@ mod tests {
             live in prop::collection::vec(any::<prop::sample::Index>(), 1..24),
             soft_depth in prop_oneof![Just(2), Just(4), Just(Forest::SOFT_DEPTH)],
         ) {
-            let (forest, origins) = (&wood.forest, &wood.origins);
+            let (mut forest, origins) = (wood.forest.clone(), &wood.origins);
             let positions = wood.positions();
             let mut live: alloc::vec::Vec<_> = live.into_iter().map(|nth| positions[nth.index(positions.len())]).collect();
             live.sort_by(|a, b| forest.compare(origins, *a, *b));
             live.dedup();
-            for gap in 0..=live.len() {
+            // Up and down, so that what is remembered of one gap is asked for in others.
+            for gap in (0..=live.len()).chain((0..=live.len()).rev()) {
                 let (left, right) = (gap.checked_sub(1).map(|at| live[at]), live.get(gap).copied());
                 for me in 0..4 {
                     let dot = LocalDot::new(Origin(me), FRESH_SEQ);
                     let placement = forest.place_above(origins, dot, left, right, soft_depth).unwrap();
+                    let later = LocalDot::new(Origin(me), FRESH_SEQ + 7);
+                    let remembered = forest.place_above(origins, later, left, right, soft_depth);
+                    let anew = wood.forest.clone().place_above(origins, later, left, right, soft_depth);
+                    prop_assert_eq!(remembered, anew, "what is remembered is what would be found");
                     let mut grown = wood.forest.clone();
                     match placement {
                         Placement::New { parent, side, rank } => grown.insert(dot, parent, side, rank).unwrap(),

@@ -29,7 +29,7 @@ impl Kind {
     pub const MAP: Self = Self(5);
     /// Elements in an order that everybody agrees on.
     pub const LIST: Self = Self(6);
-    /// Text. The number is taken; the type is not built yet.
+    /// Characters in an order that everybody agrees on.
     pub const TEXT: Self = Self(7);
     /// A value that only grows: the greatest of all that were written.
     pub const MAX_REGISTER: Self = Self(8);
@@ -55,10 +55,12 @@ impl Kind {
     pub const RIGHTS: Self = Self(20);
     /// That a disable-wins flag was turned off.
     pub const DISABLED: Self = Self(21);
+    /// A character of a text. It is in no list of entries: characters are held and sent as runs ([`super::TextRun`]).
+    pub const CHARACTER: Self = Self(22);
 
     /// Whether this version knows the kind as one a container can have.
     pub const fn is_container(self) -> bool {
-        self.0 >= Self::REGISTER.0 && self.0 <= Self::BOUNDED_COUNTER.0 && self.0 != Self::TEXT.0
+        self.0 >= Self::REGISTER.0 && self.0 <= Self::BOUNDED_COUNTER.0
     }
 
     /// Whether a container of this kind shows plain entries of kind `entry`, in the slot that its kind has. What a map or a
@@ -103,6 +105,7 @@ impl Kind {
             Self::ABSENT => "absent member",
             Self::RIGHTS => "rights",
             Self::DISABLED => "disabling",
+            Self::CHARACTER => "character",
             _ => "unknown kind",
         }
     }

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::{ContainerRef, EntryRef, PayloadRef, SlotRef};
+use super::{ContainerRef, EntryRef, Kind, PayloadRef, SlotRef};
 use crate::clock::{Dot, Hlc};
 use crate::fault::{self, Fault};
 use crate::hash::{Domain, Words, hash};
@@ -39,10 +39,7 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
     words.push(u64::from_le_bytes(shape));
     put_dot(&mut words, dot);
     words.push(if fault::active(Fault::BeaconIgnoresStamps) { 0 } else { hlc.0 });
-    match container {
-        ContainerRef::Root { name, .. } => put_bytes(&mut words, 0, name.as_bytes()),
-        ContainerRef::Entity(dot) => put_dot(&mut words, dot),
-    }
+    put_container(&mut words, container);
     match slot {
         SlotRef::Unit | SlotRef::Owner => {}
         SlotRef::Key(key) => put_bytes(&mut words, 0, key.as_bytes()),
@@ -68,8 +65,36 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
             put_bytes(&mut words, 0, &given);
         }
     }
-    words.hash(Domain::Beacon)
+    words.hash()
 }
+
+/// The shares of characters whose dots begin at `first`, however they are cut into runs.
+///
+/// What they have in common is hashed once, which gives two keys. Then each is the product of two words under these keys, one
+/// of its sequence number and one of itself. The first is spread so that no sum of some of them is that of others.
+pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, backward: bool, text: &str) -> u128 {
+    let mut words = Words::new();
+    let (of_container, root_kind) = match container {
+        ContainerRef::Root { kind, .. } => (0, kind.0),
+        ContainerRef::Entity(_) => (1, 0),
+    };
+    words.push(u64::from_le_bytes([Kind::CHARACTER.0, 0, of_container, root_kind, 4, 1, 0, 0]));
+    put_dot(&mut words, Dot::new(first.replica, bunch << 1 | u64::from(backward)));
+    put_container(&mut words, container);
+    let keys = words.hash();
+    let (of_seq, of_character) = (keys as u64, (keys >> 64) as u64);
+    let mut sum = 0u128;
+    for (character, seq) in text.chars().zip(first.seq..) {
+        let spread = seq.wrapping_mul(SPREAD[0]);
+        let spread = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
+        let character = u64::from(u32::from(character)).wrapping_mul(SPREAD[2]);
+        sum = sum.wrapping_add(u128::from(of_seq ^ spread) * u128::from(of_character ^ character));
+    }
+    sum
+}
+
+/// The first constants of [`Words`], made odd where they were not.
+const SPREAD: [u64; 3] = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f5, 0x06c4_5d18_8009_454f];
 
 /// More bytes than these are hashed on their own. An entry has three texts at most, and ten words beside them.
 const MOST_BYTES: usize = 48;
@@ -84,6 +109,14 @@ fn put_dot(words: &mut Words, dot: Dot) {
     words.push(high);
     words.push(low);
     words.push(dot.seq);
+}
+
+#[cfg_attr(not(target_family = "wasm"), inline(always))]
+fn put_container(words: &mut Words, container: ContainerRef<'_>) {
+    match container {
+        ContainerRef::Root { name, .. } => put_bytes(words, 0, name.as_bytes()),
+        ContainerRef::Entity(dot) => put_dot(words, dot),
+    }
 }
 
 /// A word of their sort and number, and the bytes, filled up with zeros to whole words; of many bytes their hash.

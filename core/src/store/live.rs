@@ -101,6 +101,20 @@ impl Live {
         Self { hlc, container, word, body, place: NONE, kind, entity, class }
     }
 
+    /// What overwrites it: a plain entry of its kind, in its slot. A member is the same again.
+    pub(crate) fn again(&self, payload: Payload, hlc: Hlc) -> Self {
+        let body = match (self.slot(), payload) {
+            (LocalSlotRef::Member(_, member), _) => Body::Value(member.clone()),
+            (_, Payload::Value(value)) => Body::Value(value),
+            (_, Payload::Total { plus, minus }) => Body::Total { plus, minus },
+            (_, Payload::Rights(rights)) => Body::Rights(rights),
+            (_, Payload::Opaque(bytes)) => Body::Opaque(bytes),
+            (_, Payload::Empty) => Body::Empty,
+        };
+        let Self { container, word, kind, class, .. } = *self;
+        Self { hlc, container, word, body, place: NONE, kind, entity: false, class }
+    }
+
     /// What lies where no entry does.
     pub(crate) fn nothing() -> Self {
         Self::new(LocalContainer::root(0), LocalSlot::Unit, Kind(0), false, Payload::Empty, Hlc(0))
@@ -155,9 +169,11 @@ impl Live {
         self.body = Body::Value(value);
     }
 
-    /// Puts running totals in place of those it holds.
-    pub(crate) fn set_total(&mut self, plus: u64, minus: u64) {
-        self.body = Body::Total { plus, minus };
+    /// Puts running totals in place of those it holds: as many bytes.
+    pub(crate) fn set_total(&mut self, all: u64, less: u64) {
+        if let Body::Total { plus, minus } = &mut self.body {
+            (*plus, *minus) = (all, less);
+        }
     }
 
     /// About how many bytes it takes when it is written, its key aside: what the removal log is held in proportion to.

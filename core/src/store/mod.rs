@@ -13,6 +13,7 @@ mod keys;
 mod live;
 mod removals;
 mod table;
+mod text_run;
 mod windows;
 
 use alloc::vec::Vec;
@@ -22,12 +23,13 @@ pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub(crate) use entry::{ContainerRef, EntryRef, PayloadRef, SlotRef};
 pub use entry::{Entry, Kind, Payload, Rights, Slot};
-pub(crate) use hash::beacon_share;
+pub(crate) use hash::{beacon_share, text_share};
 pub(crate) use keys::{KeyId, Keys};
 pub(crate) use live::{Live, LocalSlot, LocalSlotRef};
 pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;
+pub use text_run::TextRun;
 use windows::Windows;
 
 use crate::clock::LocalDot;
@@ -38,6 +40,14 @@ use crate::value::Value;
 /// Where an entry lies in the store. It stays there while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryId(pub(crate) u32);
+
+/// Appends to a list that stays: it grows by a quarter of what is in it, so that little of it is empty.
+pub(crate) fn push_tight<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() && list.len() >= 64 {
+        list.reserve_exact(list.len() / 4);
+    }
+    list.push(item);
+}
 
 /// No entry, no place.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -119,6 +129,13 @@ impl Store {
         self.node(id).dot
     }
 
+    /// Whether a dot lies at a place where it once was put.
+    pub(crate) fn lies_at(&self, id: EntryId, dot: LocalDot) -> bool {
+        let at = id.0 as usize;
+        let node = self.chunks.get(at / Self::CHUNK).and_then(|chunk| chunk.get(at % Self::CHUNK));
+        node.is_some_and(|node| node.dot == dot)
+    }
+
     /// Adds a dot. O(log n).
     pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> EntryId {
         self.len += 1;
@@ -161,6 +178,16 @@ impl Store {
             self.free = NONE;
         }
         live
+    }
+
+    /// Binds another dot to what lies at a place, and gives what lay there. Both are linked in the same entity. O(log n).
+    pub(crate) fn overwrite(&mut self, id: EntryId, dot: LocalDot, live: Live) -> (LocalDot, Live) {
+        let (came, node) = (live.byte_len(), self.node_mut(id));
+        let old = (core::mem::replace(&mut node.dot, dot), core::mem::replace(&mut node.live, live));
+        self.live_bytes = self.live_bytes + came - old.1.byte_len();
+        self.windows.remove(old.0);
+        self.windows.insert(dot, id);
+        old
     }
 
     /// Gives every member another hash.

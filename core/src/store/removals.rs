@@ -1,4 +1,5 @@
-//! The removal log: which dots were removed, and by which delta.
+//! The removal log: which dots were removed, and by which delta; or, where a diff told it, by which delta that replica had got to
+//! (DIFF-3).
 //!
 //! Pairs are kept as runs, for each remover's replica in the order of removers, and complete beyond the *horizon*;
 //! truncating raises the horizon and asks nobody. A run is either one delta that removed neighbouring dots, or a *chain*:
@@ -182,6 +183,14 @@ impl Removals {
             self.logs.push(Vec::new());
         }
         let log = &mut self.logs[index];
+        if let Some(last) = log.last_mut().filter(|last| last.is_chain())
+            && let Some(longer) = last.extended(run)
+        {
+            // What goes on as it went on before costs what its length does.
+            self.bytes += varint_len(longer.len) - varint_len(last.len);
+            *last = longer;
+            return;
+        }
         let mut before = log.last().copied();
         debug_assert!(before.is_none_or(|before| before.last_remover() <= run.remover), "removers come in their order");
         let mut grown = run;

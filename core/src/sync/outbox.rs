@@ -67,13 +67,12 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Takes in a delta that becomes durable with `token`. Deltas of one id come in order.
     pub(super) fn push(&mut self, delta: &Delta, token: Token) {
-        let parts = delta.parts();
         let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);
         if let Some(last) = chain.entries.last().map(|last| last.last_seq) {
-            if last >= parts.first_seq {
+            if last >= delta.first_seq() {
                 return;
             }
-            if last + 1 < parts.first_seq {
+            if last + 1 < delta.first_seq() {
                 // Only an ack takes anything out, and an ack is for a whole history: what is before a hole was acked too, and
                 // came back from a store that had not heard of it.
                 chain.entries.clear();
@@ -82,11 +81,11 @@ impl Outbox {
             }
         }
         chain.entries.push(Unacked {
-            first_seq: parts.first_seq,
-            last_seq: parts.last_seq(),
+            first_seq: delta.first_seq(),
+            last_seq: delta.last_seq(),
             prev_tag: delta.prev_tag(),
             tag: delta.tag(),
-            deps: parts.deps.clone(),
+            deps: delta.parts().deps.to_vec(),
             row: Row::of(delta),
             token,
         });
@@ -116,11 +115,10 @@ impl Outbox {
 
     /// The record that brings an entry back after a crash.
     pub(super) fn record(delta: &Delta) -> Record {
-        let parts = delta.parts();
         Record::Outbox {
             replica: delta.replica(),
-            first_seq: parts.first_seq,
-            last_seq: parts.last_seq(),
+            first_seq: delta.first_seq(),
+            last_seq: delta.last_seq(),
             row: Row::of(delta),
         }
     }

@@ -93,11 +93,13 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     }
     out.push(header.flags);
     put_varint(&mut out, header.first_seq);
-    let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
-    let counter = header.hlc.0 & COUNTER;
-    put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
-    if counter > 0 {
-        put_varint(&mut out, counter);
+    if DeltaHeader::has_stamp(header.flags) {
+        let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
+        let counter = header.hlc.0 & COUNTER;
+        put_varint(&mut out, fold(millis) << 1 | u64::from(counter > 0));
+        if counter > 0 {
+            put_varint(&mut out, counter);
+        }
     }
     out.extend_from_slice(header.rest);
     out
@@ -149,17 +151,21 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
             reader.ok()?;
         }
     }
-    let (flags, first_seq, stamp) = (reader.u8(), reader.varint(), reader.varint());
-    let counter = if stamp & 1 == 0 { 0 } else { reader.varint() };
-    reader.ok()?;
-    let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
-    if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
-        return Err(Malformed);
+    let (flags, first_seq) = (reader.u8(), reader.varint());
+    let mut hlc = Hlc(0);
+    if DeltaHeader::has_stamp(flags) {
+        let stamp = reader.varint();
+        let counter = if stamp & 1 == 0 { 0 } else { reader.varint() };
+        let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
+        if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
+            return Err(Malformed);
+        }
+        hlc = Hlc(millis << 16 | counter);
     }
-    let hlc = Hlc(millis << 16 | counter);
+    reader.ok()?;
     let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
     let last_seq = header.last_seq().map_err(|_| Malformed)?;
-    let bytes: Arc<[u8]> = header.join().into();
+    let bytes = header.join();
     Ok(match prev_tag {
         Some(prev_tag) => Unpacked::Row(Row::Delta { prev_tag, bytes }),
         None if first_seq == 1 => Unpacked::Row(Row::Delta { prev_tag: Tag::start(writer), bytes }),
@@ -231,8 +237,8 @@ mod tests {
                 let packed = pack(&row, &roster, follows);
                 assert_eq!(resolve(unpack(&packed, &roster).unwrap(), delta.prev_tag()), row);
                 if let Unpacked::Next { replica, first_seq, last_seq, .. } = unpack(&packed, &roster).unwrap() {
-                    assert_eq!((replica, first_seq), (delta.replica(), delta.parts().first_seq));
-                    assert_eq!(last_seq, delta.parts().last_seq());
+                    assert_eq!((replica, first_seq), (delta.replica(), delta.first_seq()));
+                    assert_eq!(last_seq, delta.last_seq());
                 }
             }
         }

@@ -14,13 +14,14 @@ use crate::{Document, Dot, EditError, Kind, NodeMut, NodeRef, Path, PathStep, Re
 type Keyed = BTreeMap<(String, Kind), Shape>;
 
 /// Every kind a container can have.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::REGISTER,
     Kind::FLAG,
     Kind::COUNTER,
     Kind::SET,
     Kind::MAP,
     Kind::LIST,
+    Kind::TEXT,
     Kind::MAX_REGISTER,
     Kind::MIN_REGISTER,
     Kind::DISABLE_WINS_FLAG,
@@ -56,14 +57,34 @@ pub(super) enum Edit {
     PutElement(Dot, Value),
     MoveElement(Dot, usize),
     RemoveElement(Dot),
+    Type(usize, &'static str),
+    Delete(usize, usize),
+    Replace(usize, usize, &'static str),
 }
 
 impl Edit {
     /// An edit somewhere in a small document, so that edits meet. Rights in bounded counters are given away only if it
-    /// `gives`.
-    pub(super) fn random(document: &Document, random: &mut Random, gives: bool) -> (Path, Self) {
+    /// `gives`, and text is edited only if it may be.
+    pub(super) fn random(document: &Document, random: &mut Random, gives: bool, text: bool) -> (Path, Self) {
+        loop {
+            let (path, edit) = Self::any(document, random, gives);
+            if text || !edit.is_about_text(&path) {
+                return (path, edit);
+            }
+        }
+    }
+
+    fn is_about_text(&self, path: &Path) -> bool {
+        let is_text = |step: &PathStep| {
+            matches!(step, PathStep::Root { kind: Kind::TEXT, .. } | PathStep::Key { kind: Kind::TEXT, .. })
+        };
+        path.steps().iter().any(is_text)
+            || matches!(self, Self::Reach(_, Kind::TEXT) | Self::InsertContainer(_, Kind::TEXT))
+    }
+
+    fn any(document: &Document, random: &mut Random, gives: bool) -> (Path, Self) {
         // Half of all edits begin in a map or a list, where there is more to go wrong.
-        let kinds: &[Kind] = if random.one_in(2) { &[Kind::MAP, Kind::MAP, Kind::LIST] } else { &KINDS };
+        let kinds: &[Kind] = if random.one_in(2) { &[Kind::MAP, Kind::MAP, Kind::LIST, Kind::TEXT] } else { &KINDS };
         let mut path = Path::root("r", *random.pick(kinds));
         for _ in 0..random.below(3) {
             let next = match document.at(&path) {
@@ -95,6 +116,7 @@ impl Edit {
                 _ => Self::Add(value),
             },
             Kind::MAP => Self::random_in_map(value, random),
+            Kind::TEXT => Self::random_in_text(document, &path, random),
             _ => Self::random_in_list(document, &path, value, random),
         };
         (path, edit)
@@ -109,7 +131,22 @@ impl Edit {
             6 if random.one_in(4) => Self::Clear,
             7 => Self::Reach(key, Kind::MAP),
             8 => Self::ReachAbove(key, random.below(9) as i64 - 4),
-            _ => Self::Reach(key, Kind::LIST),
+            _ => Self::Reach(key, *random.pick(&[Kind::LIST, Kind::TEXT])),
+        }
+    }
+
+    fn random_in_text(document: &Document, path: &Path, random: &mut Random) -> Self {
+        let len = if let Some(NodeRef::Text(text)) = document.at(path) { text.len() } else { 0 };
+        let text = *random.pick(&["a", "bcd", "e\n", "ü", "🎈f"]);
+        let start = random.below(len + 1);
+        let deleted = random.below((len - start).min(4) + 1);
+        match random.below(8) {
+            0 | 1 => Self::Delete(start, deleted),
+            2 => Self::Replace(start, deleted, text),
+            3 if random.one_in(8) => Self::Clear,
+            // Often where one types, or goes on.
+            4 | 5 => Self::Type(len, text),
+            _ => Self::Type(start, text),
         }
     }
 
@@ -177,6 +214,7 @@ impl Edit {
             (NodeMut::Map(mut map), Self::RemoveKey(key)) => drop(map.remove(key)?),
             (NodeMut::Map(mut map), Self::Clear) => map.clear()?,
             (NodeMut::Map(mut map), Self::Reach(key, Kind::MAP)) => _ = map.map(key)?,
+            (NodeMut::Map(mut map), Self::Reach(key, Kind::TEXT)) => _ = map.text(key)?,
             (NodeMut::Map(mut map), Self::Reach(key, _)) => _ = map.list(key)?,
             (NodeMut::Map(mut map), Self::ReachAbove(key, floor)) => _ = map.bounded_counter_above(key, floor)?,
             (NodeMut::List(mut list), Self::Insert(index, value)) => return list.insert(index, value).map(Some),
@@ -190,6 +228,10 @@ impl Edit {
             (NodeMut::List(mut list), Self::MoveElement(id, index)) => list.move_to(id, index)?,
             (NodeMut::List(mut list), Self::RemoveElement(id)) => list.remove(id)?,
             (NodeMut::List(mut list), Self::Clear) => list.clear()?,
+            (NodeMut::Text(mut text), Self::Type(index, new)) => text.insert(index, new)?,
+            (NodeMut::Text(mut text), Self::Delete(start, len)) => text.delete(start..start + len)?,
+            (NodeMut::Text(mut text), Self::Replace(start, len, new)) => text.replace(start..start + len, new)?,
+            (NodeMut::Text(mut text), Self::Clear) => text.clear()?,
             (other, edit) => unreachable!("{edit:?} in {other:?}"),
         }
         Ok(None)
@@ -238,6 +280,7 @@ impl Edit {
                 keys.entry((key.to_string(), Kind::BOUNDED_COUNTER)).or_insert_with(|| bounded(*floor));
             }
             (Shape::List(elements), edit) => edit.show_in_list(elements, new),
+            (Shape::Text(text), edit) => edit.show_in_text(text),
             (shape, edit) => unreachable!("{edit:?} in {shape:?}"),
         }
     }
@@ -259,6 +302,17 @@ impl Edit {
             }
             _ => {}
         }
+    }
+
+    fn show_in_text(&self, text: &mut String) {
+        let (start, len, new) = match self {
+            Self::Type(index, new) => (*index, 0, *new),
+            Self::Delete(start, len) => (*start, *len, ""),
+            Self::Replace(start, len, new) => (*start, *len, *new),
+            _ => (0, usize::MAX, ""),
+        };
+        let before = text.chars().take(start);
+        *text = before.chain(new.chars()).chain(text.chars().skip(start.saturating_add(len))).collect();
     }
 
     fn show_in_list(&self, elements: &mut Vec<(Dot, Shape)>, new: Option<Dot>) {
@@ -305,13 +359,13 @@ fn refused_without_rights(done: Result<(), EditError>, amount: u64, rights: i128
     }
 }
 
-/// Does one random edit somewhere in a small document. Rights in bounded counters are given away only if it `gives`: that is no
-/// undo's to take back.
+/// Does one random edit somewhere in a small document. Rights in bounded counters are given away, and text is edited, only if it
+/// `gives`: that is no undo's to take back.
 ///
 /// # Errors
 /// What the document says; nothing here should make it say anything.
 pub fn random_edit(tx: &mut Transaction<'_>, random: &mut Random, gives: bool) -> Result<(), EditError> {
-    let (path, edit) = Edit::random(tx.document(), random, gives);
+    let (path, edit) = Edit::random(tx.document(), random, gives, gives);
     edit.apply(tx, &path).map(drop)
 }
 
@@ -342,6 +396,7 @@ fn empty(kind: Kind) -> Shape {
         Kind::BOUNDED_COUNTER => bounded(0),
         Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Shape::Set(Vec::new()),
         Kind::MAP => Shape::Map(Keyed::new()),
+        Kind::TEXT => Shape::Text(String::new()),
         _ => Shape::List(Vec::new()),
     }
 }

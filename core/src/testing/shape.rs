@@ -33,6 +33,8 @@ pub enum Shape {
     Map(BTreeMap<(String, Kind), Shape>),
     /// The elements in order.
     List(Vec<(Dot, Shape)>),
+    /// The characters in order.
+    Text(String),
 }
 
 /// Everything a document shows, by root name and kind. Roots that show nothing are left out.
@@ -97,6 +99,7 @@ fn shape(node: NodeRef<'_>) -> Shape {
         NodeRef::BoundedCounter(counter) => {
             Shape::Bounded { value: counter.value(), floor: counter.floor(), rights: counter.holders() }
         }
+        NodeRef::Text(text) => Shape::Text(text.to_string()),
         NodeRef::Map(map) => map_shape(map),
         NodeRef::List(list) => Shape::List(list.ids().map(|id| (id, element_shape(list, id))).collect()),
     }
@@ -113,6 +116,7 @@ fn map_shape(map: MapRef<'_>) -> Shape {
                 Kind::SET => NodeRef::Set(map.set(key)),
                 Kind::MAP => NodeRef::Map(map.map(key)),
                 Kind::LIST => NodeRef::List(map.list(key)),
+                Kind::TEXT => NodeRef::Text(map.text(key)),
                 Kind::MAX_REGISTER => NodeRef::MaxRegister(map.max_register(key)),
                 Kind::MIN_REGISTER => NodeRef::MinRegister(map.min_register(key)),
                 Kind::DISABLE_WINS_FLAG => NodeRef::DisableWinsFlag(map.disable_wins_flag(key)),
@@ -134,6 +138,7 @@ fn element_shape(list: ListRef<'_>, id: Dot) -> Shape {
         Some(Kind::SET) => NodeRef::Set(list.set(id)),
         Some(Kind::MAP) => NodeRef::Map(list.map(id)),
         Some(Kind::LIST) => NodeRef::List(list.list(id)),
+        Some(Kind::TEXT) => NodeRef::Text(list.text(id)),
         Some(Kind::MAX_REGISTER) => NodeRef::MaxRegister(list.max_register(id)),
         Some(Kind::MIN_REGISTER) => NodeRef::MinRegister(list.min_register(id)),
         Some(Kind::DISABLE_WINS_FLAG) => NodeRef::DisableWinsFlag(list.disable_wins_flag(id)),

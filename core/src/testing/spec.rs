@@ -1,7 +1,7 @@
 //! The executable specification: what a set of deltas means, written for reading, not for speed.
 //!
 //! What lives is what was added, not removed, and is not under something dead. What is shown is a function of what lives.
-//! The order of a list is the order of its positions' paths, written out from the root.
+//! Each character of a text is an entry here. The order of a list or a text is the order of its positions' paths, written out from the root.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 
 use super::Shape;
 use crate::clock::{Dot, Hlc};
-use crate::{BunchRecord, Container, Delta, Entry, Kind, Payload, ReplicaId, Side, Slot, Value, VersionVector};
+use crate::{
+    BunchRecord, Container, Delta, Entry, Kind, Payload, ReplicaId, Side, Slot, TextRun, Value, VersionVector,
+};
 
 /// Every delta ever made, by name.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +40,7 @@ impl Spec {
     /// The deltas that no other one at `version` depends on, ascending by name.
     pub fn heads(&self, version: &VersionVector) -> Vec<Dot> {
         let known = || self.deltas.iter().filter(|(dot, _)| version.covers(**dot));
-        let deps: BTreeSet<Dot> = known().flat_map(|(_, delta)| delta.parts().deps.iter().copied()).collect();
+        let deps: BTreeSet<Dot> = known().flat_map(|(_, delta)| delta.parts().deps.to_vec()).collect();
         known().map(|(dot, _)| *dot).filter(|dot| !deps.contains(dot)).collect()
     }
 
@@ -51,6 +53,10 @@ impl Spec {
             .iter()
             .flat_map(|parts| parts.adds.iter().map(|(seq, entry)| (dot(seq, parts), (parts.hlc, entry.clone()))));
         let mut live: Live = adds.collect();
+        for parts in &known {
+            let characters = parts.text.iter().flat_map(TextRun::entries);
+            live.extend(characters.map(|(dot, entry)| (dot, (parts.hlc, entry))));
+        }
         live.retain(|dot, _| !known.iter().any(|parts| parts.removes.contains(*dot)));
         loop {
             let alive: BTreeSet<Dot> =
@@ -119,6 +125,14 @@ impl Spec {
                 };
                 Shape::List(order.into_iter().filter_map(|(_, dot, entry)| Some((dot, shape(dot, entry)?))).collect())
             }
+            Kind::TEXT => {
+                let characters = inside.iter().filter(|(_, (_, entry))| entry.kind == Kind::CHARACTER);
+                let mut order: Vec<_> =
+                    characters.map(|(dot, (_, entry))| (self.path(**dot, &entry.slot), &entry.payload)).collect();
+                order.sort_by(|a, b| a.0.cmp(&b.0));
+                let character = |payload: &Payload| value(payload)?.as_str().map(ToString::to_string);
+                Shape::Text(order.into_iter().filter_map(|(_, payload)| character(payload)).collect())
+            }
             _ => return None,
         })
     }
@@ -177,6 +191,7 @@ fn is_blank(shape: &Shape) -> bool {
         Shape::Flag(on) => !on,
         Shape::Map(keys) => keys.is_empty(),
         Shape::List(elements) => elements.is_empty(),
+        Shape::Text(text) => text.is_empty(),
         Shape::Extreme(value) => value.is_none(),
         Shape::Counter(_) | Shape::Bounded { .. } => false,
     }

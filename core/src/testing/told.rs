@@ -36,6 +36,10 @@ impl Told<'_> {
             Shape::Register(_) | Shape::Extreme(_) | Shape::Flag(_) | Shape::Counter(_) | Shape::Bounded { .. } => {
                 self.says(path, &ChangeKind::Value)
             }
+            Shape::Text(_) => {
+                let is_told = |kind: &ChangeKind| matches!(kind, ChangeKind::Text(_));
+                self.changes.list.iter().any(|change| change.path == *path && is_told(&change.kind))
+            }
             Shape::Set(_) => {
                 let (old, new) = (members(before), members(after));
                 let mut all = old.iter().chain(new);

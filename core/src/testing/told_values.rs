@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 
 use super::Shape;
-use crate::{Change, ChangeKind, Changes, Kind, Path, PathStep, Value};
+use crate::{Change, ChangeKind, Changes, Kind, Path, PathStep, TextStep, Value};
 
 type Keyed = BTreeMap<(String, Kind), Shape>;
 
@@ -13,7 +13,13 @@ pub(super) fn mistold<'c>(before: &Keyed, after: &Keyed, changes: &'c Changes) -
     changes.list.iter().find(|change| {
         let old = shown(at(before, &change.path), &change.kind);
         let new = shown(at(after, &change.path), &change.kind);
-        (!agree(&change.old, &old) && !came_anew(change, changes)) || !agree(&change.new, &new)
+        let anew = came_anew(change, changes);
+        if let ChangeKind::Text(steps) = &change.kind {
+            let text = |roots: &Keyed| at(roots, &change.path).map_or("", text).to_string();
+            let leads_to_new = |old: &str| replay(old, steps) == Some(text(after));
+            return !(leads_to_new(&text(before)) || anew && leads_to_new(""));
+        }
+        (!agree(&change.old, &old) && !anew) || !agree(&change.new, &new)
     })
 }
 
@@ -66,6 +72,28 @@ fn shown(shape: Option<&Shape>, part: &ChangeKind) -> Option<Value> {
     }
 }
 
+fn text(shape: &Shape) -> &str {
+    if let Shape::Text(text) = shape { text } else { "" }
+}
+
+/// A text with steps done to it; nothing if they are not steps of it, or not as they are told.
+fn replay(old: &str, steps: &[TextStep]) -> Option<String> {
+    let mut rest = old.chars();
+    let mut text = String::new();
+    for (at, step) in steps.iter().enumerate() {
+        match step {
+            TextStep::Retain(len) | TextStep::Delete(len) if *len == 0 || rest.clone().count() < *len => return None,
+            TextStep::Insert(new) if new.is_empty() => return None,
+            TextStep::Retain(_) if at + 1 == steps.len() => return None,
+            TextStep::Retain(len) => text.extend(rest.by_ref().take(*len)),
+            TextStep::Delete(len) => drop(rest.by_ref().take(*len).count()),
+            TextStep::Insert(new) => text.push_str(new),
+        }
+    }
+    text.extend(rest);
+    Some(text)
+}
+
 fn plain(shape: &Shape) -> Option<Value> {
     match shape {
         Shape::Register(values) => values.first().cloned(),
@@ -74,6 +102,6 @@ fn plain(shape: &Shape) -> Option<Value> {
         Shape::Bounded { value: sum, .. } | Shape::Counter(sum) => {
             Some(Value::Int((*sum).clamp(i64::MIN.into(), i64::MAX.into()) as i64))
         }
-        Shape::Set(_) | Shape::Map(_) | Shape::List(_) => None,
+        Shape::Set(_) | Shape::Map(_) | Shape::List(_) | Shape::Text(_) => None,
     }
 }

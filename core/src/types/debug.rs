@@ -7,7 +7,7 @@ use core::fmt::Debug as _;
 
 use super::{
     BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
-    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef, TextRef,
 };
 use crate::codec::limits;
 use crate::document::Document;
@@ -34,6 +34,7 @@ impl fmt::Debug for Shown<'_> {
             NodeRef::DisableWinsFlag(flag) => flag.is_enabled().fmt(f),
             NodeRef::Counter(counter) => counter.value().fmt(f),
             NodeRef::BoundedCounter(counter) => counter.value().fmt(f),
+            NodeRef::Text(text) => text.slice(..).fmt(f),
             NodeRef::Set(set) => f.debug_set().entries(set.iter()).finish(),
             NodeRef::RemoveWinsSet(set) => f.debug_set().entries(set.iter()).finish(),
             NodeRef::GrowOnlySet(set) => f.debug_set().entries(set.iter()).finish(),
@@ -66,7 +67,7 @@ macro_rules! containers {
 }
 
 containers! {
-    NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef
+    NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef TextRef
     MaxRegisterRef MinRegisterRef DisableWinsFlagRef RemoveWinsSetRef GrowOnlySetRef BoundedCounterRef
 }
 

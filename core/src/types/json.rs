@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
-    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef, TextRef,
 };
 use crate::document::Document;
 
@@ -56,6 +56,6 @@ macro_rules! containers {
 }
 
 containers! {
-    NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef
+    NodeRef RegisterRef FlagRef CounterRef SetRef MapRef ListRef TextRef
     MaxRegisterRef MinRegisterRef DisableWinsFlagRef RemoveWinsSetRef GrowOnlySetRef BoundedCounterRef
 }

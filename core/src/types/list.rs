@@ -12,7 +12,8 @@ use alloc::vec::Vec;
 use super::{
     At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
     FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
-    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, creation,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef,
+    creation,
 };
 use crate::clock::{Dot, LocalDot};
 use crate::document::{Content, EditError, Link, PlaceId, Target};
@@ -63,6 +64,7 @@ impl<'d> ListRef<'d> {
         set, SET, SetRef, "set";
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        text, TEXT, TextRef, "text";
         max_register, MAX_REGISTER, MaxRegisterRef, "max register";
         min_register, MIN_REGISTER, MinRegisterRef, "min register";
         disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
@@ -219,6 +221,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
         set, SET, SetMut, "set";
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        text, TEXT, TextMut, "text";
         max_register, MAX_REGISTER, MaxRegisterMut, "max register";
         min_register, MIN_REGISTER, MinRegisterMut, "min register";
         disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
@@ -361,8 +364,10 @@ impl<'t, 'd> ListMut<'t, 'd> {
         let left = index.checked_sub(1).and_then(|before| self.nth(other(before)));
         let right = self.nth(other(index));
         let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
-        let seat = self.at.read().state().view.place(place).seat.as_ref();
-        let observed = seat.map_or(Vec::new(), |seat| seat.moves.view().to_vec());
+        let mut observed = Vec::new();
+        if let Some(seat) = &self.at.read().state().view.place(place).seat {
+            seat.moves.append_to(&mut observed);
+        }
         for entry in observed.into_iter().filter(|_| !fault::active(Fault::MoveKeepsOld)) {
             self.at.tx.remove(entry);
         }

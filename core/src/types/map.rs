@@ -9,12 +9,12 @@ use alloc::vec::Vec;
 use super::{
     At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
     FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
-    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef,
+    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef,
 };
-use crate::document::{Content, Document, DotsRef, EditError, KeyView, State, check_key};
+use crate::document::{Content, Document, DotsRef, EditError, KeyIndex, KeyView, State, check_key};
 use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
-use crate::store::{Kind, LocalSlot, Payload};
+use crate::store::{KeyId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -59,6 +59,7 @@ impl<'d> MapRef<'d> {
     child_readers! {
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        text, TEXT, TextRef, "text";
         set, SET, SetRef, "set";
         counter, COUNTER, CounterRef, "counter";
         max_register, MAX_REGISTER, MaxRegisterRef, "max register";
@@ -133,7 +134,7 @@ impl<'d> MapRef<'d> {
             kinds.push(Kind::FLAG);
         }
         for (kind, _) in slot.children() {
-            kinds.push(*kind);
+            kinds.push(kind);
         }
         kinds
     }
@@ -145,16 +146,17 @@ impl<'d> MapRef<'d> {
 
     /// Every key in order, with what is under it: all iteration over maps begins here.
     pub(super) fn slots(&self) -> impl Iterator<Item = (&'d str, KeyView<'d>)> + use<'d> {
-        let mut sorted = Vec::new();
-        if let Some(Content::Map(index)) = self.at.content() {
-            let state = self.at.state();
-            sorted.reserve_exact(index.len());
-            for (key, view) in index.iter(&state.store) {
-                sorted.push((state.keys.text(key).as_str(), view));
-            }
-            sort_by(&mut sorted, |a, b| a.0.cmp(b.0));
+        let state = self.at.state();
+        let index = if let Some(Content::Map(index)) = self.at.content() { Some(index) } else { None };
+        let text = |key: KeyId| state.keys.text(key).as_str();
+        // How a key begins tells most of them apart; the others are compared in full.
+        let mut sorted: Vec<(u64, KeyId, u32)> = Vec::with_capacity(index.map_or(0, KeyIndex::len));
+        for (key, number) in index.into_iter().flat_map(KeyIndex::iter) {
+            sorted.push((beginning(text(key)), key, number));
         }
-        sorted.into_iter()
+        sort_by(&mut sorted, |a, b| a.0.cmp(&b.0).then_with(|| text(a.1).cmp(text(b.1))));
+        let view = move |(_, key, number)| Some((state.keys.text(key).as_str(), index?.view(number, &state.store)));
+        sorted.into_iter().filter_map(view)
     }
 
     pub(super) fn slot(&self, key: &str) -> Option<KeyView<'d>> {
@@ -173,6 +175,15 @@ impl<'d> MapRef<'d> {
     /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// The first eight bytes of a text as a number; zeros behind a shorter one. Of two texts with unequal ones the lesser has the
+/// lesser one.
+fn beginning(text: &str) -> u64 {
+    match text.as_bytes().first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => text.bytes().rev().fold(0, |number, byte| number >> 8 | u64::from(byte) << 56),
     }
 }
 
@@ -218,6 +229,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
     child_editors! {
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        text, TEXT, TextMut, "text";
         set, SET, SetMut, "set";
         counter, COUNTER, CounterMut, "counter";
         max_register, MAX_REGISTER, MaxRegisterMut, "max register";
@@ -276,11 +288,8 @@ impl<'t, 'd> MapMut<'t, 'd> {
             self.at.tx.put_again(own, value.into());
             return Ok(());
         }
-        if let (Some(lone), Some(id)) = (lone, id) {
-            // What is refused has taken nothing, not even a use of the key.
-            self.at.tx.has_room(1)?;
-            self.at.tx.document.state.keys.acquire_again(id);
-            return self.at.replace_lone(lone, LocalSlot::Key(id), Kind::REGISTER, Payload::Value(value.into()));
+        if let Some(lone) = lone.filter(|_| self.at.in_place()) {
+            return self.at.tx.overwrite(self.at.place, lone, Payload::Value(value.into())).map(drop);
         }
         let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
         if fault::active(Fault::PutLeavesContainers) {

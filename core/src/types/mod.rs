@@ -15,6 +15,7 @@
 //! | [grow-only set](crate::GrowOnlySetRef) | distinct values, never removed | both additions count |
 //! | [map](crate::MapRef) | keys with values and containers | putting survives removing; containers created under one key merge |
 //! | [list](crate::ListRef) | elements in order | an element that both move is at one place; runs typed at one place stay whole |
+//! | [text](crate::TextRef) | characters in order | both insertions stay, each whole; what is typed into a range that is deleted survives |
 //!
 //! What each costs, in live entries, which is all that a document keeps:
 //!
@@ -29,6 +30,7 @@
 //! | remove-wins set | one a member, and **one for each value that was removed** |
 //! | map | one a value, flag or container |
 //! | list | one an element, one more if it was moved |
+//! | text | none: characters are held as runs, some bytes each beside what is written |
 //!
 //! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
 //!
@@ -55,6 +57,7 @@ mod remove_wins_set;
 #[cfg(feature = "serde")]
 mod serialize;
 mod set;
+mod text;
 mod untyped;
 
 use alloc::vec::Vec;
@@ -70,6 +73,7 @@ pub use map::{MapMut, MapRef};
 pub use register::{RegisterMut, RegisterRef};
 pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
+pub use text::{TextMut, TextRef};
 
 use crate::clock::LocalDot;
 use crate::document::{
@@ -99,6 +103,8 @@ pub enum NodeRef<'d> {
     Map(MapRef<'d>),
     /// A list.
     List(ListRef<'d>),
+    /// A text.
+    Text(TextRef<'d>),
     /// A max register.
     MaxRegister(MaxRegisterRef<'d>),
     /// A min register.
@@ -129,6 +135,8 @@ pub enum NodeMut<'t, 'd> {
     Map(MapMut<'t, 'd>),
     /// A list.
     List(ListMut<'t, 'd>),
+    /// A text.
+    Text(TextMut<'t, 'd>),
     /// A max register.
     MaxRegister(MaxRegisterMut<'t, 'd>),
     /// A min register.
@@ -208,7 +216,10 @@ impl<'d> AtMut<'_, 'd> {
         }
         self.tx.has_room(1 + more.len())?;
         for id in observed {
-            self.overwrite(*id);
+            let stamp = self.read().state().store.live(*id).hlc;
+            if !fault::active(Fault::PutLosesToLaterStamp) || self.tx.hlc() >= stamp {
+                self.tx.remove(*id);
+            }
         }
         let mut more = more.iter();
         while let Some(container) = into {
@@ -219,31 +230,9 @@ impl<'d> AtMut<'_, 'd> {
         Ok(())
     }
 
-    fn overwrite(&mut self, observed: EntryId) {
-        let stamp = self.read().state().store.live(observed).hlc;
-        if fault::active(Fault::PutLosesToLaterStamp) && self.tx.hlc() < stamp {
-            return;
-        }
-        self.tx.remove(observed);
-    }
-
-    /// The same for one observed entry, as there almost always is: it is replaced where it is.
-    fn replace_lone(
-        &mut self,
-        observed: EntryId,
-        slot: LocalSlot,
-        kind: Kind,
-        payload: Payload,
-    ) -> Result<(), EditError> {
-        let state = &self.tx.document().state;
-        let mut container = state.store.live(observed).container();
-        if fault::active(Fault::PutIntoLowestOnly) {
-            container = self.tx.lowest(self.place)?;
-        }
-        self.tx.has_room(1)?;
-        self.overwrite(observed);
-        self.tx.add(Target { container, slot }, kind, false, payload)?;
-        Ok(())
+    /// Whether one observed entry, as there almost always is, can be overwritten where it is.
+    fn in_place(&self) -> bool {
+        !fault::active(Fault::PutIntoLowestOnly) && !fault::active(Fault::PutLosesToLaterStamp)
     }
 
     /// The container of a kind under a key, created in the lowest incarnation if there is none.
@@ -303,7 +292,7 @@ impl<'d> At<'d> {
             if fault::active(Fault::RemoveLeavesContainers) {
                 break;
             }
-            for entity in self.state().view.place(*child).incarnations.iter() {
+            for entity in self.state().view.place(child).incarnations.iter() {
                 observed.push(entity);
                 if fault::active(Fault::RemovesOneIncarnation) {
                     break;
@@ -350,6 +339,7 @@ impl Document {
         set, SET, SetRef, "set";
         map, MAP, MapRef, "map";
         list, LIST, ListRef, "list";
+        text, TEXT, TextRef, "text";
         max_register, MAX_REGISTER, MaxRegisterRef, "max register";
         min_register, MIN_REGISTER, MinRegisterRef, "min register";
         disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagRef, "disable-wins flag";
@@ -375,6 +365,7 @@ impl Document {
             Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
             Content::List(elements) => !elements.is_empty(),
+            Content::Text => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
             Content::Unknown => false,
         };
         let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
@@ -431,6 +422,7 @@ impl<'d> NodeRef<'d> {
             Kind::SET => Self::Set(SetRef::at(at)),
             Kind::MAP => Self::Map(MapRef::at(at)),
             Kind::LIST => Self::List(ListRef::at(at)),
+            Kind::TEXT => Self::Text(TextRef::at(at)),
             Kind::MAX_REGISTER => Self::MaxRegister(MaxRegisterRef::at(at)),
             Kind::MIN_REGISTER => Self::MinRegister(MinRegisterRef::at(at)),
             Kind::DISABLE_WINS_FLAG => Self::DisableWinsFlag(DisableWinsFlagRef::at(at)),
@@ -450,6 +442,7 @@ impl<'d> NodeRef<'d> {
             Self::Set(_) => Kind::SET,
             Self::Map(_) => Kind::MAP,
             Self::List(_) => Kind::LIST,
+            Self::Text(_) => Kind::TEXT,
             Self::MaxRegister(_) => Kind::MAX_REGISTER,
             Self::MinRegister(_) => Kind::MIN_REGISTER,
             Self::DisableWinsFlag(_) => Kind::DISABLE_WINS_FLAG,
@@ -483,6 +476,7 @@ impl<'d> Transaction<'d> {
         set, SET, SetMut, "set";
         map, MAP, MapMut, "map";
         list, LIST, ListMut, "list";
+        text, TEXT, TextMut, "text";
         max_register, MAX_REGISTER, MaxRegisterMut, "max register";
         min_register, MIN_REGISTER, MinRegisterMut, "min register";
         disable_wins_flag, DISABLE_WINS_FLAG, DisableWinsFlagMut, "disable-wins flag";
@@ -559,6 +553,7 @@ impl<'d> Transaction<'d> {
             Kind::SET => NodeMut::Set(SetMut::at(at)),
             Kind::MAP => NodeMut::Map(MapMut::at(at)),
             Kind::LIST => NodeMut::List(ListMut::at(at)),
+            Kind::TEXT => NodeMut::Text(TextMut::at(at)),
             Kind::MAX_REGISTER => NodeMut::MaxRegister(MaxRegisterMut::at(at)),
             Kind::MIN_REGISTER => NodeMut::MinRegister(MinRegisterMut::at(at)),
             Kind::DISABLE_WINS_FLAG => NodeMut::DisableWinsFlag(DisableWinsFlagMut::at(at)),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | document, map | a map: root names or keys in ascending order; of several kinds under one name the one that stands for all |
 //! | list, set | a sequence, in the order of the list or of values |
+//! | text | a string |
 //! | register | its value; null if it was never set |
 //! | flag | a truth value |
 //! | counter | an integer; beyond 64 bits decimal text, since no format of our users holds it |
@@ -21,7 +22,7 @@ use serde_core::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serialize
 
 use super::{
     BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
-    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef, TextRef,
 };
 use crate::codec::limits;
 use crate::document::Document;
@@ -45,6 +46,7 @@ impl Serialize for Shown<'_> {
             NodeRef::DisableWinsFlag(flag) => to.serialize_bool(flag.is_enabled()),
             NodeRef::Counter(counter) => integer(counter.value(), to),
             NodeRef::BoundedCounter(counter) => integer(counter.value(), to),
+            NodeRef::Text(text) => to.collect_str(&text),
             NodeRef::Set(set) => to.collect_seq(set.iter()),
             NodeRef::GrowOnlySet(set) => to.collect_seq(set.iter()),
             // Collected first, so that its length is known.
@@ -106,7 +108,7 @@ impl Serialize for Value {
 }
 
 /// The roots that hold something, by name, as if the document were a map of them. Of several kinds under one name the one that
-/// stands for all is written: a list before a map, a map before all others. O(document).
+/// stands for all is written: a list before a map, a map before a text, a text before all others. O(document).
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut names = 0;
@@ -153,6 +155,7 @@ containers! {
     SetRef: "A sequence in the order of values.";
     MapRef: "A map, by key in ascending order; of several kinds under one key the one that stands for all. O(what is inside).";
     ListRef: "A sequence in the order of the list. O(what is inside).";
+    TextRef: "A string. O(bytes).";
     MaxRegisterRef: "Its value; null if it was never raised.";
     MinRegisterRef: "Its value; null if it was never lowered.";
     DisableWinsFlagRef: "A truth value.";

@@ -109,9 +109,8 @@ impl<'t, 'd> SetMut<'t, 'd> {
             // This transaction added it: nothing is fresher.
             return Ok(());
         }
-        if let Some(lone) = lone {
-            let slot = LocalSlot::Member(hash, value);
-            return self.at.replace_lone(lone, slot, Kind::MEMBER, Payload::Empty);
+        if let Some(lone) = lone.filter(|_| self.at.in_place()) {
+            return self.at.tx.overwrite(self.at.place, lone, Payload::Empty).map(drop);
         }
         let observed = observed.to_vec();
         self.at.replace(&observed, &|_| LocalSlot::Member(hash, value.clone()), Kind::MEMBER, Payload::Empty)

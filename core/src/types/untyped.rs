@@ -1,14 +1,14 @@
 //! Reading without knowing what is there: every container as a [`NodeRef`], in an order that is the same everywhere.
 //!
 //! Under one key of a map, and under one root name, there can be containers of several kinds. Where one of them stands for
-//! all, it is a list before a map, a map before all others, and among those the one whose kind has the greatest number: what
+//! all, it is a list before a map, a map before a text, a text before all others, and among those the one whose kind has the greatest number: what
 //! holds most is not hidden by what holds least, and no clock is asked. Typed readers see each, and [`MapRef::nodes`] gives all.
 //!
 //! What this version does not know is passed over: it is stored and passed on, but cannot be read.
 
 use super::{
     At, BoundedCounterRef, CounterRef, DisableWinsFlagRef, FlagRef, GrowOnlySetRef, ListRef, MapRef, MaxRegisterRef,
-    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef,
+    MinRegisterRef, NodeRef, RegisterRef, RemoveWinsSetRef, SetRef, TextRef,
 };
 use crate::clock::Dot;
 use crate::document::{Document, KeyView, PathStep};
@@ -16,8 +16,8 @@ use crate::store::Kind;
 use crate::value::Value;
 
 /// The order in which kinds stand for what is under one name, the last first.
-fn weight(kind: Kind) -> (bool, bool, u8) {
-    (kind == Kind::LIST, kind == Kind::MAP, kind.0)
+fn weight(kind: Kind) -> (bool, bool, bool, u8) {
+    (kind == Kind::LIST, kind == Kind::MAP, kind == Kind::TEXT, kind.0)
 }
 
 /// All that can be read under a key, in the order of kinds.
@@ -26,8 +26,8 @@ fn under<'d>(document: &'d Document, slot: KeyView<'d>) -> impl Iterator<Item = 
     let flag = || NodeRef::Flag(FlagRef::of(slot.flags()));
     let register = (!slot.registers().is_empty()).then(register);
     let flag = (!slot.flags().is_empty()).then(flag);
-    let nested = |(kind, place): &(Kind, _)| NodeRef::of(*kind, At { document, place: Some(*place) });
-    register.into_iter().chain(flag).chain(slot.children().iter().filter_map(nested))
+    let nested = move |(kind, place)| NodeRef::of(kind, At { document, place: Some(place) });
+    register.into_iter().chain(flag).chain(slot.children().filter_map(nested))
 }
 
 pub(super) fn shown<'d>(nodes: impl Iterator<Item = NodeRef<'d>>) -> Option<NodeRef<'d>> {
@@ -67,7 +67,7 @@ impl Document {
 
 impl<'d> MapRef<'d> {
     /// Every key, ascending by its bytes, with what is under it; where that is of several kinds, with the one that stands for all:
-    /// a list before a map, a map before all others ([`MapRef::nodes`] gives each). Nothing is copied.
+    /// a list before a map, a map before a text, a text before all others ([`MapRef::nodes`] gives each). Nothing is copied.
     ///
     /// A key that holds nothing but what this version does not know is passed over here, and listed by [`MapRef::keys`].
     ///
@@ -163,6 +163,7 @@ into_node! {
     Set, SetRef;
     Map, MapRef;
     List, ListRef;
+    Text, TextRef;
     MaxRegister, MaxRegisterRef;
     MinRegister, MinRegisterRef;
     DisableWinsFlag, DisableWinsFlagRef;
@@ -188,6 +189,7 @@ impl<'d> NodeRef<'d> {
         as_set, Set, SetRef, "set";
         as_map, Map, MapRef, "map";
         as_list, List, ListRef, "list";
+        as_text, Text, TextRef, "text";
         as_max_register, MaxRegister, MaxRegisterRef, "max register";
         as_min_register, MinRegister, MinRegisterRef, "min register";
         as_disable_wins_flag, DisableWinsFlag, DisableWinsFlagRef, "disable-wins flag";

@@ -132,7 +132,7 @@ impl Room {
                 return Ok(());
             }
             Readiness::NotReady => {
-                let gap = delta.parts().first_seq > self.document.seq(dot.replica) + 1;
+                let gap = delta.first_seq() > self.document.seq(dot.replica) + 1;
                 return Err(if gap { NackReason::Gap } else { NackReason::NotReady }.into());
             }
             Readiness::Ready => {}

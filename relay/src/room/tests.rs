@@ -649,7 +649,7 @@ fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
         let Ok(Unpacked::Next { replica, first_seq, bytes, .. }) = unpack(packed, desk.room.roster()) else {
             panic!("it continues what BEN was told")
         };
-        assert_eq!((replica, first_seq, &bytes), (delta.replica(), delta.parts().first_seq, delta.bytes()));
+        assert_eq!((replica, first_seq, &bytes), (delta.replica(), delta.first_seq(), delta.bytes()));
     }
 
     // Whoever asked for a diff may be ahead of the log somewhere: from then on every row says what it continues.
@@ -690,6 +690,28 @@ fn fork_2_a_packed_row_continues_only_what_was_taken() {
     push_packed(&mut desk, ANN, &[&deltas[2]], false);
     desk.commit();
     assert_eq!(desk.room.committed_version().get(ReplicaId::from(9)), document.version().get(ReplicaId::from(9)));
+}
+
+#[test]
+fn fork_2_forks_of_ids_that_the_log_does_not_know_are_refused_and_forgotten() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, packed_as(1));
+    let forged = |id: u128| {
+        let made = write(&mut writer(id), "key");
+        Delta::decode(made.bytes(), Tag::from_bytes([7; 8])).unwrap()
+    };
+    for id in 100..200 {
+        desk.push(ANN, &[&forged(id)]);
+        assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
+    }
+    assert_eq!(desk.room.members[&ANN].pushed.len(), 0, "anybody could name as many as they like");
+    // Of one that the log knows it is remembered, so that what follows it is not taken for a continuation of ours.
+    let known = write(&mut writer(9), "key");
+    desk.push(ANN, &[&known]);
+    desk.commit();
+    desk.push(ANN, &[&write(&mut writer(9), "another")]);
+    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
+    assert_eq!(desk.room.members[&ANN].pushed[&known.replica()], None);
 }
 
 #[test]

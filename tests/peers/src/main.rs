@@ -1,9 +1,13 @@
 //! The comparison of Weftline with other CRDT libraries, and with no CRDT at all.
 //!
 //! ```text
-//! weftline-peers list                  one line for each cell: library, row
-//! weftline-peers run LIBRARY ROW N     runs one cell at an N-th of its size and prints what it measured, as JSON
+//! weftline-peers list                           one line for each cell: library, row
+//! weftline-peers run LIBRARY ROW N [TRACES]     runs one cell at an N-th of its size and prints what it measured, as JSON
 //! ```
+//!
+//! TRACES is a folder of recorded editing ([`workload::trace`]); a synthetic one is drawn where it has none. To profile one library,
+//! run a cell under a profiler: what replays a trace is in functions of its own whose names end in `replay_keys`, `replay_batches` (both in
+//! `cells::text`) and `replay_authors` (in `cells::concurrent`), so that a profiler can be told to look at nothing else.
 //!
 //! `cargo xtask bench core` runs every cell in a process of its own and makes tables of them.
 
@@ -11,13 +15,16 @@ mod adapters;
 mod alloc;
 mod cells;
 mod peer;
+mod row;
 mod workload;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use adapters::{Automerge, Crdts, Dson, Floor, Loro, Weftline, Yrs};
+use adapters::{Automerge, Crdts, Diamond, Dson, Floor, Loro, Weftline, Yrs};
 use cells::{Metric, Scale};
-use peer::{Peer, Row};
+use peer::Peer;
+use row::Row;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
@@ -26,7 +33,7 @@ static ALLOCATOR: alloc::Counting = alloc::Counting;
 struct Library {
     name: &'static str,
     supports: fn(Row) -> bool,
-    run: fn(Row, Scale) -> Vec<Metric>,
+    run: fn(Row, Scale, Option<&Path>) -> Vec<Metric>,
 }
 
 const fn library<P: Peer>() -> Library {
@@ -39,6 +46,7 @@ const LIBRARIES: &[Library] = &[
     library::<Automerge>(),
     library::<Loro>(),
     library::<Crdts>(),
+    library::<Diamond>(),
     library::<Dson>(),
     library::<Floor>(),
 ];
@@ -55,7 +63,7 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        ["run", library, row, divisor] => {
+        ["run", library, row, divisor, traces @ ..] if traces.len() < 2 => {
             let library = LIBRARIES.iter().find(|known| known.name == *library);
             let row = Row::all().into_iter().find(|known| known.name() == *row);
             let divisor = divisor.parse().ok().filter(|divisor| *divisor > 0);
@@ -63,7 +71,7 @@ fn main() -> ExitCode {
             if !(library.supports)(row) {
                 return usage();
             }
-            println!("{}", json(library.name, row, &(library.run)(row, Scale(divisor))));
+            println!("{}", json(library.name, row, &(library.run)(row, Scale(divisor), traces.first().map(Path::new))));
             ExitCode::SUCCESS
         }
         _ => usage(),
@@ -71,7 +79,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: weftline-peers list | run LIBRARY ROW DIVISOR");
+    eprintln!("usage: weftline-peers list | run LIBRARY ROW DIVISOR [TRACES]");
     ExitCode::from(2)
 }
 

@@ -10,13 +10,18 @@
 //! | `k` | a map of counters | [`Edit::Increment`] with a key |
 //! | `s` | a set of strings; a map of `true` where there is no set | [`Edit::Add`], [`Edit::Remove`] |
 //! | `t` | todos: a map of maps with `title` and `done` | [`Edit::NewTodo`] and the three after it |
+//! | `x` | a text | [`Edit::Splice`] |
+//! | `l` | a list of numbers | [`Edit::List`] of [`List::Fixed`] |
+//! | `o` | a list of numbers that users put in order, where a library has another type for that | … of [`List::Ordered`] |
 //!
 //! An application makes a root before it edits it; adapters may do so in [`Peer::new`], at no cost to anybody's row.
-//! Not here: what is edited ([`crate::workload`]), and what is measured ([`crate::cells`]).
+//! Not here: what is compared ([`crate::row`]), what is edited ([`crate::workload`]), and what is measured ([`crate::cells`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use crate::row::Row;
 
 /// One edit. Strings are owned by the workload; what a library copies is its own cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +81,45 @@ pub enum Edit {
         /// Its id. The todo is known here, and still there.
         id: String,
     },
+    /// Edits the text `x`: some of it goes, something takes its place. Positions and lengths are in Unicode scalar values, and no text has
+    /// any beyond U+FFFF, so that UTF-16 units count the same.
+    Splice {
+        /// Where.
+        at: usize,
+        /// How many go.
+        delete: usize,
+        /// What comes.
+        insert: String,
+    },
+    /// Edits a list.
+    List {
+        /// Which.
+        list: List,
+        /// The index of what is edited.
+        at: usize,
+        /// How.
+        edit: ListEdit,
+    },
+}
+
+/// One of the two lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum List {
+    /// `l`, where nothing is ever moved.
+    Fixed,
+    /// `o`, where elements are moved.
+    Ordered,
+}
+
+/// What is done at an index of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListEdit {
+    /// A number comes to be there.
+    Insert(i64),
+    /// What is there goes.
+    Delete,
+    /// What is there comes to be at this index.
+    Move(usize),
 }
 
 /// What `m` holds under a key.
@@ -113,6 +157,12 @@ pub struct Contents {
     pub set: BTreeSet<String>,
     /// `t`.
     pub todos: BTreeMap<String, Todo>,
+    /// `x`.
+    pub text: String,
+    /// `l`.
+    pub list: Vec<i64>,
+    /// `o`.
+    pub order: Vec<i64>,
 }
 
 /// One todo. A field is missing where concurrent edits left half a record, which some libraries allow.
@@ -204,114 +254,19 @@ pub trait Peer: Sized {
     /// Everything in all roots.
     fn contents(&self) -> Contents;
 
+    /// All of `x`, as cheaply as the library's public reading allows.
+    fn text(&self) -> String {
+        self.contents().text
+    }
+
+    /// All of `l`, likewise.
+    fn list(&self) -> Vec<i64> {
+        self.contents().list
+    }
+
     /// Brings `other` up to date from `self` the way the library's own sync works between two peers that have just connected and remember
     /// nothing of each other; with `both_ways`, also `self` from `other`. Counts every message.
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic;
-}
-
-/// What is compared. [`Row::name`] is its name on the command line and in the results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Row {
-    /// Many keys set once.
-    MapSet,
-    /// Few keys overwritten often.
-    MapOverwrite,
-    /// One counter incremented often.
-    CounterOne,
-    /// Many counters in a map.
-    CounterMap,
-    /// Members added to a set, then half of them removed.
-    SetAdd,
-    /// Members added and removed again and again.
-    SetChurn,
-    /// Single edits of a small map, each sent and applied by itself.
-    EditMap,
-    /// Single increments, sent and applied.
-    EditCounter,
-    /// Single toggles of members of a set, sent and applied.
-    EditSet,
-    /// Single edits of a large map, sent and applied.
-    EditLarge,
-    /// The first edit applied after a large map was loaded.
-    FirstApply,
-    /// Catching up on a large map.
-    CatchUp {
-        /// How many edits were missed.
-        missed: u32,
-        /// Whether both sides edited.
-        concurrent: bool,
-        /// Whether both sides were loaded just now.
-        loaded: bool,
-    },
-    /// A large map at rest.
-    Snapshot,
-    /// Many clients set one key at once, to a number each.
-    B3Number,
-    /// … to an object each.
-    B3Object,
-    /// … to a long string each.
-    B3String,
-    /// … or increment one counter.
-    B3Counter,
-    /// Todo lists on several replicas with partitions.
-    Todo,
-}
-
-/// How many edits are missed in the rows of [`Row::CatchUp`].
-pub const MISSED: [u32; 3] = [10, 1_000, 10_000];
-
-impl Row {
-    /// Every row.
-    pub fn all() -> Vec<Self> {
-        let mut rows = vec![
-            Self::MapSet,
-            Self::MapOverwrite,
-            Self::CounterOne,
-            Self::CounterMap,
-            Self::SetAdd,
-            Self::SetChurn,
-            Self::EditMap,
-            Self::EditCounter,
-            Self::EditSet,
-            Self::EditLarge,
-            Self::FirstApply,
-        ];
-        for concurrent in [false, true] {
-            for loaded in [false, true] {
-                rows.extend(MISSED.map(|missed| Self::CatchUp { missed, concurrent, loaded }));
-            }
-        }
-        rows.extend([Self::Snapshot, Self::B3Number, Self::B3Object, Self::B3String, Self::B3Counter, Self::Todo]);
-        rows
-    }
-
-    /// Its name on the command line.
-    pub fn name(self) -> String {
-        match self {
-            Self::MapSet => "map-set".into(),
-            Self::MapOverwrite => "map-overwrite".into(),
-            Self::CounterOne => "counter-one".into(),
-            Self::CounterMap => "counter-map".into(),
-            Self::SetAdd => "set-add".into(),
-            Self::SetChurn => "set-churn".into(),
-            Self::EditMap => "edit-map".into(),
-            Self::EditCounter => "edit-counter".into(),
-            Self::EditSet => "edit-set".into(),
-            Self::EditLarge => "edit-large-map".into(),
-            Self::FirstApply => "first-apply".into(),
-            Self::CatchUp { missed, concurrent, loaded } => {
-                let side = if concurrent { "both-ways" } else { "one-way" };
-                let state = if loaded { "loaded" } else { "warm" };
-                format!("catch-up-{side}-{state}-{missed}")
-            }
-            Self::Snapshot => "snapshot".into(),
-            Self::B3Number => "b3-number".into(),
-            Self::B3Object => "b3-object".into(),
-            Self::B3String => "b3-string".into(),
-            Self::B3Counter => "b3-counter".into(),
-            Self::Todo => "todo".into(),
-        }
-    }
 }
 
 /// What storage would make of bytes that it compresses.

@@ -6,15 +6,22 @@
 //!
 //! Not here: how edits are grouped into transactions and what is timed ([`crate::cells`]).
 
+mod list;
 mod rng;
 mod todo;
+pub mod trace;
+pub mod typing;
 
 use std::collections::BTreeSet;
 
+pub use list::{list_deletes, list_inserts, list_moves, list_pushes};
 pub use rng::{Rng, replica};
 pub use todo::{REPLICAS, Step, TodoTrace, todo_trace};
 
-use crate::peer::{Contents, Edit, Scan, Value};
+use crate::peer::{Contents, Edit, List, ListEdit, Scan, Value};
+
+/// The seed of all workloads.
+pub const SEED: u64 = 2_024;
 
 /// Edits with what a document shows after them.
 pub struct Workload {
@@ -184,6 +191,22 @@ impl Contents {
             Edit::DeleteTodo { id } => {
                 self.todos.remove(id);
             }
+            Edit::Splice { at, delete, insert } => {
+                let byte = |index: usize| self.text.char_indices().nth(index).map_or(self.text.len(), |(byte, _)| byte);
+                let range = byte(*at)..byte(*at + *delete);
+                self.text.replace_range(range, insert);
+            }
+            Edit::List { list, at, edit } => {
+                let list = if *list == List::Fixed { &mut self.list } else { &mut self.order };
+                match edit {
+                    ListEdit::Insert(number) => list.insert(*at, *number),
+                    ListEdit::Delete => drop(list.remove(*at)),
+                    ListEdit::Move(to) => {
+                        let moved = list.remove(*at);
+                        list.insert(*to, moved);
+                    }
+                }
+            }
         }
     }
 
@@ -277,6 +300,17 @@ mod tests {
             }
         }
         assert_eq!(there, churn.expected.set);
+    }
+
+    #[test]
+    fn a_text_counts_characters_and_a_list_moves_to_where_its_element_comes_to_be() {
+        let splice = |at, delete, insert: &str| Edit::Splice { at, delete, insert: insert.into() };
+        let list = |at, edit| Edit::List { list: List::Ordered, at, edit };
+        let mut edits = vec![splice(0, 0, "é!"), splice(1, 1, "tat"), splice(4, 0, "s")];
+        edits.extend((0..4).map(|number| list(number, ListEdit::Insert(number as i64))));
+        edits.extend([list(0, ListEdit::Move(2)), list(1, ListEdit::Delete)]);
+        let expected = Workload::of(edits).expected;
+        assert_eq!((expected.text.as_str(), expected.order), ("états", vec![1, 0, 3]));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::process::{cargo, program, read, run, run_tests};
 use crate::repo;
 use crate::tally::Tally;
 use results::{Cell, FLOOR, OURS, Results};
-use rows::{LINES, Line};
+use rows::{LINES, Line, TRACED};
 
 /// The comparison, which is a workspace of its own: whoever builds Weftline does not compile the others.
 pub(crate) const MANIFEST: &str = "tests/peers/Cargo.toml";
@@ -53,7 +53,7 @@ enum What {
     Core(CoreOptions),
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct CoreOptions {
     /// Write one line of JSON for each number to this file
     #[arg(long, value_name = "FILE")]
@@ -70,6 +70,10 @@ pub(crate) struct CoreOptions {
     /// Only these libraries, beside Weftline and the floor
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     peers: Vec<String>,
+    /// A folder of recorded editing: files of the public collection josephg/editing-traces, as they are. Where it has none, rows that
+    /// type texts use a synthetic trace
+    #[arg(long, value_name = "DIR")]
+    traces: Option<PathBuf>,
     /// Write the table and the chart of the README from this run
     #[arg(long, conflicts_with_all = ["quick", "rows", "peers"])]
     readme: bool,
@@ -90,7 +94,7 @@ pub(crate) fn test(tally: &mut Tally) -> Result<()> {
 
 /// Every cell once, at small sizes.
 pub(crate) fn quick() -> Result<()> {
-    core(&CoreOptions { quick: true, runs: 1, json: None, rows: Vec::new(), peers: Vec::new(), readme: false })
+    core(&CoreOptions { quick: true, runs: 1, ..CoreOptions::default() })
 }
 
 fn core(options: &CoreOptions) -> Result<()> {
@@ -100,13 +104,26 @@ fn core(options: &CoreOptions) -> Result<()> {
     peers.retain(|peer| cells.iter().any(|(other, _)| other == peer));
 
     let mut failed = Vec::new();
-    let divisor = if options.quick { QUICK_DIVISOR } else { 1 };
-    let runs = if options.quick { 1 } else { options.runs };
-    let results = measure(&binary, &cells, divisor, runs, &mut failed);
+    // Cells run elsewhere than this command.
+    let traces = options.traces.as_deref().map(std::path::absolute).transpose()?;
+    let settings = Settings {
+        divisor: if options.quick { QUICK_DIVISOR } else { 1 },
+        runs: if options.quick { 1 } else { options.runs },
+        traces: traces.as_deref(),
+    };
+    let synthetic = synthetic(&cells, settings.traces);
+    let note = format!("synthetic typing, since {}: {}", unrecorded(settings.traces), synthetic.join(", "));
+    if !synthetic.is_empty() {
+        eprintln!("    {note}");
+    }
+    let results = measure(&binary, &cells, &settings, &mut failed);
     let lines: Vec<&Line> = LINES.iter().filter(|line| wanted(line.row, &options.rows)).collect();
 
     println!("{}", table::terminal(&lines, &results, &peers, std::io::stdout().is_terminal()));
     report_gaps(&cells, &peers);
+    if !synthetic.is_empty() {
+        println!("{note}");
+    }
     let (met, bounds) = table::met(&lines, &results);
     println!("{met} of {bounds} bounds are met{}", if options.quick { " at these sizes" } else { "" });
     if let Some(path) = &options.json {
@@ -118,7 +135,7 @@ fn core(options: &CoreOptions) -> Result<()> {
         bail!("{} cells failed:\n{}", failed.len(), failed.join("\n"));
     }
     if options.readme {
-        readme::write(&lines, &results, &peers)?;
+        readme::write(&lines, &results, &peers, &synthetic)?;
     }
     Ok(())
 }
@@ -157,14 +174,31 @@ fn wanted(row: &str, filter: &[String]) -> bool {
     filter.is_empty() || filter.iter().any(|part| row.contains(part.as_str()))
 }
 
-/// Runs every cell, row by row, and within a row library by library, as often as it is short.
-fn measure(
-    binary: &Path,
-    cells: &[(String, String)],
+/// How cells run.
+struct Settings<'a> {
     divisor: usize,
     runs: usize,
-    failed: &mut Vec<String>,
-) -> Results {
+    traces: Option<&'a Path>,
+}
+
+/// The rows that have no recorded trace.
+fn synthetic(cells: &[(String, String)], traces: Option<&Path>) -> Vec<&'static str> {
+    let lacks = |file: &str| traces.is_none_or(|folder| !folder.join(file).is_file());
+    let asked = |row: &str| cells.iter().any(|(_, known)| known == row);
+    TRACED.iter().filter(|(row, file)| asked(row) && lacks(file)).map(|(row, _)| *row).collect()
+}
+
+/// Why they have none.
+fn unrecorded(traces: Option<&Path>) -> String {
+    match traces {
+        None => "no folder of recorded traces is named with --traces DIR".to_owned(),
+        Some(folder) if !folder.is_dir() => format!("there is no folder {}", folder.display()),
+        Some(folder) => format!("{} lacks their files", folder.display()),
+    }
+}
+
+/// Runs every cell, row by row, and within a row library by library, as often as it is short.
+fn measure(binary: &Path, cells: &[(String, String)], settings: &Settings<'_>, failed: &mut Vec<String>) -> Results {
     let mut results = Results::default();
     let mut rows: Vec<&str> = Vec::new();
     for (_, row) in cells {
@@ -178,13 +212,13 @@ fn measure(
         let mut times: BTreeMap<&str, usize> = BTreeMap::new();
         let libraries: Vec<&str> =
             cells.iter().filter(|(_, other)| other == row).map(|(peer, _)| peer.as_str()).collect();
-        for round in 0..runs.max(1) {
+        for round in 0..settings.runs.max(1) {
             for peer in &libraries {
                 if round > 0 && times.get(peer).is_none_or(|times| *times <= round) {
                     continue;
                 }
                 let ran = Instant::now();
-                match run_cell(binary, peer, row, divisor) {
+                match run_cell(binary, peer, row, settings) {
                     Ok(cell) => {
                         results.add(&cell);
                         times.entry(peer).or_insert_with(|| repetitions(ran.elapsed()));
@@ -207,11 +241,12 @@ fn repetitions(took: Duration) -> usize {
 }
 
 /// One process, and what it measured; every number that the row is known to have must be there.
-fn run_cell(binary: &Path, peer: &str, row: &str, divisor: usize) -> Result<Cell> {
+fn run_cell(binary: &Path, peer: &str, row: &str, settings: &Settings<'_>) -> Result<Cell> {
     let mut command = program(binary);
     // What failed says so in its message.
     command
-        .args(["run", peer, row, &divisor.to_string()])
+        .args(["run", peer, row, &settings.divisor.to_string()])
+        .args(settings.traces)
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -273,7 +308,7 @@ mod tests {
         let rows = |rows: &[&str], peers: &[&str]| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
             let (rows, peers) = (owned(rows), owned(peers));
-            let options = CoreOptions { rows, peers, quick: false, runs: 1, json: None, readme: false };
+            let options = CoreOptions { rows, peers, ..CoreOptions::default() };
             chosen(&cells(), &options).map(|cells| cells.len())
         };
         assert_eq!(rows(&[], &[]).unwrap(), 4);
@@ -281,6 +316,18 @@ mod tests {
         assert_eq!(rows(&[], &["yrs"]).unwrap(), 3, "Weftline and the floor are always there");
         assert!(rows(&["tree"], &[]).is_err());
         assert!(rows(&[], &["yr"]).is_err());
+    }
+
+    #[test]
+    fn rows_without_a_recorded_trace_are_named_with_the_reason() {
+        let cells =
+            [("weftline", "text-paper"), ("yrs", "map-set")].map(|(peer, row)| (peer.to_owned(), row.to_owned()));
+        for folder in [None, Some(Path::new("no such folder"))] {
+            assert_eq!(synthetic(&cells, folder), ["text-paper"]);
+            assert!(synthetic(&cells[1..], folder).is_empty());
+        }
+        assert!(unrecorded(None).contains("--traces"));
+        assert_eq!(unrecorded(Some(Path::new("no such folder"))), "there is no folder no such folder");
     }
 
     #[test]

@@ -18,9 +18,9 @@ const CHART: &str = "tests/peers/comparison.svg";
 const NUMBERS: &str = "tests/peers/comparison.md";
 
 /// Writes all three.
-pub(super) fn write(lines: &[&Line], results: &Results, peers: &[&str]) -> Result<()> {
+pub(super) fn write(lines: &[&Line], results: &Results, peers: &[&str], synthetic: &[&str]) -> Result<()> {
     put(CHART, &chart::svg(lines, results, peers))?;
-    put(NUMBERS, &numbers(lines, results, peers))?;
+    put(NUMBERS, &numbers(lines, results, peers, synthetic))?;
     let path = repo::root().join("README.md");
     let readme = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let part = format!(
@@ -36,16 +36,24 @@ fn put(path: &str, text: &str) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn numbers(lines: &[&Line], results: &Results, peers: &[&str]) -> String {
+fn numbers(lines: &[&Line], results: &Results, peers: &[&str], synthetic: &[&str]) -> String {
     let (met, bounds) = table::met(lines, results);
+    let typed = if synthetic.is_empty() {
+        "recorded editing (the public collection josephg/editing-traces)".to_owned()
+    } else {
+        format!("editing, which is synthetic in {}", synthetic.join(", "))
+    };
     format!(
         "# Every number of the comparison\n\n\
          {BEGIN}\n\n\
-         Each cell ran in a process of its own; the least of its runs is shown. Time is CPU time, heap what a counting allocator was asked \
-         for. `map-…`, `counter-…` and `set-…` edit in transactions of 1 000 operations; `edit-…` makes, sends and applies one edit at a \
-         time. Keys and members have 16 bytes, values 32. Bytes to send are those of a live session; catching up starts with two that have \
-         just connected. `floor` is collections of the standard library, written with postcard. `yrs` has neither counters nor sets, and \
-         does them with maps, as its users do. The best other library is bold, `ratio` is Weftline's number divided by it.\n\n\
+         Each cell ran in a process of its own; the least of its runs is shown. Time is CPU time, heap what a counting allocator was \
+         asked for. `map-…`, `counter-…` and `set-…` edit in transactions of 1 000 operations; `edit-…` makes, sends and applies one \
+         edit at a time. Keys and members have 16 bytes, values 32. Bytes to send are those of a live session; catching up starts with \
+         two that have just connected. `floor` is collections of the standard library and a rope, written with postcard. `yrs` has \
+         neither counters nor sets, and does them with maps, as its users do. `text-…` replays {typed}, one transaction a key \
+         and one for 1 000 keys, and `text-concurrent` two replicas that send what they type and merge what their authors had merged; \
+         `diamond-types` has texts only, and nothing moves in the lists of `yrs` and `automerge`. The best other library is bold, \
+         `ratio` is Weftline's number divided by it.\n\n\
          {}\n{met} of {bounds} bounds are met.\n",
         table::everything(lines, results, peers)
     )

@@ -62,6 +62,14 @@ const BARE_DOT: &[&str] = &["crdts"];
 
 use Of::{Best, Floor, Itself, Peer};
 
+/// The rows whose edits are recorded, with the file that has them; without it they are synthetic.
+pub(crate) const TRACED: &[(&str, &str)] = &[
+    ("text-paper", "automerge-paper.json.gz"),
+    ("text-rust", "rustcode.json.gz"),
+    ("text-concurrent", "friendsforever.json.gz"),
+    ("text-typed", "automerge-paper.json.gz"),
+];
+
 /// Every number, in the order in which it is shown.
 pub(crate) const LINES: &[Line] = &[
     line("map-set", "time", 1.0, Best).headline("set 100 000 keys of a map"),
@@ -158,6 +166,39 @@ pub(crate) const LINES: &[Line] = &[
     line("todo", "heap", 1.0, Best).headline("… the heap of all five"),
     told("todo", "snapshot"),
     line("todo", "compressed", 1.0, Best).headline("… one of them stored, compressed"),
+    line("text-paper", "per key", 1.0, Peer("loro")).headline("type a paper, 260 000 keys"),
+    line("text-paper", "per 1000", 1.0, Peer("loro")).headline("… in transactions of 1 000 keys"),
+    line("text-paper", "heap", 1e6, Itself).headline("… the heap it takes"),
+    line("text-paper", "snapshot", 130_000.0, Itself).headline("… stored"),
+    line("text-paper", "compressed", 64_000.0, Itself).headline("… compressed"),
+    line("text-paper", "load to text", 1.0, Itself).headline("… loaded, to its text"),
+    line("text-paper", "first edit", 50.0, Itself),
+    line("text-rust", "per key", 1.0, Peer("loro")),
+    line("text-rust", "per 1000", 1.0, Peer("loro")),
+    told("text-rust", "heap"),
+    told("text-rust", "snapshot"),
+    line("text-concurrent", "time", 1.0, Best).headline("two type one text at once, 26 000 keys"),
+    told("text-concurrent", "sent"),
+    told("text-concurrent", "heap"),
+    line("text-random", "one by one", 2.0, Itself).headline("one edit anywhere in a text of a million characters"),
+    line("text-random", "batch", 2.0, Itself),
+    told("text-paste", "each MB"),
+    line("text-paste", "peak heap", 3.0, Itself).headline("the heap for a paste of 100 MB, by its size"),
+    told("text-paste", "heap"),
+    told("text-typed", "make"),
+    told("text-typed", "apply"),
+    line("text-typed", "bytes", 8.0, Itself).headline("one key typed, sent"),
+    line("list-push", "time", 1.0, Best).headline("add 100 000 numbers to a list"),
+    told("list-push", "heap"),
+    told("list-push", "snapshot"),
+    told("list-push", "compressed"),
+    told("list-push", "load, read all"),
+    line("list-insert", "one by one", 1.0, Best).headline("insert one anywhere in it"),
+    line("list-insert", "batch", 1.0, Best),
+    line("list-move", "one by one", 1.0, Best).headline("move one anywhere in it"),
+    line("list-move", "batch", 1.0, Best),
+    line("list-delete", "one by one", 1.0, Best),
+    line("list-delete", "batch", 1.0, Best),
 ];
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use super::rows::{Bound, Line, Of};
 
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
+/// Of a column: the longest name.
+const WIDTH: usize = "diamond-types".len();
 
 /// Everything, for a terminal: a line for each number, a column for each library; the best other library is bold.
 pub(crate) fn terminal(lines: &[&Line], results: &Results, peers: &[&str], colours: bool) -> String {
     let mut text = format!("{:<31} {:<14} {:<4}", "row", "metric", "unit");
     for peer in peers {
-        let _ = write!(text, " {peer:>10}");
+        let _ = write!(text, " {peer:>WIDTH$}");
     }
     text.push_str("     ratio  required\n");
     for line in lines {
@@ -22,7 +24,7 @@ pub(crate) fn terminal(lines: &[&Line], results: &Results, peers: &[&str], colou
             let shown = results.of(line.row, line.metric, peer).map_or_else(|| "-".to_owned(), short);
             let best = colours && standing.best.is_some_and(|(best, _)| best == *peer);
             let (on, off) = if best { (BOLD, PLAIN) } else { ("", "") };
-            let _ = write!(text, " {on}{shown:>10}{off}");
+            let _ = write!(text, " {on}{shown:>WIDTH$}{off}");
         }
         let ratio = standing.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let _ = writeln!(text, " {ratio:>9}  {}", verdict(&standing));
@@ -172,7 +174,7 @@ mod tests {
     fn the_terminal_shows_every_library_and_the_best_other_one_bold() {
         let shown = terminal(&[&LINE], &results(), &["weftline", "loro", "yrs", "floor"], true);
         let row = shown.lines().nth(1).unwrap();
-        assert!(row.contains("\x1b[1m        2M\x1b[0m"), "{row:?}");
+        assert!(row.contains("\x1b[1m           2M\x1b[0m"), "{row:?}");
         assert!(
             row.contains("1.23M") && row.contains("0.62") && row.ends_with("≤ 1.2 × floor: MISSED: 1.23"),
             "{row:?}"

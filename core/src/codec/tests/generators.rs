@@ -11,7 +11,7 @@ use crate::delta::DeltaParts;
 use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
-use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
+use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot, TextRun};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -108,7 +108,7 @@ impl Tape {
             Kind::REGISTER | Kind::BOUNDED_COUNTER => Payload::Value(self.value()),
             Kind::RIGHTS => Payload::Rights(Arc::new(self.rights(owner))),
             Kind::TOTAL => Payload::Total { plus: self.below(5) << self.below(60), minus: self.below(1000) },
-            Kind(0 | 7 | 255) => Payload::Opaque([1, 2, 3][..self.below(4) as usize].into()),
+            Kind(0 | 255) => Payload::Opaque([1, 2, 3][..self.below(4) as usize].into()),
             _ => Payload::Empty,
         }
     }
@@ -213,10 +213,14 @@ impl Tape {
         }
         let mut containers = Vec::from([Dot::new(id(3), 12), Dot::new(id(4), 1)]);
         containers.retain(|dot| !removes.contains(*dot));
-        let dense = self.one_in(2);
-        let (mut adds, mut totals_before) = (Vec::new(), Vec::new());
+        let (dense, text_only) = (self.one_in(2), self.one_in(4));
+        let (mut adds, mut text, mut totals_before) = (Vec::new(), Vec::new(), Vec::new());
         for seq in range {
-            if dense || self.one_in(2) {
+            let has_text = text_only && (dense || self.one_in(2)) || !text_only && !dense && self.one_in(4);
+            if has_text {
+                self.character(own(seq), &containers, &places, &mut text);
+            }
+            if !has_text && !text_only && (dense || self.one_in(2)) {
                 let entry = self.entry(own(seq), &containers, &places);
                 if let Payload::Total { plus, minus } = entry.payload
                     && self.one_in(2)
@@ -227,8 +231,38 @@ impl Tape {
                 containers.push(own(seq));
             }
         }
-        let (deps, hlc) = (deps.into_iter().collect(), self.stamp());
-        DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, totals_before, removes }
+        let (deps, stamp) = (deps.into_iter().collect(), self.stamp());
+        let hlc = if adds.is_empty() { Hlc(0) } else { stamp };
+        let (adds, text, totals_before) = (adds.into(), text.into(), totals_before.into());
+        DeltaParts { replica, first_seq, dots, deps, hlc, bunches, adds, text, totals_before, removes }
+    }
+
+    /// A character at `dot`, in a run with those before it where it can be; none where there is no bunch for it.
+    fn character(&mut self, dot: Dot, others: &[Dot], bunches: &[u64], text: &mut Vec<TextRun>) {
+        let characters = ["a", "é", "🎈", "x", "\n"];
+        let character = characters[self.below(characters.len() as u64) as usize];
+        if let Some(last) = text.last_mut()
+            && last.first.replica == dot.replica
+            && last.last_seq() + 1 == dot.seq
+            && !self.one_in(4)
+        {
+            last.text = [last.text.as_str(), character].concat().as_str().into();
+            return;
+        }
+        let usable: Vec<u64> = bunches.iter().copied().filter(|bunch| *bunch <= dot.seq).collect();
+        if usable.is_empty() {
+            return;
+        }
+        let bunch = usable[self.below(usable.len() as u64) as usize];
+        let backward = bunch < dot.seq && self.one_in(2);
+        let container = self.entry(dot, others, &[]).container;
+        let run = TextRun { first: dot, container, bunch, backward, text: character.into() };
+        match text.last_mut() {
+            Some(last) if last.goes_on_in(last.dots(), &run) => {
+                last.text = [last.text.as_str(), character].concat().as_str().into();
+            }
+            _ => text.push(run),
+        }
     }
 
     fn version(&mut self, most: u64, tags: bool) -> VersionVector {
@@ -268,6 +302,7 @@ impl Tape {
             parents.push(id);
         }
         let (mut adds, mut containers): (Vec<LiveEntry>, Vec<Dot>) = (Vec::new(), Vec::new());
+        let mut text = Vec::new();
         let mut hlc = self.stamp();
         for (replica, entry) in head.iter() {
             for seq in base.seq(replica) + 1..=entry.seq {
@@ -278,6 +313,12 @@ impl Tape {
                     hlc = self.stamp();
                 }
                 let dot = Dot::new(replica, seq);
+                if self.one_in(3) {
+                    let own = bunches.iter().filter(|bunch| bunch.id.replica == replica);
+                    let places: Vec<u64> = own.map(|bunch| bunch.id.seq).collect();
+                    self.character(dot, &containers, &places, &mut text);
+                    continue;
+                }
                 let entry = self.entry(dot, &containers, &[seq.div_ceil(2)]);
                 adds.push(LiveEntry { dot, hlc, entry });
                 containers.push(dot);
@@ -285,7 +326,7 @@ impl Tape {
         }
         let removes = match tier {
             Tier::Digest | Tier::Full => Vec::new(),
-            Tier::Version => self.removals(&covered, &adds, |dot| head.covers(dot) && !base.covers(dot)),
+            Tier::Version => self.told(&covered, &head, &adds, &text),
         };
         let (mut ahead, mut dead) = (VersionVector::new(), DotRuns::new());
         if tier == Tier::Digest {
@@ -296,20 +337,41 @@ impl Tape {
                 }
             }
         }
-        Diff { tier, base, ahead, head, heads, adds, removes, dead, bunches }
+        Diff { tier, base, ahead, head, heads, adds, text, removes, dead, bunches }
+    }
+
+    /// What each replica with a head removed, if anything.
+    fn told(
+        &mut self,
+        covered: &VersionVector,
+        head: &VersionVector,
+        adds: &[LiveEntry],
+        text: &[TextRun],
+    ) -> Vec<(ReplicaId, DotRuns)> {
+        let mut told = Vec::new();
+        for (replica, entry) in head.iter() {
+            let is_live = |dot: Dot| is_live(adds, text, dot);
+            let is_older = |dot: Dot| dot.replica != replica || dot.seq < entry.seq;
+            let removed = self.runs(30, |dot| covered.covers(dot) && is_older(dot) && !is_live(dot));
+            if !removed.is_empty() {
+                told.push((replica, removed));
+            }
+        }
+        told
     }
 
     fn removals(
         &mut self,
         covered: &VersionVector,
         adds: &[LiveEntry],
+        text: &[TextRun],
         is_remover: impl Fn(Dot) -> bool,
     ) -> Vec<RemovalRun> {
         let mut removals: Vec<RemovalRun> = Vec::new();
         for (replica, entry) in covered.iter() {
             let back = 1 + self.below(3);
             for remover in (1..=entry.seq).map(|seq| Dot::new(replica, seq)).filter(|dot| is_remover(*dot)) {
-                let is_live = |dot: Dot| adds.binary_search_by_key(&dot, |add| add.dot).is_ok();
+                let is_live = |dot: Dot| is_live(adds, text, dot);
                 let is_older = |dot: Dot| dot.replica != remover.replica || dot.seq < remover.seq;
                 let usable = |dot: Dot| covered.covers(dot) && is_older(dot) && !is_live(dot);
                 let before = Dot::new(replica, remover.seq.saturating_sub(back));
@@ -342,7 +404,12 @@ impl Tape {
             horizon.set(replica, VersionEntry { seq: self.below(entry.seq + 1), tag });
         }
         let is_remover = |dot: Dot| diff.head.covers(dot) && !horizon.covers(dot);
-        let removals = self.removals(&diff.head, &diff.adds, is_remover);
+        let removals = self.removals(&diff.head, &diff.adds, &diff.text, is_remover);
         Snapshot { diff, horizon, removals, beacon: [self.below(256) as u8; 16] }
     }
+}
+
+fn is_live(adds: &[LiveEntry], text: &[TextRun], dot: Dot) -> bool {
+    let is_text = |run: &TextRun| run.first <= dot && dot <= Dot::new(run.first.replica, run.last_seq());
+    adds.binary_search_by_key(&dot, |add| add.dot).is_ok() || text.iter().any(is_text)
 }

@@ -182,3 +182,58 @@ fn bytes_1_a_declared_trillion_is_refused_before_anything_is_reserved() {
     delta.extend(&count);
     assert!(matches!(codec::decode_delta(&delta), Err(DecodeError::OverLimit { .. })));
 }
+
+/// Whoever could choose the seed of a table of hashes could choose what collides in it. A tag is the easiest to forge: nothing else in
+/// a message depends on it.
+#[test]
+fn bytes_1_no_part_of_a_diff_chooses_the_seed_of_its_tables() {
+    use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
+    use crate::codec::entries::Rows;
+    use crate::codec::reader::Reader;
+    use crate::diff::{Diff, LiveEntry, Tier};
+    use crate::store::{Container, Entry, Kind, Payload, Slot};
+
+    let with = |keys: [&str; 3], tag: u8| {
+        let adds = (1..).zip(keys).map(|(seq, key)| LiveEntry {
+            dot: Dot::new(generators::id(1), seq),
+            hlc: Hlc(0),
+            entry: Entry {
+                container: Container::Root { name: "m".into(), kind: Kind::MAP },
+                slot: Slot::Key(key.into()),
+                kind: Kind::REGISTER,
+                entity: false,
+                payload: Payload::Value(1.into()),
+            },
+        });
+        let entry = VersionEntry { seq: 3, tag: Tag::from_bytes([tag; 8]) };
+        Diff {
+            tier: Tier::Full,
+            base: VersionVector::new(),
+            ahead: VersionVector::new(),
+            head: [(generators::id(1), entry)].into_iter().collect(),
+            heads: Vec::new(),
+            adds: adds.collect(),
+            text: Vec::new(),
+            removes: Vec::new(),
+            dead: DotRuns::new(),
+            bunches: Vec::new(),
+        }
+    };
+    let mut writing = Vec::new();
+    let mut reading = Vec::new();
+    for keys in [["a", "b", "c"], ["a", "b", "d"], ["a", "d", "c"], ["d", "b", "c"]] {
+        for tag in [1, 2] {
+            let diff = with(keys, tag);
+            writing.push(diff.adds.seed());
+            reading.push(Reader::new(&codec::encode_diff(&diff)).seed());
+        }
+    }
+    let distinct = |seeds: &[u64]| {
+        let mut seeds = seeds.to_vec();
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds.len()
+    };
+    // The keys choose it, by a hash that takes in every one of them; for whoever reads, with every other byte as well.
+    assert_eq!((distinct(&writing), distinct(&reading)), (4, 8));
+}

@@ -12,6 +12,7 @@ use crate::codec::limits::{MAX_BUNCH_DEPTH, MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX
 use crate::codec::{self, DecodeError};
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -19,29 +20,29 @@ use crate::value::Value;
 
 const START: Position = Position { bunch: Dot::ROOT, index: 0 };
 
-fn dot(replica: u8, seq: u64) -> Dot {
+pub(super) fn dot(replica: u8, seq: u64) -> Dot {
     Dot::new(id(replica), seq)
 }
 
-fn entry(container: Container) -> Entry {
+pub(super) fn entry(container: Container) -> Entry {
     let payload = Payload::Value(Value::Null);
     Entry { container, slot: Slot::Unit, kind: Kind::REGISTER, entity: false, payload }
 }
 
-fn root() -> Container {
+pub(super) fn root() -> Container {
     Container::Root { name: "m".into(), kind: Kind::MAP }
 }
 
-fn bunch(id: Dot, parent: Position) -> BunchRecord {
+pub(super) fn bunch(id: Dot, parent: Position) -> BunchRecord {
     BunchRecord { id, parent, side: Side::Right, rank: 0 }
 }
 
-fn at(bunch: Dot, index: i64) -> Position {
+pub(super) fn at(bunch: Dot, index: i64) -> Position {
     Position { bunch, index }
 }
 
 /// Replica 1, dots 10 to 12, an entry at each.
-fn valid() -> DeltaParts {
+pub(super) fn valid() -> DeltaParts {
     DeltaParts {
         replica: id(1),
         first_seq: 10,
@@ -50,7 +51,8 @@ fn valid() -> DeltaParts {
         hlc: Hlc(1 << 30),
         bunches: Vec::new(),
         adds: (10..13).map(|seq| (seq, entry(root()))).collect(),
-        totals_before: Vec::new(),
+        text: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }
@@ -65,7 +67,7 @@ fn refused(change: impl FnOnce(&mut DeltaParts)) -> DecodeError {
 }
 
 #[track_caller]
-fn assert_says(error: &DecodeError, text: &str) {
+pub(super) fn assert_says(error: &DecodeError, text: &str) {
     assert!(error.to_string().contains(text), "{error}");
 }
 
@@ -248,7 +250,7 @@ fn bytes_2_other_forms_of_one_delta() {
         // Every dot is bound, and the dots are listed.
         ("every dot", header + 10, &[1], &[0]),
         ("more bytes", header + 1, &[10], &[0x8a, 0]),
-        ("two forms of removing", header, &[0b100_1001], &[0b1110_1001]),
+        ("way of removing", header, &[0b100_1001], &[0b1110_1001]),
         ("NaN", bytes.len() - 9, &[0, 0, 0, 0, 0, 0, 0xf8, 0x7f], &[1, 0, 0, 0, 0, 0, 0xf8, 0x7f]),
         ("format version", 0, &[1, 1], &[2, 1]),
     ];
@@ -262,8 +264,8 @@ fn bytes_2_other_forms_of_one_delta() {
         if name == "in a list" {
             changed.splice(header + 11..header + 11, [0, 0, 9]);
         }
-        if name == "two forms of removing" {
-            changed.push(0);
+        if name == "way of removing" {
+            changed.insert(header + 11, 1);
         }
         let error = codec::decode_delta(&changed).expect_err(name);
         assert_says(&error, name);
@@ -341,12 +343,12 @@ fn live(dot: Dot, container: Container) -> LiveEntry {
     LiveEntry { dot, hlc: Hlc(9), entry: entry(container) }
 }
 
-fn removal(remover: Dot, removed: Dot) -> RemovalRun {
+pub(super) fn removal(remover: Dot, removed: Dot) -> RemovalRun {
     RemovalRun { remover, removed, len: 1, chain: false }
 }
 
 /// Beyond 1:5 and 2:5 everything up to 1:8.
-fn valid_diff() -> Diff {
+pub(super) fn valid_diff() -> Diff {
     Diff {
         tier: Tier::Version,
         base: covered(&[(1, 5), (2, 5)]),
@@ -354,7 +356,8 @@ fn valid_diff() -> Diff {
         heads: [dot(1, 8)].into(),
         adds: [live(dot(1, 6), root()), live(dot(1, 7), Container::Entity(dot(2, 5)))].into(),
         ahead: VersionVector::new(),
-        removes: [removal(dot(1, 8), dot(1, 5)), removal(dot(1, 8), dot(2, 4))].into(),
+        text: Vec::new(),
+        removes: [(id(1), DotRuns::from_iter([dot(1, 5), dot(2, 4)]))].into(),
         dead: DotRuns::new(),
         bunches: [bunch(dot(2, 3), at(dot(1, 2), 1))].into(),
     }
@@ -381,17 +384,108 @@ fn valid_1_dots_that_nobody_wrote() {
 }
 
 #[test]
+fn bytes_2_heads_have_one_form() {
+    let mut diff = valid_diff();
+    // Nobody who keeps the rules has two of one replica.
+    diff.heads = [dot(1, 7), dot(1, 8), dot(2, 5)].into();
+    let bytes = codec::encode_diff(&diff);
+    assert_eq!(codec::decode_diff(&bytes).as_ref(), Ok(&diff));
+    let at = bytes.windows(5).position(|window| window == [3, 1, 1, 0, 2]).unwrap();
+    let mut other = bytes.clone();
+    other[at + 2] = 0;
+    assert!(matches!(codec::decode_diff(&other), Err(DecodeError::NotCanonical { .. })));
+    let mut other = bytes;
+    other.splice(at + 1..at + 3, [0]);
+    assert!(matches!(codec::decode_diff(&other), Err(DecodeError::NotCanonical { .. })), "the same one twice");
+}
+
+#[test]
+fn bytes_2_a_horizon_before_every_dot_is_not_written() {
+    let snapshot = Snapshot { horizon: VersionVector::new(), ..valid_snapshot() };
+    let bytes = codec::encode_snapshot(&snapshot);
+    assert_eq!(codec::decode_snapshot(&bytes).as_ref(), Ok(&snapshot));
+    let none = [0; 0];
+    let sections = |horizon: &[u8]| sealed(&[(2, &[0]), (4, &[0, 0, 0, 0]), (6, horizon), (8, &[0]), (10, &[0; 16])]);
+    assert!(codec::decode_snapshot(&sections(&none)).is_ok());
+    assert!(codec::decode_snapshot(&sections(&[0])).is_err());
+    // With one replica: the table, and the state that covers it up to 1.
+    let (mut table, mut state) = (Vec::from([1]), Vec::from([1]));
+    table.extend([7; 16]);
+    state.extend([8; 8]);
+    state.extend([0, 0, 0, 0]);
+    let with = |horizon: &[u8]| sealed(&[(2, &table), (4, &state), (6, horizon), (8, &[0]), (10, &[0; 16])]);
+    assert!(codec::decode_snapshot(&with(&[])).is_ok());
+    assert!(codec::decode_snapshot(&with(&[1])).is_ok());
+    let error = codec::decode_snapshot(&with(&[0])).expect_err("it says nothing");
+    assert!(matches!(error, DecodeError::NotCanonical { .. }), "{error}");
+}
+
+#[test]
 fn diff_1_entries_within_the_base() {
     assert_says(&diff_refused(|diff| diff.adds[0].dot.seq = 5), "base");
 }
 
 #[test]
-fn diff_3_removers_outside_of_the_diff() {
-    for remover in [dot(1, 5), dot(1, 9), dot(2, 5)] {
-        assert_says(&diff_refused(|diff| diff.removes = [removal(remover, dot(2, 4))].into()), "DIFF-3");
+fn diff_3_what_was_removed_beyond_the_base() {
+    let refused = |remover: u8, removed: Dot, last: u64| {
+        diff_refused(|diff| {
+            let mut set = DotRuns::new();
+            set.insert_run(removed.replica, removed.seq, last);
+            diff.removes = [(id(remover), set)].into();
+        })
+    };
+    // The head says nothing new of it, or nothing at all.
+    assert_says(&refused(2, dot(2, 4), 4), "DIFF-3");
+    refused(3, dot(2, 4), 4);
+    assert_says(&refused(1, dot(1, 8), 8), "REM-1");
+    assert_says(&refused(1, dot(1, 9), 9), "REM-1");
+    assert_says(&refused(1, dot(2, 6), 6), "REM-1");
+    assert_says(&refused(1, dot(2, 4), 6), "REM-1");
+    assert_says(&refused(1, dot(1, 4), 1 << 43), "REM-1");
+    assert_says(&refused(1, dot(1, 6), 6), "both live and removed");
+}
+
+#[test]
+fn bytes_2_what_was_removed_has_one_form() {
+    let set = || DotRuns::from_iter([dot(2, 4)]);
+    let nothing = |diff: &mut Diff| diff.removes = [(id(1), DotRuns::new()), (id(2), set())].into();
+    assert_says(&diff_refused(nothing), "removed nothing");
+    diff_refused(|diff| diff.removes = [(id(1), set()), (id(1), set())].into());
+}
+
+/// Beyond a horizon of 1:4, up to 1:8 and 2:5, with 1:6 alive.
+fn valid_snapshot() -> Snapshot {
+    let diff = Diff {
+        tier: Tier::Full,
+        base: VersionVector::new(),
+        head: covered(&[(1, 8), (2, 5)]),
+        heads: [dot(1, 8)].into(),
+        adds: [live(dot(1, 6), root())].into(),
+        ahead: VersionVector::new(),
+        text: Vec::new(),
+        removes: Vec::new(),
+        dead: DotRuns::new(),
+        bunches: Vec::new(),
+    };
+    let removals = [removal(dot(1, 5), dot(1, 4)), removal(dot(1, 8), dot(1, 5)), removal(dot(1, 8), dot(2, 4))].into();
+    Snapshot { diff, horizon: covered(&[(1, 4)]), removals, beacon: [7; 16] }
+}
+
+#[track_caller]
+fn removals_refused(removals: &[RemovalRun]) -> DecodeError {
+    let mut snapshot = valid_snapshot();
+    assert_eq!(codec::decode_snapshot(&codec::encode_snapshot(&snapshot)).as_ref(), Ok(&snapshot));
+    snapshot.removals = removals.to_vec();
+    codec::decode_snapshot(&codec::encode_snapshot(&snapshot)).expect_err("refused")
+}
+
+#[test]
+fn rem_1_removals_at_rest_are_of_what_was_written_before() {
+    for remover in [dot(1, 4), dot(1, 9), dot(2, 6)] {
+        assert_says(&removals_refused(&[removal(remover, dot(2, 4))]), "DIFF-3");
     }
     let refused = |removed: Dot, len: u64, chain: bool| {
-        diff_refused(|diff| diff.removes = [RemovalRun { remover: dot(1, 8), removed, len, chain }].into())
+        removals_refused(&[RemovalRun { remover: dot(1, 8), removed, len, chain }])
     };
     assert_says(&refused(dot(1, 8), 1, false), "REM-1");
     assert_says(&refused(dot(1, 9), 1, false), "REM-1");
@@ -404,13 +498,11 @@ fn diff_3_removers_outside_of_the_diff() {
 
 #[test]
 fn bytes_2_removals_have_one_form() {
-    let refused = |removes: &[RemovalRun]| diff_refused(|diff| diff.removes = removes.to_vec());
     let chain = [removal(dot(1, 7), dot(2, 3)), removal(dot(1, 8), dot(2, 4))];
-    assert_says(&refused(&chain), "neighbouring runs");
-    assert_says(&refused(&[removal(dot(1, 8), dot(2, 4)), removal(dot(1, 8), dot(1, 5))]), "not ascending");
-    refused(&[removal(dot(1, 8), dot(2, 2)), removal(dot(1, 8), dot(2, 3))]);
-    refused(&[removal(dot(1, 8), dot(2, 3)), removal(dot(1, 7), dot(2, 1))]);
-    assert_says(&diff_refused(|diff| diff.removes.push(removal(dot(2, 9), dot(2, 1)))), "DIFF-3");
+    assert_says(&removals_refused(&chain), "neighbouring runs");
+    assert_says(&removals_refused(&[removal(dot(1, 8), dot(2, 4)), removal(dot(1, 8), dot(1, 5))]), "not ascending");
+    removals_refused(&[removal(dot(1, 8), dot(2, 2)), removal(dot(1, 8), dot(2, 3))]);
+    removals_refused(&[removal(dot(1, 8), dot(2, 3)), removal(dot(1, 7), dot(2, 1))]);
 }
 
 #[test]
@@ -476,27 +568,13 @@ fn seq_3_positions_at_rest_are_whole_chains() {
 
 #[test]
 fn rem_2_horizon_and_removals_of_a_snapshot() {
-    let diff = Diff {
-        tier: Tier::Full,
-        base: VersionVector::new(),
-        head: covered(&[(1, 8)]),
-        heads: [dot(1, 8)].into(),
-        adds: [live(dot(1, 6), root())].into(),
-        ahead: VersionVector::new(),
-        removes: Vec::new(),
-        dead: DotRuns::new(),
-        bunches: Vec::new(),
-    };
-    let removals = [removal(dot(1, 5), dot(1, 4))].into();
-    let snapshot = Snapshot { diff, horizon: covered(&[(1, 4)]), removals, beacon: [7; 16] };
+    let snapshot = valid_snapshot();
     let read = |snapshot: &Snapshot| codec::decode_snapshot(&codec::encode_snapshot(snapshot));
     assert_eq!(read(&snapshot).as_ref(), Ok(&snapshot));
     let horizon = covered(&[(1, 9)]);
     assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("beyond"), "REM-2");
     let horizon = covered(&[(1, 5)]);
-    assert_says(&read(&Snapshot { horizon, ..snapshot.clone() }).expect_err("within"), "DIFF-3");
-    let removals = [removal(dot(1, 8), dot(1, 6))].into();
-    assert_says(&read(&Snapshot { removals, ..snapshot }).expect_err("live"), "both live and removed");
+    assert_says(&read(&Snapshot { horizon, ..snapshot }).expect_err("within"), "DIFF-3");
 }
 
 /// Writes sections into an envelope of a snapshot.
@@ -510,8 +588,8 @@ fn sealed(sections: &[(u64, &[u8])]) -> Vec<u8> {
 
 #[test]
 fn sections_odd_ones_are_passed_over_even_ones_are_not() {
-    // An empty document: no replicas; no heads, bunches, entries; no horizon; no removers; a beacon.
-    let empty: [(u64, &[u8]); 5] = [(2, &[0]), (4, &[0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])];
+    // An empty document: no replicas; no heads, bunches, entries, text; no horizon; no removers; a beacon.
+    let empty: [(u64, &[u8]); 5] = [(2, &[0]), (4, &[0, 0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])];
     let read = codec::decode_snapshot(&sealed(&empty)).unwrap();
     assert_eq!(codec::encode_snapshot(&read), sealed(&empty));
     let with = |at: usize, section: (u64, &'static [u8])| {
@@ -532,7 +610,7 @@ fn sections_odd_ones_are_passed_over_even_ones_are_not() {
 
 #[test]
 fn the_header_of_an_envelope_says_what_it_is() {
-    let bytes = sealed(&[(2, &[0]), (4, &[0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])]);
+    let bytes = sealed(&[(2, &[0]), (4, &[0, 0, 0, 0]), (6, &[]), (8, &[0]), (10, &[0; 16])]);
     let error = |at: usize, byte: u8| {
         let mut bytes = bytes.clone();
         bytes[at] = byte;

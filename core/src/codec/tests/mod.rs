@@ -5,3 +5,4 @@ mod hostile;
 mod invalid;
 mod round_trip;
 mod size;
+mod text;

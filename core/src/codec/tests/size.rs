@@ -10,6 +10,7 @@ use crate::clock::{Dot, DotRuns, Hlc, Tag, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::DeltaParts;
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
+use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 use crate::store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot};
@@ -31,17 +32,18 @@ fn following(first_seq: u64, adds: Vec<Entry>) -> DeltaParts {
         first_seq,
         dots,
         deps: [Dot::new(id(1), first_seq - 1)].into(),
-        hlc: Hlc(0x0198_0000_0000_0001),
+        hlc: Hlc(if adds.is_empty() { 0 } else { 0x0198_0000_0000_0001 }),
         bunches: Vec::new(),
         adds: (first_seq..).zip(adds).collect(),
-        totals_before: Vec::new(),
+        text: Few::new(),
+        totals_before: Few::new(),
         removes: DotRuns::new(),
     }
 }
 
 fn full(base: VersionVector, head: VersionVector, heads: Vec<Dot>, adds: Vec<LiveEntry>) -> Diff {
     let (ahead, removes, dead, bunches) = (VersionVector::new(), Vec::new(), DotRuns::new(), Vec::new());
-    Diff { tier: Tier::Full, base, ahead, head, heads, adds, removes, dead, bunches }
+    Diff { tier: Tier::Full, base, ahead, head, heads, adds, text: Vec::new(), removes, dead, bunches }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -78,7 +80,7 @@ fn a_member_costs_its_content_and_five_bytes_behind_its_header() {
     assert_eq!(codec::encode_delta(&following(10_000, [entry].into())).len(), 29 + 5 + "m1234".len());
     let mut removed = following(10_000, Vec::new());
     removed.removes.insert(Dot::new(id(1), 9_998));
-    assert_eq!(codec::encode_delta(&removed).len(), 29 + 1);
+    assert_eq!(codec::encode_delta(&removed).len(), 21 + 1);
 }
 
 #[test]
@@ -131,8 +133,8 @@ fn a_stored_put_costs_a_few_bytes_beyond_its_content() {
         let diff = full(base, head, heads, adds);
         codec::encode_diff(&diff).len()
     };
-    // Stamp 2 (another one for each entry), key length 1, value type and length 1.
-    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2 + 2));
+    // Stamp 2 (another one for each entry); lengths of keys and types of values are counted, 255 in a byte.
+    assert_eq!(stored(3000) - stored(2000), 1000 * ("key 0000".len() + "value".len() + 2) + 8);
 }
 
 #[test]
@@ -229,8 +231,8 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "0418",                             // section 4: the state
         "040102030405060708",               // covered up to 4, tag
         "01",
-        "0000", // one head, where the head is
-        "00",   // no bunches
+        "00", // one head, where the head is
+        "00", // no bunches
         "01",
         "08", // one entry: the dot 3
         "28", // stamp: 5 ms after 0
@@ -238,6 +240,7 @@ fn format_v1_a_snapshot_has_these_bytes() {
         "02",
         "036b",
         "4176", // container, shape, key, value
+        "00",   // no text
         "0601",
         "02", // section 6: the horizon
         "0805",

@@ -22,10 +22,10 @@ pub(crate) struct Done<'t> {
     pub(crate) origin: Origin,
     pub(crate) first_seq: u64,
     pub(crate) next_seq: u64,
-    /// In the order of the edits; some may be dead again.
-    pub(crate) inserted: Vec<LocalDot>,
-    /// With what died inside them, in any order.
-    pub(crate) killed: Vec<&'t Dead>,
+    /// What it added and left alive, in the order of the edits.
+    pub(crate) added: &'t [(LocalDot, EntryId)],
+    /// What it killed of what was there before, with what died inside, in any order.
+    pub(crate) killed: &'t [Dead],
 }
 
 /// What a transaction did, net.
@@ -99,8 +99,8 @@ impl Killed {
 impl Step {
     pub(super) fn of(state: &State, done: Done<'_>, is_own: &dyn Fn(LocalDot) -> bool) -> Self {
         let mut step = Self { end: Some(LocalDot::new(done.origin, done.next_seq)), ..Self::default() };
-        for dot in &done.inserted {
-            let Some(live) = state.store.get(*dot) else { continue };
+        for (dot, id) in done.added {
+            let live = state.store.live(*id);
             if is_amount(live.kind) {
                 let (container, net) = (live.container(), amount(live));
                 step.amounts.push(Amount { container, net, first: true, foreign: false });
@@ -111,9 +111,6 @@ impl Step {
         let made = |dot: LocalDot| dot.origin() == done.origin && dot.seq() >= done.first_seq;
         for (dot, live) in done.killed {
             let (dot, container, foreign) = (*dot, live.container(), !is_own(*dot));
-            if made(dot) {
-                continue;
-            }
             if is_amount(live.kind) {
                 step.amounts.push(Amount { container, net: -amount(live), first: false, foreign });
                 continue;
@@ -263,7 +260,7 @@ impl State {
             (Content::Unit(unit), Slot::Unit) => unit.view().append_to(&mut all),
             (_, Slot::Position { .. }) if kind == Kind::MOVE => {
                 if let Some(seat) = &place.seat {
-                    seat.moves.view().append_to(&mut all);
+                    seat.moves.append_to(&mut all);
                 }
             }
             _ => {}

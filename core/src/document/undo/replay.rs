@@ -247,7 +247,7 @@ impl Replay {
         if fault::active(Fault::UndoTakesForeignTotals)
             && let Content::Counter(totals) = &own.content
         {
-            net = totals.sum;
+            net = totals.sum.0;
         }
         let (plus, minus) = split(-net)?;
         if own.kind == Kind::BOUNDED_COUNTER {
@@ -266,7 +266,7 @@ impl Replay {
 }
 
 impl State {
-    /// Adds the dots of the entries in an entity.
+    /// Adds the dots of the entries in an entity, and of its text one of each run, which is of one replica.
     fn add_inside(&self, dot: LocalDot, all: &mut Vec<LocalDot>) {
         let (Some(id), Some(place)) = (self.store.find(dot), self.entity(dot)) else { return };
         let mut inside = Vec::new();
@@ -274,6 +274,7 @@ impl State {
         for id in inside {
             all.push(self.store.dot(id));
         }
+        self.text_inside(place, dot, &mut |stretch| all.push(stretch.first));
     }
 }
 

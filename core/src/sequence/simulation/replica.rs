@@ -4,9 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::super::chunks::Sequence;
 use super::super::forest::{Forest, LocalBunch};
 use super::super::position::{BunchRecord, LocalPosition, Position};
-use super::super::rope::Sequence;
 use super::Outcome;
 use crate::clock::{Dot, LocalDot};
 use crate::replica_id::{Origins, ReplicaId};
@@ -107,7 +107,7 @@ impl Replica {
     pub(super) fn add(&mut self, add: Add) {
         let at = self.local(add.position);
         let dot = self.origins.intern_dot(add.dot);
-        self.forest.acquire(at.bunch);
+        self.forest.acquire(at.bunch, 1);
         self.sequence.insert(&self.forest, &self.origins, at, dot);
         self.live.insert(add.dot, add);
     }
@@ -123,7 +123,7 @@ impl Replica {
                 return Err(format!("C2: {dot} is not where it was put"));
             }
             let cause = cause.map(|cause| self.origins.intern_dot(cause));
-            self.forest.release(at.bunch, cause);
+            self.forest.release(at.bunch, 1, cause);
         }
         Ok(())
     }

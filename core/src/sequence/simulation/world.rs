@@ -174,7 +174,7 @@ impl World {
         let dot = Dot::new(replica.id, transaction.delta.last_seq);
         let local = replica.origins.intern_dot(dot);
         let (l, r) = (left.map(|add| replica.local(add.position)), right.map(|add| replica.local(add.position)));
-        let place = |me| replica.forest.place_above(&replica.origins, me, l, r, self.soft_depth);
+        let mut place = |me| replica.forest.place_above(&replica.origins, me, l, r, self.soft_depth);
         let mut placement = place(local).map_err(|error| format!("{error}"))?;
         let mut reuses = self.mutant == Some(Mutant::ReusesIndex);
         if let Some(old_id) = replica.old_id.filter(|_| self.mutant == Some(Mutant::ExtendsOldId)) {

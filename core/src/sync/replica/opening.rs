@@ -93,9 +93,9 @@ impl Replica {
 
         let mut outbox = Outbox::default();
         let mut unacked = stored.outbox;
-        sort_by_key(&mut unacked, |delta| (delta.replica(), delta.parts().first_seq));
+        sort_by_key(&mut unacked, |delta| (delta.replica(), delta.first_seq()));
         for delta in &unacked {
-            if delta.parts().last_seq() > stored.acked.get(&delta.replica()).copied().unwrap_or(0) {
+            if delta.last_seq() > stored.acked.get(&delta.replica()).copied().unwrap_or(0) {
                 // Token 0 is before every batch of this opening. That it may have been written relaxed only is what the
                 // proof is for (DUR-3).
                 outbox.push(delta, Token(0));
@@ -206,7 +206,7 @@ fn fold(
     }
     for (_, chain) in waiting.iter_mut() {
         // The first is at the end, from where it is taken.
-        sort_by_key(chain, |delta| Reverse(delta.parts().first_seq));
+        sort_by_key(chain, |delta| Reverse(delta.first_seq()));
     }
     loop {
         let mut progress = false;

@@ -33,7 +33,7 @@ enum Sent {
 
 impl Replica {
     pub(super) fn receive(&mut self, message: Message) -> Result<(), ProtocolError> {
-        let Some(connection) = &self.connection else { return Ok(()) };
+        let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what });
         match message {
             Message::Close(_) => self.turned_away(None),
@@ -49,7 +49,11 @@ impl Replica {
             Message::CaughtUp(reached) => return self.caught_up(reached),
             // One that crosses a Want was said before that arrived, which is answered all the same.
             Message::Ask if connection.wanted => {}
-            Message::Ask => self.want(),
+            Message::Ask => {
+                // Its horizon may have risen since OpenAck told it: as far as anything that the relay has.
+                connection.horizon = connection.relay.clone();
+                self.want();
+            }
             Message::Want(want) => return self.asked(want),
             Message::Ack(ack) => self.acked(&ack),
             Message::Durable(durable) => self.refilled(durable),
@@ -245,7 +249,7 @@ impl Replica {
                 Ok(applied.outcome)
             }
             Err(ApplyError::Fork { replica, .. }) => {
-                self.forked(replica, delta.parts().first_seq);
+                self.forked(replica, delta.first_seq());
                 Ok(Outcome::Known)
             }
             // Nothing is lost by dropping it: the comparison at the end of catching up finds that it is missing.

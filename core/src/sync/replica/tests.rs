@@ -296,6 +296,29 @@ fn fork_2_a_branch_that_contradicts_the_log_is_stuck_and_the_rest_goes_on() {
 }
 
 #[test]
+fn fork_2_the_gap_behind_what_is_stuck_asks_for_nothing() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let deltas: Vec<Delta> = (0..12).map(|number| desk.write(&alloc::format!("key {number}"))).collect();
+    desk.flush();
+    let first = &deltas[0];
+    let heard = desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
+    assert_eq!(pushed(&heard).len(), deltas.len());
+    // The relay refuses the first one for good; all that follow it have a gap before them.
+    let nack = |delta: &Delta, reason| {
+        let dot = delta.dot();
+        Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version: Some(VersionVector::new()) })
+    };
+    desk.say(nack(first, NackReason::Invalid)).unwrap();
+    for delta in &deltas[1..] {
+        desk.say(nack(delta, NackReason::Gap)).expect("more of them than repairs on a connection");
+    }
+    desk.flush();
+    assert_eq!(desk.heard(), [], "neither a refill nor anything of the chain again");
+    let status = desk.replica.status();
+    assert_eq!((status.unsaved, status.stuck), (12, 12));
+}
+
+#[test]
 fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let delta = desk.write("a");
@@ -580,6 +603,28 @@ fn diff_2_below_the_relays_horizon_a_digest_is_sent_unless_an_edit_is_not_durabl
         assert!(document.covers(gone.dot()) && !document.map("m").contains("b"));
         assert_eq!(document.map("m").len(), if in_the_middle { 3 } else { 2 });
     }
+}
+
+#[test]
+fn diff_2_whoever_is_asked_later_on_does_not_judge_by_the_horizon_of_the_beginning() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let mut relay = Document::with_writer(ReplicaId::from(5));
+    for key in ["a", "b", "c"] {
+        relay.apply(&desk.write(key)).unwrap();
+    }
+    desk.flush();
+    // Another client removes something. The relay says so, and before it has sent the row forgets how.
+    let gone = remove(&mut relay, "b");
+    assert_eq!(desk.connect_to(relay.version(), Vec::new()), []);
+    relay.truncate_removals();
+    desk.say(Message::Ask).unwrap();
+    let heard = desk.heard();
+    let [Message::Want(want)] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(want.clone().answer(&relay).tier, crate::Tier::Digest);
+    let bytes = codec::encode_diff(&want.clone().answer(&relay)).into();
+    desk.say(Message::Diff(crate::sync::DiffMessage { position: 5, bytes })).unwrap();
+    assert!(desk.replica.document().covers(gone.dot()));
+    assert_eq!(desk.replica.document().map("m").len(), 2);
 }
 
 #[test]

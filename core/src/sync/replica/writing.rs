@@ -167,7 +167,7 @@ impl Replica {
 
     fn written(&mut self, delta: Option<&Delta>) {
         let Some(delta) = delta else { return };
-        let last = VersionEntry { seq: delta.parts().last_seq(), tag: delta.tag() };
+        let last = VersionEntry { seq: delta.last_seq(), tag: delta.tag() };
         if self.slot.replica() == Some(delta.replica()) {
             self.slot.advance(last);
         }

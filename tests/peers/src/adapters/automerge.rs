@@ -2,7 +2,7 @@
 //!
 //! The roots are maps (and one counter) made by a first change that is the same at every replica, as its documentation advises: made by
 //! each replica for itself they would be conflicting objects of one name. Members of the set are keys with `true`, objects and todos are
-//! maps, made whole by `batch_create_object`. Strings are plain strings, not collaborative text.
+//! maps, made whole by `batch_create_object`. Strings are plain strings, except for the text, whose indices are scalar values by default.
 //!
 //! What is sent for a transaction is its change, as `get_change_by_hash` gives it and as its sync messages carry it: not deflated. It is
 //! applied by `load_incremental`; many at once by one `apply_changes`, since applying costs a pass over the whole document whatever comes.
@@ -11,7 +11,7 @@
 //! changes, rounds until neither has more to say. The one that is behind speaks first, which saves a round. The protocol always goes both
 //! ways.
 //!
-//! It has counters, but no sets and no objects as plain values. Two counters made under one key at once are a conflict of which one shows.
+//! It has counters, but no sets and no objects as plain values, and nothing moves in its lists. Two counters made under one key at once are a conflict of which one shows.
 //! Not here: its patches and its history, which nothing asks for, but which it keeps.
 
 use std::collections::HashMap;
@@ -23,7 +23,8 @@ use ::automerge::{
     ActorId, Automerge as Document, Change, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, ScalarValueRef, ValueRef,
 };
 
-use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+use crate::peer::{Contents, Edit, ListEdit, Peer, Scan, Todo, Traffic, Value};
+use crate::row::Row;
 
 /// A replica in Automerge.
 pub struct Automerge {
@@ -37,6 +38,8 @@ struct Roots {
     counters: ObjId,
     set: ObjId,
     todos: ObjId,
+    text: ObjId,
+    list: ObjId,
 }
 
 const COUNTER: &str = "c";
@@ -44,8 +47,8 @@ const COUNTER: &str = "c";
 impl Peer for Automerge {
     const NAME: &'static str = "automerge";
 
-    fn supports(_: Row) -> bool {
-        true
+    fn supports(row: Row) -> bool {
+        row != Row::ListMove
     }
 
     fn new(replica: u64) -> Self {
@@ -54,6 +57,8 @@ impl Peer for Automerge {
         for root in ["m", "k", "s", "t"] {
             first.put_object(ROOT, root, ObjType::Map).expect("a map in the root");
         }
+        first.put_object(ROOT, "x", ObjType::Text).expect("a text in the root");
+        first.put_object(ROOT, "l", ObjType::List).expect("a list in the root");
         first.put(ROOT, COUNTER, ScalarValue::counter(0)).expect("a counter in the root");
         first.commit_with(CommitOptions::default().with_time(0));
         Self::of(document, replica)
@@ -134,7 +139,21 @@ impl Peer for Automerge {
         for item in document.map_range(&self.roots.todos, ..) {
             contents.todos.insert(item.key.to_string(), self.todo(&item.id()));
         }
+        contents.text = self.text();
+        contents.list = self.list();
         contents
+    }
+
+    fn text(&self) -> String {
+        self.document.text(&self.roots.text).expect("the root is a text")
+    }
+
+    fn list(&self) -> Vec<i64> {
+        let integer = |value: &ValueRef<'_>| match value {
+            ValueRef::Scalar(ScalarValueRef::Int(number)) => *number,
+            other => panic!("{other:?} is nothing that was inserted"),
+        };
+        self.document.list_range(&self.roots.list, ..).map(|item| integer(&item.value)).collect()
     }
 
     fn catch_up(&mut self, other: &mut Self, _both_ways: bool) -> Traffic {
@@ -169,7 +188,8 @@ fn deliver(
 impl Automerge {
     fn of(document: Document, replica: u64) -> Self {
         let id = |root: &str| document.get(ROOT, root).expect("the root is a map").expect("the first change made it").1;
-        let roots = Roots { map: id("m"), counters: id("k"), set: id("s"), todos: id("t") };
+        let roots =
+            Roots { map: id("m"), counters: id("k"), set: id("s"), todos: id("t"), text: id("x"), list: id("l") };
         Self { document: document.with_actor(actor(replica)), roots }
     }
 
@@ -234,6 +254,12 @@ impl Roots {
                 transaction.put(todo, "title", title.as_str())
             }
             Edit::DeleteTodo { id } => transaction.delete(&self.todos, id),
+            Edit::Splice { at, delete, insert } => transaction.splice_text(&self.text, *at, *delete as isize, insert),
+            Edit::List { at, edit, .. } => match edit {
+                ListEdit::Insert(number) => transaction.insert(&self.list, *at, *number),
+                ListEdit::Delete => transaction.delete(&self.list, *at),
+                ListEdit::Move(_) => unreachable!("rows with moves are not supported"),
+            },
         }
         .expect("an edit of what is there");
     }

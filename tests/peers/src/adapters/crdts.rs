@@ -10,7 +10,8 @@
 use crdts::{CmRDT, CvRDT, MVReg, Map, Orswot, PNCounter};
 use serde::{Deserialize, Serialize};
 
-use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+use crate::peer::{Contents, Edit, Peer, Scan, Todo, Traffic, Value};
+use crate::row::Row;
 
 type Actor = u64;
 type Register<V> = MVReg<V, Actor>;
@@ -74,6 +75,7 @@ impl Crdts {
             Edit::SetDone { id, done } => return self.set_field(id, "done", Field::Done(*done), sent),
             Edit::SetTitle { id, title } => return self.set_field(id, "title", Field::Title(title.clone()), sent),
             Edit::DeleteTodo { id } => Op::Todos(state.todos.rm(id.as_str(), state.todos.get(id).derive_rm_ctx())),
+            Edit::Splice { .. } | Edit::List { .. } => unreachable!("rows with texts and lists are not supported"),
         };
         self.done(op, sent);
     }
@@ -118,7 +120,7 @@ impl Peer for Crdts {
     const NAME: &'static str = "crdts";
 
     fn supports(row: Row) -> bool {
-        row != Row::Todo
+        row != Row::Todo && !row.is_text() && !row.is_list()
     }
 
     fn new(replica: u64) -> Self {
@@ -173,6 +175,7 @@ impl Peer for Crdts {
             counters: counters.collect(),
             set: state.set.iter().map(|item| item.val.clone()).collect(),
             todos: todos.collect(),
+            ..Contents::default()
         }
     }
 

@@ -28,7 +28,8 @@ use ::dson::{
     compute_deletions_unknown_to,
 };
 
-use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+use crate::peer::{Contents, Edit, Peer, Scan, Todo, Traffic, Value};
+use crate::row::Row;
 
 type Map = OrMap<String>;
 type Store = CausalDotStore<Map>;
@@ -66,8 +67,8 @@ struct Root {
 impl Peer for Dson {
     const NAME: &'static str = "dson";
 
-    fn supports(_: Row) -> bool {
-        true
+    fn supports(row: Row) -> bool {
+        !row.is_text() && !row.is_list()
     }
 
     fn new(replica: u64) -> Self {
@@ -220,6 +221,7 @@ impl Dson {
             Edit::SetDone { id, done } => self.write_in(TODOS, id, "done", |_| MvRegValue::Bool(*done)),
             Edit::SetTitle { id, title } => self.write_in(TODOS, id, "title", |_| text(title)),
             Edit::DeleteTodo { id } => self.remove(TODOS, id),
+            Edit::Splice { .. } | Edit::List { .. } => unreachable!("rows with texts and lists are not supported"),
         }
     }
 

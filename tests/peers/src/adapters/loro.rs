@@ -13,17 +13,20 @@
 //! longer take edits that were made beside what it dropped. Loading is lazy: a container is decoded when it is first read, and the
 //! cheapest way to read a large map is its value.
 //!
+//! The list is a `LoroList`, and the one whose elements move a `LoroMovableList`, which costs more. Indices of texts are scalar values.
+//!
 //! It has counters (sums in `f64`), but no sets. Not here: its event graph, time travel and undo, which nothing asks for.
 
 use std::sync::{Arc, Mutex};
 
 use ::loro::{
-    Container, ContainerTrait, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroMapValue, LoroValue, Subscription,
-    ValueOrContainer, VersionVector,
+    Container, ContainerTrait, ExportMode, LoroCounter, LoroDoc, LoroList, LoroMap, LoroMapValue, LoroMovableList,
+    LoroResult, LoroText, LoroValue, Subscription, ValueOrContainer, VersionVector,
 };
 
 use super::{Answers, question_and_answer};
-use crate::peer::{self, Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+use crate::peer::{self, Contents, Edit, List, ListEdit, Peer, Scan, Todo, Traffic, Value};
+use crate::row::Row;
 
 /// A replica in Loro.
 pub struct Loro {
@@ -33,6 +36,9 @@ pub struct Loro {
     counters: LoroMap,
     set: LoroMap,
     todos: LoroMap,
+    text: LoroText,
+    list: LoroList,
+    order: LoroMovableList,
     outbox: Option<Outbox>,
 }
 
@@ -116,6 +122,9 @@ impl Peer for Loro {
             map: values(&self.map).iter().map(|(key, value)| (key.clone(), value_of(value))).collect(),
             counter: sum(&self.counter),
             set: self.set.keys().map(|member| member.to_string()).collect(),
+            text: self.text(),
+            list: self.list(),
+            order: integers(self.order.get_value()),
             ..Contents::default()
         };
         self.counters.for_each(|key, value| {
@@ -130,6 +139,14 @@ impl Peer for Loro {
             contents.todos.insert(id.to_owned(), Todo { title, done });
         });
         contents
+    }
+
+    fn text(&self) -> String {
+        self.text.to_string()
+    }
+
+    fn list(&self) -> Vec<i64> {
+        integers(self.list.get_value())
     }
 
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {
@@ -161,6 +178,9 @@ impl Loro {
             counters: doc.get_map("k"),
             set: doc.get_map("s"),
             todos: doc.get_map("t"),
+            text: doc.get_text("x"),
+            list: doc.get_list("l"),
+            order: doc.get_movable_list("o"),
             outbox: None,
             doc,
         }
@@ -190,8 +210,26 @@ impl Loro {
             Edit::SetDone { id, done } => self.todo(id).insert("done", *done),
             Edit::SetTitle { id, title } => self.todo(id).insert("title", title.as_str()),
             Edit::DeleteTodo { id } => self.todos.delete(id),
+            Edit::Splice { at, delete, insert } => self.splice(*at, *delete, insert),
+            Edit::List { list: List::Fixed, at, edit } => match edit {
+                ListEdit::Insert(number) => self.list.insert(*at, *number),
+                ListEdit::Delete => self.list.delete(*at, 1),
+                ListEdit::Move(_) => unreachable!("nothing moves in this list"),
+            },
+            Edit::List { list: List::Ordered, at, edit } => match edit {
+                ListEdit::Insert(number) => self.order.insert(*at, *number),
+                ListEdit::Delete => self.order.delete(*at, 1),
+                ListEdit::Move(to) => self.order.mov(*at, *to),
+            },
         }
         .expect("an edit of what is there");
+    }
+
+    fn splice(&self, at: usize, delete: usize, insert: &str) -> LoroResult<()> {
+        if delete > 0 {
+            self.text.delete(at, delete)?;
+        }
+        if insert.is_empty() { Ok(()) } else { self.text.insert(at, insert) }
     }
 
     fn todo(&self, id: &str) -> LoroMap {
@@ -223,6 +261,12 @@ fn child<C: ContainerTrait>(value: Option<ValueOrContainer>) -> Option<C> {
 /// What a map holds, without what its children hold.
 fn values(map: &LoroMap) -> LoroMapValue {
     map.get_value().into_map().expect("the value of a map")
+}
+
+/// What is in a list.
+fn integers(list: LoroValue) -> Vec<i64> {
+    let list = list.into_list().expect("the value of a list");
+    list.iter().map(|value| *value.as_i64().expect("a number was inserted")).collect()
 }
 
 fn value_of(value: &LoroValue) -> Value {

@@ -2,6 +2,7 @@
 
 mod automerge;
 mod crdts;
+mod diamond;
 mod dson;
 mod floor;
 mod loro;
@@ -10,6 +11,7 @@ mod yrs;
 
 pub use self::automerge::Automerge;
 pub use self::crdts::Crdts;
+pub use self::diamond::Diamond;
 pub use self::dson::Dson;
 pub use self::floor::Floor;
 pub use self::loro::Loro;
@@ -49,7 +51,8 @@ fn question_and_answer<P: Answers>(one: &mut P, other: &mut P, both_ways: bool) 
 #[cfg(test)]
 mod common {
     use crate::cells::{self, Scale};
-    use crate::peer::{Edit, Peer, Row, Value};
+    use crate::peer::{Edit, Peer, Value};
+    use crate::row::Row;
 
     pub(super) fn put(key: &str, value: &str) -> Edit {
         Edit::Put { key: key.into(), value: Value::Text(value.into()) }
@@ -57,7 +60,7 @@ mod common {
 
     pub(super) fn every_row_converges_when_small<P: Peer>() {
         for row in Row::all().into_iter().filter(|row| P::supports(*row)) {
-            let metrics = cells::run::<P>(row, Scale(1_000));
+            let metrics = cells::run::<P>(row, Scale(1_000), None);
             assert!(metrics.iter().all(|metric| metric.value.is_finite()), "{row:?}: {metrics:?}");
         }
     }

@@ -1,17 +1,18 @@
 //! Weftline itself.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
 use weftline::sync::{Roster, Row as Sent, Unpacked, pack, unpack};
 use weftline::{
-    CounterMut, Delta, Document, EditError, MapMut, MapRef, ReplicaId, SetMut, Tag, Timestamp, Transaction,
-    VersionVector,
+    CounterMut, Delta, Document, EditError, ListMut, ListRef, MapMut, MapRef, ReplicaId, SetMut, Tag, TextMut,
+    Timestamp, Transaction, VersionVector,
 };
 
 use super::{Answers, question_and_answer};
-use crate::peer::{Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+use crate::peer::{Contents, Edit, List, ListEdit, Peer, Scan, Todo, Traffic, Value};
+use crate::row::Row;
 
 /// When every cell begins.
 const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -72,9 +73,8 @@ impl Peer for Weftline {
     }
 
     fn scan(&self) -> Scan {
-        let map = self.document.map("m");
-        map.keys().fold(Scan::default(), |scan, key| {
-            let value = map.get(key).map_or(0, |value| value.byte_len() as u64);
+        self.document.map("m").iter().fold(Scan::default(), |scan, (key, node)| {
+            let value = node.value().map_or(0, |value| value.byte_len() as u64);
             Scan { entries: scan.entries + 1, bytes: scan.bytes + key.len() as u64 + value }
         })
     }
@@ -92,7 +92,18 @@ impl Peer for Weftline {
             counters: counters.keys().map(|key| (key.to_owned(), counters.counter(key).value() as i64)).collect(),
             set: document.set("s").iter().filter_map(|member| member.as_str().map(str::to_owned)).collect(),
             todos: todos.keys().map(|id| (id.to_owned(), todo(id))).collect(),
+            list: numbers(&document.list("l")),
+            order: numbers(&document.list("o")),
+            text: self.text(),
         }
+    }
+
+    fn text(&self) -> String {
+        self.document.text("x").to_string()
+    }
+
+    fn list(&self) -> Vec<i64> {
+        numbers(&self.document.list("l"))
     }
 
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {
@@ -120,7 +131,7 @@ impl Answers for Weftline {
 /// What both ends of a session know, so that it need not travel: numbers for ids, and how far each writer's chain has come.
 #[derive(Default)]
 struct Session {
-    tags: HashMap<ReplicaId, Tag>,
+    tags: BTreeMap<ReplicaId, Tag>,
 }
 
 thread_local! {
@@ -175,6 +186,14 @@ fn edit(tx: &mut Transaction<'_>, edits: &[Edit]) -> Result<(), EditError> {
                 let mut set = tx.set("s")?;
                 run.iter().try_for_each(|one| toggle(&mut set, one))?;
             }
+            "x" => {
+                let mut text = tx.text("x")?;
+                run.iter().try_for_each(|one| splice(&mut text, one))?;
+            }
+            name @ ("l" | "o") => {
+                let mut list = tx.list(name)?;
+                run.iter().try_for_each(|one| arrange(&mut list, one))?;
+            }
             name => {
                 let mut map = tx.map(name)?;
                 run.iter().try_for_each(|one| change(&mut map, one))?;
@@ -192,6 +211,9 @@ fn root(edit: &Edit) -> &'static str {
         Edit::Increment { counter: Some(_), .. } => "k",
         Edit::Add { .. } | Edit::Remove { .. } => "s",
         Edit::NewTodo { .. } | Edit::SetDone { .. } | Edit::SetTitle { .. } | Edit::DeleteTodo { .. } => "t",
+        Edit::Splice { .. } => "x",
+        Edit::List { list: List::Fixed, .. } => "l",
+        Edit::List { list: List::Ordered, .. } => "o",
     }
 }
 
@@ -227,8 +249,32 @@ fn change(map: &mut MapMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
         Edit::SetDone { id, done } => map.map(id)?.put("done", *done),
         Edit::SetTitle { id, title } => map.map(id)?.put("title", title.as_str()),
         Edit::DeleteTodo { id } => map.remove(id).map(drop),
-        Edit::Increment { counter: None, .. } | Edit::Add { .. } | Edit::Remove { .. } => Ok(()),
+        _ => Ok(()),
     }
+}
+
+fn splice(text: &mut TextMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
+    let Edit::Splice { at, delete, insert } = edit else { return Ok(()) };
+    if *delete > 0 {
+        text.delete(*at..*at + *delete)?;
+    }
+    if insert.is_empty() { Ok(()) } else { text.insert(*at, insert) }
+}
+
+fn arrange(list: &mut ListMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
+    match edit {
+        Edit::List { at, edit: ListEdit::Insert(number), .. } => list.insert(*at, *number).map(drop),
+        Edit::List { at, edit: ListEdit::Delete, .. } => list.remove_at(*at),
+        Edit::List { at, edit: ListEdit::Move(to), .. } => {
+            let moved = list.read().id_at(*at).ok_or(EditError::NoSuchElement)?;
+            list.move_to(moved, *to)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn numbers(list: &ListRef<'_>) -> Vec<i64> {
+    list.values().filter_map(|value| value.as_int()).collect()
 }
 
 fn read(map: &MapRef<'_>, key: &str) -> Option<Value> {

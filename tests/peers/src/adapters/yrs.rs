@@ -1,16 +1,22 @@
 //! `yrs`: a document of shared types. Updates travel in its v1 encoding, as providers send them; catching up is its sync protocol, a state
 //! vector answered with what lacks.
 //!
-//! It has neither counters nor sets. What its users do instead: a map with one total per client, summed up by the reader; a map of `true`.
+//! Offsets in texts are counted in UTF-16 units, as they must be for a document that is shared with a browser.
+//!
+//! It has neither counters nor sets, and nothing moves in its arrays. What its users do instead: a map with one total per client, summed up by the reader; a map of `true`.
 
 use std::collections::HashMap;
 
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
-use yrs::{Any, Doc, Map, MapPrelim, MapRef, Out, ReadTxn, StateVector, Transact, TransactionMut, Update};
+use yrs::{
+    Any, Array, ArrayRef, ClientID, Doc, GetString, Map, MapPrelim, MapRef, OffsetKind, Options, Out, ReadTxn,
+    StateVector, Text, TextRef, Transact, TransactionMut, Update,
+};
 
 use super::{Answers, question_and_answer};
-use crate::peer::{self, Contents, Edit, Peer, Row, Scan, Todo, Traffic, Value};
+use crate::peer::{self, Contents, Edit, ListEdit, Peer, Scan, Todo, Traffic, Value};
+use crate::row::Row;
 
 /// A document with its roots.
 pub struct Yrs {
@@ -22,6 +28,8 @@ pub struct Yrs {
     counters: MapRef,
     set: MapRef,
     todos: MapRef,
+    text: TextRef,
+    list: ArrayRef,
 }
 
 impl Yrs {
@@ -56,6 +64,19 @@ impl Yrs {
             Edit::DeleteTodo { id } => {
                 self.todos.remove(txn, id);
             }
+            Edit::Splice { at, delete, insert } => {
+                if *delete > 0 {
+                    self.text.remove_range(txn, *at as u32, *delete as u32);
+                }
+                if !insert.is_empty() {
+                    self.text.insert(txn, *at as u32, insert);
+                }
+            }
+            Edit::List { at, edit, .. } => match edit {
+                ListEdit::Insert(number) => drop(self.list.insert(txn, *at as u32, *number)),
+                ListEdit::Delete => self.list.remove(txn, *at as u32),
+                ListEdit::Move(_) => unreachable!("rows with moves are not supported"),
+            },
         }
     }
 
@@ -68,12 +89,13 @@ impl Yrs {
 impl Peer for Yrs {
     const NAME: &'static str = "yrs";
 
-    fn supports(_row: Row) -> bool {
-        true
+    fn supports(row: Row) -> bool {
+        row != Row::ListMove
     }
 
     fn new(replica: u64) -> Self {
-        let doc = Doc::with_client_id(replica >> 11);
+        let options = Options::with_client_id(ClientID::new(replica >> 11));
+        let doc = Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..options });
         Self {
             client: doc.client_id().get().to_string(),
             map: doc.get_or_insert_map("m"),
@@ -81,6 +103,8 @@ impl Peer for Yrs {
             counters: doc.get_or_insert_map("k"),
             set: doc.get_or_insert_map("s"),
             todos: doc.get_or_insert_map("t"),
+            text: doc.get_or_insert_text("x"),
+            list: doc.get_or_insert_array("l"),
             doc,
         }
     }
@@ -133,6 +157,8 @@ impl Peer for Yrs {
             map: self.map.iter(txn).map(|(key, out)| (key.to_owned(), value(&out))).collect(),
             counter: self.counter.iter(txn).map(|(_, out)| integer(&out)).sum(),
             set: self.set.keys(txn).map(str::to_owned).collect(),
+            text: self.text.get_string(txn),
+            list: self.list.iter(txn).map(|out| integer(&out)).collect(),
             ..Contents::default()
         };
         for (key, out) in self.counters.iter(txn) {
@@ -146,6 +172,15 @@ impl Peer for Yrs {
             contents.todos.insert(id.to_owned(), Todo { title, done });
         }
         contents
+    }
+
+    fn text(&self) -> String {
+        self.text.get_string(&self.doc.transact())
+    }
+
+    fn list(&self) -> Vec<i64> {
+        let txn = self.doc.transact();
+        self.list.iter(&txn).map(|out| integer(&out)).collect()
     }
 
     fn catch_up(&mut self, other: &mut Self, both_ways: bool) -> Traffic {

@@ -7,21 +7,24 @@
 mod b3;
 mod bulk;
 mod catch_up;
+mod concurrent;
 mod edits;
+mod list;
 mod snapshot;
+mod text;
 mod todo;
 
+use std::path::Path;
 use std::time::Duration;
 
 use cpu_time::ProcessTime;
 
-use crate::peer::{Contents, Edit, Peer, Row};
+use crate::peer::{Contents, Edit, Peer};
+use crate::row::Row;
+use crate::workload::SEED;
 
 /// How many operations a transaction of the bulk rows has.
 pub const BATCH: usize = 1_000;
-
-/// The seed of all workloads.
-const SEED: u64 = 2_024;
 
 /// One measured number.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,10 +46,16 @@ impl Scale {
     pub fn of(self, full: usize) -> usize {
         (full / self.0).max(10)
     }
+
+    /// Single edits go on for no longer: libraries that go over the whole document for each would take minutes, and the time of one edit is
+    /// known by then.
+    pub fn longest(self) -> Duration {
+        Duration::from_secs(10) / u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
 }
 
-/// Runs a cell of one library.
-pub fn run<P: Peer>(row: Row, scale: Scale) -> Vec<Metric> {
+/// Runs a cell of one library. Recorded traces are taken from `traces`, where they are there.
+pub fn run<P: Peer>(row: Row, scale: Scale, traces: Option<&Path>) -> Vec<Metric> {
     match row {
         Row::MapSet => bulk::map_set::<P>(scale),
         Row::MapOverwrite => bulk::map_overwrite::<P>(scale),
@@ -68,6 +77,16 @@ pub fn run<P: Peer>(row: Row, scale: Scale) -> Vec<Metric> {
         Row::B3String => b3::string::<P>(scale),
         Row::B3Counter => b3::counter::<P>(scale),
         Row::Todo => todo::run::<P>(scale),
+        Row::TextPaper => text::paper::<P>(scale, traces),
+        Row::TextRust => text::rust::<P>(scale, traces),
+        Row::TextConcurrent => concurrent::run::<P>(scale, traces),
+        Row::TextRandom => text::random::<P>(scale),
+        Row::TextPaste => text::paste::<P>(scale),
+        Row::TextTyped => edits::typed::<P>(scale, traces),
+        Row::ListPush => list::push::<P>(scale),
+        Row::ListInsert => list::insert::<P>(scale),
+        Row::ListMove => list::moves::<P>(scale),
+        Row::ListDelete => list::delete::<P>(scale),
     }
 }
 
@@ -113,6 +132,20 @@ fn assert_converges<P: Peer>(peer: &mut P, expected: &Contents) {
     assert_shows(&other, expected);
 }
 
+/// Asserts that the text is this one; where it is not, says where it parts from it.
+fn assert_text<P: Peer>(peer: &P, expected: &str) {
+    let shown = peer.text();
+    if shown != expected {
+        let at = shown.bytes().zip(expected.bytes()).take_while(|(shown, expected)| shown == expected).count();
+        panic!(
+            "{} shows {} bytes of text instead of {}, other from byte {at} on",
+            P::NAME,
+            shown.len(),
+            expected.len()
+        );
+    }
+}
+
 fn assert_shows<P: Peer>(peer: &P, expected: &Contents) {
     // Contents are large: what differs is worth more than both sides of it.
     let shown = peer.contents();
@@ -120,7 +153,8 @@ fn assert_shows<P: Peer>(peer: &P, expected: &Contents) {
         let differing = expected.map.iter().find(|(key, value)| shown.map.get(*key) != Some(*value));
         panic!(
             "{} shows something else than the workload's model: {} against {} keys, first that differs {differing:?}, counters {} \
-             against {}, {} against {} counters in a map, {} against {} members, {} against {} todos",
+             against {}, {} against {} counters in a map, {} against {} members, {} against {} todos, {} against {} bytes of text, \
+             {} and {} against {} and {} elements of lists",
             P::NAME,
             shown.map.len(),
             expected.map.len(),
@@ -132,6 +166,12 @@ fn assert_shows<P: Peer>(peer: &P, expected: &Contents) {
             expected.set.len(),
             shown.todos.len(),
             expected.todos.len(),
+            shown.text.len(),
+            expected.text.len(),
+            shown.list.len(),
+            shown.order.len(),
+            expected.list.len(),
+            expected.order.len(),
         );
     }
 }

@@ -1,0 +1,285 @@
+//! Runs of text: where each run is, and then all their characters as one piece of UTF-8, in the order of the dots.
+//!
+//! In a delta the runs follow one another from its first dot, and a bunch is named by its distance. In a diff, which carries
+//! every bunch that its text is in, by its place among those: mostly it is the last one that is not younger than the run. A
+//! character takes a byte at least, so a declared number of them never exceeds the bytes that are left.
+//!
+//! Rules: BYTES-2 runs are as long as they can be. SEQ-1, SEQ-2 a character's bunch is of its replica, and not younger.
+
+use alloc::vec::Vec;
+
+use super::columns::{OwnRange, TableReader, TableWriter};
+use super::containers::{self, ContainerWriter};
+use super::reader::{Reader, Refused};
+use super::writer::{put, put_sized};
+use super::{bunches, varint};
+use crate::clock::Dot;
+use crate::few::Few;
+use crate::replica_id::ReplicaId;
+use crate::sequence::BunchRecord;
+use crate::store::{Container, TextRun};
+use crate::string::Str;
+
+/// Notes the replicas that the containers of runs name.
+pub(crate) fn note(table: &mut TableWriter, runs: &[TextRun]) {
+    for run in runs {
+        if let Container::Entity(entity) = run.container {
+            table.note(entity.replica);
+        }
+    }
+}
+
+/// How many characters there are.
+pub(crate) fn count(runs: &[TextRun]) -> u64 {
+    let mut count = 0;
+    for run in runs {
+        count += run.dots();
+    }
+    count
+}
+
+/// Appends the runs of a delta that begins at `first_seq`. `all`: every dot of it is a character.
+pub(crate) fn write_in_delta(out: &mut Vec<u8>, table: &TableWriter, first_seq: u64, all: bool, runs: &[TextRun]) {
+    let mut next = first_seq;
+    for (at, run) in runs.iter().enumerate() {
+        let (dots, another) = (run.dots(), at + 1 < runs.len());
+        if !all {
+            varint::write(out, run.first.seq.wrapping_sub(next));
+        }
+        let distance = run.first.seq.wrapping_sub(run.bunch);
+        varint::write(out, distance << 2 | u64::from(run.backward) << 1 | u64::from(another));
+        if another || !all {
+            varint::write(out, dots.wrapping_sub(1));
+        }
+        next = run.first.seq.wrapping_add(dots);
+    }
+    write_containers(out, table, runs);
+    for run in runs {
+        put(out, run.text.as_bytes());
+    }
+}
+
+/// Reads what [`write_in_delta`] wrote, to the end of the input.
+pub(crate) fn read_in_delta(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    own: OwnRange,
+    all: bool,
+    each: &mut dyn FnMut(TextRun),
+) -> Result<(), Refused> {
+    let mut heads = Few::new();
+    let end = own.first_seq.saturating_add(own.dots);
+    let mut next = own.first_seq;
+    loop {
+        if !all {
+            next = next.saturating_add(reader.varint());
+        }
+        let head = reader.varint();
+        let another = head & 1 == 1;
+        let dots = if another || !all { reader.varint().saturating_add(1) } else { end.saturating_sub(next) };
+        reader.ok()?;
+        let bunch = next.checked_sub(head >> 2);
+        let after = next.saturating_add(dots);
+        let Some(bunch) = bunch.filter(|_| dots > 0 && after <= end) else {
+            return Err(reader.invalid("characters that are not the delta's own, or in a bunch of no dot"));
+        };
+        heads.push(Head { first: Dot::new(own.replica, next), dots, bunch, backward: head & 2 != 0 });
+        next = after;
+        if !another {
+            break;
+        }
+    }
+    let containers = read_containers(reader, table, &heads)?;
+    let text = reader.remaining();
+    read_characters(reader, &heads, &containers, text, each)
+}
+
+/// Appends the runs of a diff that carries these bunches.
+#[inline(never)]
+pub(crate) fn write_in_diff(out: &mut Vec<u8>, table: &TableWriter, known: &[BunchRecord], runs: &[TextRun]) {
+    varint::write_len(out, runs.len());
+    if runs.is_empty() {
+        return;
+    }
+    let mut before = (0, 1);
+    let mut bytes = 0;
+    for run in runs {
+        let (number, dots) = (table.number(run.first.replica), run.dots());
+        let step = number.wrapping_sub(before.0);
+        let gap = run.first.seq.wrapping_sub(if step == 0 { before.1 } else { 1 });
+        varint::write(out, gap << 2 | u64::from(step != 0) << 1 | u64::from(dots > 1));
+        if step != 0 {
+            varint::write(out, step.wrapping_sub(1));
+        }
+        if dots > 1 {
+            varint::write(out, dots.wrapping_sub(2));
+        }
+        let place = bunches::place_of(known, Dot::new(run.first.replica, run.bunch)).unwrap_or(known.len());
+        let back = latest(known, run.first).wrapping_sub(place);
+        varint::write(out, (back as u64) << 1 | u64::from(run.backward));
+        before = (number, run.first.seq.wrapping_add(dots));
+        bytes += run.text.len();
+    }
+    write_containers(out, table, runs);
+    let mut text = Vec::with_capacity(bytes);
+    for run in runs {
+        put(&mut text, run.text.as_bytes());
+    }
+    put_sized(out, &text);
+}
+
+/// Reads what [`write_in_diff`] wrote.
+#[inline(never)]
+pub(crate) fn read_in_diff(
+    reader: &mut Reader<'_>,
+    table: &mut TableReader,
+    known: &[BunchRecord],
+    each: &mut dyn FnMut(TextRun),
+) -> Result<(), Refused> {
+    let count = reader.count("number of runs of text", 3, u64::MAX);
+    if count == 0 {
+        return reader.ok();
+    }
+    let mut heads = Few::new();
+    let mut before = (0u64, 1u64);
+    for _ in 0..count {
+        let head = reader.varint();
+        let (mut number, mut from) = before;
+        if head & 2 != 0 {
+            number = number.saturating_add(reader.varint()).saturating_add(1);
+            from = 1;
+        }
+        let first = reader.seq_at_most_max(from.saturating_add(head >> 2));
+        let dots = if head & 1 == 1 { reader.varint().saturating_add(2) } else { 1 };
+        reader.seq_at_most_max(first.saturating_add(dots).saturating_sub(1));
+        let reference = reader.varint();
+        let first = Dot::new(table.id(reader, number), first);
+        reader.ok()?;
+        let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);
+        let bunch = latest(known, first).checked_sub(back).and_then(|place| known.get(place));
+        let Some(bunch) = bunch.filter(|bunch| bunch.id.replica == first.replica && bunch.id <= first) else {
+            return Err(reader.invalid("SEQ-3: text in a bunch that is not told"));
+        };
+        heads.push(Head { first, dots, bunch: bunch.id.seq, backward: reference & 1 == 1 });
+        before = (number, first.seq.saturating_add(dots));
+    }
+    let containers = read_containers(reader, table, &heads)?;
+    let bytes = reader.length("length of text");
+    read_characters(reader, &heads, &containers, bytes, each)
+}
+
+/// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first.
+fn latest(known: &[BunchRecord], dot: Dot) -> usize {
+    known.partition_point(|bunch| bunch.id <= dot).saturating_sub(1)
+}
+
+fn write_containers(out: &mut Vec<u8>, table: &TableWriter, runs: &[TextRun]) {
+    if let [only] = runs {
+        return containers::write_run(out, table, only.first, (&only.container).into(), None, 1);
+    }
+    // Whoever aims at the table of hashes would have to know all that is written.
+    let seed = runs.iter().fold(1, |seed: u64, run| seed.rotate_left(7) ^ run.first.seq ^ run.bunch << 20);
+    let mut writer = ContainerWriter::new();
+    for run in runs {
+        writer.push(out, table, run.first, (&run.container).into(), seed);
+    }
+    writer.finish(out, table);
+}
+
+/// What a run says of itself before its characters.
+struct Head {
+    first: Dot,
+    dots: u64,
+    bunch: u64,
+    backward: bool,
+}
+
+impl Head {
+    fn goes_on_in(&self, next: &Self) -> bool {
+        next.first.replica == self.first.replica
+            && next.first.seq == self.first.seq.saturating_add(self.dots)
+            && (next.bunch, next.backward) == (self.bunch, self.backward)
+    }
+}
+
+type Containers = Few<(Container, usize)>;
+
+fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &Few<Head>) -> Result<Containers, Refused> {
+    let (mut dots, mut containers) = (Few::<(ReplicaId, u64, u64)>::new(), Few::new());
+    for head in heads.iter() {
+        dots.push((head.first.replica, head.first.seq, head.first.seq));
+    }
+    containers::read(reader, table, &dots, heads.len(), &mut containers)?;
+    reader.ok()?;
+    Ok(containers)
+}
+
+/// Reads the characters of runs, which take the next `bytes`.
+fn read_characters(
+    reader: &mut Reader<'_>,
+    heads: &Few<Head>,
+    containers: &Containers,
+    bytes: usize,
+    each: &mut dyn FnMut(TextRun),
+) -> Result<(), Refused> {
+    let mut text = reader.str(bytes);
+    reader.ok()?;
+    let mut of_runs = containers.iter();
+    let (mut container, mut left) = (None, 0);
+    let mut before: Option<(&Head, &Container)> = None;
+    for head in heads.iter() {
+        if left == 0 {
+            let next = of_runs.next();
+            (container, left) = (next.map(|next| &next.0), next.map_or(0, |next| next.1));
+        }
+        left = left.saturating_sub(1);
+        let (Some(container), Some((own, rest))) = (container, split(text, head.dots)) else {
+            return Err(reader.invalid("fewer characters than dots"));
+        };
+        text = rest;
+        if head.backward && head.bunch == head.first.seq {
+            return Err(reader.invalid("SEQ-1: the first dot of a bunch, backward"));
+        }
+        if head.bunch == 0 {
+            return Err(reader.invalid("a bunch of no dot"));
+        }
+        // Older than the first run in it by construction; another one may be of another replica, or of dots before.
+        if let Container::Entity(entity) = container
+            && entity.replica == head.first.replica
+            && entity.seq >= head.first.seq
+        {
+            return Err(reader.invalid("CAUSAL-2: text in a container that is not older than itself"));
+        }
+        if before.is_some_and(|before| before.0.goes_on_in(head) && before.1 == container) {
+            return Err(reader.not_canonical("neighbouring runs of text"));
+        }
+        before = Some((head, container));
+        each(TextRun {
+            first: head.first,
+            container: container.clone(),
+            bunch: head.bunch,
+            backward: head.backward,
+            text: Str::from(own),
+        });
+    }
+    if !text.is_empty() {
+        return Err(reader.invalid("more characters than dots"));
+    }
+    reader.ok()
+}
+
+/// The first `chars` characters, of which there is one at least, and the rest.
+fn split(text: &str, chars: u64) -> Option<(&str, &str)> {
+    let chars = usize::try_from(chars).ok()?;
+    // Most text is ASCII, which needs not be counted one by one.
+    if let Some(own) = text.as_bytes().get(..chars)
+        && own.is_ascii()
+    {
+        return text.split_at_checked(chars);
+    }
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => text.split_at_checked(at),
+        None if text.chars().count() == chars => Some((text, "")),
+        None => None,
+    }
+}

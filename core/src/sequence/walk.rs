@@ -1,0 +1,101 @@
+//! The walk through the forest, in order: how many values come to be where they are read, without comparing them.
+//!
+//! Children are gathered under what they hang on and sorted among themselves, which are few; then one walk, deep before
+//! broad, comes by every value. So laying out a document costs O(values' runs + bunches), where inserting one run after the
+//! other costs a descent with comparisons for each.
+//!
+//! Rules: SEQ-4 the order is that of `Forest::compare`. SEQ-3 the chain of every value is present.
+
+use alloc::vec::Vec;
+
+use super::forest::Forest;
+use super::order::Point;
+use super::runs::{NONE, Stretch};
+use crate::ordered::{Groups, sort_by};
+use crate::replica_id::Origins;
+
+/// A bunch that the walk is in.
+struct Level {
+    child: usize,
+    children_end: usize,
+    stretch: usize,
+    stretches_end: usize,
+    /// How many values of the stretch are behind.
+    read: u32,
+}
+
+impl Forest {
+    /// Acquires the values of some stretches.
+    fn acquire_all(&mut self, stretches: &[Stretch]) -> Vec<u32> {
+        let mut bunches = Vec::with_capacity(stretches.len());
+        for stretch in stretches {
+            let number = self.number_again(stretch.bunch());
+            self.acquire_nth(number, stretch.len);
+            bunches.push(number);
+        }
+        bunches
+    }
+
+    /// Acquires the values of some stretches, and says in which order they are read: `part` is told the number of a stretch,
+    /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two.
+    pub(super) fn walk(&mut self, origins: &Origins, stretches: &[Stretch], part: &mut dyn FnMut(usize, u32, u32)) {
+        let bunches = self.acquire_all(stretches);
+        let root = self.node_count();
+        let group = |above: u32| if above == NONE { root as u32 } else { above };
+        let needed = self.numbers().filter(|number| self.nth(*number).is_needed());
+        let mut children = Groups::of(root + 1, needed.map(|number| (number, group(self.nth(number).above))));
+        for bunch in 0..=root {
+            let (start, end) = children.bounds(bunch);
+            if end - start > 1 {
+                let siblings = &mut children.items[start..end];
+                sort_by(siblings, |a, b| self.hanging(*a).beside(origins, &self.hanging(*b)));
+            }
+        }
+
+        // By bunch, and there backward ones first: read from the last to the first, they ascend.
+        let numbered = || (0..stretches.len() as u32).map(|nth| (nth, bunches[nth as usize]));
+        let backward = |(nth, _): &(u32, u32)| stretches[*nth as usize].backward;
+        let falling = numbered().rev().filter(backward);
+        let rising = numbered().filter(|item| !backward(item));
+        let values = Groups::of(root, falling.chain(rising));
+
+        let enter = |bunch: usize| {
+            let (child, children_end) = children.bounds(bunch);
+            let (stretch, stretches_end) = if bunch == root { (0, 0) } else { values.bounds(bunch) };
+            Level { child, children_end, stretch, stretches_end, read: 0 }
+        };
+        let mut levels = alloc::vec![enter(root)];
+        while let Some(level) = levels.last_mut() {
+            let child = (level.child < level.children_end).then(|| children.items[level.child]);
+            if level.stretch < level.stretches_end {
+                let nth = values.items[level.stretch] as usize;
+                let stretch = &stretches[nth];
+                let before = child.map_or(i64::MAX, |child| self.hanging(child).indexes_before());
+                let more = before.saturating_sub(stretch.read(level.read).index);
+                if more > 0 {
+                    let more = more.min(i64::from(stretch.len - level.read)) as u32;
+                    part(nth, level.read, more);
+                    level.read += more;
+                    if level.read == stretch.len {
+                        (level.stretch, level.read) = (level.stretch + 1, 0);
+                    }
+                    continue;
+                }
+            }
+            match child {
+                Some(child) => {
+                    level.child += 1;
+                    levels.push(enter(child as usize));
+                }
+                None => _ = levels.pop(),
+            }
+        }
+    }
+
+    /// Where a bunch hangs.
+    fn hanging(&self, number: u32) -> Point {
+        let mut point = self.within(number);
+        self.lift(&mut point);
+        point
+    }
+}

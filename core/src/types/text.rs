@@ -1,0 +1,235 @@
+//! Text: characters in an order that everybody agrees on.
+//!
+//! A character is a Unicode scalar value. It is put between two others and stays between them; what replicas type at one
+//! place at the same time stays whole, word by word, in the order in which each typed it. Deleting a range takes away the
+//! characters that were seen, and leaves no trace: what somebody else types into the range survives.
+//!
+//! Indexes count scalar values here; [`TextRef::len_utf16`] and its siblings count in other units.
+//!
+//! The order is that of Weidner and Kleppmann, "The art of the Fugue: minimizing interleaving in collaborative text editing" (2023),
+//! with positions in bunches (see `crate::sequence`).
+
+use alloc::string::String;
+use core::fmt;
+use core::ops::{Bound, RangeBounds};
+
+use super::{At, AtMut};
+use crate::document::EditError;
+use crate::sequence::{Rope, Weight};
+
+/// A text, to read.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut text = tx.text("note")?;
+///     text.push("buy 🥛")?;
+///     text.insert(4, "fresh ")
+/// })?;
+/// let note = doc.text("note");
+/// assert_eq!(note.to_string(), "buy fresh 🥛");
+/// assert_eq!((note.len(), note.len_utf8(), note.len_utf16()), (11, 14, 12));
+/// assert_eq!(note.slice(4..9), "fresh");
+/// # Ok::<(), EditError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct TextRef<'d> {
+    at: At<'d>,
+}
+
+impl<'d> TextRef<'d> {
+    pub(super) fn at(at: At<'d>) -> Self {
+        Self { at }
+    }
+
+    fn rope(&self) -> Option<&'d Rope> {
+        self.at.state().rope(self.at.place?)
+    }
+
+    fn weight(&self) -> Weight {
+        self.rope().map_or(Weight::default(), Rope::weight)
+    }
+
+    /// How many characters (Unicode scalar values) there are. O(1).
+    pub fn len(&self) -> usize {
+        self.weight().values as usize
+    }
+
+    /// Whether there are none. O(1).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes it has in UTF-8. O(1).
+    pub fn len_utf8(&self) -> usize {
+        self.weight().utf8 as usize
+    }
+
+    /// How many code units it has in UTF-16, as a string of JavaScript counts them. O(1).
+    pub fn len_utf16(&self) -> usize {
+        self.weight().utf16 as usize
+    }
+
+    /// How many lines there are: one more than line feeds. O(1).
+    pub fn lines(&self) -> usize {
+        self.weight().lines as usize + 1
+    }
+
+    /// The characters with indexes in `range`, as far as there are any. O(log n + bytes).
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> String {
+        let mut text = String::new();
+        for chunk in self.chunks(range) {
+            text.push_str(chunk);
+        }
+        text
+    }
+
+    /// The same in pieces, borrowed, none of them empty: nothing is copied. O(log n), and O(1) a piece of some hundred bytes.
+    pub fn chunks<R: RangeBounds<usize>>(&self, range: R) -> impl Iterator<Item = &'d str> + use<'d, R> {
+        let (start, end) = bounds(&range, self.len());
+        self.rope().map(|rope| rope.chunks(start..end)).into_iter().flatten()
+    }
+
+    /// Every character. O(log n), and O(1) a character.
+    pub fn chars(&self) -> impl Iterator<Item = char> + use<'d> {
+        self.chunks(..).flat_map(str::chars)
+    }
+}
+
+/// Where a range begins and ends, within the length.
+fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => len,
+    };
+    (start.min(len), end.min(len))
+}
+
+impl fmt::Display for TextRef<'_> {
+    /// The text. O(bytes).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.chunks(..).try_for_each(|chunk| f.write_str(chunk))
+    }
+}
+
+impl PartialEq<str> for TextRef<'_> {
+    /// Whether it reads so. O(bytes).
+    fn eq(&self, other: &str) -> bool {
+        let mut rest = other.as_bytes();
+        for chunk in self.chunks(..) {
+            match rest.strip_prefix(chunk.as_bytes()) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+        }
+        rest.is_empty()
+    }
+}
+
+impl PartialEq<&str> for TextRef<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+/// A text, to edit. Indexes count characters (Unicode scalar values), and mean the text as it is at that moment.
+///
+/// ```
+/// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+/// # let mut doc = Document::with_writer(ReplicaId::from(1));
+/// doc.transact(Timestamp(1), |tx| {
+///     let mut text = tx.map("todo")?.text("note")?;
+///     text.push("buy bread")?;
+///     text.replace(4..9, "milk")?;
+///     text.delete(..1)?;
+///     text.insert(0, "B")
+/// })?;
+/// assert_eq!(doc.map("todo").text("note"), "Buy milk");
+/// # Ok::<(), EditError>(())
+/// ```
+#[derive(Debug)]
+pub struct TextMut<'t, 'd> {
+    at: AtMut<'t, 'd>,
+}
+
+impl<'t, 'd> TextMut<'t, 'd> {
+    pub(super) fn at(at: AtMut<'t, 'd>) -> Self {
+        Self { at }
+    }
+
+    /// The text as it is now, to read.
+    pub fn read(&self) -> TextRef<'_> {
+        TextRef::at(self.at.read())
+    }
+
+    /// Inserts `text` so that it begins at `index`. It takes a dot for each character. O(log n + bytes).
+    ///
+    /// # Errors
+    /// [`EditError::OutOfRange`] when the index is beyond the end, [`EditError::TooLarge`] when the transaction has no room for it
+    /// (split it then), [`EditError::PositionTooDeep`] after thousands of insertions, each by another replica into the gap that the
+    /// last one made.
+    pub fn insert(&mut self, index: usize, text: &str) -> Result<(), EditError> {
+        let len = self.read().len();
+        if index > len {
+            return Err(EditError::OutOfRange { index, len });
+        }
+        self.at.tx.type_text(self.at.place, index, text)
+    }
+
+    /// Appends `text`. O(log n + bytes).
+    ///
+    /// # Errors
+    /// As [`TextMut::insert`].
+    pub fn push(&mut self, text: &str) -> Result<(), EditError> {
+        self.insert(self.read().len(), text)
+    }
+
+    /// Deletes the characters with indexes in `range`. What others type into it at the same time stays. O(runs of it · log n).
+    ///
+    /// # Errors
+    /// [`EditError::OutOfRange`] when the range ends beyond the end, or before it begins.
+    pub fn delete(&mut self, range: impl RangeBounds<usize>) -> Result<(), EditError> {
+        let (start, end) = self.checked(&range)?;
+        self.at.tx.delete_text(self.at.place, start, end - start);
+        Ok(())
+    }
+
+    /// Puts `text` in place of the characters with indexes in `range`. O(runs of it · log n + bytes).
+    ///
+    /// # Errors
+    /// As [`TextMut::delete`] and [`TextMut::insert`]; nothing is deleted then.
+    pub fn replace(&mut self, range: impl RangeBounds<usize>, text: &str) -> Result<(), EditError> {
+        let (start, end) = self.checked(&range)?;
+        // What comes goes before what goes, so that it is put next to what is seen there.
+        self.insert(start, text)?;
+        let typed = text.chars().count();
+        self.at.tx.delete_text(self.at.place, start + typed, end - start);
+        Ok(())
+    }
+
+    /// Deletes all of it; what is typed concurrently stays. O(runs · log n).
+    ///
+    /// # Errors
+    /// None yet; the signature leaves room for limits.
+    pub fn clear(&mut self) -> Result<(), EditError> {
+        self.delete(..)
+    }
+
+    fn checked(&self, range: &impl RangeBounds<usize>) -> Result<(usize, usize), EditError> {
+        let len = self.read().len();
+        // A range that is cut is one that was beyond the end.
+        let (start, end) = bounds(range, usize::MAX);
+        let end = if range.end_bound() == Bound::Unbounded { len } else { end };
+        if start > end || end > len {
+            return Err(EditError::OutOfRange { index: start.max(end), len });
+        }
+        Ok((start, end))
+    }
+}
