@@ -35,7 +35,7 @@ use crate::sequence::{Rope, Weight};
 /// ```
 #[derive(Clone, Copy)]
 pub struct TextRef<'d> {
-    at: At<'d>,
+    pub(super) at: At<'d>,
 }
 
 impl<'d> TextRef<'d> {
@@ -145,7 +145,8 @@ impl PartialEq<&str> for TextRef<'_> {
 /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
 /// # let mut doc = Document::with_writer(ReplicaId::from(1));
 /// doc.transact(Timestamp(1), |tx| {
-///     let mut text = tx.map("todo")?.text("note")?;
+///     let mut todo = tx.map("todo")?;
+///     let mut text = todo.text("note")?;
 ///     text.push("buy bread")?;
 ///     text.replace(4..9, "milk")?;
 ///     text.delete(..1)?;

@@ -1,0 +1,5 @@
+//! Text beyond typing: cursors.
+#![cfg(feature = "testing")]
+
+mod cursors;
+mod group;
