@@ -59,6 +59,7 @@ mod remove_wins_set;
 mod serialize;
 mod set;
 mod text;
+mod text_diff;
 mod untyped;
 
 use alloc::vec::Vec;
