@@ -69,6 +69,12 @@ impl<K, V> Map<K, V> {
         self.chunks.iter_mut().flatten().map(|(key, value)| (&*key, value))
     }
 
+    /// The entry with the greatest key. O(1).
+    pub(crate) fn last_mut(&mut self) -> Option<(&K, &mut V)> {
+        let (key, value) = self.chunks.last_mut()?.last_mut()?;
+        Some((key, value))
+    }
+
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.len = 0;
         for chunk in &mut self.chunks {

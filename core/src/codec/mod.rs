@@ -24,6 +24,7 @@ mod envelope;
 mod error;
 mod header;
 mod heads;
+mod intake;
 pub mod limits;
 mod numbers;
 mod positions;
@@ -47,9 +48,11 @@ pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
 pub use error::DecodeError;
 pub(crate) use header::DeltaHeader;
+pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
 pub(crate) use positions::{decode_positions, encode_positions};
-pub(crate) use snapshot::encode_snapshot_of;
+pub(crate) use reader::Reader;
 pub use snapshot::{decode_snapshot, encode_snapshot};
+pub(crate) use snapshot::{encode_snapshot_of, read_snapshot};
 pub use version::{decode_digest, decode_version, encode_digest, encode_version};
 
 /// The format version that every encoding begins with. One number for all: a change to any of them makes a new version,

@@ -194,6 +194,11 @@ impl Forest {
         self.known(bunch).is_some_and(Node::is_needed)
     }
 
+    /// The bunches that a live value is in or below.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = LocalDot> + '_ {
+        self.names.keys().copied().filter(|name| self.is_needed(*name))
+    }
+
     /// The dead bunches that are kept for a removal, with the removal: a version-tier diff carries the chains of those
     /// whose removal is beyond its base. A bunch comes once per replica that emptied it.
     pub(crate) fn dead(&self) -> impl Iterator<Item = (LocalDot, LocalDot)> + '_ {

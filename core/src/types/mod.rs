@@ -295,7 +295,7 @@ impl<'d> At<'d> {
             if fault::active(Fault::RemoveLeavesContainers) {
                 break;
             }
-            for entity in self.state().view.place(*child).incarnations.iter() {
+            for entity in self.state().view.place(child).incarnations.iter() {
                 observed.push(entity);
                 if fault::active(Fault::RemovesOneIncarnation) {
                     break;

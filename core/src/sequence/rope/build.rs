@@ -27,7 +27,7 @@ pub(crate) trait Ropes {
 }
 
 /// Lays out all values of a document, whose ropes are empty so far, and has their bunches count them. `loaded` ascends by
-/// dot, and all bunches are known.
+/// the dots of this document, and all bunches are known.
 /// O(runs + bunches + bytes).
 pub(crate) fn lay_out(
     runs: &mut Runs,

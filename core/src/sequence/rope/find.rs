@@ -31,7 +31,8 @@ impl Rope {
         self.at(runs, index).map(|(run, nth)| runs.stretch(run).dot(nth))
     }
 
-    /// The positions of the values before and at an index: what a new value there goes between. O(log n).
+    /// The positions of the values before and at an index, which is not behind the end: what a new value there goes between.
+    /// O(log n).
     pub(crate) fn neighbours(&self, runs: &Runs, index: usize) -> (Option<LocalPosition>, Option<LocalPosition>) {
         if self.is_empty() {
             return (None, None);
@@ -141,12 +142,14 @@ impl Rope {
     /// The place before the value at an index or behind the last one, at the end of a run rather than at the start of the
     /// next; and how many values are before its leaf.
     pub(super) fn gap_at(&self, index: usize) -> (Place, u32) {
+        debug_assert!(index <= self.len(), "an index is not behind the end");
         let (leaf, before) = self.descend(index as u32, true);
         (self.walk(leaf, index as u32 - before, true), before)
     }
 
     /// The place of the value at an index, and how many values are before its leaf.
     pub(super) fn value_at(&self, index: usize) -> (Place, u32) {
+        debug_assert!(index < self.len(), "an index is before the end");
         let (leaf, before) = self.descend(index as u32, false);
         (self.walk(leaf, index as u32 - before, false), before)
     }

@@ -96,7 +96,7 @@ impl Rope {
         self.tree.total
     }
 
-    /// Puts new values at an index, where they follow one another. The caller knows by `Forest::place` that their positions
+    /// Puts new values at an index, which is not behind the end, where they follow one another. The caller knows by `Forest::place` that their positions
     /// are there. `text` is in the order of dots and empty in a list. O(log n + bytes).
     pub(crate) fn insert_at(&mut self, runs: &mut Runs, index: usize, stretch: Stretch, text: &str) {
         let text = turned(&stretch, text);
@@ -258,7 +258,7 @@ impl Rope {
         let byte = self.tree.leaf(place.leaf).byte(&place);
         let at = self.tree.divide(runs, &place);
         let leaf = self.tree.leaf_mut(place.leaf);
-        leaf.text.insert_str(byte, text);
+        leaf.insert_text(byte, text);
         let grow = |runs: &mut Runs, piece: &mut Piece| {
             runs.grow(piece.run, &stretch);
             piece.len += weight.values;
@@ -287,9 +287,10 @@ impl Rope {
             return false;
         }
         let weight = if text.is_empty() { Weight::values(stretch.len) } else { Weight::of(text) };
-        leaf.text.insert_str((place.bytes + piece.bytes) as usize, text);
+        let byte = (place.bytes + piece.bytes) as usize;
         piece.len += weight.values;
         piece.bytes += weight.utf8;
+        leaf.insert_text(byte, text);
         self.cursor.place = Place { offset: 0, ..*place };
         self.tree.join(runs, place.leaf, place.piece);
         self.tree.add(place.leaf, weight);
