@@ -173,6 +173,10 @@ impl State {
                 totals.sum.0 += amount(live);
             }
             (Content::Unit(dots), LocalSlotRef::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
+            (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK, false) => {
+                marks.add(id);
+                self.note_mark(place, dot, id, true);
+            }
             (Content::List(_), LocalSlotRef::Position { .. }, kind, true) => {
                 self.attach_element(place, dot, id, kind, depth)
             }

@@ -177,6 +177,12 @@ impl State {
                 totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
+            (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK) => {
+                marks.remove(id);
+                if tell {
+                    self.note_mark(place, dot, id, false);
+                }
+            }
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
                 self.remove_move(place, id);

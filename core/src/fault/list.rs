@@ -301,6 +301,15 @@ faults! {
     /// SEQ-6: a snapshot at rest does not hold the dead positions that its log still needs.
     SnapshotForgetsDead,
 
+    // ---- Marks ----
+
+    /// MARK-1: of the marks of one key over one character the oldest counts.
+    OldestMarkCounts,
+    /// MARK-2: a mark leaves those that it covers wholly.
+    MarksPileUp,
+    /// MARK-2: marks stay when the last character that they covered is deleted.
+    BareMarksStay,
+
     // ---- Sync ----
 
     /// DUR-1: an own delta is sent, and claimed, before it is durable.
