@@ -69,6 +69,12 @@ impl<K, V> Map<K, V> {
         self.chunks.iter_mut().flatten().map(|(key, value)| (&*key, value))
     }
 
+    /// The entry with the greatest key. O(1).
+    pub(crate) fn last_mut(&mut self) -> Option<(&K, &mut V)> {
+        let (key, value) = self.chunks.last_mut()?.last_mut()?;
+        Some((key, value))
+    }
+
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.len = 0;
         for chunk in &mut self.chunks {
@@ -259,6 +265,15 @@ fn search_in(
     len: impl Fn(usize) -> usize,
     mut compare: impl FnMut(Place) -> Ordering,
 ) -> Result<Place, Place> {
+    // Whoever appends, or looks for what came last, is at the end.
+    if let Some(last) = chunks.checked_sub(1) {
+        let place = (last, len(last) - 1);
+        match compare(place) {
+            Ordering::Less => return Err((last, len(last))),
+            Ordering::Equal => return Ok(place),
+            Ordering::Greater => {}
+        }
+    }
     let (mut start, mut end) = (0, chunks);
     let mut chunk = None;
     loop {

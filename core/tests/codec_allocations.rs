@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use weftline::codec;
+use weftline::{Document, EditError, ReplicaId, Timestamp, Transaction, codec};
 
 /// Counts what the current thread has allocated and not yet freed.
 struct Counting;
@@ -117,6 +117,33 @@ proptest! {
     fn bytes_1_decoding_allocates_in_proportion(bytes in plausible()) {
         assert_bounded(&bytes)?;
     }
+}
+
+/// A document goes into its tables entry by entry: nothing of it is in memory twice but a table that grows, and what runs of
+/// entries have alike.
+#[test]
+fn bytes_1_loading_takes_little_more_memory_than_what_is_loaded() {
+    let mut document = Document::with_writer(ReplicaId::from(1));
+    let fill = |tx: &mut Transaction<'_>| -> Result<(), EditError> {
+        for number in 0..10_000_i64 {
+            tx.map("texts")?.put(&format!("a key of some length: {number}"), format!("a text, {number}").as_str())?;
+        }
+        for number in 0..10_000_i64 {
+            tx.set("numbers")?.add(number)?;
+        }
+        Ok(())
+    };
+    assert!(document.transact(Timestamp(1), fill).is_ok());
+    let bytes = document.snapshot();
+    drop(document);
+    let before = LIVE.get();
+    let mut held = 0;
+    let peak = peak_of(|| {
+        let loaded = Document::load(&bytes).expect("what was saved is loaded");
+        held = (LIVE.get() - before) as usize;
+        loaded
+    });
+    assert!(peak < held + held / 4, "{peak} for {held}");
 }
 
 /// The cheapest runs there are: every other dot of a replica, a byte each.

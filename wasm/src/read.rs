@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use weftline::{Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId};
 
-use crate::error::Fault;
 use crate::wire::{Reader, Writer};
 
 /// The questions; `js/ops.ts` has the same numbers.
@@ -27,22 +26,22 @@ const SET_SIZE: u8 = 12;
 const REGISTER_VALUES: u8 = 13;
 
 /// Answers one question.
-pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
-    let path = args.path()?;
+pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
+    let path = args.path();
     let node = document.at(&path);
     match op {
         CONTENT if path.steps().is_empty() => document_content(document, out),
         CONTENT => content(node, out),
         CELLS if path.steps().is_empty() => {
-            for _ in 0..args.count()? {
-                root_cell(document, args.text()?, out);
+            for _ in 0..args.count() {
+                root_cell(document, args.text(), out);
             }
         }
-        CELLS => cells(node, args, out)?,
-        MAP_GET..=MAP_KEYS => read_map(as_map(node), op, args, out)?,
-        LIST_LENGTH..=LIST_KIND => read_list(as_list(node), op, args, out)?,
+        CELLS => cells(node, args, out),
+        MAP_GET..=MAP_KEYS => read_map(as_map(node), op, args, out),
+        LIST_LENGTH..=LIST_KIND => read_list(as_list(node), op, args, out),
         SET_HAS => {
-            let value = args.value()?;
+            let value = args.value();
             out.byte(u8::from(matches!(node, Some(NodeRef::Set(set)) if set.contains(&value))));
         }
         SET_SIZE => out.count(if let Some(NodeRef::Set(set)) = node { set.len() } else { 0 }),
@@ -50,12 +49,11 @@ pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut 
             Some(NodeRef::Register(register)) => out.values(&register.values()),
             _ => out.count(0),
         },
-        _ => return Err(Fault::argument()),
+        _ => args.fail(),
     }
-    Ok(())
 }
 
-fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
     match op {
         MAP_KEYS => match map {
             Some(map) => {
@@ -67,49 +65,47 @@ fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Wr
             None => out.count(0),
         },
         MAP_VALUES => {
-            let key = args.text()?;
+            let key = args.text();
             out.values(&map.map(|map| map.values(key)).unwrap_or_default());
         }
         MAP_HAS => {
-            let key = args.text()?;
+            let key = args.text();
             out.byte(u8::from(map.is_some_and(|map| map.contains(key))));
         }
         MAP_GET => {
-            let key = args.text()?;
+            let key = args.text();
             out.optional(map.and_then(|map| map.get(key)).as_ref());
         }
-        _ => return Err(Fault::argument()),
+        _ => args.fail(),
     }
-    Ok(())
 }
 
-fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
-    let target = |args: &mut Reader<'_>| -> Result<Option<Dot>, Fault> {
-        if args.byte()? != 0 {
-            return args.element().map(Some);
+fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
+    let target = |args: &mut Reader<'_>| {
+        if args.byte() != 0 {
+            return Some(args.element());
         }
-        let index = args.index()?;
-        Ok(list.and_then(|list| list.id_at(index)))
+        let index = args.index();
+        list.and_then(|list| list.id_at(index))
     };
     match op {
         LIST_LENGTH => out.count(list.map_or(0, |list| list.len())),
         LIST_IDS => ids(list, out, |_, _| ()),
         LIST_INDEX_OF => {
-            let id = args.element()?;
+            let id = args.element();
             out.count(list.and_then(|list| list.index_of(id)).map_or(0, |index| index + 1));
         }
         LIST_KIND => {
-            let kind = target(args)?.and_then(|id| list?.kind(id)).filter(|kind| is_known(*kind));
+            let kind = target(args).and_then(|id| list?.kind(id)).filter(|kind| is_known(*kind));
             out.byte(u8::from(kind.is_some()));
             kind.into_iter().for_each(|kind| out.kind(kind));
         }
         LIST_GET => {
-            let value = target(args)?.and_then(|id| list?.value(id));
+            let value = target(args).and_then(|id| list?.value(id));
             out.optional(value.as_ref());
         }
-        _ => return Err(Fault::argument()),
+        _ => args.fail(),
     }
-    Ok(())
 }
 
 /// All that is directly in a container: its kind first, or that there is none.
@@ -184,17 +180,17 @@ fn root_cell(document: &Document, name: &str, out: &mut Writer) {
 }
 
 /// What is at some keys or in some elements.
-fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
-    let count = args.count()?;
+fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) {
+    let count = args.count();
     match node {
         Some(NodeRef::Map(map)) => {
             for _ in 0..count {
-                map_cell(map, args.text()?, out);
+                map_cell(map, args.text(), out);
             }
         }
         Some(NodeRef::List(list)) => {
             for _ in 0..count {
-                let id = args.element()?;
+                let id = args.element();
                 match list.index_of(id) {
                     Some(index) => {
                         out.count(index + 1);
@@ -206,7 +202,6 @@ fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) -> 
         }
         _ => (0..count).for_each(|_| out.byte(0)),
     }
-    Ok(())
 }
 
 fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {

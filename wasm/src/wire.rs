@@ -29,29 +29,54 @@ const ROOT: u8 = 0;
 const KEY: u8 = 1;
 const ELEMENT: u8 = 2;
 
-/// Reads what JavaScript wrote.
+/// Reads what JavaScript wrote. What cannot be read gives zero or nothing, and so does everything after it: whoever is about to
+/// change something asks before. That is half the code of a check after each field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
+    is_failed: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, is_failed: false }
+    }
+
+    /// Whether everything asked for was there.
+    pub(crate) fn ok(&self) -> Result<(), Fault> {
+        if self.is_failed { Err(Fault::argument()) } else { Ok(()) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(Fault::argument)?;
-        self.rest = rest;
-        Ok(taken)
+    pub(crate) fn is_failed(&self) -> bool {
+        self.is_failed
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        self.take(N)?.try_into().map_err(|_| Fault::argument())
+    /// What was read makes no sense.
+    #[cold]
+    pub(crate) fn fail(&mut self) {
+        *self = Self { rest: &[], is_failed: true };
+    }
+
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        match self.rest.split_at_checked(len) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                taken
+            }
+            None => {
+                self.fail();
+                &[]
+            }
+        }
+    }
+
+    /// Eight bytes, as a number.
+    fn word(&mut self) -> u64 {
+        self.take(8).try_into().map(u64::from_le_bytes).unwrap_or_default()
     }
 
     /// Everything that is left.
@@ -59,80 +84,91 @@ impl<'a> Reader<'a> {
         core::mem::take(&mut self.rest)
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
-        self.array::<1>().map(|[byte]| byte)
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
     }
 
-    pub(crate) fn uint(&mut self) -> Result<u64, Fault> {
+    pub(crate) fn uint(&mut self) -> u64 {
         let mut value = 0;
         for shift in (0..63).step_by(7) {
-            let byte = self.byte()?;
+            let byte = self.byte();
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Ok(value);
+                return value;
             }
         }
-        Err(Fault::argument())
+        self.fail();
+        0
     }
 
-    pub(crate) fn count(&mut self) -> Result<usize, Fault> {
-        usize::try_from(self.uint()?).map_err(|_| Fault::argument())
+    /// An index or a length: beyond what fits it is out of range anyway.
+    pub(crate) fn index(&mut self) -> usize {
+        usize::try_from(self.uint()).unwrap_or(usize::MAX)
     }
 
-    /// An index: beyond what fits it is out of range anyway.
-    pub(crate) fn index(&mut self) -> Result<usize, Fault> {
-        Ok(usize::try_from(self.uint()?).unwrap_or(usize::MAX))
+    /// A number of things that follow, each in a byte at least.
+    pub(crate) fn count(&mut self) -> usize {
+        let count = self.index();
+        if count > self.rest.len() {
+            self.fail();
+        }
+        count.min(self.rest.len())
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Fault> {
-        let len = self.count()?;
+    pub(crate) fn bytes(&mut self) -> &'a [u8] {
+        let len = self.index();
         self.take(len)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Fault> {
-        core::str::from_utf8(self.bytes()?).map_err(|_| Fault::argument())
-    }
-
-    pub(crate) fn kind(&mut self) -> Result<Kind, Fault> {
-        self.byte().map(Kind)
-    }
-
-    pub(crate) fn value(&mut self) -> Result<Value, Fault> {
-        Ok(match self.byte()? {
-            NULL => Value::Null,
-            FALSE => Value::Bool(false),
-            TRUE => Value::Bool(true),
-            SAFE => Value::Int(f64::from_le_bytes(self.array()?) as i64),
-            FLOAT => Value::from(f64::from_le_bytes(self.array()?)),
-            STRING => Value::from(self.text()?),
-            BYTES => Value::from(self.bytes()?),
-            INT => Value::Int(i64::from_le_bytes(self.array()?)),
-            _ => return Err(Fault::argument()),
+    pub(crate) fn text(&mut self) -> &'a str {
+        core::str::from_utf8(self.bytes()).unwrap_or_else(|_| {
+            self.fail();
+            ""
         })
     }
 
-    pub(crate) fn element(&mut self) -> Result<Dot, Fault> {
-        let replica = ReplicaId::from_bytes(self.array()?);
-        Ok(Dot::new(replica, self.uint()?.min(Dot::MAX_SEQ)))
+    pub(crate) fn kind(&mut self) -> Kind {
+        Kind(self.byte())
     }
 
-    pub(crate) fn path(&mut self) -> Result<Path, Fault> {
-        let mut steps = Vec::new();
-        for _ in 0..self.count()? {
-            steps.push(match self.byte()? {
-                ROOT => {
-                    let kind = self.kind()?;
-                    PathStep::Root { kind, name: self.text()?.into() }
-                }
-                KEY => {
-                    let kind = self.kind()?;
-                    PathStep::Key { kind, key: self.text()?.into() }
-                }
-                ELEMENT => PathStep::Element(self.element()?),
-                _ => return Err(Fault::argument()),
-            });
+    pub(crate) fn value(&mut self) -> Value {
+        match self.byte() {
+            NULL => Value::Null,
+            FALSE => Value::Bool(false),
+            TRUE => Value::Bool(true),
+            SAFE => Value::Int(f64::from_bits(self.word()) as i64),
+            FLOAT => Value::from(f64::from_bits(self.word())),
+            STRING => Value::from(self.text()),
+            BYTES => Value::from(self.bytes()),
+            INT => Value::Int(self.word() as i64),
+            _ => {
+                self.fail();
+                Value::Null
+            }
         }
-        Ok(Path::new(steps))
+    }
+
+    pub(crate) fn element(&mut self) -> Dot {
+        let replica = ReplicaId::from_bytes(self.take(16).try_into().unwrap_or_default());
+        Dot::new(replica, self.uint().min(Dot::MAX_SEQ))
+    }
+
+    pub(crate) fn path(&mut self) -> Path {
+        let mut steps = Vec::new();
+        for _ in 0..self.count() {
+            steps.push(match self.byte() {
+                ELEMENT => PathStep::Element(self.element()),
+                step => {
+                    let kind = self.kind();
+                    let name = self.text().into();
+                    if step == ROOT { PathStep::Root { kind, name } } else { PathStep::Key { kind, key: name } }
+                }
+            });
+            if self.is_failed {
+                break;
+            }
+        }
+        Path::new(steps)
     }
 }
 
@@ -295,10 +331,11 @@ mod tests {
         let bytes = out.into_bytes();
         let mut reader = Reader::new(&bytes[1..]);
         for value in &values {
-            assert_eq!(reader.value().as_ref(), Ok(value));
+            assert_eq!(reader.value(), *value);
         }
-        assert_eq!(reader.path(), Ok(path));
+        assert_eq!(reader.path(), path);
         assert!(reader.is_empty());
+        assert_eq!(reader.ok(), Ok(()));
     }
 
     #[test]
@@ -310,8 +347,15 @@ mod tests {
             &[BYTES, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
             &[],
         ] {
-            assert_eq!(Reader::new(bytes).value(), Err(Fault::argument()));
+            let mut reader = Reader::new(bytes);
+            reader.value();
+            assert_eq!(reader.ok(), Err(Fault::argument()), "{bytes:?}");
+            assert_eq!((reader.byte(), reader.text(), reader.is_empty()), (0, "", true), "what follows is empty");
         }
-        assert_eq!(Reader::new(&[1, 3]).path(), Err(Fault::argument()));
+        for bytes in [&[1, 3][..], &[0xff, 0xff, 0xff, 0x7f]] {
+            let mut reader = Reader::new(bytes);
+            reader.path();
+            assert_eq!(reader.ok(), Err(Fault::argument()));
+        }
     }
 }

@@ -259,16 +259,26 @@ const BEFORE_ALL: (u64, u64) = (0, u64::MAX);
 pub(crate) struct RunWriter {
     before: (u64, u64),
     open: Option<(u64, u64, u64)>,
+    /// The last of the run that is open, if dots are given one by one.
+    last: Option<Dot>,
 }
 
 impl RunWriter {
     pub(crate) fn new() -> Self {
-        Self { before: BEFORE_ALL, open: None }
+        Self { before: BEFORE_ALL, open: None, last: None }
     }
 
     /// Appends a dot of a message with this table.
     #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn dot(&mut self, out: &mut Vec<u8>, table: &TableWriter, dot: Dot) {
+        let last = self.last.replace(dot);
+        if let (Some(open), Some(last)) = (&mut self.open, last)
+            && last.replica == dot.replica
+            && last.seq.wrapping_add(1) == dot.seq
+        {
+            open.2 = open.2.wrapping_add(1);
+            return;
+        }
         let (number, seq) = match table.writer {
             Some(first) => (0, dot.seq.wrapping_sub(first.seq).wrapping_add(1)),
             None => (table.number(dot.replica), dot.seq),

@@ -48,7 +48,7 @@ impl<'a> ContainerWriter<'a> {
         seed: u64,
     ) {
         if let Some((_, open, _, len)) = &mut self.open
-            && *open == container
+            && is_same(*open, container)
         {
             *len += 1;
             return;
@@ -63,6 +63,16 @@ impl<'a> ContainerWriter<'a> {
         if let Some((dot, container, number, len)) = self.open.take() {
             write_run(out, table, dot, container, number, len);
         }
+    }
+}
+
+/// Whether two are one. Names that lie in one place need not be compared.
+fn is_same(a: ContainerRef<'_>, b: ContainerRef<'_>) -> bool {
+    match (a, b) {
+        (ContainerRef::Root { name: a, kind: of_a }, ContainerRef::Root { name: b, kind: of_b }) => {
+            of_a == of_b && (core::ptr::eq(a, b) || a == b)
+        }
+        _ => a == b,
     }
 }
 

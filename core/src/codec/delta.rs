@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::columns::{OwnRange, TableReader, TableWriter, ascends, read_set, write_set};
 use super::entries::{Columns, EntryWriter, read_one, write_one};
+use super::intake::Owned;
 use super::limits::{MAX_DELTA_BYTES, MAX_DELTA_DOTS, MAX_REPLICAS};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte};
@@ -201,7 +202,7 @@ fn write_many(
 ) {
     // One's own edits: nobody else chose their keys.
     let mut rows = EntryWriter::new(parts.hlc.0);
-    adds.each(&mut |seq, entry| rows.push(table, totals, (Dot::new(parts.replica, seq), parts.hlc, entry)));
+    adds.each(&mut |seq, entry| rows.push(table, totals, (Dot::new(parts.replica, seq), parts.hlc, entry, false)));
     if !dense {
         varint::write_len(out, adds.count() - 1);
         rows.write_dots(out);
@@ -363,7 +364,9 @@ fn read_adds(
     };
     reader.ok()?;
     adds.make_room(columns.count);
-    columns.read_entries(reader, table, Some(totals_before), &mut |_, dot, _, entry| adds.push((dot.seq, entry)))
+    columns.read_columns(reader, table)?;
+    let mut push = |dot: Dot, entry| adds.push((dot.seq, entry));
+    columns.read_contents(reader, Some(totals_before), &mut Owned::new(&mut push))
 }
 
 fn read_removes(

@@ -12,12 +12,13 @@ use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter, ascends, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
+use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::version::write_entry;
 use super::writer::{put, put_byte};
 use super::{DecodeError, FORMAT_VERSION, bunches, removals, text, varint};
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
-use crate::diff::{Diff, LiveEntry, Tier};
+use crate::diff::{Diff, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
 use crate::store::{Container, TextRun};
@@ -39,7 +40,14 @@ pub fn encode_diff(diff: &Diff) -> Vec<u8> {
     };
     put_byte(&mut out, tier);
     table.write(&mut out);
-    write_body(&mut out, &table, diff, &diff.adds);
+    let contents = write_columns(&mut out, &table, diff, &diff.adds);
+    put(&mut out, &contents);
+    text::write_in_diff(&mut out, &table, &diff.bunches, &diff.text);
+    match diff.tier {
+        Tier::Version => removals::write_told(&mut out, &table, &diff.removes),
+        Tier::Digest => write_set(&mut out, &table, &diff.dead),
+        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
+    }
     out
 }
 
@@ -71,7 +79,7 @@ pub(super) fn empty() -> Diff {
     }
 }
 
-fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
+fn read<'a>(reader: &mut Reader<'a>, diff: &mut Diff) -> Result<(), Refused> {
     reader.format_version();
     diff.tier = match reader.byte() {
         TIER_VERSION => Tier::Version,
@@ -81,7 +89,9 @@ fn read(reader: &mut Reader<'_>, diff: &mut Diff) -> Result<(), Refused> {
     };
     let mut table = TableReader::default();
     table.read(reader, false)?;
-    read_body(reader, &mut table, diff)?;
+    let mut intake = Listed::new();
+    read_body(reader, &mut table, diff, &mut intake)?;
+    diff.adds = intake.adds;
     reader.finish()
 }
 
@@ -100,9 +110,10 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
     table.note_set(&diff.dead);
 }
 
-/// Appends everything behind the tier and the table, with `adds` for those of the diff.
+/// Appends everything behind the tier and the table up to the contents of the entries, which it returns, with `adds` for
+/// those of the diff. On the full tier nothing follows them but text.
 #[cfg_attr(target_family = "wasm", inline(never))]
-pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) {
+pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) -> Vec<u8> {
     write_progress(out, table, diff);
     let scope = Scope { base: &diff.base, head: &diff.head };
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
@@ -124,27 +135,27 @@ pub(super) fn write_body(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, ad
     varint::write_len(out, rows.count());
     rows.write_dots(out);
     rows.write_stamps(out);
-    rows.write_entries(out, table);
-    text::write_in_diff(out, table, &diff.bunches, &diff.text);
-    match diff.tier {
-        Tier::Version => removals::write_told(out, table, &diff.removes),
-        Tier::Digest => write_set(out, table, &diff.dead),
-        Tier::Full => debug_assert!(diff.removes.is_empty(), "DIFF-4: a full diff tells deaths by absence"),
-    }
+    rows.write_columns(out, table)
 }
 
-/// Reads what [`write_body`] wrote into a diff that has its tier and nothing else.
+/// Reads everything behind the tier and the table into a diff that has its tier and nothing else; its live entries go to `intake`.
 #[cfg_attr(target_family = "wasm", inline(never))]
-pub(super) fn read_body(reader: &mut Reader<'_>, table: &mut TableReader, diff: &mut Diff) -> Result<(), Refused> {
+pub(super) fn read_body<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut TableReader,
+    diff: &mut Diff,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(), Refused> {
     read_progress(reader, table, diff)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
     read_heads(reader, table, &scope, &mut diff.heads)?;
     read_bunches(reader, table, &scope, &mut diff.bunches)?;
-    read_adds(reader, table, &scope, &mut diff.adds)?;
-    read_text(reader, table, &scope, &diff.bunches, &diff.adds, &mut diff.text)?;
+    read_adds(reader, table, diff, intake)?;
+    let scope = Scope { base: &diff.base, head: &diff.head };
+    read_text(reader, table, &scope, &diff.bunches, intake, &mut diff.text)?;
     match diff.tier {
         Tier::Version => {
-            let live = LiveDots::of(&diff.adds, &diff.text);
+            let live = LiveDots::of(intake, &diff.text);
             removals::read_told(reader, table, &scope, &live, &mut diff.removes)
         }
         Tier::Digest => {
@@ -260,12 +271,13 @@ fn read_bunches(
     Ok(())
 }
 
-fn read_adds(
-    reader: &mut Reader<'_>,
+fn read_adds<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
-    scope: &Scope<'_>,
-    adds: &mut Vec<LiveEntry>,
+    diff: &Diff,
+    intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
+    let scope = Scope { base: &diff.base, head: &diff.head };
     let count = reader.count("number of entries", 1, u64::MAX);
     let mut columns = Columns::new(count);
     columns.read_dots(reader, table)?;
@@ -275,29 +287,28 @@ fn read_adds(
         }
     }
     read_stamps(reader, count, &mut columns.stamps)?;
-    adds.reserve_exact(count);
-    columns.read_entries(reader, table, None, &mut |reader, dot, hlc, entry| {
-        if let Container::Entity(entity) = entry.container
-            && !scope.covers(entity)
+    columns.read_columns(reader, table)?;
+    for container in columns.containers() {
+        if let Container::Entity(entity) = container
+            && !scope.covers(*entity)
         {
-            reader.invalid("VALID-1: an entry in a container that nobody created");
+            return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
         }
-        adds.push(LiveEntry { dot, hlc, entry });
-    })?;
+    }
+    intake.begin(reader, diff, count);
     reader.ok()?;
-    Ok(())
+    columns.read_contents(reader, None, intake)
 }
 
-fn read_text(
-    reader: &mut Reader<'_>,
+fn read_text<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
     scope: &Scope<'_>,
     bunches: &[BunchRecord],
-    adds: &[LiveEntry],
+    adds: &dyn Intake<'a>,
     runs: &mut Vec<TextRun>,
 ) -> Result<(), Refused> {
     text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
-    let live = LiveDots::of(adds, &[]);
     for run in runs.iter() {
         let last = Dot::new(run.first.replica, run.last_seq());
         if !scope.is_new(run.first) || !scope.is_new(last) {
@@ -308,7 +319,7 @@ fn read_text(
         {
             return Err(reader.invalid("VALID-1: text in a container that nobody created"));
         }
-        if live.any(run.first, last) {
+        if adds.has(run.first, last) {
             return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
         }
     }
@@ -316,14 +327,14 @@ fn read_text(
 }
 
 /// The dots that a diff says to live.
-pub(super) struct LiveDots<'d> {
-    adds: &'d [LiveEntry],
+pub(super) struct LiveDots<'d, 'a> {
+    adds: &'d dyn Intake<'a>,
     /// The first and the last character of each run.
     text: Vec<(Dot, u64)>,
 }
 
-impl<'d> LiveDots<'d> {
-    pub(super) fn of(adds: &'d [LiveEntry], runs: &[TextRun]) -> Self {
+impl<'d, 'a> LiveDots<'d, 'a> {
+    pub(super) fn of(adds: &'d dyn Intake<'a>, runs: &[TextRun]) -> Self {
         let mut text = Vec::with_capacity(runs.len());
         for run in runs {
             text.push((run.first, run.last_seq()));
@@ -333,10 +344,8 @@ impl<'d> LiveDots<'d> {
 
     /// Whether any of these dots, which are of one replica, is among them.
     pub(super) fn any(&self, first: Dot, last: Dot) -> bool {
-        let at = self.adds.partition_point(|live| live.dot < first);
         let after = self.text.partition_point(|run| run.0 <= last);
         let run = after.checked_sub(1).and_then(|at| self.text.get(at));
-        self.adds.get(at).is_some_and(|live| live.dot <= last)
-            || run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq)
+        self.adds.has(first, last) || run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq)
     }
 }

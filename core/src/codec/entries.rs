@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use super::columns::{RunWriter, StampWriter, TableReader, TableWriter, read_runs, write_run};
 use super::containers::{self, ContainerWriter};
 use super::heads::Heads;
+use super::intake::{Incoming, IncomingSlot, Intake, Only};
 use super::limits::MAX_KEY_BYTES;
 use super::numbers::Numbers;
 use super::reader::{Reader, Refused};
@@ -27,7 +28,6 @@ use crate::few::Few;
 use crate::hash::{Domain, Hasher, hash};
 use crate::replica_id::ReplicaId;
 use crate::store::{Container, Entry, EntryRef, Kind, Payload, PayloadRef, Rights, Slot, SlotRef};
-use crate::string::Str;
 use crate::value::Value;
 
 /// The totals that running totals overwrite, as in [`crate::DeltaParts::totals_before`]. Only deltas say them.
@@ -99,8 +99,8 @@ pub(crate) fn write_one(
     write_payload(out, totals, dot, entry);
 }
 
-/// An entry to write, with its dot and its stamp.
-pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>);
+/// An entry to write, with its dot and its stamp, and whether it is known that no other one has its key.
+pub(crate) type Row<'a> = (Dot, Hlc, EntryRef<'a>, bool);
 
 /// Entries to write, ascending by dot, wherever they are held.
 pub(crate) trait Rows {
@@ -115,7 +115,7 @@ pub(crate) trait Rows {
 impl Rows for Vec<LiveEntry> {
     fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
         for add in self {
-            push((add.dot, add.hlc, (&add.entry).into()));
+            push((add.dot, add.hlc, (&add.entry).into(), false));
         }
     }
 
@@ -144,7 +144,9 @@ pub(crate) struct EntryWriter<'a> {
     position: (u64, bool),
     position_head: u64,
     position_len: usize,
+    /// The keys that may come again, each with its number.
     keys: Numbers<&'a str>,
+    keys_given: usize,
     key_heads: Heads,
     value_heads: Heads,
     seed: u64,
@@ -170,6 +172,7 @@ impl<'a> EntryWriter<'a> {
             position_head: 0,
             position_len: 0,
             keys: Numbers::new(),
+            keys_given: 0,
             key_heads: Heads::new(false),
             value_heads: Heads::new(true),
             seed,
@@ -183,7 +186,8 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Takes in the next entry, which has to be borrowed until all are there.
-    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&[(u64, u64, u64)]>, (dot, hlc, entry): Row<'a>) {
+    pub(crate) fn push(&mut self, table: &TableWriter, totals: Option<&[(u64, u64, u64)]>, row: Row<'a>) {
+        let (dot, hlc, entry, alone) = row;
         self.count += 1;
         self.dots.dot(&mut self.dots_out, table, dot);
         self.stamps.push(&mut self.stamps_out, hlc);
@@ -191,13 +195,17 @@ impl<'a> EntryWriter<'a> {
         self.push_shape(Shape::of(entry.slot, entry.kind, entry.entity));
         let out = &mut self.contents_out;
         match entry.slot {
-            SlotRef::Key(key) => match self.keys.number(key, 0, || self.seed) {
-                Some(number) => self.key_heads.push(out, number << 1, false),
-                None => {
-                    self.key_heads.push(out, new_key(key), !key.is_empty());
-                    put(out, key.as_bytes());
+            SlotRef::Key(key) => {
+                let known = if alone { None } else { self.keys.number(key, self.keys_given, || self.seed) };
+                match known.and_then(|known| self.keys.place(known)) {
+                    Some(number) => self.key_heads.push(out, (number as u64) << 1, false),
+                    None => {
+                        self.keys_given += 1;
+                        self.key_heads.push(out, new_key(key), !key.is_empty());
+                        put(out, key.as_bytes());
+                    }
                 }
-            },
+            }
             SlotRef::Member(member) => self.value_heads.push_value(out, member),
             SlotRef::Position { bunch, backward } => self.push_position(dot, bunch, backward),
             SlotRef::Unit | SlotRef::Owner => {}
@@ -250,14 +258,21 @@ impl<'a> EntryWriter<'a> {
     }
 
     /// Appends everything else.
+    pub(crate) fn write_entries(self, out: &mut Vec<u8>, table: &TableWriter) {
+        let contents = self.write_columns(out, table);
+        put(out, &contents);
+    }
+
+    /// Appends everything else but the last column, the contents, which it returns: they are most of it all.
     #[cfg_attr(target_family = "wasm", inline(never))]
-    pub(crate) fn write_entries(mut self, out: &mut Vec<u8>, table: &TableWriter) {
+    pub(crate) fn write_columns(mut self, out: &mut Vec<u8>, table: &TableWriter) -> Vec<u8> {
         self.containers.finish(&mut self.containers_out, table);
         self.finish_shape();
         write_run(&mut self.positions_out, self.position_head, self.position_len);
-        for column in [&self.containers_out, &self.shapes_out, &self.positions_out, &self.contents_out] {
+        for column in [&self.containers_out, &self.shapes_out, &self.positions_out] {
             put(out, column);
         }
+        self.contents_out
     }
 }
 
@@ -461,20 +476,18 @@ impl Columns {
         read_runs(reader, table, self.count, &mut self.dots)
     }
 
-    /// Reads the entries, whose dots are known, and gives each to `each`. The caller has checked that the remaining bytes can
+    /// Reads the columns of runs of the entries, whose dots are known. The caller has checked that the remaining bytes can
     /// hold that many.
     #[cfg_attr(target_family = "wasm", inline(never))]
-    pub(crate) fn read_entries(
-        &mut self,
-        reader: &mut Reader<'_>,
-        table: &mut TableReader,
-        totals: Option<&mut TotalsBefore>,
-        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
-    ) -> Result<(), Refused> {
+    pub(crate) fn read_columns(&mut self, reader: &mut Reader<'_>, table: &mut TableReader) -> Result<(), Refused> {
         containers::read(reader, table, &self.dots, self.count, &mut self.containers)?;
         self.read_shapes(reader)?;
-        self.read_positions(reader)?;
-        self.read_contents(reader, totals, each)
+        self.read_positions(reader)
+    }
+
+    /// The containers that entries are in, each at least once.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().map(|(container, _)| container)
     }
 
     fn read_shapes(&mut self, reader: &mut Reader<'_>) -> Result<(), Refused> {
@@ -501,14 +514,15 @@ impl Columns {
         Ok(())
     }
 
-    fn read_contents<'a>(
+    /// Reads what the entries hold, and gives each to `intake`.
+    #[inline(never)]
+    pub(crate) fn read_contents<'a>(
         &mut self,
         reader: &mut Reader<'a>,
         mut totals: Option<&mut TotalsBefore>,
-        each: &mut dyn FnMut(&mut Reader<'_>, Dot, Hlc, Entry),
+        intake: &mut dyn Intake<'a>,
     ) -> Result<(), Refused> {
-        let mut keys: Keys<'a> = Keys::new(self.count == 1);
-        let mut values = Heads::new(true);
+        let (mut keys, mut values) = (KeyHeads::new(), Heads::new(true));
         let (mut stamps, mut containers) = (Cursor::default(), Cursor::default());
         let (mut shapes, mut positions) = (Cursor::default(), Cursor::default());
         let mut place = None;
@@ -516,7 +530,7 @@ impl Columns {
             for seq in *first..=*last {
                 let dot = Dot::new(*replica, seq);
                 let hlc = stamps.next(&self.stamps).map_or(Hlc(0), |(stamp, _)| *stamp);
-                let (Some((container, _)), Some((shape, _))) =
+                let (Some((container, len)), Some((shape, _))) =
                     (containers.next(&self.containers), shapes.next(&self.shapes))
                 else {
                     return Err(reader.invalid("more dots than entries"));
@@ -528,9 +542,10 @@ impl Columns {
                         place = next_place(reader, place, dot, head)?;
                     }
                 }
-                let entry =
-                    read_entry(reader, (&mut keys, &mut values, &mut totals), dot, (container.clone(), *shape), place)?;
-                each(reader, dot, hlc, entry);
+                let heads = (&mut keys, &mut values, &mut totals);
+                let (slot, payload) = read_entry(reader, heads, dot, (container, *shape), place, intake)?;
+                let (run, kind, entity) = ((containers.at, *len), shape.kind, shape.entity);
+                intake.entry(reader, dot, hlc, Incoming { run, container, slot, kind, entity, payload });
             }
         }
         keys.heads.finish(reader);
@@ -571,39 +586,43 @@ pub(crate) fn read_one(
         reader.run_len(head, 1)?;
         place = next_place(reader, None, dot, head)?;
     }
-    let (mut keys, mut values) = (Keys::new(true), Heads::new(true));
-    read_entry(reader, (&mut keys, &mut values, &mut { totals }), dot, (container, shape), place)
+    let (mut keys, mut values, mut only) = (KeyHeads::new(), Heads::new(true), Only::default());
+    let heads = (&mut keys, &mut values, &mut { totals });
+    let (slot, payload) = read_entry(reader, heads, dot, (&container, shape), place, &mut only)?;
+    let slot = slot.with_key(|_| only.key);
+    Ok(Entry { container, slot, kind: shape.kind, entity: shape.entity, payload })
 }
 
 /// Reads what an entry has by itself: its key or member, and its payload.
 fn read_entry<'a>(
     reader: &mut Reader<'a>,
-    (keys, values, totals): (&mut Keys<'a>, &mut Heads, &mut Option<&mut TotalsBefore>),
+    (keys, values, totals): (&mut KeyHeads, &mut Heads, &mut Option<&mut TotalsBefore>),
     dot: Dot,
-    (container, shape): (Container, Shape),
+    (container, shape): (&Container, Shape),
     place: Option<(u64, bool)>,
-) -> Result<Entry, Refused> {
+    intake: &mut dyn Intake<'a>,
+) -> Result<(IncomingSlot, Payload), Refused> {
     // An entity of the same replica is older than the first entry of its first run by construction; a later entry or run may
     // be of another replica, or of dots that precede it.
-    if let Container::Entity(entity) = &container
+    if let Container::Entity(entity) = container
         && entity.replica == dot.replica
         && entity.seq >= dot.seq
     {
         return Err(reader.invalid("CAUSAL-2: an entry in a container that is not older than itself"));
     }
     let slot = match shape.class {
-        KEY => Slot::Key(keys.read(reader)?),
-        MEMBER => Slot::Member(values.read_value(reader)),
-        OWNER => Slot::Owner,
+        KEY => IncomingSlot::Key(keys.read(reader, intake)?),
+        MEMBER => IncomingSlot::Member(values.read_value(reader)),
+        OWNER => IncomingSlot::Owner,
         POSITION => {
             let (bunch, backward) = place.unwrap_or_default();
             // The lowest index to the left is -1: index 0 has one form.
             if bunch == 0 || bunch > dot.seq || (backward && bunch == dot.seq) {
                 return Err(reader.invalid("SEQ-2: a position that its dot cannot have"));
             }
-            Slot::Position { bunch, backward }
+            IncomingSlot::Position { bunch, backward }
         }
-        _ => Slot::Unit,
+        _ => IncomingSlot::Unit,
     };
     let payload = match (PayloadClass::of(shape.kind), totals) {
         (PayloadClass::Empty, _) => Payload::Empty,
@@ -617,7 +636,7 @@ fn read_entry<'a>(
         (PayloadClass::Total, Some(totals)) => read_total(reader, dot.seq, totals)?,
     };
     reader.ok()?;
-    Ok(Entry { container, slot, kind: shape.kind, entity: shape.entity, payload })
+    Ok((slot, payload))
 }
 
 /// The place that a run of positions begins at; it must be another than that of the run before.
@@ -653,21 +672,19 @@ impl Cursor {
     }
 }
 
-/// The keys that were read.
-struct Keys<'a> {
-    numbers: Numbers<&'a str>,
-    texts: Vec<Str>,
+/// The heads of the keys that were read, and how many keys were written in full.
+struct KeyHeads {
     heads: Heads,
-    /// There is one entry, so nothing can be said twice.
-    alone: bool,
+    given: usize,
 }
 
-impl<'a> Keys<'a> {
-    const fn new(alone: bool) -> Self {
-        Self { numbers: Numbers::new(), texts: Vec::new(), heads: Heads::new(false), alone }
+impl KeyHeads {
+    const fn new() -> Self {
+        Self { heads: Heads::new(false), given: 0 }
     }
 
-    fn read(&mut self, reader: &mut Reader<'a>) -> Result<Str, Refused> {
+    /// The number of the next key, which is written in full where it first occurs.
+    fn read<'a>(&mut self, reader: &mut Reader<'a>, intake: &mut dyn Intake<'a>) -> Result<usize, Refused> {
         let head = match self.heads.repeated(reader) {
             Some(head) => head,
             None => {
@@ -678,23 +695,18 @@ impl<'a> Keys<'a> {
             }
         };
         if head & 1 == 0 {
-            let known = usize::try_from(head >> 1).ok().and_then(|number| self.texts.get(number));
-            return match known {
-                Some(key) => Ok(key.clone()),
-                None => Err(reader.invalid("the number of a key that did not occur")),
+            return match usize::try_from(head >> 1) {
+                Ok(number) if number < self.given => Ok(number),
+                _ => Err(reader.invalid("the number of a key that did not occur")),
             };
         }
         let len = reader.fits("key length", head >> 1, 1, MAX_KEY_BYTES as u64);
-        if self.alone {
-            return Ok(reader.text(len));
-        }
         let text = reader.str(len);
         reader.ok()?;
-        let key = Str::from(text);
-        if self.numbers.number(text, 0, || reader.seed()).is_some() {
+        if !intake.key(reader, text) {
             return Err(reader.not_canonical("a key that is written twice"));
         }
-        self.texts.push(key.clone());
-        Ok(key)
+        self.given += 1;
+        Ok(self.given - 1)
     }
 }

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::reader::{Part, Reader, Refused};
-use super::writer::{put, put_byte, put_sized};
+use super::writer::{put, put_byte, put_in_front, put_sized};
 use super::{DecodeError, FORMAT_VERSION, varint};
 use crate::hash::{Domain, Hasher};
 
@@ -14,6 +14,7 @@ const MAGIC: [u8; 4] = *b"WFTL";
 
 /// Magic 4, format version 1, kind 1, flags 2, length 8; the checksum follows and covers these and the sections.
 const CHECKED_HEADER_LEN: usize = 16;
+const HEADER_LEN: usize = CHECKED_HEADER_LEN + 4;
 
 /// What is in an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,36 +22,49 @@ pub(crate) enum EnvelopeKind {
     Snapshot = 1,
 }
 
-/// Collects sections.
+/// Collects sections, behind room for the header.
 pub(crate) struct EnvelopeWriter {
     kind: EnvelopeKind,
-    sections: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl EnvelopeWriter {
     pub(crate) fn new(kind: EnvelopeKind) -> Self {
-        Self { kind, sections: Vec::new() }
+        Self { kind, bytes: [0; HEADER_LEN].into() }
     }
 
     /// Appends a section. Ids ascend.
     pub(crate) fn section(&mut self, id: u64, bytes: &[u8]) {
-        varint::write(&mut self.sections, id);
-        put_sized(&mut self.sections, bytes);
+        varint::write(&mut self.bytes, id);
+        put_sized(&mut self.bytes, bytes);
+    }
+
+    /// Appends a section whose end may be long. What there is so far is put in front of that, so that the long part moves by
+    /// a few bytes and is in memory once.
+    pub(crate) fn long_section(&mut self, id: u64, begin: &[u8], end: Vec<u8>) {
+        let mut front = core::mem::replace(&mut self.bytes, end);
+        varint::write(&mut front, id);
+        varint::write_len(&mut front, begin.len() + self.bytes.len());
+        put(&mut front, begin);
+        put_in_front(&mut self.bytes, &front);
     }
 
     /// The whole: header, checksum, sections.
-    pub(crate) fn finish(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(CHECKED_HEADER_LEN + 4 + self.sections.len());
-        put(&mut out, &MAGIC);
-        put_byte(&mut out, FORMAT_VERSION);
-        put_byte(&mut out, self.kind as u8);
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let sections = self.bytes.get(HEADER_LEN..).unwrap_or_default();
+        let mut header = Vec::with_capacity(HEADER_LEN);
+        put(&mut header, &MAGIC);
+        put_byte(&mut header, FORMAT_VERSION);
+        put_byte(&mut header, self.kind as u8);
         // Flags: none yet.
-        put(&mut out, &[0, 0]);
-        put(&mut out, &(self.sections.len() as u64).to_le_bytes());
-        let checksum = checksum(&out, &self.sections);
-        put(&mut out, &checksum.to_le_bytes());
-        put(&mut out, &self.sections);
-        out
+        put(&mut header, &[0, 0]);
+        put(&mut header, &(sections.len() as u64).to_le_bytes());
+        let checksum = checksum(&header, sections);
+        put(&mut header, &checksum.to_le_bytes());
+        if let Some(room) = self.bytes.get_mut(..HEADER_LEN) {
+            room.copy_from_slice(&header);
+        }
+        self.bytes
     }
 }
 

@@ -13,6 +13,7 @@
 //! of the protocol, which are [`crate::sync`]'s.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod anchors;
 mod bunches;
 mod columns;
 mod containers;
@@ -23,6 +24,7 @@ mod envelope;
 mod error;
 mod header;
 mod heads;
+mod intake;
 pub mod limits;
 mod numbers;
 mod positions;
@@ -39,15 +41,18 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use anchors::{decode_cursor, encode_cursor};
 pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
 pub use error::DecodeError;
 pub(crate) use header::{DeltaHeader, LoneText};
+pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
 pub(crate) use positions::{decode_positions, encode_positions};
-pub(crate) use snapshot::encode_snapshot_of;
+pub(crate) use reader::Reader;
 pub use snapshot::{decode_snapshot, encode_snapshot};
+pub(crate) use snapshot::{encode_snapshot_of, read_snapshot};
 pub use version::{decode_digest, decode_version, encode_digest, encode_version};
 
 /// The format version that every encoding begins with. One number for all: a change to any of them makes a new version,

@@ -37,7 +37,7 @@ impl Numbered for ContainerRef<'_> {
 
 /// What was numbered so far.
 pub(crate) struct Numbers<K> {
-    /// By number: what it stands for, and at which entry it occurred first.
+    /// By number: what it stands for, and with what it was noted: at which entry it occurred first, or its number among more.
     known: Vec<(K, usize)>,
     /// Numbers plus one by hash, each below the upper half of its hash; 0 where there is none; empty while there are few.
     table: Vec<u64>,
@@ -91,7 +91,7 @@ impl<K: Numbered> Numbers<K> {
         self.known.len() as u64
     }
 
-    /// The place of the entry where a number was given.
+    /// What was noted with a number.
     pub(crate) fn place(&self, number: u64) -> Option<usize> {
         usize::try_from(number).ok().and_then(|number| self.known.get(number)).map(|(_, place)| *place)
     }

@@ -44,7 +44,7 @@ pub(crate) fn read_told(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &LiveDots<'_>,
+    live: &LiveDots<'_, '_>,
     told: &mut Vec<(ReplicaId, DotRuns)>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 3, u64::MAX);
@@ -142,7 +142,7 @@ pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &LiveDots<'_>,
+    live: &LiveDots<'_, '_>,
     removals: &mut Vec<RemovalRun>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 4, u64::MAX);
@@ -208,7 +208,7 @@ fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRu
 fn check(
     reader: &mut Reader<'_>,
     scope: &Scope<'_>,
-    live: &LiveDots<'_>,
+    live: &LiveDots<'_, '_>,
     remover: Dot,
     (first, last): (Dot, u64),
 ) -> Result<(), Refused> {

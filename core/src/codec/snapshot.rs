@@ -8,9 +8,10 @@ use super::columns::{Scope, TableReader, TableWriter};
 use super::diff::LiveDots;
 use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
+use super::intake::{Intake, Listed};
 use super::reader::{Reader, Refused};
 use super::writer::put;
-use super::{DecodeError, diff, removals, varint};
+use super::{DecodeError, diff, removals, text, varint};
 use crate::clock::{Tag, VersionEntry, VersionVector};
 use crate::diff::{Snapshot, Tier};
 
@@ -39,7 +40,12 @@ pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8
         let mut bytes = Vec::new();
         match id {
             REPLICAS => table.write(&mut bytes),
-            STATE => diff::write_body(&mut bytes, &table, &snapshot.diff, adds),
+            STATE => {
+                let mut contents = diff::write_columns(&mut bytes, &table, &snapshot.diff, adds);
+                text::write_in_diff(&mut contents, &table, &snapshot.diff.bunches, &snapshot.diff.text);
+                out.long_section(id, &bytes, contents);
+                continue;
+            }
             HORIZON => write_horizon(&mut bytes, &table, &snapshot.horizon),
             REMOVALS => removals::write(&mut bytes, &table, &snapshot.removals),
             _ => put(&mut bytes, &snapshot.beacon),
@@ -54,14 +60,28 @@ pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8
 /// # Errors
 /// When the checksum does not fit, when a newer version is needed, or when what is inside breaks the rules.
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, DecodeError> {
+    let mut intake = Listed::new();
+    let mut snapshot = read_snapshot(bytes, &mut intake)?;
+    snapshot.diff.adds = intake.adds;
+    Ok(snapshot)
+}
+
+/// The same, but what lives goes to `intake`, and is not in the snapshot that is returned. When the bytes are refused,
+/// some of it may have gone there already.
+pub(crate) fn read_snapshot<'a>(bytes: &'a [u8], intake: &mut dyn Intake<'a>) -> Result<Snapshot, DecodeError> {
     let mut reader = Reader::new(bytes);
     let (diff, horizon) = (diff::empty(), VersionVector::new());
     let mut snapshot = Snapshot { diff, horizon, removals: Vec::new(), beacon: [0; 16] };
-    let result = read(&mut reader, bytes, &mut snapshot);
+    let result = read(&mut reader, bytes, &mut snapshot, intake);
     reader.outcome(result, snapshot)
 }
 
-fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -> Result<(), Refused> {
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    bytes: &'a [u8],
+    snapshot: &mut Snapshot,
+    intake: &mut dyn Intake<'a>,
+) -> Result<(), Refused> {
     let sections = envelope::open(reader, bytes, EnvelopeKind::Snapshot)?;
     for (id, _) in &sections {
         if id % 2 == 0 && !SECTIONS.contains(id) {
@@ -73,13 +93,13 @@ fn read<'a>(reader: &mut Reader<'a>, bytes: &'a [u8], snapshot: &mut Snapshot) -
     table.read(reader, false)?;
     envelope::enter(reader, &sections, STATE)?;
     let diff = &mut snapshot.diff;
-    diff::read_body(reader, &mut table, diff)?;
+    diff::read_body(reader, &mut table, diff, intake)?;
     envelope::enter(reader, &sections, HORIZON)?;
     read_horizon(reader, &table, &diff.head, &mut snapshot.horizon)?;
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
     let scope = Scope { base: &snapshot.horizon, head: &diff.head };
-    let live = LiveDots::of(&diff.adds, &diff.text);
+    let live = LiveDots::of(intake, &diff.text);
     removals::read(reader, &mut table, &scope, &live, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();

@@ -20,6 +20,17 @@ pub(crate) fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Puts bytes in front of those that are there.
+#[inline(never)]
+pub(crate) fn put_in_front(out: &mut Vec<u8>, bytes: &[u8]) {
+    let len = out.len();
+    put(out, bytes);
+    out.copy_within(..len, bytes.len());
+    if let Some(front) = out.get_mut(..bytes.len()) {
+        front.copy_from_slice(bytes);
+    }
+}
+
 /// Appends the length of bytes, and the bytes.
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {

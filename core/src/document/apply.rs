@@ -363,10 +363,14 @@ impl Document {
         let origin = state.origins.intern(parts.replica);
         let last = LocalDot::new(origin, parts.last_seq());
 
-        state.remove_runs(last, &parts.removes, true);
-
-        let bunches = state.take_bunches(parts.bunches.iter());
-        self.take_adds(parts);
+        let mut bunches = Vec::new();
+        if state.joined_overwrite(origin, parts) {
+            // Most edits are that.
+        } else {
+            state.remove_runs(last, &parts.removes, true);
+            bunches = state.take_bunches(parts.bunches.iter());
+            self.take_adds(parts);
+        }
         let state = &mut self.state;
         // What nothing uses here may be the parent of something to come: it stays as long as dead structure does. What is
         // used is held when that dies, so that only dead structure is held and `Forest::dead` costs no more than there is.

@@ -1,54 +1,65 @@
 //! What a map has under its keys, and a set's members: by hash, so that finding one costs the same however many there are.
 //!
-//! Under most keys there is one plain entry, and most members live by one entry. Those are in the table itself; a slot of
-//! its own is made only for what is more than that. Nothing shows in which order a table has them: whoever lists them sorts.
+//! Under most keys there is one plain entry, or one container that was created once, and most members live by one entry. Those
+//! are in the table itself; a slot of its own is made only for what is more than that. Nothing shows in which order a table has them: whoever lists them sorts.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::dots::{Dots, DotsRef};
 use super::view::PlaceId;
 use crate::fault::{self, Fault};
-use crate::store::{EntryId, KeyId, Kind, LocalSlotRef, NONE, Store, Table};
+use crate::store::{EntryId, KeyId, Kind, LocalSlotRef, Store, Table, push_tight};
 use crate::value::Value;
 
 /// What is in a table: an entry, or, marked by the highest bit, the number of a slot.
 const SLOT: u32 = 1 << 31;
 
-/// Slots by number, which are given again when they are free.
+/// Slots by number, which are given again when they are free. Most tables have none.
 #[derive(Clone, Debug)]
-struct Slots<T> {
+struct Slots<T>(Option<Box<SlotList<T>>>);
+
+#[derive(Clone, Debug)]
+struct SlotList<T> {
     slots: Vec<T>,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self(None)
     }
 }
 
 impl<T: Default> Slots<T> {
+    fn list(&mut self) -> &mut SlotList<T> {
+        self.0.get_or_insert_with(|| Box::new(SlotList { slots: Vec::new(), free: Vec::new() }))
+    }
+
     fn add(&mut self, slot: T) -> u32 {
-        if let Some(number) = self.free.pop() {
-            self.slots[number as usize] = slot;
+        let list = self.list();
+        if let Some(number) = list.free.pop() {
+            list.slots[number as usize] = slot;
             return number | SLOT;
         }
-        self.slots.push(slot);
-        (self.slots.len() as u32 - 1) | SLOT
+        push_tight(&mut list.slots, slot);
+        (list.slots.len() as u32 - 1) | SLOT
     }
 
     fn get(&self, number: u32) -> &T {
-        &self.slots[(number & !SLOT) as usize]
+        let list = self.0.as_ref().expect("a slot that has a number is in the list");
+        &list.slots[(number & !SLOT) as usize]
     }
 
     fn get_mut(&mut self, number: u32) -> &mut T {
-        &mut self.slots[(number & !SLOT) as usize]
+        &mut self.list().slots[(number & !SLOT) as usize]
     }
 
     fn free(&mut self, number: u32) {
         *self.get_mut(number) = T::default();
-        self.free.push(number & !SLOT);
-        if self.free.len() == self.slots.len() {
+        let list = self.list();
+        list.free.push(number & !SLOT);
+        if list.free.len() == list.slots.len() {
             *self = Self::default();
         }
     }
@@ -78,6 +89,8 @@ impl KeySlot {
 pub(crate) enum KeyView<'d> {
     /// One plain entry: a register's or a flag's.
     Lone(EntryId, Kind),
+    /// One nested container, which was created once.
+    Child((Kind, PlaceId)),
     Slot(&'d KeySlot),
 }
 
@@ -85,7 +98,7 @@ impl<'d> KeyView<'d> {
     fn plain(self, kind: Kind) -> DotsRef<'d> {
         match self {
             Self::Lone(id, found) if found == kind => DotsRef::One(id),
-            Self::Lone(..) => DotsRef::None,
+            Self::Lone(..) | Self::Child(_) => DotsRef::None,
             Self::Slot(slot) if kind == Kind::FLAG => slot.flags.view(),
             Self::Slot(slot) => slot.registers.view(),
         }
@@ -104,15 +117,18 @@ impl<'d> KeyView<'d> {
         self.plain(Kind::FLAG)
     }
 
-    pub(crate) fn children(self) -> &'d [(Kind, PlaceId)] {
-        match self {
-            Self::Lone(..) => &[],
-            Self::Slot(slot) => &slot.children,
-        }
+    /// The nested containers, by kind.
+    pub(crate) fn children(self) -> impl Iterator<Item = (Kind, PlaceId)> + use<'d> {
+        let (lone, others) = match self {
+            Self::Lone(..) => (None, &[][..]),
+            Self::Child(child) => (Some(child), &[][..]),
+            Self::Slot(slot) => (None, &slot.children[..]),
+        };
+        lone.into_iter().chain(others.iter().copied())
     }
 
     pub(crate) fn child(self, kind: Kind) -> Option<PlaceId> {
-        self.children().iter().find(|child| child.0 == kind).map(|child| child.1)
+        self.children().find(|child| child.0 == kind).map(|child| child.1)
     }
 }
 
@@ -121,8 +137,6 @@ impl<'d> KeyView<'d> {
 pub(crate) struct KeyIndex {
     table: Table,
     slots: Slots<KeySlot>,
-    /// The key of each slot; [`NONE`] where there is none.
-    keys: Vec<u32>,
 }
 
 impl KeyIndex {
@@ -130,14 +144,9 @@ impl KeyIndex {
         self.table.len()
     }
 
-    fn key_of(&self, number: u32, store: &Store) -> KeyId {
-        if number & SLOT != 0 {
-            return KeyId(self.keys[(number & !SLOT) as usize]);
-        }
-        match store.live(EntryId(number)).slot() {
-            LocalSlotRef::Key(key) => key,
-            _ => KeyId(NONE),
-        }
+    /// Makes room for so many more keys.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
     }
 
     fn find(&self, key: KeyId) -> Option<u32> {
@@ -145,11 +154,16 @@ impl KeyIndex {
         self.table.find(key.hash(), |_| true)
     }
 
-    fn view(&self, number: u32, store: &Store) -> KeyView<'_> {
+    /// What a number of the table stands for.
+    pub(crate) fn view(&self, number: u32, store: &Store) -> KeyView<'_> {
         if number & SLOT != 0 {
-            KeyView::Slot(self.slots.get(number))
+            return KeyView::Slot(self.slots.get(number));
+        }
+        let live = store.live(EntryId(number));
+        if live.entity {
+            KeyView::Child((live.kind, PlaceId(live.place)))
         } else {
-            KeyView::Lone(EntryId(number), store.live(EntryId(number)).kind)
+            KeyView::Lone(EntryId(number), live.kind)
         }
     }
 
@@ -158,9 +172,9 @@ impl KeyIndex {
         self.find(key).map(|number| self.view(number, store))
     }
 
-    /// Every key with what is under it, in an order that means nothing.
-    pub(crate) fn iter(&self, store: &Store) -> impl Iterator<Item = (KeyId, KeyView<'_>)> {
-        self.table.iter().map(|number| (self.key_of(number, store), self.view(number, store)))
+    /// Every key with the number of what is under it, in an order that means nothing. Looks at nothing but the table.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (KeyId, u32)> {
+        self.table.hashed().map(|(hash, number)| (KeyId::of(hash), number))
     }
 
     /// The slot of a key, made if there is none.
@@ -170,18 +184,16 @@ impl KeyIndex {
             found => {
                 let mut slot = KeySlot::default();
                 if let Some(lone) = found.filter(|_| !fault::active(Fault::LoneForgotten)) {
-                    slot.of_kind(store.live(EntryId(lone)).kind).add(EntryId(lone));
+                    match self.view(lone, store) {
+                        KeyView::Child(child) => slot.children.push(child),
+                        _ => slot.of_kind(store.live(EntryId(lone)).kind).add(EntryId(lone)),
+                    }
                 }
                 let number = self.slots.add(slot);
                 match found {
                     Some(lone) => self.table.replace(key.hash(), lone, number),
                     None => self.table.insert(key.hash(), number),
                 }
-                let at = (number & !SLOT) as usize;
-                if self.keys.len() <= at {
-                    self.keys.resize(at + 1, NONE);
-                }
-                self.keys[at] = key.0;
                 number
             }
         };
@@ -207,16 +219,28 @@ impl KeyIndex {
         self.close(key, number);
     }
 
-    /// Adds a nested container.
-    pub(crate) fn add_child(&mut self, key: KeyId, kind: Kind, child: PlaceId, store: &Store) {
+    /// Adds a nested container, which the entry `id` creates.
+    pub(crate) fn add_child(&mut self, key: KeyId, (kind, child): (Kind, PlaceId), id: EntryId, store: &Store) {
+        if self.find(key).is_none() {
+            return self.table.insert(key.hash(), id.0);
+        }
         let children = &mut self.slot(key, store).children;
         let at = children.iter().position(|other| other.0 > kind).unwrap_or(children.len());
         children.insert(at, (kind, child));
     }
 
+    /// A nested container was created again: it is no longer known by the entry that created it.
+    pub(crate) fn spread(&mut self, key: KeyId, store: &Store) {
+        self.slot(key, store);
+    }
+
     /// Takes a nested container away, and the key with the last.
     pub(crate) fn remove_child(&mut self, key: KeyId, kind: Kind) {
-        let Some(number) = self.find(key).filter(|number| number & SLOT != 0) else { return };
+        let Some(number) = self.find(key) else { return };
+        if number & SLOT == 0 {
+            self.table.remove(key.hash(), number);
+            return;
+        }
         let children = &mut self.slots.get_mut(number).children;
         if let Some(at) = children.iter().position(|child| child.0 == kind) {
             children.remove(at);
@@ -242,6 +266,11 @@ pub(crate) struct MemberIndex {
 impl MemberIndex {
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Makes room for so many more members.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.table.reserve(more);
     }
 
     /// The entry whose member stands for all that `number` stands for.

@@ -3,6 +3,7 @@
 //! Rules: VALID-1 what is in nothing that lives is dropped, what does not fit its container is stored and hidden. SEQ-5 is
 //! checked by callers before anything is changed.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::moves::Moves;
@@ -69,7 +70,19 @@ impl State {
             self.discard(live);
             return None;
         };
-        if let Some(position) = position {
+        Some(self.insert_at(place, parent.flatten(), dot, live, counted))
+    }
+
+    /// The same, into the place that shows its container: the entity `parent`, or a root. Its bunch is known, if it has one.
+    pub(super) fn insert_at(
+        &mut self,
+        place: PlaceId,
+        parent: Option<EntryId>,
+        dot: LocalDot,
+        live: Live,
+        counted: bool,
+    ) -> EntryId {
+        if let Some(position) = Self::position(dot, &live) {
             self.forest.acquire(position.bunch, 1);
         }
         if counted {
@@ -78,11 +91,11 @@ impl State {
         }
         self.note_coming(place, &live);
         let id = self.store.insert(dot, live);
-        if let Some(head) = parent.flatten().and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
+        if let Some(head) = parent.and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
             self.store.link(head, id);
         }
         self.attach(place, dot, id);
-        Some(id)
+        id
     }
 
     /// Gives up what a dead entry holds.
@@ -152,13 +165,15 @@ impl State {
             (Content::Map(index), LocalSlotRef::Key(key), kind, true) if kind > Kind::FLAG => {
                 let child = index.get(key, &self.store).and_then(|view| view.child(kind));
                 let child = child.filter(|_| !fault::active(Fault::CreationsDoNotMerge));
-                let child = child.unwrap_or_else(|| {
-                    let child = self.view.open(Link::Key(place, key), kind, depth, None);
-                    if let Content::Map(index) = &mut self.view.place_mut(place).content {
-                        index.add_child(key, kind, child, &self.store);
+                let known = child.is_some();
+                let child = child.unwrap_or_else(|| self.view.open(Link::Key(place, key), kind, depth, None));
+                if let Content::Map(index) = &mut self.view.place_mut(place).content {
+                    if known {
+                        index.spread(key, &self.store);
+                    } else {
+                        index.add_child(key, (kind, child), id, &self.store);
                     }
-                    child
-                });
+                }
                 self.incarnate(child, id);
             }
             (Content::Set(index), LocalSlotRef::Member(hash, _), kind, false) if own_kind.shows(kind) => {
@@ -166,7 +181,7 @@ impl State {
             }
             (Content::Counter(totals), LocalSlotRef::Owner, kind, false) if own_kind.shows(kind) => {
                 totals.dots.add(id);
-                totals.sum += amount(live);
+                totals.sum.0 += amount(live);
             }
             (Content::Unit(dots), LocalSlotRef::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
             (Content::List(_), LocalSlotRef::Position { .. }, kind, true) => {
@@ -193,7 +208,7 @@ impl State {
     pub(super) fn attach_element(&mut self, list: PlaceId, dot: LocalDot, id: EntryId, kind: Kind, depth: u32) {
         let Some(at) = Self::position(dot, self.store.live(id)) else { return };
         let seat = Seat { initial: at, moves: Moves::None, current: at };
-        let place = self.view.open(Link::Element(list, dot), kind, depth, Some(seat));
+        let place = self.view.open(Link::Element(list, dot), kind, depth, Some(Box::new(seat)));
         self.incarnate(place, id);
         if let Content::List(sequence) = &mut self.view.place_mut(list).content {
             sequence.insert(&self.forest, &self.origins, at, dot);

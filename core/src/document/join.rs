@@ -1,19 +1,18 @@
-//! Joining and making diffs: catch-up on every tier, and snapshots at rest.
+//! Joining and making diffs: catch-up on every tier.
 //!
 //! Rules: DIFF-1 base ≤ version. DIFF-2 the version tier only for a peer at or beyond the horizon. DIFF-3 all that removers
-//! beyond the peer removed. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers;
-//! loading a snapshot does not. DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
+//! beyond the peer removed. DIFF-4 a digest or full diff raises the receiver's horizon to its version, since it names no removers.
+//! DIFF-5 the result equals the join of the states. The proof is by cases over a dot's presence
 //! in version, base and adds: the table in `docs/rules.md`.
 
 use alloc::vec::Vec;
 
+use super::Document;
 use super::apply::{Applied, ApplyError, Outcome};
 use super::kill::Spared;
 use super::state::State;
-use super::{Document, LoadError};
 use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
-use crate::codec::{self, Row, Rows};
-use crate::diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
+use crate::diff::{Diff, Digest, LiveEntry, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
@@ -28,21 +27,6 @@ const CHARACTERS_PER_DEAD_RUN: usize = 2;
 
 /// For how many heads the dead structure of a diff is kept.
 const MAX_CAUSES: usize = 16;
-
-/// All that lives.
-impl Rows for State {
-    fn each<'a>(&'a self, push: &mut dyn FnMut(Row<'a>)) {
-        for (_, origin) in self.origins.iter() {
-            for (dot, live) in self.store.range(origin, 1..=self.seq(origin)) {
-                push((self.origins.dot(dot), live.hlc, self.entry_ref(live)));
-            }
-        }
-    }
-
-    fn seed(&self) -> u64 {
-        self.seed.secret()
-    }
-}
 
 impl Document {
     /// What a replica at `base` lacks: on the version tier if `base` covers the horizon, else on the full tier.
@@ -321,14 +305,19 @@ impl Document {
         Ok(order)
     }
 
-    fn join_diff(&mut self, diff: &Diff, order: &[&BunchRecord]) {
-        let Self { state, clock, now, .. } = self;
+    /// Takes in whose entries come and where: all that must be known before the entries.
+    pub(super) fn begin_join(&mut self, diff: &Diff, order: &[&BunchRecord]) -> Vec<LocalDot> {
         for (replica, _) in diff.head.iter() {
-            state.origins.intern(replica);
+            self.state.origins.intern(replica);
         }
+        self.state.take_bunches(order.iter().copied())
+    }
+
+    fn join_diff(&mut self, diff: &Diff, order: &[&BunchRecord]) {
+        let bunches = self.begin_join(diff, order);
+        let Self { state, clock, now, .. } = self;
         let old: Vec<u64> = state.seqs();
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        let mut bunches = state.take_bunches(order.iter().copied());
 
         // A dot that is live here and that the maker's log names died there, beyond the base.
         for (replica, removed) in &diff.removes {
@@ -341,7 +330,7 @@ impl Document {
             let first = LocalDot::new(state.origins.intern(replica), first);
             state.kill_run((first, last - first.seq()), None, None);
         }
-        let coming = Coming::of(state, diff);
+        let coming = Coming::of(state, &diff.adds);
         let spared_text = state.spans_of(&diff.text);
         // A dot that is live here, that the maker has seen beyond the base, and that is not among its live dots died there.
         for (replica, entry) in diff.head.iter() {
@@ -358,7 +347,15 @@ impl Document {
             clock.observe(add.hlc, *now);
         }
         state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
-        state.take_runs(&diff.text, &old);
+        self.end_join(diff, &old, bunches);
+    }
+
+    /// Takes in the text, and goes to the diff's head, when all its entries are there. `old` is how far the replicas were known
+    /// before, by number; `bunches` are those that came with it.
+    pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], mut bunches: Vec<LocalDot>) {
+        let state = &mut self.state;
+        let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
+        state.take_runs(&diff.text, old);
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -392,74 +389,11 @@ impl Document {
         }
         state.keep_log_short();
     }
-
-    /// The document at rest, in the bytes of `docs/format.md`: what lives, how far each replica is known, and the removal log, so that
-    /// what is loaded can go on serving others. O(live + log). [`Document`] shows it in use.
-    ///
-    /// # Panics
-    /// While a transaction is open: what that has changed so far belongs to no version.
-    pub fn snapshot(&self) -> Vec<u8> {
-        assert!(!self.in_transaction(), "DIFF-7: a snapshot is made at a whole version");
-        let state = &self.state;
-        let mut diff = self.diff_around(Tier::Full, VersionVector::new(), &mut |_| {});
-        let mut bunches = Set::new();
-        for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
-            bunches.insert(id);
-        }
-        for bunch in &diff.bunches {
-            if let Some(id) = state.origins.local(bunch.id) {
-                bunches.insert(id);
-            }
-        }
-        diff.bunches = state.chains(&bunches);
-        let mut removals = Vec::new();
-        for (_, origin) in state.origins.iter() {
-            if !fault::active(Fault::SnapshotForgetsLog) {
-                state.removals_by(origin, &mut removals);
-            }
-        }
-        let snapshot = Snapshot { diff, horizon: state.horizon(), removals, beacon: self.beacon() };
-        // What lives is written as it lies in the store: a copy of all of it would be several times as large as the bytes.
-        codec::encode_snapshot_of(&snapshot, state)
-    }
-
-    /// Reads what [`Document::snapshot`] wrote. The document has no writer. O(bytes · log n), and memory within a constant factor of the
-    /// bytes (BYTES-1).
-    ///
-    /// # Errors
-    /// When the bytes are damaged, or their content is not what its beacon says.
-    pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
-        Self::new().loaded(bytes)
-    }
-
-    /// Loads into this document, which is empty: its tables are keyed already.
-    pub(crate) fn loaded(self, bytes: &[u8]) -> Result<Self, LoadError> {
-        let snapshot = codec::decode_snapshot(bytes)?;
-        let mut document = self;
-        let order = document.order_bunches(&snapshot.diff.bunches, &snapshot.diff.adds, &snapshot.diff.text)?;
-        document.join_diff(&snapshot.diff, &order);
-        let state = &mut document.state;
-        let mut horizon = state.seqs();
-        for (id, origin) in state.origins.iter() {
-            if let Some(seq) = horizon.get_mut(origin.0 as usize) {
-                *seq = if fault::active(Fault::LoadForgetsHorizon) { 0 } else { snapshot.horizon.seq(id) };
-            }
-        }
-        state.removals.truncate(&horizon);
-        for run in &snapshot.removals {
-            state.log_removals(run);
-        }
-        state.drop_changes();
-        if document.beacon() != snapshot.beacon {
-            return Err(LoadError::BeaconMismatch);
-        }
-        Ok(document)
-    }
 }
 
 impl State {
     /// Appends the log's pairs whose remover is a dot of `origin`.
-    fn removals_by(&self, origin: Origin, all: &mut Vec<RemovalRun>) {
+    pub(super) fn removals_by(&self, origin: Origin, all: &mut Vec<RemovalRun>) {
         for (remover, removed, len, chain) in self.removals.beyond(origin, 0) {
             let (remover, removed) = (self.origins.dot(remover), self.origins.dot(removed));
             all.push(RemovalRun { remover, removed, len, chain });
@@ -479,7 +413,7 @@ impl State {
         spans
     }
 
-    fn log_removals(&mut self, run: &RemovalRun) {
+    pub(super) fn log_removals(&mut self, run: &RemovalRun) {
         let (remover, removed) = (self.origins.intern_dot(run.remover), self.origins.intern_dot(run.removed));
         self.removals.log(remover, removed, run.len, run.chain);
     }
@@ -503,7 +437,7 @@ impl State {
 
     /// These bunches with their ancestors, ascending by id.
     #[inline(never)]
-    pub(super) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
+    pub(crate) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());
         sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));
         let mut records = Vec::with_capacity(chains.len());
@@ -517,7 +451,7 @@ impl State {
 
     /// Inserts those entries that are `new`; their containers may be among them. What is under a container that is not alive
     /// is dropped; so is a circle of containers, which no honest maker has.
-    fn insert_parents_first(&mut self, mut coming: Coming<'_>, new: impl Fn(LocalDot) -> bool) {
+    pub(super) fn insert_parents_first(&mut self, mut coming: Coming<'_>, new: impl Fn(LocalDot) -> bool) {
         let mut stack = Vec::new();
         for at in 0..coming.dots.len() {
             stack.push(at);
@@ -556,17 +490,17 @@ enum Step {
 }
 
 /// The entries of a diff by this document's dots, ascending.
-struct Coming<'d> {
+pub(super) struct Coming<'d> {
     adds: &'d [LiveEntry],
     dots: Vec<(LocalDot, u32)>,
     steps: Vec<Step>,
 }
 
 impl<'d> Coming<'d> {
-    fn of(state: &mut State, diff: &'d Diff) -> Self {
-        let mut dots = Vec::with_capacity(diff.adds.len());
+    pub(super) fn of(state: &mut State, adds: &'d [LiveEntry]) -> Self {
+        let mut dots = Vec::with_capacity(adds.len());
         let mut last = None;
-        for (at, add) in diff.adds.iter().enumerate() {
+        for (at, add) in adds.iter().enumerate() {
             let origin = match last {
                 Some((replica, origin)) if replica == add.dot.replica => origin,
                 _ => state.origins.intern(add.dot.replica),
@@ -579,7 +513,7 @@ impl<'d> Coming<'d> {
             sort_by(&mut dots, Ord::cmp);
         }
         let steps = alloc::vec![Step::Untouched; dots.len()];
-        Self { adds: &diff.adds, dots, steps }
+        Self { adds, dots, steps }
     }
 
     fn find(&self, dot: LocalDot) -> Option<usize> {

@@ -179,7 +179,7 @@ impl State {
             // What is hidden was never counted.
             (Content::Counter(totals), LocalSlotRef::Owner, kind) if own_kind.shows(kind) => {
                 totals.dots.remove(id);
-                totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
+                totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {

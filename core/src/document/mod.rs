@@ -7,6 +7,7 @@
 //! Rules: DOT-1, DOT-2, CAUSAL-1, CAUSAL-2, VALID-1, REM-1..3, DIFF-1..5, DIFF-7, ENT-1, BYTES-1; see `docs/rules.md`.
 //! Not here: bytes (`crate::codec`), peers and durability (`crate::sync`).
 
+mod anchors;
 mod apply;
 mod change;
 mod dots;
@@ -19,6 +20,7 @@ mod moves;
 mod notes;
 mod overwrite;
 mod path;
+mod snapshot;
 mod state;
 mod text_note;
 mod texts;
@@ -34,7 +36,7 @@ use alloc::vec::Vec;
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
 pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
 pub(crate) use dots::DotsRef;
-pub(crate) use index::KeyView;
+pub(crate) use index::{KeyIndex, KeyView};
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub(crate) use total::kept;

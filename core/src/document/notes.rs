@@ -258,7 +258,8 @@ impl State {
         match &own.content {
             Content::Counter(totals) => {
                 let bounded = own.kind == Kind::BOUNDED_COUNTER;
-                let sum = if bounded { i128::from(self.floor(place)) + totals.sum.max(0) } else { totals.sum };
+                let sum = totals.sum.0;
+                let sum = if bounded { i128::from(self.floor(place)) + sum.max(0) } else { sum };
                 let cut = sum.clamp(i64::MIN.into(), i64::MAX.into());
                 Some(Value::Int(cut as i64))
             }

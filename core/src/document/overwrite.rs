@@ -4,14 +4,16 @@
 //! and to add the other would take it out of every index and put it back in. Here the entry stays where it lies, so that
 //! whatever finds it goes on finding it, and only what tells the two apart is changed: the dot, the stamp and what it holds.
 //!
-//! Rules: DOT-1 the dot is another one. REM-1 callers log the old one's removal.
+//! Rules: DOT-1 the dot is another one. REM-1 callers log the old one's removal, or [`State::joined_overwrite`] does.
 
 use super::state::{Dead, State};
 use super::view::{Content, PlaceId};
 use super::winner::amount;
-use crate::clock::{Hlc, LocalDot};
+use crate::clock::{Dot, Hlc, LocalDot};
+use crate::delta::DeltaParts;
 use crate::fault::{self, Fault};
-use crate::store::{EntryId, LocalSlotRef, Payload};
+use crate::replica_id::Origin;
+use crate::store::{EntryId, Kind, LocalSlotRef, Payload, Slot, SlotRef};
 
 impl State {
     /// Overwrites a plain entry that counts in the beacon with one of its kind, which does not yet. Gives what was there.
@@ -30,9 +32,49 @@ impl State {
             self.store.beacon = self.store.beacon.wrapping_sub(share);
         }
         if let Content::Counter(totals) = &mut self.view.place_mut(place).content {
-            totals.sum -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
-            totals.sum += amount(self.store.live(id));
+            totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
+            totals.sum.0 += amount(self.store.live(id));
         }
         old
+    }
+
+    /// Joins a delta that does nothing but overwrite one value or total that lives here; says whether it is one. What it does is
+    /// what removing the one and adding the other does. O(log n).
+    pub(super) fn joined_overwrite(&mut self, origin: Origin, parts: &DeltaParts) -> bool {
+        let ([(seq, entry)], 1) = (&*parts.adds, parts.removes.run_count()) else { return false };
+        if !parts.bunches.is_empty() || !parts.text.is_empty() {
+            return false;
+        }
+        let Some((replica, first, last)) = parts.removes.runs().next() else { return false };
+        let old = self.origins.local(Dot::new(replica, last)).filter(|_| first == last);
+        let Some((removed, id)) = old.and_then(|old| Some((old, self.store.find(old)?))) else { return false };
+        let live = self.store.live(id);
+        let plain = !entry.entity && matches!(entry.kind, Kind::REGISTER | Kind::TOTAL);
+        if !plain || live.entity || live.kind != entry.kind {
+            return false;
+        }
+        let there = self.entry_ref(live);
+        let same_slot = match (&entry.slot, there.slot) {
+            (Slot::Key(key), SlotRef::Key(known)) => key.as_str() == known,
+            (Slot::Unit, SlotRef::Unit) | (Slot::Owner, SlotRef::Owner) => true,
+            _ => false,
+        };
+        if !same_slot || there.container != (&entry.container).into() {
+            return false;
+        }
+        let Some(place) = self.container(live.container()) else { return false };
+        // What is hidden in a counter was never counted.
+        let own = self.view.place(place);
+        let owner = matches!(entry.slot, Slot::Owner);
+        if matches!(own.content, Content::Counter(_)) && !(owner && own.kind.shows(entry.kind)) {
+            return false;
+        }
+        let dot = LocalDot::new(origin, *seq);
+        let (_, old) = self.overwrite(place, id, dot, entry.payload.clone(), parts.hlc);
+        self.discard(old);
+        let share = self.share(dot, self.store.live(id));
+        self.store.beacon = self.store.beacon.wrapping_add(share);
+        self.removals.log(LocalDot::new(origin, parts.last_seq()), removed, 1, false);
+        true
     }
 }

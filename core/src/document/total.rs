@@ -36,7 +36,7 @@ impl Transaction<'_> {
                 self.total_overwrote(self.document.state.store.dot(own), old);
             }
             if !fault::active(Fault::SumKeepsOld) {
-                self.totals(place).sum += i128::from(plus) - i128::from(minus);
+                self.totals(place).sum.0 += i128::from(plus) - i128::from(minus);
             }
             return Ok(());
         }

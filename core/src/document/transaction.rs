@@ -142,7 +142,8 @@ pub(crate) struct Log {
     removed_text: Vec<(LocalDot, u32)>,
     /// Bunches created, by id.
     bunches: Vec<LocalDot>,
-    /// What each running total overwrote when the transaction began, by its seq: ascending, and some may be gone again.
+    /// What each running total overwrote when the transaction began, by its seq: ascending. Some may be gone again: those are not
+    /// written.
     totals_before: Vec<(u64, u64, u64)>,
     /// What was added, ascending, with where it lies or lay.
     added: Vec<(LocalDot, EntryId)>,
@@ -333,10 +334,6 @@ impl Document {
         let (state, log) = (&self.state, &mut self.log);
         let least = if fault::active(Fault::RemovalTakesNoDot) { 0 } else { 1 };
         let dots = (open.next_seq - open.first_seq).max(least);
-        if !fault::active(Fault::GoneTotalsSaid) {
-            let added = &log.added;
-            log.totals_before.retain(|total| added.binary_search_by(|(dot, _)| dot.seq().cmp(&total.0)).is_ok());
-        }
         // A bunch whose values are all gone again is left out unless another one hangs on it. Ids ascend as they were made.
         let mut bunches = Vec::new();
         for id in &log.bunches {

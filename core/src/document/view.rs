@@ -20,7 +20,7 @@ use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::Origins;
 use crate::sequence::{LocalPosition, Sequence};
-use crate::store::{EntryId, KeyId, Keys, Kind, NONE};
+use crate::store::{EntryId, KeyId, Keys, Kind, NONE, push_tight};
 use crate::string::Str;
 
 /// The number of a place inside one document.
@@ -49,23 +49,37 @@ pub(crate) enum Content {
 pub(crate) struct Totals {
     pub(crate) dots: Dots,
     /// Of all of them.
-    pub(crate) sum: i128,
+    pub(crate) sum: Sum,
     /// The one that this document's writer wrote last, if it is known: a hint.
     pub(crate) own: u32,
 }
+
+/// A number of 128 bits that asks for no more room than one of 64 around it.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(8))]
+pub(crate) struct Sum(pub(crate) i128);
 
 impl Content {
     fn of(kind: Kind) -> Self {
         match kind {
             Kind::MAP => Self::Map(KeyIndex::default()),
             Kind::SET | Kind::REMOVE_WINS_SET | Kind::GROW_ONLY_SET => Self::Set(MemberIndex::default()),
-            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: 0, own: NONE }),
+            Kind::COUNTER | Kind::BOUNDED_COUNTER => Self::Counter(Totals { dots: Dots::None, sum: Sum(0), own: NONE }),
             Kind::REGISTER | Kind::FLAG | Kind::MAX_REGISTER | Kind::MIN_REGISTER | Kind::DISABLE_WINS_FLAG => {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(Sequence::new()),
             Kind::TEXT => Self::Text,
             _ => Self::Unknown,
+        }
+    }
+
+    /// Makes room for so many more entries, where that spares making it step by step.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        match self {
+            Self::Map(index) => index.reserve(more),
+            Self::Set(index) => index.reserve(more),
+            _ => {}
         }
     }
 }
@@ -183,7 +197,7 @@ pub(crate) struct Place {
     pub(crate) incarnations: Incarnations,
     pub(crate) content: Content,
     /// Set for list elements.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) seat: Option<Box<Seat>>,
 }
 
 /// Every place of a document.
@@ -268,7 +282,7 @@ impl View {
         self.root_numbers.iter().map(|((name, kind), number)| (name, *kind, self.roots[*number as usize].place))
     }
 
-    pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Seat>) -> PlaceId {
+    pub(crate) fn open(&mut self, link: Link, kind: Kind, depth: u32, seat: Option<Box<Seat>>) -> PlaceId {
         let content = Content::of(kind);
         let place =
             Place { link, kind, noted: NONE, rope: NONE, depth, incarnations: Incarnations::None, content, seat };
@@ -276,7 +290,7 @@ impl View {
             self.places[id.0 as usize] = Some(place);
             return id;
         }
-        self.places.push(Some(place));
+        push_tight(&mut self.places, Some(place));
         PlaceId(self.places.len() as u32 - 1)
     }
 
@@ -333,5 +347,15 @@ impl View {
                 Link::Hidden => return None,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_small() {
+        assert!(size_of::<Option<Place>>() <= 104, "{}", size_of::<Option<Place>>());
     }
 }

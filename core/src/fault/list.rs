@@ -132,8 +132,6 @@ faults! {
     CounterForgetsBefore,
     /// Counters: decrements are not read.
     CounterIgnoresMinus,
-    /// Counters: a delta says what a total overwrote though that total is gone again.
-    GoneTotalsSaid,
     /// Counters: whoever adds takes over the total of another replica.
     CounterTakesOver,
     /// Counters: what is overwritten stays in the sum.

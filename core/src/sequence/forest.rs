@@ -194,6 +194,11 @@ impl Forest {
         self.known(bunch).is_some_and(Node::is_needed)
     }
 
+    /// The bunches that a live value is in or below.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = LocalDot> + '_ {
+        self.names.keys().copied().filter(|name| self.is_needed(*name))
+    }
+
     /// The dead bunches that are kept for a removal, with the removal: a version-tier diff carries the chains of those
     /// whose removal is beyond its base. A bunch comes once per replica that emptied it.
     pub(crate) fn dead(&self) -> impl Iterator<Item = (LocalDot, LocalDot)> + '_ {
@@ -395,6 +400,10 @@ impl Forest {
                 number
             }
             None => {
+                if self.nodes.len() == self.nodes.capacity() {
+                    // Not twice as many: there are a lot of them, and what is free is given again.
+                    self.nodes.reserve_exact(self.nodes.len() / 4 + 1);
+                }
                 self.nodes.push(node);
                 let number = self.nodes.len() as u32 - 1;
                 self.idle.push(number);

@@ -255,11 +255,16 @@ mod tests {
             let mut live: alloc::vec::Vec<_> = live.into_iter().map(|nth| positions[nth.index(positions.len())]).collect();
             live.sort_by(|a, b| forest.compare(origins, *a, *b));
             live.dedup();
-            for gap in 0..=live.len() {
+            // Up and down, so that what is remembered of one gap is asked for in others.
+            for gap in (0..=live.len()).chain((0..=live.len()).rev()) {
                 let (left, right) = (gap.checked_sub(1).map(|at| live[at]), live.get(gap).copied());
                 for me in 0..4 {
                     let dot = LocalDot::new(Origin(me), FRESH_SEQ);
                     let placement = forest.place_above(origins, dot, left, right, soft_depth).unwrap();
+                    let later = LocalDot::new(Origin(me), FRESH_SEQ + 7);
+                    let remembered = forest.place_above(origins, later, left, right, soft_depth);
+                    let anew = wood.forest.clone().place_above(origins, later, left, right, soft_depth);
+                    prop_assert_eq!(remembered, anew, "what is remembered is what would be found");
                     let mut grown = wood.forest.clone();
                     match placement {
                         Placement::New { parent, side, rank } => grown.insert(dot, parent, side, rank).unwrap(),

@@ -19,7 +19,8 @@ use crate::store::LocalContainer;
 /// No run, no leaf, no node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The number of a run inside one document. It is given again when the run has gone.
+/// The number of a run inside one document. Whatever comes or goes may cut a run in two or make two one, so a number is only
+/// good until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunId(pub(super) u32);
 
@@ -174,6 +175,10 @@ impl Runs {
     pub(super) fn add(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
         let run = Run { stretch, rope, leaf };
         let id = if self.free == NONE {
+            if self.slab.len() == self.slab.capacity() {
+                // Not twice as many: there are a lot of them, and what is free is given again.
+                self.slab.reserve_exact(self.slab.len() / 4 + 1);
+            }
             self.slab.push(run);
             self.slab.len() as u32 - 1
         } else {
@@ -223,6 +228,16 @@ impl Runs {
         self.slab[id.0 as usize].leaf = leaf;
     }
 
+    /// Makes a forward run longer by what continues it, if it does. Says whether it did.
+    pub(super) fn type_on(&mut self, id: RunId, next: &Stretch) -> bool {
+        let stretch = &mut self.slab[id.0 as usize].stretch;
+        let continues = !stretch.backward && stretch.adjoins(next);
+        if continues {
+            stretch.len += next.len;
+        }
+        continues
+    }
+
     /// Makes a run longer by a stretch that adjoins it, on either side.
     pub(super) fn grow(&mut self, id: RunId, by: &Stretch) {
         let stretch = &mut self.slab[id.0 as usize].stretch;
@@ -264,7 +279,7 @@ impl Runs {
         (None, Some(id))
     }
 
-    fn remove(&mut self, id: RunId) {
+    pub(super) fn remove(&mut self, id: RunId) {
         let run = &mut self.slab[id.0 as usize];
         self.index.remove(&run.stretch.first);
         (run.stretch.len, run.leaf) = (0, self.free);

@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use super::push_tight;
 use super::table::Table;
 use crate::fault::{self, Fault};
 use crate::hash::Seed;
@@ -18,9 +19,26 @@ pub(crate) struct KeyId(pub(crate) u32);
 impl KeyId {
     /// Its hash in a table of keys. Numbers are given in turn, so nobody chooses them; no two have the same.
     pub(crate) const fn hash(self) -> u32 {
-        self.0.wrapping_mul(0x9e37_79b1)
+        self.0.wrapping_mul(SPREAD)
+    }
+
+    /// The key with this hash.
+    pub(crate) const fn of(hash: u32) -> Self {
+        Self(hash.wrapping_mul(GATHER))
     }
 }
+
+const SPREAD: u32 = 0x9e37_79b1;
+/// Its inverse: of an odd number it comes out of Newton's iteration, whose right bits double each time, from three on.
+const GATHER: u32 = {
+    let (mut inverse, mut step) = (SPREAD, 0);
+    while step < 4 {
+        inverse = inverse.wrapping_mul(2u32.wrapping_sub(SPREAD.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
+};
+const _: () = assert!(SPREAD.wrapping_mul(GATHER) == 1);
 
 #[derive(Clone, Debug)]
 struct Name {
@@ -62,6 +80,16 @@ impl Keys {
             self.acquire_again(key);
             return key;
         }
+        self.add(hash, text)
+    }
+
+    /// The number of a key that has none, for its first use; nothing if it has one.
+    pub(crate) fn acquire_new(&mut self, seed: Seed, text: &str) -> Option<KeyId> {
+        let hash = seed.hash(KEY, text.as_bytes());
+        self.find_hashed(hash, text).is_none().then(|| self.add(hash, text))
+    }
+
+    fn add(&mut self, hash: u32, text: &str) -> KeyId {
         let name = Name { text: text.into(), hash, uses: 1 };
         let id = match self.free.pop() {
             Some(id) => {
@@ -69,12 +97,17 @@ impl Keys {
                 id
             }
             None => {
-                self.names.push(name);
+                push_tight(&mut self.names, name);
                 self.names.len() as u32 - 1
             }
         };
         self.table.insert(hash, id);
         KeyId(id)
+    }
+
+    /// Whether a key has one use.
+    pub(crate) fn is_used_once(&self, key: KeyId) -> bool {
+        self.names[key.0 as usize].uses == 1
     }
 
     /// One more use of a key.
@@ -89,6 +122,11 @@ impl Keys {
         if name.uses == 0 {
             self.idle.push(key.0);
         }
+    }
+
+    /// Gives back what room there is for more keys.
+    pub(crate) fn shrink(&mut self) {
+        self.names.shrink_to_fit();
     }
 
     /// How many uses of it are counted.

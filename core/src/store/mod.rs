@@ -41,6 +41,14 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryId(pub(crate) u32);
 
+/// Appends to a list that stays: it grows by a quarter of what is in it, so that little of it is empty.
+pub(crate) fn push_tight<T>(list: &mut Vec<T>, item: T) {
+    if list.len() == list.capacity() && list.len() >= 64 {
+        list.reserve_exact(list.len() / 4);
+    }
+    list.push(item);
+}
+
 /// No entry, no place.
 pub(crate) const NONE: u32 = u32::MAX;
 

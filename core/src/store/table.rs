@@ -43,6 +43,14 @@ impl Table {
         self.place(hash, &mut is_it).map(|place| self.slots[place].id)
     }
 
+    /// Makes room for so many more numbers.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let slots = ((self.len + more) * 8).div_ceil(7).next_power_of_two();
+        if slots > self.slots.len() {
+            self.resize(slots.max(Self::LEAST));
+        }
+    }
+
     /// Adds a number that is not there.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
         debug_assert!(id != u32::MAX, "the number that means free");
@@ -84,6 +92,11 @@ impl Table {
             self.resize(self.slots.len() / 2);
         }
         true
+    }
+
+    /// Every number with its hash, in an order that means nothing.
+    pub(crate) fn hashed(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.slots.iter().filter(|slot| !slot.is_free()).map(|slot| (slot.hash, slot.id))
     }
 
     /// Every number, in an order that means nothing.

@@ -38,6 +38,13 @@ impl Window {
         let rank = (self.mask & ((1 << bit) - 1)).count_ones() as usize;
         if fault::active(Fault::RankOffByOne) { rank.saturating_sub(1) } else { rank }
     }
+
+    fn insert(&mut self, bit: u32, id: EntryId) {
+        let rank = self.rank(bit);
+        debug_assert!(self.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
+        self.mask |= 1 << bit;
+        self.ids.insert(rank, id);
+    }
 }
 
 impl Windows {
@@ -53,18 +60,17 @@ impl Windows {
 
     pub(crate) fn insert(&mut self, dot: LocalDot, id: EntryId) {
         let (key, bit) = split(dot);
-        if let Some((last, window)) = self.windows.iter().next_back()
-            && window.mask == 0
-            && *last < key
-        {
-            let last = *last;
-            self.windows.remove(&last);
+        if let Some((last, window)) = self.windows.last_mut() {
+            // Whoever writes or loads goes on where the last one was.
+            if *last == key {
+                return window.insert(bit, id);
+            }
+            if window.mask == 0 && *last < key {
+                let last = *last;
+                self.windows.remove(&last);
+            }
         }
-        let window = self.windows.get_or_insert_with(key, Window::default);
-        let rank = window.rank(bit);
-        debug_assert!(window.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
-        window.mask |= 1 << bit;
-        window.ids.insert(rank, id);
+        self.windows.get_or_insert_with(key, Window::default).insert(bit, id);
     }
 
     pub(crate) fn remove(&mut self, dot: LocalDot) -> Option<EntryId> {

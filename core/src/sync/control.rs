@@ -135,73 +135,71 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
 
 /// Reads what [`write`] gave.
 pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, Malformed> {
-    if body.u8()? != LAYOUT {
+    if body.u8() != LAYOUT {
         return Err(Malformed);
     }
     let from = &mut body;
     let message = match kind {
         MessageKind::Hello => Message::Hello(Hello {
-            min_version: u16::try_from(from.varint()?).map_err(|_| Malformed)?,
-            max_version: u16::try_from(from.varint()?).map_err(|_| Malformed)?,
-            features: from.varint()?,
-            agent: text(from)?,
-            max_frame: number32(from)?,
-            heartbeat_ms: number32(from)?,
+            min_version: number16(from),
+            max_version: number16(from),
+            features: from.varint(),
+            agent: text(from),
+            max_frame: from.number32(),
+            heartbeat_ms: from.number32(),
         }),
         MessageKind::Open => Message::Open(Open {
-            document: text(from)?,
-            opening: from.varint()?,
-            connection: from.varint()?,
-            cursor: if flag(from)? { Some(Cursor { epoch: from.varint()?, position: from.varint()? }) } else { None },
-            version_hash: from.array()?,
-            beacon: from.array()?,
-            version: version_or_none(from)?,
-            claims: list(from, |from| {
-                Ok(Claim { replica: replica(from)?, seq: from.varint()?, tag: Tag::from_bytes(from.array()?) })
-            })?,
-            packed: flag(from)?,
+            document: text(from),
+            opening: from.varint(),
+            connection: from.varint(),
+            cursor: if from.flag() { Some(Cursor { epoch: from.varint(), position: from.varint() }) } else { None },
+            version_hash: from.bytes_16(),
+            beacon: from.bytes_16(),
+            version: version_or_none(from),
+            claims: list(from, |from| Claim { replica: from.replica(), seq: from.varint(), tag: from.tag() }),
+            packed: from.flag(),
         }),
         MessageKind::OpenAck => {
-            let (epoch, head) = (from.varint()?, from.varint()?);
-            let (version_hash, beacon) = (from.array()?, from.array()?);
-            let version = version_or_none(from)?;
-            let horizon = horizon(from, version.as_ref())?;
+            let (epoch, head) = (from.varint(), from.varint());
+            let (version_hash, beacon) = (from.bytes_16(), from.bytes_16());
+            let version = version_or_none(from);
+            let horizon = horizon(from, version.as_ref());
             let facts = list(from, |from| {
-                let (replica, seq, tag) = (replica(from)?, from.varint()?, Tag::from_bytes(from.array()?));
-                let agrees = if flag(from)? { Some(flag(from)?) } else { None };
-                Ok(Fact { replica, seq, tag, agrees })
-            })?;
-            let resume = choice(from, &Resume::ALL)?;
-            let roster = if flag(from)? {
-                Some(RosterNews { since: Timestamp(from.varint()?), later: list(from, |from| from.varint())? })
+                let (replica, seq, tag) = (from.replica(), from.varint(), from.tag());
+                let agrees = if from.flag() { Some(from.flag()) } else { None };
+                Fact { replica, seq, tag, agrees }
+            });
+            let resume = choice(from, &Resume::ALL);
+            let roster = if from.flag() {
+                Some(RosterNews { since: Timestamp(from.varint()), later: list(from, |from| from.varint()) })
             } else {
                 None
             };
             Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume, roster })
         }
-        MessageKind::CaughtUp => Message::CaughtUp(CaughtUp { position: from.varint()?, version_hash: from.array()? }),
+        MessageKind::CaughtUp => Message::CaughtUp(CaughtUp { position: from.varint(), version_hash: from.bytes_16() }),
         MessageKind::Ack => Message::Ack(Ack {
-            replica: replica(from)?,
-            through: from.varint()?,
-            level: choice(from, &Level::ALL)?,
-            position: from.varint()?,
+            replica: from.replica(),
+            through: from.varint(),
+            level: choice(from, &Level::ALL),
+            position: from.varint(),
         }),
-        MessageKind::Want => Message::Want(want(from)?),
+        MessageKind::Want => Message::Want(want(from)),
         MessageKind::Durable => Message::Durable(Durable {
-            version: version(from)?,
-            level: choice(from, &Level::ALL)?,
-            position: from.varint()?,
+            version: version(from),
+            level: choice(from, &Level::ALL),
+            position: from.varint(),
         }),
         MessageKind::Nack => Message::Nack(Nack {
-            replica: replica(from)?,
-            seq: from.varint()?,
-            reason: choice(from, &NackReason::ALL)?,
-            version: version_or_none(from)?,
+            replica: from.replica(),
+            seq: from.varint(),
+            reason: choice(from, &NackReason::ALL),
+            version: version_or_none(from),
         }),
-        MessageKind::Close => Message::Close(Close { reason: choice(from, &CloseReason::ALL)? }),
+        MessageKind::Close => Message::Close(Close { reason: choice(from, &CloseReason::ALL) }),
         MessageKind::Goodbye => Message::Goodbye(Goodbye {
-            reason: choice(from, &CloseReason::ALL)?,
-            retry_after_ms: if flag(from)? { Some(number32(from)?) } else { None },
+            reason: choice(from, &CloseReason::ALL),
+            retry_after_ms: if from.flag() { Some(from.number32()) } else { None },
         }),
         MessageKind::Rows
         | MessageKind::Packed
@@ -212,8 +210,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             return Err(Malformed);
         }
     };
-    body.finish()?;
-    Ok(message)
+    body.finish().map(|()| message)
 }
 
 /// Writes the fields of control messages.
@@ -255,80 +252,96 @@ impl Writer {
     }
 }
 
-fn want(from: &mut Reader<'_>) -> Result<Want, Malformed> {
-    if !flag(from)? {
-        return Ok(Want::since(version(from)?));
+fn want(from: &mut Reader<'_>) -> Want {
+    if !from.flag() {
+        return Want::since(version(from));
     }
-    let bytes = from.bytes()?;
-    if bytes.len() > limits::MAX_DIGEST {
-        return Err(Malformed);
+    let bytes = from.bytes();
+    match codec::decode_digest(bytes) {
+        Ok(Digest { version, live }) if bytes.len() <= limits::MAX_DIGEST => Want { version, live: Some(live) },
+        _ => {
+            from.refuse();
+            Want::since(VersionVector::new())
+        }
     }
-    let Digest { version, live } = codec::decode_digest(bytes).map_err(|_| Malformed)?;
-    Ok(Want { version, live: Some(live) })
 }
 
 /// One number for each replica of the version, in their order, or none at all where all would be 0.
-fn horizon(from: &mut Reader<'_>, version: Option<&VersionVector>) -> Result<VersionVector, Malformed> {
-    let count = from.varint()?;
+fn horizon(from: &mut Reader<'_>, version: Option<&VersionVector>) -> VersionVector {
+    let count = from.varint();
     let mut horizon = VersionVector::new();
     if count == 0 {
-        return Ok(horizon);
+        return horizon;
     }
-    let version = version.filter(|version| version.len() as u64 == count).ok_or(Malformed)?;
-    for (replica, entry) in version.iter() {
-        let seq = from.varint()?;
-        if seq > entry.seq {
-            return Err(Malformed);
+    if let Some(version) = version.filter(|version| version.len() as u64 == count) {
+        for (replica, entry) in version.iter() {
+            let seq = from.varint();
+            if seq > entry.seq {
+                from.refuse();
+            }
+            horizon.set(replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
         }
-        horizon.set(replica, VersionEntry { seq, tag: Tag::from_bytes([0; 8]) });
     }
-    if horizon.is_empty() { Err(Malformed) } else { Ok(horizon) }
-}
-
-fn flag(from: &mut Reader<'_>) -> Result<bool, Malformed> {
-    match from.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed),
+    if horizon.is_empty() {
+        from.refuse();
     }
+    horizon
 }
 
-fn choice<T: Copy>(from: &mut Reader<'_>, all: &[T]) -> Result<T, Malformed> {
-    all.get(usize::from(from.u8()?)).copied().ok_or(Malformed)
+fn choice<T: Copy>(from: &mut Reader<'_>, all: &[T]) -> T {
+    all.get(usize::from(from.u8())).copied().unwrap_or_else(|| {
+        from.refuse();
+        all[0]
+    })
 }
 
-fn number32(from: &mut Reader<'_>) -> Result<u32, Malformed> {
-    u32::try_from(from.varint()?).map_err(|_| Malformed)
+fn number16(from: &mut Reader<'_>) -> u16 {
+    u16::try_from(from.varint()).unwrap_or_else(|_| {
+        from.refuse();
+        0
+    })
 }
 
-fn text(from: &mut Reader<'_>) -> Result<String, Malformed> {
-    core::str::from_utf8(from.bytes()?).map(String::from).map_err(|_| Malformed)
+#[inline(never)]
+fn text(from: &mut Reader<'_>) -> String {
+    let text = core::str::from_utf8(from.bytes());
+    if text.is_err() {
+        from.refuse();
+    }
+    text.unwrap_or_default().into()
 }
 
-fn replica(from: &mut Reader<'_>) -> Result<ReplicaId, Malformed> {
-    from.array().map(ReplicaId::from_bytes)
+fn version(from: &mut Reader<'_>) -> VersionVector {
+    version_or_none(from).unwrap_or_else(|| {
+        from.refuse();
+        VersionVector::new()
+    })
 }
 
-fn version(from: &mut Reader<'_>) -> Result<VersionVector, Malformed> {
-    version_or_none(from)?.ok_or(Malformed)
-}
-
-fn version_or_none(from: &mut Reader<'_>) -> Result<Option<VersionVector>, Malformed> {
-    let bytes = from.bytes()?;
-    if bytes.is_empty() { Ok(None) } else { codec::decode_version(bytes).map(Some).map_err(|_| Malformed) }
+#[inline(never)]
+fn version_or_none(from: &mut Reader<'_>) -> Option<VersionVector> {
+    let bytes = from.bytes();
+    if bytes.is_empty() {
+        return None;
+    }
+    let version = codec::decode_version(bytes).ok();
+    if version.is_none() {
+        from.refuse();
+    }
+    version
 }
 
 /// As many items as are announced. Each takes bytes, so a count that is too high ends in an error, not in an allocation.
-fn list<T>(
-    from: &mut Reader<'_>,
-    mut item: impl FnMut(&mut Reader<'_>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    let count = from.varint()?;
+fn list<T>(from: &mut Reader<'_>, mut item: impl FnMut(&mut Reader<'_>) -> T) -> Vec<T> {
+    let count = from.varint();
     let mut items = Vec::new();
     for _ in 0..count {
-        items.push(item(from)?);
+        items.push(item(from));
+        if from.ok().is_err() {
+            break;
+        }
     }
-    Ok(items)
+    items
 }
 
 #[cfg(test)]

@@ -183,8 +183,9 @@ impl Message {
             MessageKind::Rows => return Rows::read(body).map(Self::Rows),
             MessageKind::Packed => return PackedRows::read(body).map(Self::Packed),
             MessageKind::Diff => {
-                let position = body.varint()?;
-                return Ok(Self::Diff(DiffMessage { position, bytes: body.rest().into() }));
+                let position = body.varint();
+                let bytes = body.rest().into();
+                return body.ok().map(|()| Self::Diff(DiffMessage { position, bytes }));
             }
             // What a later version adds to these is ignored.
             MessageKind::Ask => return Ok(Self::Ask),
@@ -214,12 +215,12 @@ impl Rows {
     }
 
     fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
-        let (from, to) = (body.varint()?, body.varint()?);
+        let (from, to) = (body.varint(), body.varint());
         let mut rows = Vec::new();
         while !body.is_empty() {
-            rows.push(Row::read(body.bytes()?)?);
+            rows.push(Row::read(body.bytes())?);
         }
-        Ok(Self { from, to, rows })
+        body.ok().map(|()| Self { from, to, rows })
     }
 }
 
@@ -259,13 +260,14 @@ impl PackedRows {
     }
 
     fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
-        let (to, head) = (body.varint()?, body.varint()?);
+        let (to, head) = (body.varint(), body.varint());
         let from = to.checked_add(1).and_then(|end| end.checked_sub(head >> 2)).ok_or(Malformed)?;
         let mut new_ids = Vec::new();
         if head & NEW_IDS != 0 {
-            let count = body.varint()?;
+            let count = body.varint();
             for _ in 0..count {
-                new_ids.push(ReplicaId::from_bytes(body.array()?));
+                new_ids.push(body.replica());
+                body.ok()?;
             }
             if count == 0 {
                 return Err(Malformed);
@@ -276,13 +278,13 @@ impl PackedRows {
             rows.push(body.rest().into());
         } else {
             while !body.is_empty() {
-                rows.push(body.bytes()?.into());
+                rows.push(body.bytes().into());
             }
             if rows.len() == 1 {
                 return Err(Malformed);
             }
         }
-        Ok(Self { from, to, new_ids, rows })
+        body.ok().map(|()| Self { from, to, new_ids, rows })
     }
 }
 

@@ -97,8 +97,8 @@ impl Assembler {
             return Err(FrameError::TooLong { len: frame.len(), limit: self.max_frame });
         }
         let mut reader = Reader::new(frame);
-        let mut header = || Ok((reader.u8()?, reader.u8()?, reader.varint()?));
-        let (flags, kind, channel) = header().map_err(|Malformed| FrameError::Header)?;
+        let (flags, kind, channel) = (reader.u8(), reader.u8(), reader.varint());
+        reader.ok().map_err(|Malformed| FrameError::Header)?;
         if flags & !(CONTINUES | MORE) != 0 {
             return Err(FrameError::Header);
         }

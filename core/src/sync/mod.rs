@@ -134,6 +134,7 @@ mod link;
 mod message;
 mod outbox;
 mod packed;
+mod queue;
 mod record;
 mod replica;
 mod roster;

@@ -9,7 +9,6 @@
 //! Not here: repairing a chain that contradicts the relay's. It is kept and counted as stuck, and so is what touches its
 //! dots; everything else goes on.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::message::{Claim, Fact};
@@ -38,8 +37,10 @@ struct Unacked {
 /// The deltas of one id, ascending.
 #[derive(Clone, Debug, Default)]
 struct Chain {
-    entries: VecDeque<Unacked>,
-    /// How many of them, from the front, were pushed on this connection.
+    entries: Vec<Unacked>,
+    /// How many of them, from the front, are acked: they go when they are half of all.
+    acked: usize,
+    /// How many of the others, from the front, were pushed on this connection.
     pushed: usize,
     /// From this dot on, the relay refuses them as they are.
     stuck_from: Option<u64>,
@@ -67,7 +68,7 @@ impl Outbox {
     /// Takes in a delta that becomes durable with `token`. Deltas of one id come in order.
     pub(super) fn push(&mut self, delta: &Delta, token: Token) {
         let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);
-        if let Some(last) = chain.entries.back().map(|last| last.last_seq) {
+        if let Some(last) = chain.entries.last().map(|last| last.last_seq) {
             if last >= delta.first_seq() {
                 return;
             }
@@ -75,10 +76,11 @@ impl Outbox {
                 // Only an ack takes anything out, and an ack is for a whole history: what is before a hole was acked too, and
                 // came back from a store that had not heard of it.
                 chain.entries.clear();
+                chain.acked = 0;
                 chain.pushed = 0;
             }
         }
-        chain.entries.push_back(Unacked {
+        chain.entries.push(Unacked {
             first_seq: delta.first_seq(),
             last_seq: delta.last_seq(),
             prev_tag: delta.prev_tag(),
@@ -91,7 +93,7 @@ impl Outbox {
 
     /// The tag of a delta here, by its last dot.
     pub(super) fn tag(&self, replica: ReplicaId, last_seq: u64) -> Option<Tag> {
-        let entries = &self.chains.get(&replica)?.entries;
+        let entries = self.chains.get(&replica)?.waiting();
         let entry = entries.get(entries.partition_point(|entry| entry.last_seq < last_seq))?;
         (entry.last_seq == last_seq).then_some(entry.tag)
     }
@@ -99,11 +101,14 @@ impl Outbox {
     /// Takes out everything of `replica` up to `through`; says whether there was anything.
     pub(super) fn acked(&mut self, replica: ReplicaId, through: u64) -> bool {
         let Some(chain) = self.chains.get_mut(&replica) else { return false };
-        let count = chain.entries.partition_point(|entry| entry.last_seq <= through);
-        chain.entries.drain(..count);
+        let count = chain.waiting().partition_point(|entry| entry.last_seq <= through);
+        chain.acked += count;
         chain.pushed = chain.pushed.saturating_sub(count);
-        if chain.entries.is_empty() {
+        if chain.waiting().is_empty() {
             self.chains.remove(&replica);
+        } else if chain.acked > chain.waiting().len() {
+            chain.entries.drain(..chain.acked);
+            chain.acked = 0;
         }
         count > 0
     }
@@ -120,12 +125,12 @@ impl Outbox {
 
     /// How many deltas there are.
     pub(super) fn len(&self) -> usize {
-        self.chains.values().map(|chain| chain.entries.len()).sum()
+        self.chains.values().map(|chain| chain.waiting().len()).sum()
     }
 
     /// How many of them are not durable yet, when everything up to `stored` is.
     pub(super) fn unstored(&self, stored: Token) -> usize {
-        let undurable = |chain: &Chain| chain.entries.iter().rev().take_while(|entry| entry.token > stored).count();
+        let undurable = |chain: &Chain| chain.waiting().iter().rev().take_while(|entry| entry.token > stored).count();
         self.chains.values().map(undurable).sum()
     }
 
@@ -133,7 +138,7 @@ impl Outbox {
     pub(super) fn stuck(&self) -> usize {
         let stuck = |chain: &Chain| {
             let from = chain.stuck_from.unwrap_or(u64::MAX);
-            chain.entries.iter().filter(|entry| entry.last_seq >= from).count()
+            chain.waiting().iter().filter(|entry| entry.last_seq >= from).count()
         };
         self.chains.values().map(stuck).sum()
     }
@@ -151,7 +156,7 @@ impl Outbox {
     /// The relay refuses the delta with the dot `seq`, and with it all that continue its chain.
     pub(super) fn stick(&mut self, replica: ReplicaId, seq: u64) {
         if let Some(chain) = self.chains.get_mut(&replica) {
-            let entry = chain.entries.iter().find(|entry| entry.last_seq >= seq);
+            let entry = chain.waiting().iter().find(|entry| entry.last_seq >= seq);
             let first = entry.map_or(seq, |entry| entry.first_seq);
             chain.stuck_from = Some(chain.stuck_from.map_or(first, |from| from.min(first)));
         }
@@ -166,7 +171,7 @@ impl Outbox {
     fn refused_dots(&self) -> DotRuns {
         let mut refused = DotRuns::new();
         for (replica, chain) in self.chains.iter() {
-            if let (Some(from), Some(last)) = (chain.stuck_from, chain.entries.back())
+            if let (Some(from), Some(last)) = (chain.stuck_from, chain.entries.last())
                 && from <= last.last_seq
             {
                 refused.insert_run(*replica, from, last.last_seq);
@@ -187,7 +192,7 @@ impl Outbox {
     /// `version` without what is here: what the relay has to have before the deltas here can be pushed.
     pub(super) fn settled(&self, mut version: VersionVector) -> VersionVector {
         for (replica, chain) in &self.chains {
-            cut_before(&mut version, *replica, chain.entries.front());
+            cut_before(&mut version, *replica, chain.waiting().first());
         }
         version
     }
@@ -195,7 +200,7 @@ impl Outbox {
     /// `version` without what is not durable.
     pub(super) fn durable(&self, mut version: VersionVector, stored: Token) -> VersionVector {
         for (replica, chain) in &self.chains {
-            cut_before(&mut version, *replica, chain.entries.iter().find(|entry| entry.token > stored));
+            cut_before(&mut version, *replica, chain.waiting().iter().find(|entry| entry.token > stored));
         }
         version
     }
@@ -203,15 +208,15 @@ impl Outbox {
     /// A claim for every id with a durable delta here (DUR-2).
     pub(super) fn claims(&self, stored: Token) -> impl Iterator<Item = Claim> + '_ {
         self.chains.iter().filter_map(move |(replica, chain)| {
-            let last = chain.entries.iter().rev().find(|entry| entry.token <= stored)?;
+            let last = chain.waiting().iter().rev().find(|entry| entry.token <= stored)?;
             Some(Claim { replica: *replica, seq: last.last_seq, tag: last.tag })
         })
     }
 
     /// Compares what the relay has of an id with what is here. `None` when nothing of that id is here.
     pub(super) fn judge(&self, fact: &Fact) -> Option<Verdict> {
-        let entries = &self.chains.get(&fact.replica)?.entries;
-        let (first, last) = (entries.front()?, entries.back()?);
+        let entries = self.chains.get(&fact.replica)?.waiting();
+        let (first, last) = (entries.first()?, entries.last()?);
         if fact.seq > last.last_seq {
             // Somebody continued our chain, or it was never ours: only the relay can tell, if it still knows the tag.
             return Some(match fact.agrees {
@@ -235,7 +240,7 @@ impl Outbox {
     /// A new connection, or the relay turned out to have less than was pushed: `covered` is what it has.
     pub(super) fn rewind(&mut self, covered: &VersionVector) {
         for (replica, chain) in self.chains.iter_mut() {
-            chain.pushed = chain.entries.partition_point(|entry| entry.last_seq <= covered.seq(*replica));
+            chain.pushed = chain.waiting().partition_point(|entry| entry.last_seq <= covered.seq(*replica));
         }
     }
 
@@ -296,8 +301,13 @@ impl Unacked {
 }
 
 impl Chain {
+    /// Those that are not acked: there is always one.
+    fn waiting(&self) -> &[Unacked] {
+        &self.entries[self.acked..]
+    }
+
     fn next(&self, stored: Token) -> Option<&Unacked> {
-        let entry = self.entries.get(self.pushed)?;
+        let entry = self.waiting().get(self.pushed)?;
         let refused = self.stuck_from.is_some_and(|from| entry.last_seq >= from);
         let durable = entry.token <= stored || fault::active(Fault::SendBeforeDurable);
         (durable && !refused).then_some(entry)

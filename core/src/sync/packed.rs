@@ -222,7 +222,8 @@ const COUNTER: u64 = 0xffff;
 
 fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked, Malformed> {
     let mut reader = Reader::new(packed);
-    let head = reader.varint()?;
+    let head = reader.varint();
+    reader.ok()?;
     if head != DIFF && packed.len() > MAX_DELTA_BYTES {
         return Err(Malformed);
     }
@@ -230,7 +231,7 @@ fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked,
         return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
     }
     let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
-        0 => ReplicaId::from_bytes(reader.array()?),
+        0 => reader.replica(),
         number => roster.id(number - 1).ok_or(Malformed)?,
     };
     let after = match said.and_then(|said| said.last.get(&writer)) {
@@ -239,10 +240,10 @@ fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked,
         Some(last) if head & HAS_TAG == 0 => Some(last),
         _ => return Err(Malformed),
     };
-    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(Tag::from_bytes(reader.array()?)) };
+    let prev_tag = if head & HAS_TAG == 0 { None } else { Some(reader.tag()) };
     let mut others = Vec::new();
     if head & HAS_OTHERS != 0 {
-        let count = reader.varint()?;
+        let count = reader.varint();
         // No id is there twice: those without a number take their bytes, and of the others there are no more than numbers.
         let most = roster.len() + packed.len() / ID;
         if count == 0 || usize::try_from(count).map_or(true, |count| count > most) {
@@ -250,18 +251,20 @@ fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked,
         }
         for _ in 0..count {
             // Each takes a byte at least: this ends with the input.
-            let id = match reader.varint()?.checked_sub(1) {
-                None => reader.array()?,
+            let id = match reader.varint().checked_sub(1) {
+                None => reader.bytes_16(),
                 Some(number) => roster.id(number).ok_or(Malformed)?.to_bytes(),
             };
             others.extend_from_slice(&id);
+            reader.ok()?;
         }
     }
-    let flags = reader.u8()?;
+    let flags = reader.u8();
     let first_seq = match after {
         Some(last) => last.seq.checked_add(1).ok_or(Malformed)?,
-        None => reader.varint()?,
+        None => reader.varint(),
     };
+    reader.ok()?;
     if let (Some(last), Some(flags)) = (after, DeltaHeader::flags_of_lone_text(flags, true)) {
         let lone = LoneText::split(reader.rest(), flags, last.text.clone().ok_or(Malformed)?).ok_or(Malformed)?;
         if !others.is_empty() {
@@ -273,14 +276,15 @@ fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked,
     }
     let mut hlc = Hlc(0);
     if DeltaHeader::has_stamp(flags) {
-        let stamp = reader.varint()?;
-        let counter = if stamp & 1 == 0 { 0 } else { reader.varint()? };
+        let stamp = reader.varint();
+        let counter = if stamp & 1 == 0 { 0 } else { reader.varint() };
         let millis = (roster.since().0 as i64).wrapping_add(unfold(stamp >> 1)) as u64;
         if counter > COUNTER || (counter == 0 && stamp & 1 == 1) || millis >> 48 != 0 {
             return Err(Malformed);
         }
         hlc = Hlc(millis << 16 | counter);
     }
+    reader.ok()?;
     let header = DeltaHeader { writer, others: &others, flags, first_seq, hlc, rest: reader.rest() };
     let last_seq = header.last_seq().map_err(|_| Malformed)?;
     let bytes = header.join();

@@ -200,43 +200,32 @@ impl Record {
 
     fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        let record = match reader.u8()? {
+        let record = match reader.u8() {
             SLOT => {
-                let index = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
-                let held = reader.u8()? != 0;
-                let id = ReplicaId::from_bytes(reader.array()?);
-                let high_water = reader.varint()?;
-                let tag = Tag::from_bytes(reader.array()?);
-                reader.finish()?;
-                Self::Slot { index, replica: held.then_some(id), high_water, tag }
+                let index = reader.number32();
+                let held = reader.u8() != 0;
+                let id = reader.replica();
+                let high_water = reader.varint();
+                Self::Slot { index, replica: held.then_some(id), high_water, tag: reader.tag() }
             }
             ROW => Self::Row(Row::read(reader.rest())?),
             OUTBOX => {
-                let replica = ReplicaId::from_bytes(reader.array()?);
-                let first_seq = reader.varint()?;
-                let last_seq = reader.varint()?;
+                let replica = reader.replica();
+                let first_seq = reader.varint();
+                let last_seq = reader.varint();
                 Self::Outbox { replica, first_seq, last_seq, row: Row::read(reader.rest())? }
             }
-            ACKED => {
-                let replica = ReplicaId::from_bytes(reader.array()?);
-                let through = reader.varint()?;
-                reader.finish()?;
-                Self::Acked { replica, through }
-            }
-            CURSOR => {
-                let cursor = Cursor { epoch: reader.varint()?, position: reader.varint()? };
-                reader.finish()?;
-                Self::Cursor(cursor)
-            }
+            ACKED => Self::Acked { replica: reader.replica(), through: reader.varint() },
+            CURSOR => Self::Cursor(Cursor { epoch: reader.varint(), position: reader.varint() }),
             SNAPSHOT => Self::Snapshot(reader.rest().into()),
             POSITIONS => {
-                let replica = ReplicaId::from_bytes(reader.array()?);
-                let last_seq = reader.varint()?;
+                let replica = reader.replica();
+                let last_seq = reader.varint();
                 Self::Positions { replica, last_seq, bytes: reader.rest().into() }
             }
             _ => return Err(Malformed),
         };
-        Ok(record)
+        reader.finish().map(|()| record)
     }
 
     /// What a keyed store does with the record. Rows and snapshots are keyed by their content, so that what two tabs both

@@ -94,10 +94,10 @@ impl Row {
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        match reader.u8()? {
+        match reader.u8() {
             ROW_DELTA => {
-                let prev_tag = Tag::from_bytes(reader.array()?);
-                Ok(Self::Delta { prev_tag, bytes: reader.rest().into() })
+                let prev_tag = reader.tag();
+                reader.ok().map(|()| Self::Delta { prev_tag, bytes: reader.rest().into() })
             }
             ROW_DIFF => Ok(Self::Diff { bytes: reader.rest().into() }),
             _ => Err(Malformed),

@@ -5,7 +5,6 @@
 //!
 //! Rules: BYTES-1 whatever arrives, a session answers or fails; it never panics and holds a bounded amount of it.
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,6 +12,7 @@ use super::encoding::MessageKind;
 use super::frame::{self, Assembler, CONNECTION, FrameError};
 use super::limits;
 use super::message::{CloseReason, Goodbye, Hello, Message};
+use super::queue::Queue;
 use crate::clock::Timestamp;
 
 /// What one end of a connection takes in and expects.
@@ -99,7 +99,7 @@ pub struct Session {
     config: SessionConfig,
     assembler: Assembler,
     peer: Option<Hello>,
-    out: VecDeque<Vec<u8>>,
+    out: Queue<Vec<u8>>,
     /// When anything was last heard, or the last Ping was sent after that.
     quiet_since: Timestamp,
     /// How many heartbeats have passed since anything was heard.
@@ -118,7 +118,7 @@ impl Session {
             max_frame: u32::try_from(config.max_frame).unwrap_or(u32::MAX),
             heartbeat_ms: u32::try_from(config.heartbeat_ms).unwrap_or(u32::MAX),
         };
-        let mut session = Self { config, assembler, peer: None, out: VecDeque::new(), quiet_since: now, missed: 0 };
+        let mut session = Self { config, assembler, peer: None, out: Queue::new(), quiet_since: now, missed: 0 };
         session.send(CONNECTION, &Message::Hello(hello));
         session
     }
@@ -172,7 +172,7 @@ impl Session {
         let theirs = self.peer.as_ref().map_or(limits::MIN_FRAME, |hello| hello.max_frame as usize);
         // A peer cannot make us send in crumbs, nor in pieces larger than we would take ourselves.
         let max_frame = theirs.clamp(limits::MIN_FRAME, limits::MAX_FRAME);
-        frame::cut(channel, kind, body, max_frame, |frame| self.out.push_back(frame));
+        frame::cut(channel, kind, body, max_frame, |frame| self.out.push(frame));
     }
 
     /// Queues a Goodbye: the driver closes the connection once it is sent.
@@ -182,7 +182,7 @@ impl Session {
 
     /// The next frame to send.
     pub fn poll(&mut self) -> Option<Vec<u8>> {
-        self.out.pop_front()
+        self.out.pop()
     }
 
     /// Whether the peer has said Hello.

@@ -4,6 +4,9 @@
 
 use alloc::vec::Vec;
 
+use crate::clock::Tag;
+use crate::replica_id::ReplicaId;
+
 /// The bytes are not what they should be. What they should be, whoever asked knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
@@ -22,62 +25,119 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Reads from the front of a slice.
+/// Reads from the front of a slice. What cannot be read gives zero or nothing, and so does everything after it: reading needs
+/// no check after each field, which halves its code. Whoever loops or computes with what was read asks [`Reader::ok`] before.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
+    is_malformed: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, is_malformed: false }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) const fn rest(self) -> &'a [u8] {
-        self.rest
+    /// Everything that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
-        let (first, rest) = self.rest.split_first().ok_or(Malformed)?;
+    /// What was read is not what it should be.
+    #[cold]
+    #[inline(never)]
+    pub(super) const fn refuse(&mut self) {
+        *self = Self { rest: &[], is_malformed: true };
+    }
+
+    /// Whether everything that was read so far was there and well-formed.
+    pub(super) const fn ok(&self) -> Result<(), Malformed> {
+        if self.is_malformed { Err(Malformed) } else { Ok(()) }
+    }
+
+    /// The next `len` bytes, or none.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    fn take(&mut self, len: usize) -> &'a [u8] {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            self.refuse();
+            return &[];
+        };
         self.rest = rest;
-        Ok(*first)
+        taken
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (first, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed)?;
-        self.rest = rest;
-        Ok(*first)
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(super) fn u8(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or_default()
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
+    /// A hash, a beacon or an id.
+    #[inline(never)]
+    pub(super) fn bytes_16(&mut self) -> [u8; 16] {
+        self.take(16).try_into().unwrap_or_default()
+    }
+
+    pub(super) fn replica(&mut self) -> ReplicaId {
+        ReplicaId::from_bytes(self.bytes_16())
+    }
+
+    #[inline(never)]
+    pub(super) fn tag(&mut self) -> Tag {
+        Tag::from_bytes(self.take(8).try_into().unwrap_or_default())
+    }
+
+    /// One or zero.
+    #[inline(never)]
+    pub(super) fn flag(&mut self) -> bool {
+        let byte = self.u8();
+        if byte > 1 {
+            self.refuse();
+        }
+        byte == 1
+    }
+
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    pub(super) fn varint(&mut self) -> u64 {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
+            let byte = self.u8();
             let bits = u64::from(byte & 0x7f);
             if shift == 63 && bits > 1 {
-                return Err(Malformed);
+                break;
             }
             number |= bits << shift;
             if byte & 0x80 == 0 {
                 // One number has one encoding: no padding with zero groups.
-                return if byte == 0 && shift > 0 { Err(Malformed) } else { Ok(number) };
+                if byte == 0 && shift > 0 {
+                    break;
+                }
+                return number;
             }
         }
-        Err(Malformed)
+        self.refuse();
+        0
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
-        let len = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
-        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Malformed)?;
-        self.rest = rest;
-        Ok(bytes)
+    /// A number that its sender had in 32 bits.
+    #[inline(never)]
+    pub(super) fn number32(&mut self) -> u32 {
+        u32::try_from(self.varint()).unwrap_or_else(|_| {
+            self.refuse();
+            0
+        })
     }
 
-    pub(super) fn finish(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
+    #[inline(never)]
+    pub(super) fn bytes(&mut self) -> &'a [u8] {
+        let len = usize::try_from(self.varint()).unwrap_or(usize::MAX);
+        self.take(len)
+    }
+
+    pub(super) const fn finish(self) -> Result<(), Malformed> {
+        if self.rest.is_empty() { self.ok() } else { Err(Malformed) }
     }
 }
 
@@ -93,22 +153,33 @@ mod tests {
             let mut bytes = Vec::new();
             put_varint(&mut bytes, number);
             let mut reader = Reader::new(&bytes);
-            prop_assert_eq!(reader.varint(), Ok(number));
+            prop_assert_eq!(reader.varint(), number);
             prop_assert!(reader.finish().is_ok());
         }
 
         #[test]
         fn bytes_1_any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
-            let mut reader = Reader::new(&bytes);
-            while reader.varint().is_ok() {}
-            let mut reader = Reader::new(&bytes);
-            while reader.bytes().is_ok() {}
+            for long in [false, true] {
+                let mut reader = Reader::new(&bytes);
+                while reader.ok().is_ok() {
+                    if long {
+                        reader.bytes();
+                    } else {
+                        reader.varint();
+                    }
+                }
+                prop_assert_eq!((reader.varint(), reader.bytes(), reader.is_empty()), (0, [].as_slice(), true));
+                prop_assert!(reader.finish().is_err());
+            }
         }
     }
 
     #[test]
     fn padded_numbers_are_refused() {
-        assert!(Reader::new(&[0x80, 0x00]).varint().is_err());
-        assert!(Reader::new(&[0xff; 10]).varint().is_err());
+        for bytes in [&[0x80, 0x00][..], &[0xff; 10]] {
+            let mut reader = Reader::new(bytes);
+            assert_eq!(reader.varint(), 0);
+            assert!(reader.ok().is_err());
+        }
     }
 }

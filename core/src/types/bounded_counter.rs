@@ -53,7 +53,7 @@ impl<'d> BoundedCounterRef<'d> {
 
     /// The floor and all that was added and not subtracted. Never below the floor. O(incarnations).
     pub fn value(&self) -> i128 {
-        let rights = if let Some(Content::Counter(totals)) = self.at.content() { totals.sum } else { 0 };
+        let rights = if let Some(Content::Counter(totals)) = self.at.content() { totals.sum.0 } else { 0 };
         i128::from(self.floor()) + rights.max(0)
     }
 

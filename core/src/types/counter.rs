@@ -35,7 +35,7 @@ impl<'d> CounterRef<'d> {
     /// The sum of everything added, 0 if nothing was. O(1). It cannot overflow: each replica adds and takes away less than 2⁶⁴, and
     /// a document knows fewer than 2²⁰ replicas.
     pub fn value(&self) -> i128 {
-        if let Some(Content::Counter(totals)) = self.at.content() { totals.sum } else { 0 }
+        if let Some(Content::Counter(totals)) = self.at.content() { totals.sum.0 } else { 0 }
     }
 }
 

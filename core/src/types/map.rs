@@ -11,10 +11,10 @@ use super::{
     FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
     MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef,
 };
-use crate::document::{Content, Document, DotsRef, EditError, KeyView, State, check_key};
+use crate::document::{Content, Document, DotsRef, EditError, KeyIndex, KeyView, State, check_key};
 use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
-use crate::store::{Kind, LocalSlot, Payload};
+use crate::store::{KeyId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -134,7 +134,7 @@ impl<'d> MapRef<'d> {
             kinds.push(Kind::FLAG);
         }
         for (kind, _) in slot.children() {
-            kinds.push(*kind);
+            kinds.push(kind);
         }
         kinds
     }
@@ -146,16 +146,17 @@ impl<'d> MapRef<'d> {
 
     /// Every key in order, with what is under it: all iteration over maps begins here.
     pub(super) fn slots(&self) -> impl Iterator<Item = (&'d str, KeyView<'d>)> + use<'d> {
-        let mut sorted = Vec::new();
-        if let Some(Content::Map(index)) = self.at.content() {
-            let state = self.at.state();
-            sorted.reserve_exact(index.len());
-            for (key, view) in index.iter(&state.store) {
-                sorted.push((state.keys.text(key).as_str(), view));
-            }
-            sort_by(&mut sorted, |a, b| a.0.cmp(b.0));
+        let state = self.at.state();
+        let index = if let Some(Content::Map(index)) = self.at.content() { Some(index) } else { None };
+        let text = |key: KeyId| state.keys.text(key).as_str();
+        // How a key begins tells most of them apart; the others are compared in full.
+        let mut sorted: Vec<(u64, KeyId, u32)> = Vec::with_capacity(index.map_or(0, KeyIndex::len));
+        for (key, number) in index.into_iter().flat_map(KeyIndex::iter) {
+            sorted.push((beginning(text(key)), key, number));
         }
-        sorted.into_iter()
+        sort_by(&mut sorted, |a, b| a.0.cmp(&b.0).then_with(|| text(a.1).cmp(text(b.1))));
+        let view = move |(_, key, number)| Some((state.keys.text(key).as_str(), index?.view(number, &state.store)));
+        sorted.into_iter().filter_map(view)
     }
 
     pub(super) fn slot(&self, key: &str) -> Option<KeyView<'d>> {
@@ -174,6 +175,15 @@ impl<'d> MapRef<'d> {
     /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// The first eight bytes of a text as a number; zeros behind a shorter one. Of two texts with unequal ones the lesser has the
+/// lesser one.
+fn beginning(text: &str) -> u64 {
+    match text.as_bytes().first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => text.bytes().rev().fold(0, |number, byte| number >> 8 | u64::from(byte) << 56),
     }
 }
 

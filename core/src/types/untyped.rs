@@ -26,8 +26,8 @@ fn under<'d>(document: &'d Document, slot: KeyView<'d>) -> impl Iterator<Item = 
     let flag = || NodeRef::Flag(FlagRef::of(slot.flags()));
     let register = (!slot.registers().is_empty()).then(register);
     let flag = (!slot.flags().is_empty()).then(flag);
-    let nested = |(kind, place): &(Kind, _)| NodeRef::of(*kind, At { document, place: Some(*place) });
-    register.into_iter().chain(flag).chain(slot.children().iter().filter_map(nested))
+    let nested = move |(kind, place)| NodeRef::of(kind, At { document, place: Some(place) });
+    register.into_iter().chain(flag).chain(slot.children().filter_map(nested))
 }
 
 pub(super) fn shown<'d>(nodes: impl Iterator<Item = NodeRef<'d>>) -> Option<NodeRef<'d>> {

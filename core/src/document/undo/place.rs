@@ -261,7 +261,7 @@ impl State {
 
     /// Where a live element sits.
     pub(super) fn seat_of(&self, element: LocalDot) -> Option<&Seat> {
-        self.view.place(self.entity(element)?).seat.as_ref()
+        self.view.place(self.entity(element)?).seat.as_deref()
     }
 
     /// The position of this name, if it is where an element of the list sits now.

@@ -247,7 +247,7 @@ impl Replay {
         if fault::active(Fault::UndoTakesForeignTotals)
             && let Content::Counter(totals) = &own.content
         {
-            net = totals.sum;
+            net = totals.sum.0;
         }
         let (plus, minus) = split(-net)?;
         if own.kind == Kind::BOUNDED_COUNTER {

@@ -27,7 +27,7 @@ pub(crate) trait Ropes {
 }
 
 /// Lays out all values of a document, whose ropes are empty so far, and has their bunches count them. `loaded` ascends by
-/// dot, and all bunches are known.
+/// the dots of this document, and all bunches are known.
 /// O(runs + bunches + bytes).
 pub(crate) fn lay_out(
     runs: &mut Runs,
@@ -100,11 +100,9 @@ impl Rope {
             if is_full && !leaf.pieces.is_empty() {
                 self.tree.weigh();
                 let mut next = Leaf::new();
-                // A rope that has more than one leaf fills the others too.
+                // Who has filled a leaf fills another, with as many runs or as much text.
                 next.pieces.reserve_exact(Leaf::MOST_PIECES * 3 / 4);
-                if !rest.is_empty() {
-                    next.text.reserve_exact(Leaf::MOST_BYTES * 3 / 4);
-                }
+                next.text.reserve_exact(self.tree.leaf(id).text.len());
                 self.tree.insert_after(id, next);
                 continue;
             }

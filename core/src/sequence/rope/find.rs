@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use core::ops::Range;
 
 use super::super::forest::Forest;
+use super::super::order::Point;
 use super::super::position::LocalPosition;
 use super::super::runs::{NONE, RunId, Runs, Stretch};
 use super::leaf::{Leaf, Place};
@@ -30,7 +31,8 @@ impl Rope {
         self.at(runs, index).map(|(run, nth)| runs.stretch(run).dot(nth))
     }
 
-    /// The positions of the values before and at an index: what a new value there goes between. O(log n).
+    /// The positions of the values before and at an index, which is not behind the end: what a new value there goes between.
+    /// O(log n).
     pub(crate) fn neighbours(&self, runs: &Runs, index: usize) -> (Option<LocalPosition>, Option<LocalPosition>) {
         if self.is_empty() {
             return (None, None);
@@ -52,6 +54,11 @@ impl Rope {
 
     /// The index of the first value that is not before a position. O(depth · log n).
     pub(crate) fn index_from(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: LocalPosition) -> usize {
+        self.index_from_point(runs, forest, origins, forest.point(at))
+    }
+
+    /// The same for any place.
+    pub(crate) fn index_from_point(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: Point) -> usize {
         let place = self.place_of(runs, forest, origins, at);
         if place.leaf == NONE {
             return 0;
@@ -135,12 +142,14 @@ impl Rope {
     /// The place before the value at an index or behind the last one, at the end of a run rather than at the start of the
     /// next; and how many values are before its leaf.
     pub(super) fn gap_at(&self, index: usize) -> (Place, u32) {
+        debug_assert!(index <= self.len(), "an index is not behind the end");
         let (leaf, before) = self.descend(index as u32, true);
         (self.walk(leaf, index as u32 - before, true), before)
     }
 
     /// The place of the value at an index, and how many values are before its leaf.
     pub(super) fn value_at(&self, index: usize) -> (Place, u32) {
+        debug_assert!(index < self.len(), "an index is before the end");
         let (leaf, before) = self.descend(index as u32, false);
         (self.walk(leaf, index as u32 - before, false), before)
     }
@@ -233,18 +242,18 @@ impl Rope {
         } else {
             place.offset = known.stretch.len;
             let next = self.position_at(runs, &place);
-            next.is_none_or(|next| forest.compare(origins, at, next) == Ordering::Less)
+            next.is_none_or(|next| at.index < forest.indexes_before(at.bunch, next))
         };
         is_between.then_some(place)
     }
 
-    /// The place of the first value that is not before a position.
-    pub(super) fn place_of(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: LocalPosition) -> Place {
+    /// The place of the first value that is not before a place of the order.
+    pub(super) fn place_of(&self, runs: &Runs, forest: &Forest, origins: &Origins, point: Point) -> Place {
         let mut id = self.tree.root;
         if id == NONE {
             return Place::start(NONE);
         }
-        let is_before = |run: RunId| forest.compare(origins, runs.stretch(run).read(0), at) == Ordering::Less;
+        let is_before = |run: RunId| forest.is_before(origins, runs.stretch(run).read(0), point);
         for level in (0..self.tree.height).rev() {
             let children = self.tree.inner[id as usize].children();
             let first = |child: u32| self.tree.leaf(self.tree.first_leaf(level, child)).pieces[0].run;
@@ -255,7 +264,7 @@ impl Rope {
         let after = leaf.pieces.partition_point(|piece| is_before(piece.run));
         let Some(piece) = after.checked_sub(1) else { return leaf.start(id, 0) };
         let stretch = runs.stretch(leaf.pieces[piece].run);
-        let indexes = forest.indexes_before(stretch.bunch(), at).saturating_sub(stretch.read(0).index);
+        let indexes = forest.indexes_before_point(stretch.bunch(), point).saturating_sub(stretch.read(0).index);
         Place { offset: indexes.clamp(1, i64::from(stretch.len)) as u32, ..leaf.start(id, piece) }
     }
 }

@@ -81,6 +81,14 @@ impl Leaf {
             && self.text.len() + other.text.len() <= Self::MOST_BYTES * 3 / 4
     }
 
+    /// Puts text in. It grows by a quarter rather than to twice as much, since leaves are many.
+    pub(super) fn insert_text(&mut self, byte: usize, text: &str) {
+        if self.text.capacity() - self.text.len() < text.len() {
+            self.text.reserve_exact(text.len().max(self.text.len() / 4 + 8));
+        }
+        self.text.insert_str(byte, text);
+    }
+
     /// The place `rest` values behind the start of a run: at the end of a run rather than at the start of the next, or the
     /// other way round.
     pub(super) fn walk(&self, start: Place, rest: u32, or_end: bool) -> Place {
@@ -234,6 +242,7 @@ impl Tree {
         let mut right = Leaf::new();
         right.pieces = leaf.pieces.split_off(at);
         right.text = leaf.text.split_off(byte);
+        leaf.text.shrink_to(byte + byte / 4);
         right.weight = Weight { values: right.pieces.iter().map(|piece| piece.len).sum(), ..Weight::of(&right.text) };
         debug_assert!(!leaf.pieces.is_empty() && !right.pieces.is_empty(), "both sides have runs");
         let right = self.insert_after(id, right);

@@ -26,6 +26,7 @@ use alloc::vec::Vec;
 use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::replica_id::Origins;
+use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
@@ -95,7 +96,7 @@ impl Rope {
         self.tree.total
     }
 
-    /// Puts new values at an index, where they follow one another. The caller knows by `Forest::place` that their positions
+    /// Puts new values at an index, which is not behind the end, where they follow one another. The caller knows by `Forest::place` that their positions
     /// are there. `text` is in the order of dots and empty in a list. O(log n + bytes).
     pub(crate) fn insert_at(&mut self, runs: &mut Runs, index: usize, stretch: Stretch, text: &str) {
         let text = turned(&stretch, text);
@@ -123,12 +124,14 @@ impl Rope {
             let at = stretch.read(from);
             let mut place = match self.continued(runs, forest, origins, &stretch.read_part(from, stretch.len - from)) {
                 Some(place) => place,
-                None => self.place_of(runs, forest, origins, at),
+                None => self.place_of(runs, forest, origins, forest.point(at)),
             };
             let mut more = stretch.len - from;
             if place.leaf == NONE {
                 place = self.plant();
-            } else if let Some(next) = self.position_at(runs, &place) {
+            } else if more > 1
+                && let Some(next) = self.position_at(runs, &place)
+            {
                 let before = forest.indexes_before(at.bunch, next).saturating_sub(at.index);
                 more = before.clamp(1, i64::from(more)) as u32;
             }
@@ -166,6 +169,37 @@ impl Rope {
         self.cursor = Cursor::leaf(place.leaf, before);
         let more = (self.tree.leaf(place.leaf).pieces[place.piece].len - place.offset).min(most.min(self.len()) as u32);
         Some(self.take(runs, place, more, text))
+    }
+
+    /// Takes out all values of one container, in order of reading: `gone` is told of each piece, with its text in the order of
+    /// dots. O(runs · log n + bytes).
+    pub(crate) fn remove_container(
+        &mut self,
+        runs: &mut Runs,
+        container: LocalContainer,
+        gone: &mut dyn FnMut(Span, &str),
+    ) {
+        let (mut index, mut text) = (0, String::new());
+        while let Some((run, nth)) = self.at(runs, index) {
+            let stretch = runs.stretch(run);
+            let rest = (stretch.len - stretch.turn(nth)) as usize;
+            if stretch.container != container {
+                index += rest;
+            } else if let Some(span) = self.remove_at(runs, index, rest, &mut text) {
+                gone(span, &text);
+                text.clear();
+            }
+        }
+    }
+
+    /// Takes out everything, and tells nothing of it. O(runs · log runs of the document).
+    pub(crate) fn clear(&mut self, runs: &mut Runs) {
+        for leaf in &self.tree.leaves {
+            for piece in &leaf.pieces {
+                runs.remove(piece.run);
+            }
+        }
+        *self = Self::new(self.number);
     }
 
     /// The first leaf of a rope that has none.
@@ -211,6 +245,9 @@ impl Rope {
     }
 
     fn put_piece(&mut self, runs: &mut Runs, place: Place, stretch: Stretch, text: &str) {
+        if self.type_on(runs, &place, &stretch, text) {
+            return;
+        }
         let mut place = place;
         while !self.has_room(runs, &place, &stretch, text.len()) {
             place = self.make_room(runs, &place, text.len());
@@ -221,7 +258,7 @@ impl Rope {
         let byte = self.tree.leaf(place.leaf).byte(&place);
         let at = self.tree.divide(runs, &place);
         let leaf = self.tree.leaf_mut(place.leaf);
-        leaf.text.insert_str(byte, text);
+        leaf.insert_text(byte, text);
         let grow = |runs: &mut Runs, piece: &mut Piece| {
             runs.grow(piece.run, &stretch);
             piece.len += weight.values;
@@ -239,6 +276,25 @@ impl Rope {
             leaf.pieces.insert(at, Piece { run, len: weight.values, bytes: weight.utf8 });
         }
         self.tree.add(place.leaf, weight);
+    }
+
+    /// Puts values behind a run that they continue, which is what happens most. Says whether it did.
+    fn type_on(&mut self, runs: &mut Runs, place: &Place, stretch: &Stretch, text: &str) -> bool {
+        let leaf = self.tree.leaf_mut(place.leaf);
+        let Some(piece) = leaf.pieces.get_mut(place.piece) else { return false };
+        let fits = place.offset == piece.len && leaf.text.len() + text.len() <= Leaf::MOST_BYTES;
+        if !fits || !runs.type_on(piece.run, stretch) {
+            return false;
+        }
+        let weight = if text.is_empty() { Weight::values(stretch.len) } else { Weight::of(text) };
+        let byte = (place.bytes + piece.bytes) as usize;
+        piece.len += weight.values;
+        piece.bytes += weight.utf8;
+        leaf.insert_text(byte, text);
+        self.cursor.place = Place { offset: 0, ..*place };
+        self.tree.join(runs, place.leaf, place.piece);
+        self.tree.add(place.leaf, weight);
+        true
     }
 
     fn has_room(&self, runs: &Runs, place: &Place, stretch: &Stretch, bytes: usize) -> bool {

@@ -259,6 +259,18 @@ impl Pair {
         let at = |known: Option<&Known>| known.map(|known| known.stretch.position(0));
         assert_eq!(rope.neighbours(runs, index), (at(before.last()), at(after.first())));
         assert_eq!(rope.find(Unit::Values, index), Some((weight, true)));
+        let bounds = |known: &Known| (known.stretch.first.origin(), known.stretch.first.seq());
+        if let (Some(next), Some(last)) = (after.first(), self.known.get(end)) {
+            let ((origin, start), (_, end)) = (bounds(next), bounds(last));
+            let found = runs.range(origin, start..=end).flat_map(|(id, part)| {
+                assert!(runs.find(part.first).unwrap().0 == id && runs.find(part.last()).unwrap().0 == id);
+                (0..part.len).map(move |nth| part.part(nth, 1))
+            });
+            let mut expected: Vec<Stretch> = self.known.iter().map(|known| known.stretch).collect();
+            expected.retain(|value| value.first.origin() == origin && (start..=end).contains(&value.first.seq()));
+            expected.sort_by_key(|value| value.first);
+            assert!(found.eq(expected));
+        }
         if let Some(next) = after.first() {
             let from = rope.index_from(runs, &self.wood.forest, &self.wood.origins, next.stretch.position(0));
             assert_eq!(from, index);
@@ -363,6 +375,7 @@ proptest! {
         is_text in prop::bool::weighted(0.8),
         steps in prop::collection::vec(step(), 1..60),
         at in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 4),
+        all_at_once in prop::option::of(Just(())),
     ) {
         let mut pair = Pair::new(wood, is_text);
         for step in steps {
@@ -373,10 +386,27 @@ proptest! {
                 pair.check_at(index.index(len), end.index(len));
             }
         }
-        while !pair.known.is_empty() {
+        // One incarnation dies, then what is left goes: value by value, or all at once.
+        let container = LocalContainer::root(1);
+        let mut gone = Vec::new();
+        pair.rope.remove_container(&mut pair.runs, container, &mut |span, text| gone.push((span, String::from(text))));
+        for (Span { index, stretch }, text) in gone {
+            let mut known: Vec<Known> = pair.known.drain(index..index + stretch.len as usize).collect();
+            prop_assert!(known.iter().map(|known| known.stretch).eq((0..stretch.len).map(|at| stretch.read_part(at, 1))));
+            if stretch.backward {
+                known.reverse();
+            }
+            prop_assert_eq!(text, pair.text_of(&known));
+        }
+        prop_assert!(pair.known.iter().all(|known| known.stretch.container != container));
+        pair.check();
+        while all_at_once.is_none() && !pair.known.is_empty() {
             pair.remove(pair.known.len() / 2, 9, false);
             pair.check();
         }
+        pair.rope.clear(&mut pair.runs);
+        pair.known.clear();
+        pair.check();
         prop_assert_eq!(pair.runs.len(), 0);
     }
 }
@@ -461,6 +491,73 @@ proptest! {
             runs = core::mem::take(&mut pair.runs);
         }
     }
+}
+
+/// A document of two replicas with one text.
+struct Two {
+    forest: Forest,
+    origins: Origins,
+    runs: Runs,
+    rope: Rope,
+}
+
+impl Two {
+    fn new() -> Self {
+        let mut origins = Origins::default();
+        origins.intern(ReplicaId::from(1));
+        origins.intern(ReplicaId::from(2));
+        Self { forest: Forest::default(), origins, runs: Runs::default(), rope: Rope::new(0) }
+    }
+
+    fn insert(&mut self, stretch: Stretch, text: &str) -> Vec<(usize, u32)> {
+        let mut told = Vec::new();
+        self.rope.insert(&mut self.runs, &self.forest, &self.origins, stretch, text, &mut told);
+        self.rope.check(&self.runs);
+        told.into_iter().map(|span| (span.index, span.stretch.len)).collect()
+    }
+
+    fn text(&self) -> String {
+        self.rope.chunks(0..self.rope.len()).collect()
+    }
+}
+
+fn stretch(who: u32, first: u64, len: u32, bunch: u64, backward: bool) -> Stretch {
+    Stretch { first: LocalDot::new(Origin(who), first), len, bunch, backward, container: LocalContainer::root(0) }
+}
+
+#[test]
+fn seq_4_what_was_typed_into_a_run_is_inside_of_it_when_it_comes_first() {
+    let mut two = Two::new();
+    let (a, b, c) = (LocalDot::new(Origin(0), 1), LocalDot::new(Origin(1), 1), LocalDot::new(Origin(1), 20));
+    two.forest.insert(a, LocalPosition::START, Side::Right, 0).unwrap();
+    // The other replica typed before the fourth value and before the seventh of this one.
+    two.forest.insert(b, LocalPosition { bunch: a, index: 3 }, Side::Left, 0).unwrap();
+    two.forest.insert(c, LocalPosition { bunch: a, index: 6 }, Side::Left, 0).unwrap();
+    assert_eq!(two.insert(stretch(1, 1, 3, 1, false), "xyz"), [(0, 3)]);
+    assert_eq!(two.insert(stretch(1, 20, 2, 20, false), "vw"), [(3, 2)]);
+    assert_eq!(two.insert(stretch(0, 1, 8, 1, false), "abcdefgh"), [(0, 3), (6, 3), (11, 2)]);
+    assert_eq!(two.text(), "abcxyzdefvwgh");
+    // What continues a run is behind it, however it is found.
+    assert_eq!(two.insert(stretch(0, 9, 1, 1, false), "i"), [(13, 1)]);
+    assert_eq!(two.insert(stretch(1, 4, 1, 1, false), "!"), [(6, 1)]);
+    assert_eq!((two.text().as_str(), two.runs.len()), ("abcxyz!defvwghi", 5));
+}
+
+#[test]
+fn seq_4_backward_runs_are_read_against_their_dots() {
+    let mut two = Two::new();
+    let (a, b) = (LocalDot::new(Origin(0), 1), LocalDot::new(Origin(1), 1));
+    two.forest.insert(a, LocalPosition::START, Side::Right, 0).unwrap();
+    two.forest.insert(b, LocalPosition { bunch: a, index: -2 }, Side::Right, 0).unwrap();
+    assert_eq!(two.insert(stretch(1, 1, 1, 1, false), "-"), [(0, 1)]);
+    assert_eq!(two.insert(stretch(0, 1, 5, 1, true), "edcba"), [(0, 3), (4, 2)]);
+    assert_eq!(two.text(), "abc-de");
+    assert_eq!(two.insert(stretch(0, 6, 2, 1, true), "€🦀"), [(0, 2)]);
+    assert_eq!((two.text().as_str(), two.runs.len()), ("🦀€abc-de", 3));
+    let mut gone = String::new();
+    let Span { index, stretch } = two.rope.remove_at(&mut two.runs, 1, 3, &mut gone).unwrap();
+    assert_eq!((index, stretch.first.seq(), stretch.len, gone.as_str()), (1, 4, 3, "ba€"));
+    assert_eq!(two.text(), "🦀c-de");
 }
 
 /// Numbers that look random.

@@ -16,7 +16,6 @@ mod tests;
 mod writing;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -26,6 +25,7 @@ use super::entropy::Entropy;
 use super::link::{Connection, Refill, Stage};
 use super::message::{CloseReason, Message};
 use super::outbox::Outbox;
+use super::queue::Queue;
 use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
 use super::session::{ProtocolError, Session, SessionConfig};
@@ -70,13 +70,13 @@ pub struct Replica {
     dialing: bool,
     connection: Option<Box<Connection>>,
     /// Batches given out and not durable yet, ascending.
-    unfinished: VecDeque<Persist>,
+    unfinished: Queue<Persist>,
     last_token: Token,
     /// Everything up to this batch is durable.
     stored: Token,
     /// What the last snapshot given by [`Self::compact`] covers.
     compacted: VersionVector,
-    outputs: VecDeque<Output>,
+    outputs: Queue<Output>,
     reported: Status,
 }
 
@@ -173,7 +173,7 @@ impl Replica {
 
     /// The next thing to do. To be drained after every call of another method.
     pub fn poll(&mut self, _now: Timestamp) -> Option<Output> {
-        if let Some(output) = self.outputs.pop_front() {
+        if let Some(output) = self.outputs.pop() {
             return Some(output);
         }
         if let Some(frame) = self.connection.as_mut().and_then(|connection| connection.session.poll()) {
@@ -225,10 +225,10 @@ impl Replica {
             connection.session.goodbye(reason, None);
             connection.stage = Stage::Closed;
             while let Some(frame) = connection.session.poll() {
-                self.outputs.push_back(Output::Transmit(frame));
+                self.outputs.push(Output::Transmit(frame));
             }
         }
-        self.outputs.push_back(Output::Disconnect { retry_after_ms });
+        self.outputs.push(Output::Disconnect { retry_after_ms });
     }
 
     fn send(&mut self, message: &Message) {

@@ -1,6 +1,5 @@
 //! Opening a replica: folding what its store held, in whatever order the store gives it.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -16,6 +15,7 @@ use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
 use crate::sync::limits;
 use crate::sync::outbox::Outbox;
+use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
 use crate::sync::slot::Slot;
@@ -84,10 +84,10 @@ impl Replica {
         }
         let mut entropy = Entropy::new(opening.entropy);
         // Also what the store holds was written by strangers.
-        let empty = keyed(entropy.next());
-        let stored = Stored::sort(opening.slot, stored, &empty)?;
+        let keys = entropy.next();
+        let stored = Stored::sort(opening.slot, stored, keys)?;
         let mut snapshots = stored.snapshots;
-        let first = snapshots.pop().unwrap_or(empty);
+        let first = snapshots.pop().unwrap_or_else(|| keyed(keys));
         let (mut document, whole, complete) = fold(first, &snapshots, stored.deltas, stored.diffs, &stored.positions)?;
         document.observe_time(opening.now);
 
@@ -121,18 +121,18 @@ impl Replica {
             cursor: stored.cursor.filter(|_| whole && complete),
             dialing: false,
             connection: None,
-            unfinished: VecDeque::new(),
+            unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),
             compacted: VersionVector::new(),
-            outputs: VecDeque::new(),
+            outputs: Queue::new(),
             reported: Status::default(),
         })
     }
 }
 
 impl Stored {
-    fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>, empty: &Document) -> Result<Self, OpenError> {
+    fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>, keys: u128) -> Result<Self, OpenError> {
         let mut stored = Self::default();
         for record in records {
             match record {
@@ -155,7 +155,7 @@ impl Stored {
                     stored.positions.insert(Dot::new(replica, last_seq), bytes);
                 }
                 Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
-                Record::Snapshot(bytes) => stored.snapshots.push(empty.clone().loaded(&bytes)?),
+                Record::Snapshot(bytes) => stored.snapshots.push(keyed(keys).loaded(&bytes)?),
             }
         }
         // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.

@@ -70,7 +70,7 @@ impl Replica {
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Closed;
         }
-        self.outputs.push_back(Output::Disconnect { retry_after_ms: retry_after_ms.map(u64::from) });
+        self.outputs.push(Output::Disconnect { retry_after_ms: retry_after_ms.map(u64::from) });
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
@@ -483,7 +483,7 @@ impl Replica {
 
     fn show(&mut self, changes: crate::document::Changes) {
         if !changes.is_empty() {
-            self.outputs.push_back(Output::Changed(changes));
+            self.outputs.push(Output::Changed(changes));
         }
     }
 }

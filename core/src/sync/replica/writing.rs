@@ -118,9 +118,7 @@ impl Replica {
             return;
         }
         self.stored = token.min(self.last_token);
-        while self.unfinished.front().is_some_and(|persist| persist.token <= self.stored) {
-            self.unfinished.pop_front();
-        }
+        while self.unfinished.pop_if(|persist| persist.token <= self.stored).is_some() {}
         self.open_channel();
         self.push();
     }
@@ -128,7 +126,10 @@ impl Replica {
     /// The store failed: nothing that was not durable is known to be written. All of it is given out again as one strict
     /// batch; the driver writes it once the store works again. Until then nothing is sent.
     pub fn store_failed(&mut self, _now: Timestamp) {
-        let records: Vec<Record> = self.unfinished.drain(..).flat_map(|persist| persist.records).collect();
+        let mut records = Vec::new();
+        while let Some(mut persist) = self.unfinished.pop() {
+            records.append(&mut persist.records);
+        }
         self.outputs.retain(|output| !matches!(output, Output::Persist(_)));
         if !records.is_empty() {
             let token = self.persist(Class::Strict, records);
@@ -194,10 +195,12 @@ impl Replica {
     /// DUR-5: what was received since the last strict batch and is not written yet. An own delta may build upon it, and
     /// batches of one store need not become durable in their order, whatever the store promises.
     fn unfinished_basis(&self) -> Vec<Record> {
-        let relaxed = self.unfinished.iter().rev().take_while(|persist| persist.class == Class::Relaxed);
-        let mut batches: Vec<&Persist> = relaxed.collect();
-        batches.reverse();
-        batches.into_iter().flat_map(|persist| persist.records.iter().cloned()).collect()
+        let mut records = Vec::new();
+        for persist in self.unfinished.last_to_first().take_while(|persist| persist.class == Class::Relaxed) {
+            records.extend(persist.records.iter().rev().cloned());
+        }
+        records.reverse();
+        records
     }
 
     /// DUR-3: what was loaded may itself have been written relaxed only. Before anything of it is claimed or sent, one
@@ -221,8 +224,8 @@ impl Replica {
     pub(super) fn persist(&mut self, class: Class, records: Vec<Record>) -> Token {
         self.last_token = Token(self.last_token.0 + 1);
         let persist = Persist { token: self.last_token, class, records };
-        self.unfinished.push_back(persist.clone());
-        self.outputs.push_back(Output::Persist(persist));
+        self.unfinished.push(persist.clone());
+        self.outputs.push(Output::Persist(persist));
         self.last_token
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
 use weftline::sync::{Roster, Row as Sent, Unpacked, pack, unpack};
 use weftline::{
-    CounterMut, Delta, Document, EditError, ListMut, ListRef, MapMut, MapRef, ReplicaId, SetMut, Tag, Timestamp,
-    Transaction, VersionVector,
+    CounterMut, Delta, Document, EditError, ListMut, ListRef, MapMut, MapRef, ReplicaId, SetMut, Tag, TextMut,
+    Timestamp, Transaction, VersionVector,
 };
 
 use super::{Answers, question_and_answer};
@@ -37,9 +37,8 @@ impl Weftline {
 impl Peer for Weftline {
     const NAME: &'static str = "weftline";
 
-    fn supports(row: Row) -> bool {
-        // Texts are not there yet.
-        !row.is_text()
+    fn supports(_row: Row) -> bool {
+        true
     }
 
     fn new(replica: u64) -> Self {
@@ -74,9 +73,8 @@ impl Peer for Weftline {
     }
 
     fn scan(&self) -> Scan {
-        let map = self.document.map("m");
-        map.keys().fold(Scan::default(), |scan, key| {
-            let value = map.get(key).map_or(0, |value| value.byte_len() as u64);
+        self.document.map("m").iter().fold(Scan::default(), |scan, (key, node)| {
+            let value = node.value().map_or(0, |value| value.byte_len() as u64);
             Scan { entries: scan.entries + 1, bytes: scan.bytes + key.len() as u64 + value }
         })
     }
@@ -96,8 +94,12 @@ impl Peer for Weftline {
             todos: todos.keys().map(|id| (id.to_owned(), todo(id))).collect(),
             list: numbers(&document.list("l")),
             order: numbers(&document.list("o")),
-            ..Contents::default()
+            text: self.text(),
         }
+    }
+
+    fn text(&self) -> String {
+        self.document.text("x").to_string()
     }
 
     fn list(&self) -> Vec<i64> {
@@ -184,6 +186,10 @@ fn edit(tx: &mut Transaction<'_>, edits: &[Edit]) -> Result<(), EditError> {
                 let mut set = tx.set("s")?;
                 run.iter().try_for_each(|one| toggle(&mut set, one))?;
             }
+            "x" => {
+                let mut text = tx.text("x")?;
+                run.iter().try_for_each(|one| splice(&mut text, one))?;
+            }
             name @ ("l" | "o") => {
                 let mut list = tx.list(name)?;
                 run.iter().try_for_each(|one| arrange(&mut list, one))?;
@@ -245,6 +251,14 @@ fn change(map: &mut MapMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
         Edit::DeleteTodo { id } => map.remove(id).map(drop),
         _ => Ok(()),
     }
+}
+
+fn splice(text: &mut TextMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
+    let Edit::Splice { at, delete, insert } = edit else { return Ok(()) };
+    if *delete > 0 {
+        text.delete(*at..*at + *delete)?;
+    }
+    if insert.is_empty() { Ok(()) } else { text.insert(*at, insert) }
 }
 
 fn arrange(list: &mut ListMut<'_, '_>, edit: &Edit) -> Result<(), EditError> {
