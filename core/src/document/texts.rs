@@ -149,6 +149,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        let mut last = None;
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -157,8 +158,17 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            if let Some(place) = self.seat_of_text(&stretch) {
-                loaded.push(Loaded { rope: self.rope_number(place), stretch, text });
+            // Many are in one text.
+            let rope = match last {
+                Some((container, rope)) if container == stretch.container => rope,
+                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
+            };
+            last = Some((stretch.container, rope));
+            // That their bunches are there was checked of a diff, as for any.
+            if let Some(rope) = rope
+                && stretch.bunch <= stretch.first.seq()
+            {
+                loaded.push(Loaded { rope, stretch, text });
             }
         }
         if loaded.is_empty() {
