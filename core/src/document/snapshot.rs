@@ -196,7 +196,7 @@ impl Loading {
         let parent = container.as_entity().map(|entity| state.store.find(entity));
         let place = match parent {
             None => state.container(container),
-            Some(parent) => parent.and_then(|id| state.entity_at(id)),
+            Some(parent) => parent.and_then(|id| state.open_element(id)),
         };
         let Some(place) = place else { return };
         self.container = Some(Place { container, place, parent: parent.flatten() });

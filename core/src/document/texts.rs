@@ -136,7 +136,11 @@ impl State {
     pub(crate) fn insert_text(&mut self, stretch: Stretch, text: &str, counted: bool) -> bool {
         // SEQ-5 was checked before anything was changed; a caller that did not check loses the text, not the process.
         let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        let Some(place) = self.container(stretch.container).filter(|_| seated) else { return false };
+        let place = match stretch.container.as_entity() {
+            Some(entity) => self.store.find(entity).and_then(|id| self.open_element(id)),
+            None => self.container(stretch.container),
+        };
+        let Some(place) = place.filter(|_| seated) else { return false };
         self.forest.acquire(stretch.bunch(), stretch.len);
         let number = self.rope_number(place) as usize;
         let Texts { runs, ropes, spans, .. } = &mut self.texts;
