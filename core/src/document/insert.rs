@@ -80,7 +80,11 @@ impl State {
         live: Live,
         counted: bool,
     ) -> EntryId {
-        if let Some(position) = Self::position(dot, &live) {
+        // Of elements that wait to be seated the bunches are told then.
+        let waits = self.lists.waiting.is_some() && live.entity;
+        if let Some(position) = Self::position(dot, &live)
+            && !(waits && matches!(self.view.place(place).content, Content::List(_)))
+        {
             self.forest.acquire(position.bunch, 1);
         }
         if counted {
@@ -211,7 +215,7 @@ impl State {
             let place = self.open_seat(list, dot, at, kind, depth);
             self.incarnate(place, id);
         }
-        self.sit(list, at);
+        self.sit(list, at, false);
         self.notes.element(list, ElementNote::Inserted(dot), None);
     }
 
@@ -245,7 +249,7 @@ impl State {
         if let Some(before) = before.dot() {
             self.unsit(list, before);
         }
-        self.sit(list, now);
+        self.sit(list, now, true);
         self.notes.element(list, ElementNote::Moved(element), None);
     }
 }

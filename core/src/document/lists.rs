@@ -15,11 +15,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::moves::Moves;
+use super::seating::Waiting;
 use super::state::State;
 use super::view::{Content, Link, PlaceId, Seat};
 use crate::clock::LocalDot;
 use crate::replica_id::Origins;
-use crate::sequence::{Forest, LocalPosition, Rope, Runs, Span, Stretch};
+use crate::sequence::{Forest, Loaded, LocalPosition, Rope, Runs, Span, Stretch, lay_out};
 use crate::store::{EntryId, Kind, LocalContainer, NONE};
 use crate::value::Value;
 
@@ -34,6 +35,8 @@ pub(crate) struct Lists {
     spans: Vec<Span>,
     /// What an edit is about to put somewhere, and at which index that is.
     expected: Option<(LocalDot, usize)>,
+    /// Set while a document is loaded.
+    pub(super) waiting: Option<Waiting>,
 }
 
 impl Lists {
@@ -178,6 +181,14 @@ impl State {
         Some(place)
     }
 
+    /// The place that shows a live container, which a bare element is given.
+    pub(super) fn open_container(&mut self, container: LocalContainer) -> Option<PlaceId> {
+        match container.as_entity() {
+            Some(entity) => self.open_element(self.store.find(entity)?),
+            None => self.container(container),
+        }
+    }
+
     pub(super) fn open_seat(
         &mut self,
         list: PlaceId,
@@ -191,7 +202,7 @@ impl State {
     }
 
     /// Seats an element. O(depth · log n), or O(log n) where the index is known or it goes on where another one ends.
-    pub(super) fn sit(&mut self, list: PlaceId, at: LocalPosition) {
+    pub(super) fn sit(&mut self, list: PlaceId, at: LocalPosition, moved: bool) {
         let (Some(first), Content::List(number)) = (at.dot(), &mut self.view.place_mut(list).content) else { return };
         if *number == NONE {
             *number = self.lists.open();
@@ -199,6 +210,9 @@ impl State {
         // What the values of a rope live and die with is asked of texts only.
         let container = LocalContainer::root(0);
         let stretch = Stretch { first, len: 1, backward: at.index < 0, bunch: at.bunch.seq(), container };
+        if let Some(waiting) = &mut self.lists.waiting {
+            return waiting.sit(*number, stretch, moved);
+        }
         let Lists { runs, ropes, spans, expected, .. } = &mut self.lists;
         let rope = &mut ropes[*number as usize];
         match expected.take() {
@@ -210,9 +224,18 @@ impl State {
         }
     }
 
+    /// Lays out what sits in lists that are empty so far; it ascends by dot. O(runs + bunches).
+    pub(super) fn lay_out_lists(&mut self, loaded: &[Loaded<'_>]) {
+        let Lists { runs, ropes, .. } = &mut self.lists;
+        lay_out(runs, &mut self.forest, &self.origins, loaded, ropes);
+    }
+
     /// Takes an element from its seat. O(log n).
     pub(super) fn unsit(&mut self, list: PlaceId, name: LocalDot) {
         let Content::List(number) = self.view.place(list).content else { return };
+        if let Some(waiting) = &mut self.lists.waiting {
+            return waiting.leave(name);
+        }
         let Lists { runs, ropes, .. } = &mut self.lists;
         if let (Some((run, nth)), Some(rope)) = (runs.find(name), ropes.get_mut(number as usize)) {
             rope.remove(runs, run, nth, 1, &mut String::new());

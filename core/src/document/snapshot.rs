@@ -107,6 +107,7 @@ impl Document {
         let state = &mut document.state;
         let coming = Coming::of(state, &late);
         state.insert_parents_first(coming, |_| true);
+        state.seat_all();
         document.end_join(&snapshot.diff, &[], bunches);
         let state = &mut document.state;
         let mut horizon = state.seqs();
@@ -157,7 +158,8 @@ struct Place {
 }
 
 impl Loading {
-    fn into(document: Document) -> Self {
+    fn into(mut document: Document) -> Self {
+        document.state.put_off_seating();
         Self {
             document,
             bunches: Vec::new(),
