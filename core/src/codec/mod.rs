@@ -47,7 +47,7 @@ pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
 pub use error::DecodeError;
-pub(crate) use header::DeltaHeader;
+pub(crate) use header::{DeltaHeader, LoneText};
 pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
 pub(crate) use positions::{decode_positions, encode_positions};
 pub(crate) use reader::Reader;
