@@ -191,9 +191,9 @@ impl State {
 
     /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
     /// a caller that did not check loses the text, not the process.
-    fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
+    fn seat_of_text(&mut self, stretch: &Stretch) -> Option<PlaceId> {
         let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        self.container(stretch.container).filter(|_| seated)
+        if seated { self.open_container(stretch.container) } else { None }
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive
