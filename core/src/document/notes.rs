@@ -9,15 +9,17 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use super::index::KeyView;
 use super::state::State;
 use super::text_note::{Part, TextNote};
 use super::view::{Content, Link, PlaceId};
-use super::{Change, ChangeKind, Path, TextStep};
+use super::{Change, ChangeKind, Path, TextLen, TextStep};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
+use crate::sequence::Unit;
 use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef, Table};
 use crate::string::Str;
 use crate::value::Value;
@@ -212,8 +214,9 @@ impl State {
         self.notes.list.push(Note { place, what: What::Value, old });
     }
 
-    /// Notes that in a text, at an index of what is there now, so many characters came and so many went.
-    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize) {
+    /// Notes that in a text, at an index of what is there now, so many characters came and so many went, which read as `gone`
+    /// if any of them is wide. When all is noted that happened to it, [`Self::shorten_text_note`] is to be called.
+    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize, gone: &str) {
         let own = self.view.place_mut(place);
         if self.notes.quiet || !matches!(own.content, Content::Text) {
             return;
@@ -223,8 +226,33 @@ impl State {
             self.notes.list.push(Note { place, what: What::Text(TextNote::default()), old: None });
         }
         if let Some(Note { what: What::Text(note), .. }) = self.notes.list.get_mut(own.noted as usize) {
-            note.edit(index, inserted, deleted);
+            note.edit(index, inserted, deleted, gone);
         }
+    }
+
+    /// Makes a note that became too long coarse, while the text is what the note is of.
+    pub(super) fn shorten_text_note(&mut self, place: PlaceId) {
+        let noted = self.view.place(place).noted as usize;
+        let Some(Note { what: What::Text(note), .. }) =
+            self.notes.list.get_mut(noted).filter(|_| noted != NONE as usize)
+        else {
+            return;
+        };
+        if note.is_long() {
+            let mut note = core::mem::take(note);
+            note.coarsen(|range| {
+                let len = self.text_len(place, &range);
+                len.utf16 - len.chars
+            });
+            self.notes.list[noted].what = What::Text(note);
+        }
+    }
+
+    /// How much is in a range of a text.
+    fn text_len(&self, place: PlaceId, range: &Range<usize>) -> TextLen {
+        let before = |index| self.rope(place)?.find(Unit::Values, index).map(|(weight, _)| weight.utf16 as usize);
+        let utf16 = before(range.end).unwrap_or_default() - before(range.start).unwrap_or_default();
+        TextLen { chars: range.len(), utf16 }
     }
 
     /// What became of a text, with what came as it reads now.
@@ -234,7 +262,7 @@ impl State {
             steps.push(match part {
                 Part::Retained(len) => {
                     at += len;
-                    TextStep::Retain(len)
+                    TextStep::Retain(self.text_len(place, &(at - len..at)))
                 }
                 Part::Inserted(len) => {
                     at += len;
@@ -246,7 +274,7 @@ impl State {
                     }
                     TextStep::Insert(Str::from(text))
                 }
-                Part::Deleted(len) => TextStep::Delete(len),
+                Part::Deleted(len, wide) => TextStep::Delete(TextLen { chars: len, utf16: len + wide }),
             });
         }
         steps
