@@ -215,8 +215,10 @@ function readChange(path: Change['path'], reader: Reader): Change {
       return { path, type: 'removed', element: reader.element() };
     case 5:
       return { path, type: 'moved', element: reader.element() };
-    default:
+    case 6:
       return { path, type: 'text', delta: Object.freeze(Array.from({ length: reader.uint() }, () => Object.freeze(readStep(reader)))) };
+    default:
+      return { path, type: 'marks', key: reader.string() };
   }
 }
 

@@ -43,6 +43,7 @@ export type Change =
   | { readonly path: readonly PathStep[]; readonly type: 'member'; readonly member: Scalar }
   | { readonly path: readonly PathStep[]; readonly type: 'value' }
   | { readonly path: readonly PathStep[]; readonly type: 'text'; readonly delta: TextDelta }
+  | { readonly path: readonly PathStep[]; readonly type: 'marks'; readonly key: string }
   | { readonly path: readonly PathStep[]; readonly type: 'inserted' | 'removed' | 'moved'; readonly element: ElementId };
 
 /** What one transaction, or one arrival from the relay, did to the document. */

@@ -105,6 +105,11 @@ pub(crate) fn put_changes(out: &mut Writer, changes: &Changes) {
                     put_step(out, step);
                 }
             }
+            // Where, is seen when the text is read.
+            ChangeKind::Marks { key, .. } => {
+                out.byte(7);
+                out.text(key);
+            }
         }
     }
 }

@@ -5,6 +5,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::marks::MarkNote;
+
 /// How many characters of what is there now are as they were, came in the batch, or were there before and went. Of those that
 /// went also how many were wide, which nobody can look up any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(super) struct TextNote {
     parts: Vec<Part>,
     /// A part, and how many characters there are before it: where the last edit was, since the next is likely there.
     cursor: (usize, usize),
+    /// The marks that came and went.
+    pub(super) marks: Vec<MarkNote>,
 }
 
 impl TextNote {
