@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use crate::fault::{self, Fault};
 /// How many characters of what is there now are as they were, came in the batch, or were there before and went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
@@ -27,7 +28,8 @@ impl TextNote {
 
     /// Composes an edit: at `index` of what is there now, so many characters come, and so many that were there go.
     pub(super) fn edit(&mut self, index: usize, inserted: usize, deleted: usize) {
-        let (mut at, mut before) = if self.cursor.1 <= index { self.cursor } else { (0, 0) };
+        let near = self.cursor.1 <= index || fault::active(Fault::TextChangesMisplaced);
+        let (mut at, mut before) = if near { self.cursor } else { (0, 0) };
         while let Some(part) = self.parts.get(at) {
             let len = part.len();
             // What is deleted at the same place comes first, so that the parts of one place are in one order.
@@ -61,6 +63,9 @@ impl TextNote {
                 Some(Part::Inserted(len)) => {
                     let less = (*len).min(left);
                     (*len, left) = (*len - less, left - less);
+                    if fault::active(Fault::TakenBackTextTold) {
+                        gone += less;
+                    }
                     if *len == 0 {
                         self.parts.remove(at);
                     }
