@@ -3,7 +3,11 @@
 
 mod archive;
 mod draft;
+mod incarnations;
+mod moves;
+mod refused;
 mod story;
+mod traces;
 mod world;
 
 use world::{Options, Seen, history};

@@ -66,10 +66,6 @@ impl Stories {
         self.items[&dot]
     }
 
-    pub(crate) fn knows(&self, dot: Dot) -> bool {
-        self.items.contains_key(&dot)
-    }
-
     pub(crate) fn dot(&self, item: Item) -> Option<Dot> {
         self.stories[item].dot
     }

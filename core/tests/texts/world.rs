@@ -280,7 +280,7 @@ impl World {
         let positions = parts.adds.iter().filter(|(_, entry)| matches!(entry.slot, weftline::Slot::Position { .. }));
         let entries = positions.map(|(seq, _)| Dot::new(parts.replica, *seq));
         let all: Vec<Dot> = characters(&delta).into_iter().map(|(dot, _)| dot).chain(entries).collect();
-        for dot in all.into_iter().filter(|dot| !self.stories.knows(*dot)).collect::<Vec<_>>() {
+        for dot in all {
             let saw = VersionVector::new();
             let story = Story { left: None, right: None, writer: parts.replica, saw, previous: None, dot: None };
             let item = self.stories.begin(story);
@@ -435,7 +435,7 @@ impl World {
         for (place, name) in self.names.iter().enumerate() {
             let order = self.archive.order(name, &version);
             // A move is not typing, nor is what an undo brings back.
-            let typed = !(PLACES[place].list && self.options.moves > 0) && !self.options.undo;
+            let typed = !(self.options.undo || PLACES[place].list && self.options.moves > 0);
             self.stories.check(place, &order, typed);
         }
     }
