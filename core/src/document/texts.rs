@@ -15,10 +15,11 @@ use core::ops::RangeInclusive;
 use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
 use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
-use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
+use crate::store::{Container, ContainerRef, Kind, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
 /// See the module.
@@ -137,7 +138,10 @@ impl State {
 
     fn beyond<'r>(&mut self, run: &'r TextRun, known: u64) -> Option<(Stretch, &'r str)> {
         let (stretch, text) = (self.localize_run(run)?, run.text.as_str());
-        let skip = (known + 1).saturating_sub(stretch.first.seq());
+        let mut skip = (known + 1).saturating_sub(stretch.first.seq());
+        if fault::active(Fault::KnownTextByOne) && skip > 0 {
+            skip += 1;
+        }
         if skip == 0 {
             return Some((stretch, text));
         }
@@ -266,6 +270,7 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        let spare = if fault::active(Fault::DiffKillsItsText) { &[] } else { spare };
         for (_, stretch) in self.texts.runs.range(first.origin(), first.seq()..=first.seq() + more) {
             let (mut from, end) = (stretch.first.bits(), stretch.last().bits() + 1);
             let spared = spare.partition_point(|(_, last)| last.bits() < from);
@@ -296,6 +301,9 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        if fault::active(Fault::TextOutlivesContainer) {
+            return;
+        }
         self.text_inside(place, entity, &mut |stretch| doomed.push((stretch.first, stretch.len)));
         // From the end, so that nothing has to be moved. A place that goes as a whole is not told of.
         let tell = self.view.place(place).incarnations.len() > 1;
@@ -434,6 +442,11 @@ impl State {
 
     fn export_run(&self, stretch: Option<Stretch>, text: &mut String, all: &mut Vec<TextRun>) {
         let Some(stretch) = stretch else { return };
+        if fault::active(Fault::HiddenTextNotTold)
+            && self.container(stretch.container).is_some_and(|place| self.view.place(place).kind != Kind::TEXT)
+        {
+            return text.clear();
+        }
         let container = match self.export_container(stretch.container) {
             ContainerRef::Entity(entity) => Container::Entity(entity),
             ContainerRef::Root { name, kind } => Container::Root { name: Str::from(name), kind },
@@ -446,6 +459,9 @@ impl State {
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
     pub(crate) fn each_live(&self, origin: Origin, seqs: RangeInclusive<u64>, each: &mut dyn FnMut(u64, u64)) {
         let mut text = self.texts.runs.range(origin, seqs.clone()).peekable();
+        if fault::active(Fault::DigestWithoutText) {
+            text.by_ref().for_each(drop);
+        }
         for (dot, _) in self.store.ids(origin, seqs) {
             while let Some((_, stretch)) = text.next_if(|(_, stretch)| stretch.first < dot) {
                 each(stretch.first.seq(), stretch.last().seq());
