@@ -426,6 +426,9 @@ impl State {
 
     /// Appends the live characters of `origin` in a range of sequence numbers, as runs that are as long as they can be.
     pub(crate) fn export_text(&self, origin: Origin, seqs: RangeInclusive<u64>, all: &mut Vec<TextRun>) {
+        if self.texts.runs.len() == 0 {
+            return;
+        }
         let mut open: Option<Stretch> = None;
         let mut text = String::new();
         for (run, part) in self.texts.runs.range(origin, seqs) {
