@@ -159,7 +159,7 @@ impl PartialEq<&str> for TextRef<'_> {
 /// ```
 #[derive(Debug)]
 pub struct TextMut<'t, 'd> {
-    at: AtMut<'t, 'd>,
+    pub(super) at: AtMut<'t, 'd>,
 }
 
 impl<'t, 'd> TextMut<'t, 'd> {
@@ -201,6 +201,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
     pub fn delete(&mut self, range: impl RangeBounds<usize>) -> Result<(), EditError> {
         let (start, end) = self.checked(&range)?;
         self.at.tx.delete_text(self.at.place, start, end - start);
+        self.drop_bare_marks(end - start);
         Ok(())
     }
 
@@ -214,6 +215,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         self.insert(start, text)?;
         let typed = text.chars().count();
         self.at.tx.delete_text(self.at.place, start + typed, end - start);
+        self.drop_bare_marks(end - start);
         Ok(())
     }
 
@@ -253,7 +255,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         self.delete(..)
     }
 
-    fn checked(&self, range: &impl RangeBounds<usize>) -> Result<(usize, usize), EditError> {
+    pub(super) fn checked(&self, range: &impl RangeBounds<usize>) -> Result<(usize, usize), EditError> {
         let len = self.read().len();
         // A range that is cut is one that was beyond the end.
         let (start, end) = bounds(range, usize::MAX);
