@@ -85,6 +85,8 @@ faults! {
     BeaconIgnoresStamps,
     /// DOT-1: what a transaction added is not counted in the beacon when it commits.
     BeaconForgetsOwn,
+    /// DOT-1: what a rollback brings back is not counted in the beacon again.
+    BeaconForgetsReturned,
     /// DOT-1: what a transaction takes away again is subtracted from a beacon that it was not counted in.
     BeaconTakesUncounted,
     /// BYTES-2: what a running total overwrote is left out of a delta's bytes.
