@@ -387,6 +387,23 @@ fn step(group: &mut Group, nested: bool) {
             assert_eq!(refused.unwrap_err(), EditError::Gone);
             assert_eq!((group.marked(at), group.documents[at].beacon()), (before, beacon));
         }
+        3 if group.random.one_in(3) => {
+            // Several from one handle, with edits in between, are as if each were by itself.
+            let (text, len) = (group.fresh(2), group.text(at).len());
+            let cuts: Vec<usize> = (0..6).map(|_| group.random.below(len + 1)).collect();
+            let range = |at: usize| cuts[at].min(cuts[at + 1])..cuts[at].max(cuts[at + 1]);
+            group.edit(at, |t| {
+                t.mark(range(0), "bold", 4, Expand::After)?;
+                t.mark(range(1), "bold", 5, Expand::After)?;
+                t.insert(cuts[0], &text)?;
+                t.unmark(range(2), "bold")?;
+                t.mark(range(3), "bold", 6, Expand::Both)?;
+                t.delete(range(4))?;
+                t.mark(0..cuts[5].min(t.read().len()), "bold", 7, Expand::None)
+            });
+            let end = cuts[5].min(group.text(at).len());
+            assert!(group.marked(at)[..end].iter().all(|(_, said)| said["bold"] == Value::Int(7)));
+        }
         3 if group.random.one_in(2) => {
             // Anchors at characters that nobody ever sees.
             let (text, index) = (group.fresh(3), group.random.below(group.text(at).len() + 1));
