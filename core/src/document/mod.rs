@@ -38,7 +38,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
-pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
+pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextLen, TextStep};
 pub(crate) use dots::DotsRef;
 pub(crate) use index::{KeyIndex, KeyView};
 pub(crate) use lists::Order;

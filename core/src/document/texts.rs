@@ -7,6 +7,7 @@
 //! while a character is in it.
 //! Not here: how a rope is built ([`crate::sequence`]), what is told of changes ([`super::text_note`]).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -16,7 +17,7 @@ use super::view::PlaceId;
 use crate::clock::LocalDot;
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
-use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out};
+use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
 use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
@@ -184,7 +185,7 @@ impl State {
             let Held { rope, place } = &self.texts.ropes[number];
             let (place, len) = (*place, rope.len());
             if len > 0 {
-                self.note_text(place, 0, len, 0);
+                self.note_text(place, 0, len, 0, "");
             }
         }
     }
@@ -208,8 +209,9 @@ impl State {
         self.text_came(&stretch, text, counted);
         for at in 0..self.texts.spans.len() {
             let Span { index, stretch } = self.texts.spans[at];
-            self.note_text(place, index, stretch.len as usize, 0);
+            self.note_text(place, index, stretch.len as usize, 0, "");
         }
+        self.shorten_text_note(place);
         true
     }
 
@@ -220,7 +222,8 @@ impl State {
         let Texts { runs, ropes, .. } = &mut self.texts;
         ropes[number].rope.insert_at(runs, index, stretch, text);
         self.text_came(&stretch, text, false);
-        self.note_text(place, index, stretch.len as usize, 0);
+        self.note_text(place, index, stretch.len as usize, 0, "");
+        self.shorten_text_note(place);
     }
 
     fn text_came(&mut self, stretch: &Stretch, text: &str, counted: bool) {
@@ -362,7 +365,11 @@ impl State {
         }
         self.forest.release(stretch.bunch(), stretch.len, cause);
         if tell {
-            self.note_text(place, span.index, 0, stretch.len as usize);
+            // Only where there are wide characters is it asked which of them went.
+            let is_narrow = text.bytes().all(|byte| byte < 0xf0);
+            let gone = if is_narrow { Cow::Borrowed("") } else { turned(stretch, text) };
+            self.note_text(place, span.index, 0, stretch.len as usize, &gone);
+            self.shorten_text_note(place);
         }
         (covered, bytes)
     }

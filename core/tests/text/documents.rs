@@ -7,6 +7,8 @@ use weftline::{
     Timestamp, codec,
 };
 
+use crate::steps::{delete, retain};
+
 fn writer(id: u128) -> Document {
     Document::with_writer(ReplicaId::from(id))
 }
@@ -68,13 +70,7 @@ fn changes_tell_what_is_retained_inserted_and_deleted() {
         text.insert(0, "zero ")?;
         text.delete(..5)
     });
-    let expected = [
-        TextStep::Retain(4),
-        TextStep::Delete(3),
-        TextStep::Insert("2".into()),
-        TextStep::Retain(6),
-        TextStep::Insert("!".into()),
-    ];
+    let expected = [retain(4), delete(3), TextStep::Insert("2".into()), retain(6), TextStep::Insert("!".into())];
     assert_eq!(steps(&second.changes), expected);
     let applied = b.apply(&sent(second.delta)).expect("it applies");
     assert_eq!(steps(&applied.changes), expected);

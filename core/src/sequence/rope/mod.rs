@@ -28,7 +28,6 @@ use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::replica_id::Origins;
 use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
-pub(crate) use find::Stretches;
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
 pub(crate) use weight::{Unit, Weight};
@@ -379,6 +378,6 @@ impl Rope {
 }
 
 /// Text between the order of dots and the order of reading.
-fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
+pub(crate) fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
     if stretch.backward && stretch.len > 1 { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
 }
