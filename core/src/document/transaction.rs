@@ -520,7 +520,7 @@ impl Transaction<'_> {
     }
 
     /// Where that lies which was added last.
-    pub(super) fn last_added(&self) -> Option<EntryId> {
+    pub(crate) fn last_added(&self) -> Option<EntryId> {
         self.document.log.added.last().map(|added| added.1)
     }
 
