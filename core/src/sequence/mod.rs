@@ -36,6 +36,6 @@ pub(crate) use position::Anchor;
 pub(crate) use position::LocalPosition;
 pub use position::{Bias, BunchRecord, Position, Side};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, lay_out};
+pub(crate) use rope::{Loaded, Rope, Ropes, Span, Stretches, Unit, Weight, lay_out};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
 pub(crate) use runs::{Run, RunId, Runs, Stretch};
