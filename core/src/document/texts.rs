@@ -7,6 +7,7 @@
 //! while a character is in it.
 //! Not here: how a rope is built ([`crate::sequence`]), what is told of changes ([`super::text_note`]).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -16,7 +17,7 @@ use super::view::PlaceId;
 use crate::clock::LocalDot;
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
-use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out};
+use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
 use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
@@ -149,6 +150,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        let mut last = None;
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -157,8 +159,17 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            if let Some(place) = self.seat_of_text(&stretch) {
-                loaded.push(Loaded { rope: self.rope_number(place), stretch, text });
+            // Many are in one text.
+            let rope = match last {
+                Some((container, rope)) if container == stretch.container => rope,
+                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
+            };
+            last = Some((stretch.container, rope));
+            // That their bunches are there was checked of a diff, as for any.
+            if let Some(rope) = rope
+                && stretch.bunch <= stretch.first.seq()
+            {
+                loaded.push(Loaded { rope, stretch, text });
             }
         }
         if loaded.is_empty() {
@@ -174,7 +185,7 @@ impl State {
             let Held { rope, place } = &self.texts.ropes[number];
             let (place, len) = (*place, rope.len());
             if len > 0 {
-                self.note_text(place, 0, len, 0);
+                self.note_text(place, 0, len, 0, "");
             }
         }
     }
@@ -198,8 +209,9 @@ impl State {
         self.text_came(&stretch, text, counted);
         for at in 0..self.texts.spans.len() {
             let Span { index, stretch } = self.texts.spans[at];
-            self.note_text(place, index, stretch.len as usize, 0);
+            self.note_text(place, index, stretch.len as usize, 0, "");
         }
+        self.shorten_text_note(place);
         true
     }
 
@@ -210,7 +222,8 @@ impl State {
         let Texts { runs, ropes, .. } = &mut self.texts;
         ropes[number].rope.insert_at(runs, index, stretch, text);
         self.text_came(&stretch, text, false);
-        self.note_text(place, index, stretch.len as usize, 0);
+        self.note_text(place, index, stretch.len as usize, 0, "");
+        self.shorten_text_note(place);
     }
 
     fn text_came(&mut self, stretch: &Stretch, text: &str, counted: bool) {
@@ -218,7 +231,7 @@ impl State {
         self.texts.bytes += text.len();
         if counted {
             let share = self.share_of_text(stretch, text);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
+            self.beacon.text = self.beacon.text.wrapping_add(share);
         }
     }
 
@@ -348,11 +361,15 @@ impl State {
         let (covered, bytes) = self.covered_part(stretch, text);
         if covered > 0 {
             let share = self.share_of_text(stretch, &text[..bytes]);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
+            self.beacon.text = self.beacon.text.wrapping_sub(share);
         }
         self.forest.release(stretch.bunch(), stretch.len, cause);
         if tell {
-            self.note_text(place, span.index, 0, stretch.len as usize);
+            // Only where there are wide characters is it asked which of them went.
+            let is_narrow = text.bytes().all(|byte| byte < 0xf0);
+            let gone = if is_narrow { Cow::Borrowed("") } else { turned(stretch, text) };
+            self.note_text(place, span.index, 0, stretch.len as usize, &gone);
+            self.shorten_text_note(place);
         }
         (covered, bytes)
     }
@@ -383,7 +400,7 @@ impl State {
     pub(crate) fn count_text(&mut self, runs: &[TextRun]) {
         for run in runs {
             let share = text_share(run.first, (&run.container).into(), run.bunch, run.backward, &run.text);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
+            self.beacon.text = self.beacon.text.wrapping_add(share);
         }
     }
 

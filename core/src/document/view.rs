@@ -39,8 +39,8 @@ pub(crate) enum Content {
     Unit(Dots),
     /// The number of the rope of its elements; [`NONE`] if there never were any.
     List(u32),
-    /// Its characters are in the rope of the place.
-    Text,
+    /// Its marks. Its characters are in the rope of the place.
+    Text(Dots),
     /// A kind this version does not read.
     Unknown,
 }
@@ -70,7 +70,7 @@ impl Content {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(NONE),
-            Kind::TEXT => Self::Text,
+            Kind::TEXT => Self::Text(Dots::None),
             _ => Self::Unknown,
         }
     }

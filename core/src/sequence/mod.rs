@@ -35,7 +35,5 @@ pub(crate) use place::Placement;
 pub(crate) use position::Anchor;
 pub(crate) use position::LocalPosition;
 pub use position::{Bias, BunchRecord, Position, Side};
-#[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use rope::{Loaded, Rope, Ropes, Span, Stretches, Unit, Weight, lay_out};
-#[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use runs::{Run, RunId, Runs, Stretch};
+pub(crate) use rope::{Loaded, Rope, Ropes, Span, Stretches, Unit, Weight, lay_out, turned};
+pub(crate) use runs::{RunId, Runs, Stretch};

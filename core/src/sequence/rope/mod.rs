@@ -379,6 +379,6 @@ impl Rope {
 }
 
 /// Text between the order of dots and the order of reading.
-fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
+pub(crate) fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
     if stretch.backward && stretch.len > 1 { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
 }
