@@ -96,7 +96,8 @@ impl Forest {
 
     /// Whether `bunch` is known. The root always is.
     pub(crate) fn contains(&self, bunch: LocalDot) -> bool {
-        bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
+        let recent = self.recent.is_some_and(|(name, _)| name == bunch);
+        recent || bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
     }
 
     /// What `bunch` is; `None` for the root and for what is not known.

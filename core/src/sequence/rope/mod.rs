@@ -29,6 +29,7 @@ use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
+pub(crate) use find::Stretches;
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
 pub(crate) use weight::{Unit, Weight};
