@@ -436,7 +436,7 @@ impl State {
 
     /// The plain value of a list element.
     pub(super) fn element(&self, dot: LocalDot) -> Option<Value> {
-        self.shown(self.entity(dot)?)
+        self.shown_element(self.store.find(dot)?)
     }
 
     /// Forgets the changes noted since the last batch.

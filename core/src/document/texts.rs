@@ -150,6 +150,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        let mut last = None;
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -158,8 +159,17 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            if let Some(place) = self.seat_of_text(&stretch) {
-                loaded.push(Loaded { rope: self.rope_number(place), stretch, text });
+            // Many are in one text.
+            let rope = match last {
+                Some((container, rope)) if container == stretch.container => rope,
+                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
+            };
+            last = Some((stretch.container, rope));
+            // That their bunches are there was checked of a diff, as for any.
+            if let Some(rope) = rope
+                && stretch.bunch <= stretch.first.seq()
+            {
+                loaded.push(Loaded { rope, stretch, text });
             }
         }
         if loaded.is_empty() {
@@ -182,9 +192,9 @@ impl State {
 
     /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
     /// a caller that did not check loses the text, not the process.
-    fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
+    fn seat_of_text(&mut self, stretch: &Stretch) -> Option<PlaceId> {
         let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        self.container(stretch.container).filter(|_| seated)
+        if seated { self.open_container(stretch.container) } else { None }
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive

@@ -5,14 +5,8 @@ use weftline::testing::Random;
 
 use weftline::testing::Spec;
 use weftline::{
-    Changes, Commit, Container, Delta, Document, EditError, Kind, ReplicaId, TextLen, TextMut, TextRef, Timestamp,
-    Value,
+    Changes, Commit, Container, Delta, Document, EditError, Kind, ReplicaId, TextMut, TextRef, Timestamp, Value,
 };
-
-/// How long a text is, each of whose characters is one unit of UTF-16.
-pub(crate) fn narrow(chars: usize) -> TextLen {
-    TextLen { chars, utf16: chars }
-}
 
 pub(crate) struct Group {
     pub(crate) random: Random,
