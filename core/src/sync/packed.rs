@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use super::roster::Roster;
 use super::row::{RecordError, Row};
-use super::wire::{Malformed, Reader, put_varint};
+use super::wire::{Malformed, Reader, put_varint, told};
 use crate::clock::{Hlc, Tag};
 use crate::codec::DeltaHeader;
 use crate::codec::limits::MAX_DELTA_BYTES;
@@ -110,7 +110,7 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
 /// # Errors
 /// When it is not the packed form of a row for this roster.
 pub fn unpack(packed: &[u8], roster: &Roster) -> Result<Unpacked, RecordError> {
-    read(packed, roster).map_err(|Malformed| RecordError { what: "packed row" })
+    read(packed, roster).map_err(|Malformed| RecordError { what: told("packed row") })
 }
 
 /// The length of an id.

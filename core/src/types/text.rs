@@ -16,6 +16,7 @@ use core::ops::{Bound, RangeBounds};
 use super::{At, AtMut};
 use crate::document::EditError;
 use crate::sequence::{Rope, Weight};
+use crate::string::characters;
 
 /// A text, to read.
 ///
@@ -209,7 +210,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         let (start, end) = self.checked(&range)?;
         // What comes goes before what goes, so that it is put next to what is seen there.
         self.insert(start, text)?;
-        let typed = text.chars().count();
+        let typed = characters(text);
         self.at.tx.delete_text(self.at.place, start + typed, end - start);
         Ok(())
     }
