@@ -62,12 +62,12 @@ pub use document::{
 };
 pub use few::Few;
 pub use replica_id::{ReplicaId, ReplicaIdError};
-pub use sequence::{BunchRecord, Position, Side};
+pub use sequence::{Bias, BunchRecord, Position, Side};
 pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot, TextRun};
 pub use string::Str;
 pub use types::{
-    BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef, FlagMut,
-    FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef,
+    BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, Cursor, DisableWinsFlagMut, DisableWinsFlagRef,
+    FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef,
     MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef,
     SetMut, SetRef, TextMut, TextRef,
 };

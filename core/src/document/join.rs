@@ -355,10 +355,7 @@ impl Document {
     pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], mut bunches: Vec<LocalDot>) {
         let state = &mut self.state;
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        for run in &diff.text {
-            let origin = state.origins.intern(run.first.replica);
-            state.take_run(run, old.get(origin.0 as usize).copied().unwrap_or(0));
-        }
+        state.take_runs(&diff.text, old);
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));
@@ -440,7 +437,7 @@ impl State {
 
     /// These bunches with their ancestors, ascending by id.
     #[inline(never)]
-    pub(super) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
+    pub(crate) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());
         sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));
         let mut records = Vec::with_capacity(chains.len());

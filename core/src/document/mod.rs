@@ -7,6 +7,7 @@
 //! Rules: DOT-1, DOT-2, CAUSAL-1, CAUSAL-2, VALID-1, REM-1..3, DIFF-1..5, DIFF-7, ENT-1, BYTES-1; see `docs/rules.md`.
 //! Not here: bytes (`crate::codec`), peers and durability (`crate::sync`).
 
+mod anchors;
 mod apply;
 mod change;
 mod dots;

@@ -43,6 +43,7 @@
 
 mod bounded_counter;
 mod counter;
+mod cursor;
 mod debug;
 mod disable_wins_flag;
 mod extreme_registers;
@@ -58,12 +59,14 @@ mod remove_wins_set;
 mod serialize;
 mod set;
 mod text;
+mod text_diff;
 mod untyped;
 
 use alloc::vec::Vec;
 
 pub use bounded_counter::{BoundedCounterMut, BoundedCounterRef};
 pub use counter::{CounterMut, CounterRef};
+pub use cursor::Cursor;
 pub use disable_wins_flag::{DisableWinsFlagMut, DisableWinsFlagRef};
 pub use extreme_registers::{MaxRegisterMut, MaxRegisterRef, MinRegisterMut, MinRegisterRef};
 pub use flag::{FlagMut, FlagRef};

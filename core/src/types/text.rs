@@ -10,9 +10,11 @@
 //! with positions in bunches (see `crate::sequence`).
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::{Bound, RangeBounds};
 
+use super::text_diff::{Hunk, hunks};
 use super::{At, AtMut};
 use crate::document::EditError;
 use crate::sequence::{Rope, Weight};
@@ -36,7 +38,7 @@ use crate::string::characters;
 /// ```
 #[derive(Clone, Copy)]
 pub struct TextRef<'d> {
-    at: At<'d>,
+    pub(super) at: At<'d>,
 }
 
 impl<'d> TextRef<'d> {
@@ -146,7 +148,8 @@ impl PartialEq<&str> for TextRef<'_> {
 /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
 /// # let mut doc = Document::with_writer(ReplicaId::from(1));
 /// doc.transact(Timestamp(1), |tx| {
-///     let mut text = tx.map("todo")?.text("note")?;
+///     let mut todo = tx.map("todo")?;
+///     let mut text = todo.text("note")?;
 ///     text.push("buy bread")?;
 ///     text.replace(4..9, "milk")?;
 ///     text.delete(..1)?;
@@ -212,6 +215,34 @@ impl<'t, 'd> TextMut<'t, 'd> {
         self.insert(start, text)?;
         let typed = characters(text);
         self.at.tx.delete_text(self.at.place, start + typed, end - start);
+        Ok(())
+    }
+
+    /// Makes it read `text`, with the fewest characters inserted and deleted: for who has only the whole text before and after,
+    /// as an input field gives it. What others typed meanwhile stays where it is, as far as what it is next to stays. Where the two have
+    /// little in common, after some thousand edits, what is between the first and the last difference is replaced as a whole.
+    ///
+    /// Characters are compared as such: a family of emoji, or a letter and its accent, may be cut in two. O(bytes · differences) at worst,
+    /// and that within some passes over both and a million steps.
+    ///
+    /// # Errors
+    /// As [`TextMut::insert`].
+    pub fn set_text(&mut self, text: &str) -> Result<(), EditError> {
+        let mut old = Vec::new();
+        let mut new = Vec::new();
+        old.extend(self.read().chars());
+        new.extend(text.chars());
+        let hunks = hunks(&old, &new, &mut 0);
+        let mut typed = 0;
+        for hunk in &hunks {
+            typed += hunk.new.len();
+        }
+        self.at.tx.has_room(typed)?;
+        for Hunk { old, new: typed } in hunks {
+            let mut text = String::new();
+            text.extend(&new[typed]);
+            self.replace(old, &text)?;
+        }
         Ok(())
     }
 
