@@ -58,7 +58,7 @@ pub use delta::{Delta, DeltaParts};
 pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
-    Path, PathStep, Readiness, TextStep, Transaction, UndoLimits,
+    Path, PathStep, Readiness, TextLen, TextMark, TextStep, Transaction, UndoLimits,
 };
 pub use few::Few;
 pub use replica_id::{ReplicaId, ReplicaIdError};
@@ -67,8 +67,8 @@ pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot, TextR
 pub use string::Str;
 pub use types::{
     BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, Cursor, DisableWinsFlagMut, DisableWinsFlagRef,
-    FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef,
-    MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef,
-    SetMut, SetRef, TextMut, TextRef,
+    Expand, FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut,
+    MaxRegisterRef, MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut,
+    RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef, TextSpan,
 };
 pub use value::{Value, WrongType};

@@ -105,9 +105,34 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
+        if cfg!(target_family = "wasm") {
+            return self.locate_any(key);
+        }
+        let before = self.chunks.partition_point(|chunk| chunk[0].0.borrow() <= key);
+        let Some(chunk) = before.checked_sub(1) else { return Err((0, 0)) };
+        match self.chunks[chunk].binary_search_by(|entry| entry.0.borrow().cmp(key)) {
+            Ok(at) => Ok((chunk, at)),
+            Err(at) => Err((chunk, at)),
+        }
+    }
+
+    /// The same through the copy of the search that serves every type in a web page.
+    fn locate_any<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Place, Place>
+    where
+        K: Borrow<Q>,
+    {
         let len = |chunk: usize| self.chunks[chunk].len();
-        let compare = |(chunk, at): Place| self.chunks[chunk][at].0.borrow().cmp(key);
-        search(self.chunks.len(), len, compare)
+        search(self.chunks.len(), &len, &mut |(chunk, at)| self.chunks[chunk][at].0.borrow().cmp(key))
+    }
+
+    /// The last entry.
+    pub(crate) fn last(&self) -> Option<&(K, V)> {
+        self.chunks.last()?.last()
+    }
+
+    /// The last entry. A caller that changes its key leaves it the last.
+    pub(crate) fn last_entry_mut(&mut self) -> Option<&mut (K, V)> {
+        self.chunks.last_mut()?.last_mut()
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
@@ -237,21 +262,9 @@ impl<K: Ord, V> Map<K, V> {
 }
 
 /// Finds a place among chunks: first which chunk, by their first entries, then where in it. `compare` compares the entry at
-/// a place with what is looked for. In a web page one copy of this serves every type; elsewhere each has its own.
-#[inline]
-fn search(
-    chunks: usize,
-    len: impl Fn(usize) -> usize,
-    mut compare: impl FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    if cfg!(target_family = "wasm") {
-        return search_any(chunks, &len, &mut compare);
-    }
-    search_in(chunks, len, compare)
-}
-
+/// a place with what is looked for. One copy of this serves every type.
 #[inline(never)]
-fn search_any(
+fn search(
     chunks: usize,
     len: &dyn Fn(usize) -> usize,
     compare: &mut dyn FnMut(Place) -> Ordering,
@@ -644,6 +657,12 @@ mod tests {
                 }
                 prop_assert_eq!(map.len(), model.len());
                 prop_assert_eq!(map.get(&key), model.get(&key));
+                prop_assert_eq!(map.locate_any(&key), map.locate(&key), "web pages find the same place");
+                prop_assert_eq!(map.last().map(|last| last.0), model.last_key_value().map(|last| *last.0));
+                if model.range(key..).next().is_none() {
+                    map.append(key, value);
+                    model.insert(key, value);
+                }
                 prop_assert!(map.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
             }
             prop_assert!(map.iter().eq(model.iter()));

@@ -1,4 +1,4 @@
-//! Anchors: places between values, each with the whole chain of the bunch that it is next to.
+//! Anchors: places between values, each with the whole chain of the bunch that it is next to; cursors and marks.
 //!
 //! The chains come first, since an anchor names its bunch by the place among them. Nothing else is among them: what nobody
 //! hangs on would be another encoding of the same.
@@ -8,10 +8,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::limits::MAX_KEY_BYTES;
 use super::reader::{Reader, Refused};
-use super::writer::put_byte;
-use super::{DecodeError, FORMAT_VERSION, bunches, positions, varint};
+use super::writer::{put_byte, put_sized};
+use super::{DecodeError, FORMAT_VERSION, bunches, positions, value, varint};
 use crate::sequence::{Anchor, Bias, BunchRecord, Position};
+use crate::string::Str;
+use crate::value::Value;
 
 const START: u64 = 0;
 const END: u64 = 1;
@@ -95,4 +98,38 @@ fn mark_chain(chains: &[BunchRecord], at: Position, used: &mut [bool]) {
         *used = true;
         at = record.parent;
     }
+}
+
+/// What a mark of a text says, and where: the payload of its entry, which those who do not know the kind keep byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MarkParts {
+    pub(crate) key: Str,
+    /// Null where the key is taken off.
+    pub(crate) value: Value,
+    pub(crate) start: Anchor,
+    pub(crate) end: Anchor,
+    /// All bunches that the anchors hang on, ascending by id.
+    pub(crate) chains: Vec<BunchRecord>,
+}
+
+/// The bytes of a mark.
+pub(crate) fn encode_mark(mark: &MarkParts) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_sized(&mut out, mark.key.as_bytes());
+    value::write(&mut out, &mark.value);
+    write(&mut out, &[mark.start, mark.end], &mark.chains);
+    out
+}
+
+/// Reads what [`encode_mark`] wrote; nothing if somebody else wrote something else.
+pub(crate) fn decode_mark(bytes: &[u8]) -> Option<MarkParts> {
+    let mut reader = Reader::new(bytes);
+    let len = reader.count("bytes of a key", 1, MAX_KEY_BYTES as u64);
+    let key = Str::from(reader.str(len));
+    let head = reader.byte();
+    let value = reader.value(head);
+    let (mut anchors, mut chains) = ([Anchor::START, Anchor::END], Vec::new());
+    let result = read(&mut reader, &mut anchors, &mut chains).and_then(|()| reader.finish());
+    let [start, end] = anchors;
+    reader.outcome(result, MarkParts { key, value, start, end, chains }).ok()
 }

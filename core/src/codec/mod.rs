@@ -41,7 +41,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use anchors::{decode_cursor, encode_cursor};
+pub(crate) use anchors::{MarkParts, decode_cursor, decode_mark, encode_cursor, encode_mark};
 pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};

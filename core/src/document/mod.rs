@@ -9,6 +9,7 @@
 
 mod anchors;
 mod apply;
+mod beacon;
 mod change;
 mod dots;
 mod hanging;
@@ -16,10 +17,13 @@ mod index;
 mod insert;
 mod join;
 mod kill;
+mod lists;
+mod marks;
 mod moves;
 mod notes;
 mod overwrite;
 mod path;
+mod seating;
 mod snapshot;
 mod state;
 mod text_note;
@@ -34,9 +38,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use apply::{Applied, ApplyError, Outcome, Readiness};
-pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
+pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextLen, TextStep};
 pub(crate) use dots::DotsRef;
 pub(crate) use index::{KeyIndex, KeyView};
+pub(crate) use lists::Order;
+pub(crate) use marks::LiveMark;
+pub use marks::TextMark;
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub(crate) use total::kept;
@@ -181,9 +188,9 @@ impl Document {
     }
 
     /// 16 bytes over the payloads of all live dots: with equal versions, unequal beacons show that one dot was bound to two
-    /// payloads somewhere. O(1).
+    /// payloads somewhere. O(replicas), and O(1) for each of the last few thousand entries.
     pub fn beacon(&self) -> [u8; 16] {
-        self.state.store.beacon.to_le_bytes()
+        self.state.beacon().to_le_bytes()
     }
 
     /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing. O(replicas).

@@ -9,15 +9,19 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use super::index::KeyView;
+use super::marks::MarkNote;
 use super::state::State;
 use super::text_note::{Part, TextNote};
 use super::view::{Content, Link, PlaceId};
-use super::{Change, ChangeKind, Path, TextStep};
+use super::{Change, ChangeKind, Path, TextLen, TextStep};
 use crate::clock::LocalDot;
+use crate::codec::decode_mark;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
+use crate::sequence::Unit;
 use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef, Table};
 use crate::string::Str;
 use crate::value::Value;
@@ -212,19 +216,68 @@ impl State {
         self.notes.list.push(Note { place, what: What::Value, old });
     }
 
-    /// Notes that in a text, at an index of what is there now, so many characters came and so many went.
-    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize) {
+    /// Notes that in a text, at an index of what is there now, so many characters came and so many went, which read as `gone`
+    /// if any of them is wide. When all is noted that happened to it, [`Self::shorten_text_note`] is to be called.
+    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize, gone: &str) {
+        if let Some(note) = self.text_note(place) {
+            note.edit(index, inserted, deleted, gone);
+        }
+    }
+
+    /// What is noted of a text in this batch.
+    pub(super) fn text_note(&mut self, place: PlaceId) -> Option<&mut TextNote> {
         let own = self.view.place_mut(place);
-        if self.notes.quiet || !matches!(own.content, Content::Text) {
-            return;
+        if self.notes.quiet || !matches!(own.content, Content::Text(_)) {
+            return None;
         }
         if own.noted == NONE {
             own.noted = self.notes.list.len() as u32;
             self.notes.list.push(Note { place, what: What::Text(TextNote::default()), old: None });
         }
-        if let Some(Note { what: What::Text(note), .. }) = self.notes.list.get_mut(own.noted as usize) {
-            note.edit(index, inserted, deleted);
+        match self.notes.list.get_mut(own.noted as usize) {
+            Some(Note { what: What::Text(note), .. }) => Some(note),
+            _ => None,
         }
+    }
+
+    /// Tells of the marks of a text that came and went.
+    fn tell_marks(&self, place: PlaceId, path: &Path, marks: &[MarkNote], changes: &mut Vec<Change>) {
+        for MarkNote { dot, bytes, came } in marks {
+            if *came && self.store.find(*dot).is_none() || fault::active(Fault::ChangeNotTold) {
+                continue;
+            }
+            let Some(parts) = decode_mark(bytes) else { continue };
+            if let Some((start, end)) = self.covered(place, &parts).filter(|(start, end)| start < end) {
+                let kind = ChangeKind::Marks { start, end, key: parts.key };
+                let (old, new) = if *came { (None, Some(parts.value)) } else { (Some(parts.value), None) };
+                changes.push(Change { path: path.clone(), kind, old, new });
+            }
+        }
+    }
+
+    /// Makes a note that became too long coarse, while the text is what the note is of.
+    pub(super) fn shorten_text_note(&mut self, place: PlaceId) {
+        let noted = self.view.place(place).noted as usize;
+        let Some(Note { what: What::Text(note), .. }) =
+            self.notes.list.get_mut(noted).filter(|_| noted != NONE as usize)
+        else {
+            return;
+        };
+        if note.is_long() {
+            let mut note = core::mem::take(note);
+            note.coarsen(|range| {
+                let len = self.text_len(place, &range);
+                len.utf16 - len.chars
+            });
+            self.notes.list[noted].what = What::Text(note);
+        }
+    }
+
+    /// How much is in a range of a text.
+    fn text_len(&self, place: PlaceId, range: &Range<usize>) -> TextLen {
+        let before = |index| self.rope(place)?.find(Unit::Values, index).map(|(weight, _)| weight.utf16 as usize);
+        let utf16 = before(range.end).unwrap_or_default() - before(range.start).unwrap_or_default();
+        TextLen { chars: range.len(), utf16 }
     }
 
     /// What became of a text, with what came as it reads now.
@@ -234,7 +287,7 @@ impl State {
             steps.push(match part {
                 Part::Retained(len) => {
                     at += len;
-                    TextStep::Retain(len)
+                    TextStep::Retain(self.text_len(place, &(at - len..at)))
                 }
                 Part::Inserted(len) => {
                     at += len;
@@ -246,7 +299,7 @@ impl State {
                     }
                     TextStep::Insert(Str::from(text))
                 }
-                Part::Deleted(len) => TextStep::Delete(len),
+                Part::Deleted(len, wide) => TextStep::Delete(TextLen { chars: len, utf16: len + wide }),
             });
         }
         steps
@@ -327,7 +380,7 @@ impl State {
         let mut list = core::mem::take(&mut self.notes.list);
         let elements = core::mem::take(&mut self.notes.elements);
         let mut changes = Vec::with_capacity(list.len() + elements.len());
-        let mut paths = Paths::default();
+        let (mut paths, mut marked) = (Paths::default(), Vec::new());
         for Note { place, what, old } in list.drain(..) {
             let Some(path) = paths.of(self, place) else { continue };
             let (kind, new) = match what {
@@ -338,7 +391,9 @@ impl State {
                 What::Text(note) => {
                     self.view.place_mut(place).noted = NONE;
                     let steps = self.text_steps(place, &note);
+                    self.tell_marks(place, &path, &note.marks, &mut marked);
                     if steps.is_empty() {
+                        changes.append(&mut marked);
                         continue;
                     }
                     (ChangeKind::Text(steps), None)
@@ -359,6 +414,7 @@ impl State {
                 }
             };
             changes.push(Change { path, kind, old, new });
+            changes.append(&mut marked);
         }
         for ((place, note), old) in &elements {
             let before = match note {
@@ -380,7 +436,7 @@ impl State {
 
     /// The plain value of a list element.
     pub(super) fn element(&self, dot: LocalDot) -> Option<Value> {
-        self.shown(self.entity(dot)?)
+        self.shown_element(self.store.find(dot)?)
     }
 
     /// Forgets the changes noted since the last batch.

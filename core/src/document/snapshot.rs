@@ -107,6 +107,7 @@ impl Document {
         let state = &mut document.state;
         let coming = Coming::of(state, &late);
         state.insert_parents_first(coming, |_| true);
+        state.seat_all();
         document.end_join(&snapshot.diff, &[], bunches);
         let state = &mut document.state;
         let mut horizon = state.seqs();
@@ -157,7 +158,8 @@ struct Place {
 }
 
 impl Loading {
-    fn into(document: Document) -> Self {
+    fn into(mut document: Document) -> Self {
+        document.state.put_off_seating();
         Self {
             document,
             bunches: Vec::new(),
@@ -196,7 +198,7 @@ impl Loading {
         let parent = container.as_entity().map(|entity| state.store.find(entity));
         let place = match parent {
             None => state.container(container),
-            Some(parent) => parent.and_then(|id| state.entity_at(id)),
+            Some(parent) => parent.and_then(|id| state.open_element(id)),
         };
         let Some(place) = place else { return };
         self.container = Some(Place { container, place, parent: parent.flatten() });
@@ -272,7 +274,7 @@ impl<'a> Intake<'a> for Loading {
             }
         };
         let live = Live::new(container, slot, entry.kind, entry.entity, entry.payload, hlc);
-        state.insert_at(place, parent, local, live, true);
+        state.insert_at(place, parent, local, live);
     }
 
     fn has(&self, first: Dot, last: Dot) -> bool {

@@ -7,6 +7,7 @@
 //! while a character is in it.
 //! Not here: how a rope is built ([`crate::sequence`]), what is told of changes ([`super::text_note`]).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -14,10 +15,11 @@ use core::ops::RangeInclusive;
 use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
-use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out};
-use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
+use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
+use crate::store::{Container, ContainerRef, Kind, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
 /// See the module.
@@ -136,7 +138,10 @@ impl State {
 
     fn beyond<'r>(&mut self, run: &'r TextRun, known: u64) -> Option<(Stretch, &'r str)> {
         let (stretch, text) = (self.localize_run(run)?, run.text.as_str());
-        let skip = (known + 1).saturating_sub(stretch.first.seq());
+        let mut skip = (known + 1).saturating_sub(stretch.first.seq());
+        if fault::active(Fault::KnownTextByOne) && skip > 0 {
+            skip += 1;
+        }
         if skip == 0 {
             return Some((stretch, text));
         }
@@ -149,6 +154,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        let mut last = None;
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -157,8 +163,17 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            if let Some(place) = self.seat_of_text(&stretch) {
-                loaded.push(Loaded { rope: self.rope_number(place), stretch, text });
+            // Many are in one text.
+            let rope = match last {
+                Some((container, rope)) if container == stretch.container => rope,
+                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
+            };
+            last = Some((stretch.container, rope));
+            // That their bunches are there was checked of a diff, as for any.
+            if let Some(rope) = rope
+                && stretch.bunch <= stretch.first.seq()
+            {
+                loaded.push(Loaded { rope, stretch, text });
             }
         }
         if loaded.is_empty() {
@@ -174,16 +189,16 @@ impl State {
             let Held { rope, place } = &self.texts.ropes[number];
             let (place, len) = (*place, rope.len());
             if len > 0 {
-                self.note_text(place, 0, len, 0);
+                self.note_text(place, 0, len, 0, "");
             }
         }
     }
 
     /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
     /// a caller that did not check loses the text, not the process.
-    fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
+    fn seat_of_text(&mut self, stretch: &Stretch) -> Option<PlaceId> {
         let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        self.container(stretch.container).filter(|_| seated)
+        if seated { self.open_container(stretch.container) } else { None }
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive
@@ -198,8 +213,9 @@ impl State {
         self.text_came(&stretch, text, counted);
         for at in 0..self.texts.spans.len() {
             let Span { index, stretch } = self.texts.spans[at];
-            self.note_text(place, index, stretch.len as usize, 0);
+            self.note_text(place, index, stretch.len as usize, 0, "");
         }
+        self.shorten_text_note(place);
         true
     }
 
@@ -210,7 +226,8 @@ impl State {
         let Texts { runs, ropes, .. } = &mut self.texts;
         ropes[number].rope.insert_at(runs, index, stretch, text);
         self.text_came(&stretch, text, false);
-        self.note_text(place, index, stretch.len as usize, 0);
+        self.note_text(place, index, stretch.len as usize, 0, "");
+        self.shorten_text_note(place);
     }
 
     fn text_came(&mut self, stretch: &Stretch, text: &str, counted: bool) {
@@ -218,7 +235,7 @@ impl State {
         self.texts.bytes += text.len();
         if counted {
             let share = self.share_of_text(stretch, text);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
+            self.beacon.text = self.beacon.text.wrapping_add(share);
         }
     }
 
@@ -253,6 +270,7 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        let spare = if fault::active(Fault::DiffKillsItsText) { &[] } else { spare };
         for (_, stretch) in self.texts.runs.range(first.origin(), first.seq()..=first.seq() + more) {
             let (mut from, end) = (stretch.first.bits(), stretch.last().bits() + 1);
             let spared = spare.partition_point(|(_, last)| last.bits() < from);
@@ -283,6 +301,9 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        if fault::active(Fault::TextOutlivesContainer) {
+            return;
+        }
         self.text_inside(place, entity, &mut |stretch| doomed.push((stretch.first, stretch.len)));
         // From the end, so that nothing has to be moved. A place that goes as a whole is not told of.
         let tell = self.view.place(place).incarnations.len() > 1;
@@ -348,11 +369,15 @@ impl State {
         let (covered, bytes) = self.covered_part(stretch, text);
         if covered > 0 {
             let share = self.share_of_text(stretch, &text[..bytes]);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
+            self.beacon.text = self.beacon.text.wrapping_sub(share);
         }
         self.forest.release(stretch.bunch(), stretch.len, cause);
         if tell {
-            self.note_text(place, span.index, 0, stretch.len as usize);
+            // Only where there are wide characters is it asked which of them went.
+            let is_narrow = text.bytes().all(|byte| byte < 0xf0);
+            let gone = if is_narrow { Cow::Borrowed("") } else { turned(stretch, text) };
+            self.note_text(place, span.index, 0, stretch.len as usize, &gone);
+            self.shorten_text_note(place);
         }
         (covered, bytes)
     }
@@ -383,7 +408,7 @@ impl State {
     pub(crate) fn count_text(&mut self, runs: &[TextRun]) {
         for run in runs {
             let share = text_share(run.first, (&run.container).into(), run.bunch, run.backward, &run.text);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
+            self.beacon.text = self.beacon.text.wrapping_add(share);
         }
     }
 
@@ -417,6 +442,11 @@ impl State {
 
     fn export_run(&self, stretch: Option<Stretch>, text: &mut String, all: &mut Vec<TextRun>) {
         let Some(stretch) = stretch else { return };
+        if fault::active(Fault::HiddenTextNotTold)
+            && self.container(stretch.container).is_some_and(|place| self.view.place(place).kind != Kind::TEXT)
+        {
+            return text.clear();
+        }
         let container = match self.export_container(stretch.container) {
             ContainerRef::Entity(entity) => Container::Entity(entity),
             ContainerRef::Root { name, kind } => Container::Root { name: Str::from(name), kind },
@@ -429,6 +459,9 @@ impl State {
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
     pub(crate) fn each_live(&self, origin: Origin, seqs: RangeInclusive<u64>, each: &mut dyn FnMut(u64, u64)) {
         let mut text = self.texts.runs.range(origin, seqs.clone()).peekable();
+        if fault::active(Fault::DigestWithoutText) {
+            text.by_ref().for_each(drop);
+        }
         for (dot, _) in self.store.ids(origin, seqs) {
             while let Some((_, stretch)) = text.next_if(|(_, stretch)| stretch.first < dot) {
                 each(stretch.first.seq(), stretch.last().seq());

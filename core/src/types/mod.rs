@@ -30,7 +30,7 @@
 //! | remove-wins set | one a member, and **one for each value that was removed** |
 //! | map | one a value, flag or container |
 //! | list | one an element, one more if it was moved |
-//! | text | none: characters are held as runs, some bytes each beside what is written |
+//! | text | none: characters are held as runs, some bytes each beside what is written; one for each range that is marked |
 //!
 //! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
 //!
@@ -53,6 +53,7 @@ mod grow_only_set;
 mod json;
 mod list;
 mod map;
+mod marks;
 mod register;
 mod remove_wins_set;
 #[cfg(feature = "serde")]
@@ -73,6 +74,7 @@ pub use flag::{FlagMut, FlagRef};
 pub use grow_only_set::{GrowOnlySetMut, GrowOnlySetRef};
 pub use list::{ListMut, ListRef};
 pub use map::{MapMut, MapRef};
+pub use marks::{Expand, TextSpan};
 pub use register::{RegisterMut, RegisterRef};
 pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
@@ -80,8 +82,7 @@ pub use text::{TextMut, TextRef};
 
 use crate::clock::LocalDot;
 use crate::document::{
-    Content, Document, DotsRef, EditError, KeyView, Link, Path, PathStep, PlaceId, State, Target, Transaction,
-    check_key,
+    Content, Document, DotsRef, EditError, KeyView, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
 };
 use crate::fault::{self, Fault};
 use crate::ordered::{Set, sort_by};
@@ -198,6 +199,12 @@ impl<'d> AtMut<'_, 'd> {
         kind: Kind,
         payload: Payload,
     ) -> Result<(), EditError> {
+        if observed.is_empty() {
+            let container = self.tx.lowest(self.place)?;
+            self.tx.has_room(1)?;
+            let slot = slot(&mut self.tx.document.state);
+            return self.tx.add(Target { container, slot }, kind, false, payload).map(drop);
+        }
         let state = &self.tx.document().state;
         // A root is its only incarnation, and is never removed.
         let mut into: Option<LocalContainer> = None;
@@ -367,8 +374,8 @@ impl Document {
             Content::Set(members) => members.len() > 0,
             Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
-            Content::List(elements) => !elements.is_empty(),
-            Content::Text => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
+            Content::List(_) => self.state.order(place).len() > 0,
+            Content::Text(_) => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
             Content::Unknown => false,
         };
         let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
@@ -393,6 +400,9 @@ impl Document {
                 _ => NodeRef::Flag(FlagRef::of(slot.flags())),
             });
         }
+        if let PathStep::Element(id) = last {
+            return ListRef::at(at).node(*id);
+        }
         let at = at.step(last)?;
         NodeRef::of(self.state.view.place(at.place?).kind, at)
     }
@@ -403,20 +413,22 @@ impl<'d> At<'d> {
         let place = match step {
             PathStep::Root { .. } => return None,
             PathStep::Key { key, kind } => self.key(key)?.child(*kind)?,
-            PathStep::Element(dot) => {
-                let state = self.state();
-                let place = state.entity(state.origins.local(*dot)?)?;
-                match state.view.place(place).link {
-                    Link::Element(list, _) if Some(list) == self.place => place,
-                    _ => return None,
-                }
-            }
+            // In a bare element there is nothing to step into.
+            PathStep::Element(id) => self.state().entity_at(ListRef::at(self).element(*id)?)?,
         };
         Some(At { document: self.document, place: Some(place) })
     }
 }
 
 impl<'d> NodeRef<'d> {
+    /// A live element of a list.
+    fn element(document: &'d Document, id: EntryId) -> Option<Self> {
+        match document.state.store.live(id).kind {
+            Kind::REGISTER => Some(Self::Register(RegisterRef::element(document, id))),
+            kind => Self::of(kind, At { document, place: Some(document.state.entity_at(id)?) }),
+        }
+    }
+
     fn of(kind: Kind, at: At<'d>) -> Option<Self> {
         Some(match kind {
             Kind::REGISTER => Self::Register(RegisterRef::at(at)),
@@ -540,9 +552,9 @@ impl<'d> Transaction<'d> {
                     }
                     place = at.child(key, *kind)?;
                 }
-                PathStep::Element(_) => {
-                    let at = At { document: self.document, place: Some(place) };
-                    let element = at.step(step).and_then(|at| at.place);
+                PathStep::Element(id) => {
+                    let list = ListRef::at(At { document: self.document, place: Some(place) });
+                    let element = list.element(*id).and_then(|element| self.document.state.open_element(element));
                     place = element.ok_or(EditError::NoSuchElement)?;
                 }
             }

@@ -17,7 +17,7 @@ use core::ops::{Bound, RangeBounds};
 use super::text_diff::{Hunk, hunks};
 use super::{At, AtMut};
 use crate::document::EditError;
-use crate::sequence::{Rope, Weight};
+use crate::sequence::{Rope, Unit, Weight};
 use crate::string::characters;
 
 /// A text, to read.
@@ -77,6 +77,33 @@ impl<'d> TextRef<'d> {
     /// How many lines there are: one more than line feeds. O(1).
     pub fn lines(&self) -> usize {
         self.weight().lines as usize + 1
+    }
+
+    /// The index of what begins at an index that counts code units of UTF-16: a character, or the end. `None` beyond the end, and
+    /// in the middle of a character that takes two units. O(log n).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| tx.text("note")?.push("🥛 and bread"))?;
+    /// let note = doc.text("note");
+    /// assert_eq!((note.from_utf16(2), note.from_utf16(1), note.from_utf16(13)), (Some(1), None, None));
+    /// assert_eq!(note.to_utf16(1), Some(2));
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn from_utf16(&self, index: usize) -> Option<usize> {
+        self.convert(Unit::Utf16, index).map(|weight| weight.values as usize)
+    }
+
+    /// The index that counts code units of UTF-16, of the character at `index`, or of the end. `None` beyond the end. O(log n).
+    pub fn to_utf16(&self, index: usize) -> Option<usize> {
+        self.convert(Unit::Values, index).map(|weight| weight.utf16 as usize)
+    }
+
+    /// How much is before an index at which a character begins.
+    fn convert(&self, unit: Unit, index: usize) -> Option<Weight> {
+        let Some(rope) = self.rope() else { return (index == 0).then(Weight::default) };
+        rope.find(unit, index).and_then(|(weight, is_exact)| is_exact.then_some(weight))
     }
 
     /// The characters with indexes in `range`, as far as there are any. O(log n + bytes).
@@ -160,7 +187,7 @@ impl PartialEq<&str> for TextRef<'_> {
 /// ```
 #[derive(Debug)]
 pub struct TextMut<'t, 'd> {
-    at: AtMut<'t, 'd>,
+    pub(super) at: AtMut<'t, 'd>,
 }
 
 impl<'t, 'd> TextMut<'t, 'd> {
@@ -202,6 +229,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
     pub fn delete(&mut self, range: impl RangeBounds<usize>) -> Result<(), EditError> {
         let (start, end) = self.checked(&range)?;
         self.at.tx.delete_text(self.at.place, start, end - start);
+        self.drop_bare_marks(end - start);
         Ok(())
     }
 
@@ -215,6 +243,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         self.insert(start, text)?;
         let typed = characters(text);
         self.at.tx.delete_text(self.at.place, start + typed, end - start);
+        self.drop_bare_marks(end - start);
         Ok(())
     }
 
@@ -254,7 +283,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         self.delete(..)
     }
 
-    fn checked(&self, range: &impl RangeBounds<usize>) -> Result<(usize, usize), EditError> {
+    pub(super) fn checked(&self, range: &impl RangeBounds<usize>) -> Result<(usize, usize), EditError> {
         let len = self.read().len();
         // A range that is cut is one that was beyond the end.
         let (start, end) = bounds(range, usize::MAX);

@@ -26,6 +26,12 @@ pub(crate) trait Ropes {
     fn rope(&mut self, number: u32) -> &mut Rope;
 }
 
+impl Ropes for Vec<Rope> {
+    fn rope(&mut self, number: u32) -> &mut Rope {
+        &mut self[number as usize]
+    }
+}
+
 /// Lays out all values of a document, whose ropes are empty so far, and has their bunches count them. `loaded` ascends by
 /// the dots of this document, and all bunches are known.
 /// O(runs + bunches + bytes).
