@@ -22,6 +22,7 @@ use crate::ordered::sort_by;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement, Stretch};
 use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload, TextRun};
+use crate::string::characters;
 use crate::value::Value;
 
 /// What a transaction gave.
@@ -581,7 +582,7 @@ impl Transaction<'_> {
 
     /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
     pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
-        let characters = text.chars().count();
+        let characters = characters(text);
         if characters == 0 {
             return Ok(());
         }

@@ -18,6 +18,7 @@ use super::text_diff::{Hunk, hunks};
 use super::{At, AtMut};
 use crate::document::{EditError, LiveMark};
 use crate::sequence::{Rope, Unit, Weight};
+use crate::string::characters;
 
 /// A text, to read.
 ///
@@ -244,7 +245,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         let (start, end) = self.checked(&range)?;
         // What comes goes before what goes, so that it is put next to what is seen there.
         self.insert(start, text)?;
-        let typed = text.chars().count();
+        let typed = characters(text);
         self.at.tx.delete_text(self.at.place, start + typed, end - start);
         self.drop_bare_marks(end - start);
         Ok(())
