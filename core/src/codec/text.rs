@@ -107,16 +107,19 @@ pub(crate) fn write_in_diff(out: &mut Vec<u8>, table: &TableWriter, known: &[Bun
         let (number, dots) = (table.number(run.first.replica), run.dots());
         let step = number.wrapping_sub(before.0);
         let gap = run.first.seq.wrapping_sub(if step == 0 { before.1 } else { 1 });
-        varint::write(out, gap << 2 | u64::from(step != 0) << 1 | u64::from(dots > 1));
+        let place = bunches::place_of(known, Dot::new(run.first.replica, run.bunch)).unwrap_or(known.len());
+        let back = latest(known, run.first).wrapping_sub(place);
+        let plain = back == 0 && !run.backward;
+        varint::write(out, gap << 3 | u64::from(!plain) << 2 | u64::from(step != 0) << 1 | u64::from(dots > 1));
         if step != 0 {
             varint::write(out, step.wrapping_sub(1));
         }
         if dots > 1 {
             varint::write(out, dots.wrapping_sub(2));
         }
-        let place = bunches::place_of(known, Dot::new(run.first.replica, run.bunch)).unwrap_or(known.len());
-        let back = latest(known, run.first).wrapping_sub(place);
-        varint::write(out, (back as u64) << 1 | u64::from(run.backward));
+        if !plain {
+            varint::write(out, (back as u64) << 1 | u64::from(run.backward));
+        }
         before = (number, run.first.seq.wrapping_add(dots));
         bytes += run.text.len();
     }
@@ -136,7 +139,7 @@ pub(crate) fn read_in_diff(
     known: &[BunchRecord],
     each: &mut dyn FnMut(TextRun),
 ) -> Result<(), Refused> {
-    let count = reader.count("number of runs of text", 3, u64::MAX);
+    let count = reader.count("number of runs of text", 2, u64::MAX);
     if count == 0 {
         return reader.ok();
     }
@@ -149,10 +152,13 @@ pub(crate) fn read_in_diff(
             number = number.saturating_add(reader.varint()).saturating_add(1);
             from = 1;
         }
-        let first = reader.seq_at_most_max(from.saturating_add(head >> 2));
+        let first = reader.seq_at_most_max(from.saturating_add(head >> 3));
         let dots = if head & 1 == 1 { reader.varint().saturating_add(2) } else { 1 };
         reader.seq_at_most_max(first.saturating_add(dots).saturating_sub(1));
-        let reference = reader.varint();
+        let reference = if head & 4 != 0 { reader.varint() } else { 0 };
+        if head & 4 != 0 && reference == 0 {
+            return Err(reader.not_canonical("a bunch that need not be said"));
+        }
         let first = Dot::new(table.id(reader, number), first);
         reader.ok()?;
         let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);

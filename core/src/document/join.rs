@@ -355,10 +355,7 @@ impl Document {
     pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], mut bunches: Vec<LocalDot>) {
         let state = &mut self.state;
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        for run in &diff.text {
-            let origin = state.origins.intern(run.first.replica);
-            state.take_run(run, old.get(origin.0 as usize).copied().unwrap_or(0));
-        }
+        state.take_runs(&diff.text, old);
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
         bunches.retain(|id| !state.forest.is_needed(*id));

@@ -14,8 +14,9 @@ use core::ops::RangeInclusive;
 use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
+use crate::ordered::sort_by;
 use crate::replica_id::Origin;
-use crate::sequence::{Rope, RunId, Runs, Span, Stretch};
+use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out};
 use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
@@ -40,18 +41,28 @@ struct Held {
     place: PlaceId,
 }
 
+impl Ropes for Vec<Held> {
+    fn rope(&mut self, number: u32) -> &mut Rope {
+        &mut self[number as usize].rope
+    }
+}
+
 impl Texts {
     /// About how many bytes a run takes beside its characters.
-    const RUN_BYTES: usize = 4;
+    const RUN_BYTES: usize = 3;
+
+    /// Characters count for so much less than their bytes in what the removal log is held in proportion to: of who forgot the
+    /// log, a digest tells runs.
+    const WEIGHT: usize = 8;
 
     /// How many characters live.
     pub(crate) fn len(&self) -> usize {
         self.values
     }
 
-    /// About how many bytes they take when they are written.
+    /// About how many bytes a digest of them takes, and a part of what they take themselves.
     pub(crate) fn live_bytes(&self) -> usize {
-        self.bytes + Self::RUN_BYTES * self.runs.len()
+        self.bytes / Self::WEIGHT + Self::RUN_BYTES * self.runs.len()
     }
 
     pub(crate) fn rope(&self, number: u32) -> Option<&Rope> {
@@ -118,25 +129,67 @@ impl State {
     /// Takes in those characters of a run that are beyond `known`, the last sequence number of its replica that was known
     /// before; nothing happens if the container is not alive (VALID-1).
     pub(crate) fn take_run(&mut self, run: &TextRun, known: u64) {
-        let Some(mut stretch) = self.localize_run(run) else { return };
-        let mut text = run.text.as_str();
+        if let Some((stretch, text)) = self.beyond(run, known) {
+            self.insert_text(stretch, text, true);
+        }
+    }
+
+    fn beyond<'r>(&mut self, run: &'r TextRun, known: u64) -> Option<(Stretch, &'r str)> {
+        let (stretch, text) = (self.localize_run(run)?, run.text.as_str());
         let skip = (known + 1).saturating_sub(stretch.first.seq());
-        if skip >= u64::from(stretch.len) {
+        if skip == 0 {
+            return Some((stretch, text));
+        }
+        let skip = u32::try_from(skip).ok().filter(|skip| *skip < stretch.len)?;
+        let bytes = text.char_indices().nth(skip as usize).map_or(text.len(), |(at, _)| at);
+        Some((stretch.part(skip, stretch.len - skip), &text[bytes..]))
+    }
+
+    /// Takes in the runs of a diff, which ascend by dot, where `old` says how much of each replica was known before. Where no
+    /// character was, they are laid out without a comparison.
+    pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
+        let mut loaded = Vec::new();
+        for run in runs {
+            let origin = self.origins.intern(run.first.replica);
+            let known = old.get(origin.0 as usize).copied().unwrap_or(0);
+            if self.texts.len() > 0 {
+                self.take_run(run, known);
+                continue;
+            }
+            let Some((stretch, text)) = self.beyond(run, known) else { continue };
+            if let Some(place) = self.seat_of_text(&stretch) {
+                loaded.push(Loaded { rope: self.rope_number(place), stretch, text });
+            }
+        }
+        if loaded.is_empty() {
             return;
         }
-        if skip > 0 {
-            let bytes = text.char_indices().nth(skip as usize).map_or(text.len(), |(at, _)| at);
-            (stretch, text) = (stretch.part(skip as u32, stretch.len - skip as u32), &text[bytes..]);
+        sort_by(&mut loaded, |a, b| a.stretch.first.cmp(&b.stretch.first));
+        let Texts { runs, ropes, .. } = &mut self.texts;
+        lay_out(runs, &mut self.forest, &self.origins, &loaded, ropes);
+        for Loaded { stretch, text, .. } in &loaded {
+            self.text_came(stretch, text, true);
         }
-        self.insert_text(stretch, text, true);
+        for number in 0..self.texts.ropes.len() {
+            let Held { rope, place } = &self.texts.ropes[number];
+            let (place, len) = (*place, rope.len());
+            if len > 0 {
+                self.note_text(place, 0, len, 0);
+            }
+        }
+    }
+
+    /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
+    /// a caller that did not check loses the text, not the process.
+    fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
+        let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
+        self.container(stretch.container).filter(|_| seated)
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive
     /// (VALID-1). What a transaction inserts is `counted` when it commits.
     pub(crate) fn insert_text(&mut self, stretch: Stretch, text: &str, counted: bool) -> bool {
-        // SEQ-5 was checked before anything was changed; a caller that did not check loses the text, not the process.
-        let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        let Some(place) = self.container(stretch.container).filter(|_| seated) else { return false };
+        let Some(place) = self.seat_of_text(&stretch) else { return false };
         self.forest.acquire(stretch.bunch(), stretch.len);
         let number = self.rope_number(place) as usize;
         let Texts { runs, ropes, spans, .. } = &mut self.texts;

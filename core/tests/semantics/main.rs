@@ -14,5 +14,6 @@ mod place;
 mod policies;
 mod sets_and_flags;
 mod table;
+mod text;
 mod transactions;
 mod values;
