@@ -105,9 +105,24 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        let len = |chunk: usize| self.chunks[chunk].len();
-        let compare = |(chunk, at): Place| self.chunks[chunk][at].0.borrow().cmp(key);
-        search(self.chunks.len(), len, compare)
+        if cfg!(target_family = "wasm") {
+            let len = |chunk: usize| self.chunks[chunk].len();
+            let mut compare = |(chunk, at): Place| self.chunks[chunk][at].0.borrow().cmp(key);
+            return search(self.chunks.len(), &len, &mut compare);
+        }
+        // Whoever appends, or looks for what came last, is at the end.
+        let Some((last, entries)) = self.chunks.len().checked_sub(1).zip(self.chunks.last()) else {
+            return Err((0, 0));
+        };
+        match entries[entries.len() - 1].0.borrow().cmp(key) {
+            Ordering::Less => return Err((last, entries.len())),
+            Ordering::Equal => return Ok((last, entries.len() - 1)),
+            Ordering::Greater => {}
+        }
+        let not_after = |chunk: &Vec<(K, V)>| chunk[0].0.borrow() <= key;
+        let Some(chunk) = self.chunks.partition_point(not_after).checked_sub(1) else { return Err((0, 0)) };
+        let found = self.chunks[chunk].binary_search_by(|(other, _)| other.borrow().cmp(key));
+        found.map(|at| (chunk, at)).map_err(|at| (chunk, at))
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
@@ -182,15 +197,24 @@ impl<K: Ord, V> Map<K, V> {
         }
         if self.chunks[chunk].len() == CHUNK {
             // Whoever appends goes on appending: then the full chunk stays full. Otherwise it gives half away.
-            let keep = if at == CHUNK { CHUNK } else { CHUNK / 2 };
-            let rest = self.chunks[chunk].split_off(keep);
+            let mut rest = Vec::with_capacity(if at == CHUNK { CHUNK / 4 } else { CHUNK / 2 });
+            if at < CHUNK {
+                rest.extend(self.chunks[chunk].drain(CHUNK / 2..));
+                self.chunks[chunk].shrink_to(CHUNK / 2 + CHUNK / 8);
+            }
+            let keep = self.chunks[chunk].len();
             self.chunks.insert(chunk + 1, rest);
             if at >= keep {
                 at -= keep;
                 chunk += 1;
             }
         }
-        self.chunks[chunk].insert(at, entry);
+        let entries = &mut self.chunks[chunk];
+        if entries.len() == entries.capacity() && entries.len() >= CHUNK / 4 {
+            // Not twice as much: a large map has many chunks.
+            entries.reserve_exact(CHUNK / 8);
+        }
+        entries.insert(at, entry);
         (chunk, at)
     }
 
@@ -237,33 +261,12 @@ impl<K: Ord, V> Map<K, V> {
 }
 
 /// Finds a place among chunks: first which chunk, by their first entries, then where in it. `compare` compares the entry at
-/// a place with what is looked for. In a web page one copy of this serves every type; elsewhere each has its own.
-#[inline]
-fn search(
-    chunks: usize,
-    len: impl Fn(usize) -> usize,
-    mut compare: impl FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    if cfg!(target_family = "wasm") {
-        return search_any(chunks, &len, &mut compare);
-    }
-    search_in(chunks, len, compare)
-}
-
+/// a place with what is looked for. In a web page this one serves every type; elsewhere each has a faster one of its own.
 #[inline(never)]
-fn search_any(
+fn search(
     chunks: usize,
     len: &dyn Fn(usize) -> usize,
     compare: &mut dyn FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    search_in(chunks, len, compare)
-}
-
-#[inline]
-fn search_in(
-    chunks: usize,
-    len: impl Fn(usize) -> usize,
-    mut compare: impl FnMut(Place) -> Ordering,
 ) -> Result<Place, Place> {
     // Whoever appends, or looks for what came last, is at the end.
     if let Some(last) = chunks.checked_sub(1) {
@@ -450,6 +453,11 @@ impl<K: Ord> Set<K> {
     /// Whether it is new.
     pub(crate) fn insert(&mut self, key: K) -> bool {
         self.0.insert(key, ()).is_none()
+    }
+
+    /// Puts another in the place of one, which has the same place among all others.
+    pub(crate) fn rename(&mut self, old: &K, new: K) {
+        self.0.rename(old, new);
     }
 
     /// Has this one and no other from now on. Takes no memory where it was one before.

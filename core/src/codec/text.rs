@@ -145,6 +145,8 @@ pub(crate) fn read_in_diff(
     }
     let mut heads = Few::new();
     let mut before = (0u64, 1u64);
+    // Runs ascend as the bunches do.
+    let mut latest = 0;
     for _ in 0..count {
         let head = reader.varint();
         let (mut number, mut from) = before;
@@ -162,7 +164,10 @@ pub(crate) fn read_in_diff(
         let first = Dot::new(table.id(reader, number), first);
         reader.ok()?;
         let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);
-        let bunch = latest(known, first).checked_sub(back).and_then(|place| known.get(place));
+        while known.get(latest + 1).is_some_and(|bunch| bunch.id <= first) {
+            latest += 1;
+        }
+        let bunch = latest.checked_sub(back).and_then(|place| known.get(place));
         let Some(bunch) = bunch.filter(|bunch| bunch.id.replica == first.replica && bunch.id <= first) else {
             return Err(reader.invalid("SEQ-3: text in a bunch that is not told"));
         };

@@ -48,12 +48,12 @@ impl Ropes for Vec<Held> {
 }
 
 impl Texts {
-    /// About how many bytes a run takes beside its characters.
-    const RUN_BYTES: usize = 3;
+    /// For so many bytes a run counts in what the removal log is held in proportion to, REM-3.
+    const RUN_BYTES: usize = 1;
 
-    /// Characters count for so much less than their bytes in what the removal log is held in proportion to: of who forgot the
-    /// log, a digest tells runs.
-    const WEIGHT: usize = 8;
+    /// Characters count for so much less than their bytes there: of who forgot the log, a digest tells runs, so that there is
+    /// little to be lost.
+    const WEIGHT: usize = 16;
 
     /// How many characters live.
     pub(crate) fn len(&self) -> usize {
@@ -149,6 +149,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        let mut recent = None;
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -157,9 +158,16 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            if let Some(place) = self.seat_of_text(&stretch) {
-                loaded.push(Loaded { rope: self.rope_number(place), stretch, text });
-            }
+            let Some(place) = self.seat_of_text(&stretch) else { continue };
+            let bunch = match recent {
+                Some((name, number)) if name == stretch.bunch() => number,
+                _ => match self.forest.find(stretch.bunch()) {
+                    Some(number) => number,
+                    None => continue,
+                },
+            };
+            recent = Some((stretch.bunch(), bunch));
+            loaded.push(Loaded { rope: self.rope_number(place), bunch, stretch, text });
         }
         if loaded.is_empty() {
             return;
@@ -179,17 +187,17 @@ impl State {
         }
     }
 
-    /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
-    /// a caller that did not check loses the text, not the process.
+    /// The place of what a run is in, if that is alive. That its bunch is known was checked before anything was changed
+    /// (SEQ-5): a caller that did not check loses the text, not the process.
     fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
-        let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        self.container(stretch.container).filter(|_| seated)
+        self.container(stretch.container).filter(|_| stretch.first.seq() >= stretch.bunch)
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive
     /// (VALID-1). What a transaction inserts is `counted` when it commits.
     pub(crate) fn insert_text(&mut self, stretch: Stretch, text: &str, counted: bool) -> bool {
-        let Some(place) = self.seat_of_text(&stretch) else { return false };
+        let known = self.forest.contains(stretch.bunch());
+        let Some(place) = self.seat_of_text(&stretch).filter(|_| known) else { return false };
         self.forest.acquire(stretch.bunch(), stretch.len);
         let number = self.rope_number(place) as usize;
         let Texts { runs, ropes, spans, .. } = &mut self.texts;
@@ -403,6 +411,16 @@ impl State {
     pub(crate) fn export_text(&self, origin: Origin, seqs: RangeInclusive<u64>, all: &mut Vec<TextRun>) {
         let mut open: Option<Stretch> = None;
         let mut text = String::new();
+        // Who typed a key is asked for what is in one run.
+        let Some(more) = seqs.end().checked_sub(*seqs.start()) else { return };
+        if let Some((run, nth)) = self.texts.runs.find(LocalDot::new(origin, *seqs.start()))
+            && let stretch = self.texts.runs.stretch(run)
+            && more < u64::from(stretch.len - nth)
+        {
+            let part = stretch.part(nth, more as u32 + 1);
+            self.texts.read(run, &part, &mut text);
+            return self.export_run(Some(part), &mut text, all);
+        }
         for (run, part) in self.texts.runs.range(origin, seqs) {
             match &mut open {
                 Some(open) if open.goes_on_in(&part) => open.len += part.len,
@@ -417,9 +435,12 @@ impl State {
 
     fn export_run(&self, stretch: Option<Stretch>, text: &mut String, all: &mut Vec<TextRun>) {
         let Some(stretch) = stretch else { return };
-        let container = match self.export_container(stretch.container) {
-            ContainerRef::Entity(entity) => Container::Entity(entity),
-            ContainerRef::Root { name, kind } => Container::Root { name: Str::from(name), kind },
+        let container = match stretch.container.as_entity() {
+            Some(dot) => Container::Entity(self.origins.dot(dot)),
+            None => {
+                let (name, kind) = self.view.root_name(stretch.container.as_root().unwrap_or_default());
+                Container::Root { name: name.clone(), kind }
+            }
         };
         let (first, bunch, backward) = (self.origins.dot(stretch.first), stretch.bunch, stretch.backward);
         all.push(TextRun { first, container, bunch, backward, text: Str::from(text.as_str()) });

@@ -278,7 +278,7 @@ impl Document {
         let store = &self.state.store;
         self.log.added.retain(|(dot, id)| store.lies_at(*id, *dot));
         let mut text = Vec::new();
-        self.state.export_text(open.origin, open.first_seq..=Dot::MAX_SEQ, &mut text);
+        self.state.export_text(open.origin, open.first_seq..=open.next_seq - 1, &mut text);
         let removes_none = self.log.removed.is_empty() && self.log.removed_text.is_empty();
         if self.log.added.is_empty() && text.is_empty() && removes_none {
             self.rollback();
