@@ -58,17 +58,17 @@ pub use delta::{Delta, DeltaParts};
 pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
-    Path, PathStep, Readiness, TextStep, Transaction, UndoLimits,
+    Path, PathStep, Readiness, TextMark, TextStep, Transaction, UndoLimits,
 };
 pub use few::Few;
 pub use replica_id::{ReplicaId, ReplicaIdError};
-pub use sequence::{BunchRecord, Position, Side};
+pub use sequence::{Bias, BunchRecord, Position, Side};
 pub use store::{Container, Entry, Kind, Payload, RemovalRun, Rights, Slot, TextRun};
 pub use string::Str;
 pub use types::{
-    BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef, FlagMut,
-    FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef,
-    MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef,
-    SetMut, SetRef, TextMut, TextRef,
+    BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, Cursor, DisableWinsFlagMut, DisableWinsFlagRef,
+    Expand, FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, ListMut, ListRef, MapMut, MapRef, MaxRegisterMut,
+    MaxRegisterRef, MinRegisterMut, MinRegisterRef, NodeMut, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut,
+    RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef, TextSpan,
 };
 pub use value::{Value, WrongType};

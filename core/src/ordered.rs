@@ -106,23 +106,33 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         if cfg!(target_family = "wasm") {
-            let len = |chunk: usize| self.chunks[chunk].len();
-            let mut compare = |(chunk, at): Place| self.chunks[chunk][at].0.borrow().cmp(key);
-            return search(self.chunks.len(), &len, &mut compare);
+            return self.locate_any(key);
         }
-        // Whoever appends, or looks for what came last, is at the end.
-        let Some((last, entries)) = self.chunks.len().checked_sub(1).zip(self.chunks.last()) else {
-            return Err((0, 0));
-        };
-        match entries[entries.len() - 1].0.borrow().cmp(key) {
-            Ordering::Less => return Err((last, entries.len())),
-            Ordering::Equal => return Ok((last, entries.len() - 1)),
-            Ordering::Greater => {}
+        let before = self.chunks.partition_point(|chunk| chunk[0].0.borrow() <= key);
+        let Some(chunk) = before.checked_sub(1) else { return Err((0, 0)) };
+        match self.chunks[chunk].binary_search_by(|entry| entry.0.borrow().cmp(key)) {
+            Ok(at) => Ok((chunk, at)),
+            Err(at) => Err((chunk, at)),
         }
-        let not_after = |chunk: &Vec<(K, V)>| chunk[0].0.borrow() <= key;
-        let Some(chunk) = self.chunks.partition_point(not_after).checked_sub(1) else { return Err((0, 0)) };
-        let found = self.chunks[chunk].binary_search_by(|(other, _)| other.borrow().cmp(key));
-        found.map(|at| (chunk, at)).map_err(|at| (chunk, at))
+    }
+
+    /// The same through the copy of the search that serves every type in a web page.
+    fn locate_any<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Place, Place>
+    where
+        K: Borrow<Q>,
+    {
+        let len = |chunk: usize| self.chunks[chunk].len();
+        search(self.chunks.len(), &len, &mut |(chunk, at)| self.chunks[chunk][at].0.borrow().cmp(key))
+    }
+
+    /// The last entry.
+    pub(crate) fn last(&self) -> Option<&(K, V)> {
+        self.chunks.last()?.last()
+    }
+
+    /// The last entry. A caller that changes its key leaves it the last.
+    pub(crate) fn last_entry_mut(&mut self) -> Option<&mut (K, V)> {
+        self.chunks.last_mut()?.last_mut()
     }
 
     pub(crate) fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
@@ -261,7 +271,7 @@ impl<K: Ord, V> Map<K, V> {
 }
 
 /// Finds a place among chunks: first which chunk, by their first entries, then where in it. `compare` compares the entry at
-/// a place with what is looked for. In a web page this one serves every type; elsewhere each has a faster one of its own.
+/// a place with what is looked for. One copy of this serves every type.
 #[inline(never)]
 fn search(
     chunks: usize,
@@ -652,6 +662,12 @@ mod tests {
                 }
                 prop_assert_eq!(map.len(), model.len());
                 prop_assert_eq!(map.get(&key), model.get(&key));
+                prop_assert_eq!(map.locate_any(&key), map.locate(&key), "web pages find the same place");
+                prop_assert_eq!(map.last().map(|last| last.0), model.last_key_value().map(|last| *last.0));
+                if model.range(key..).next().is_none() {
+                    map.append(key, value);
+                    model.insert(key, value);
+                }
                 prop_assert!(map.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK));
             }
             prop_assert!(map.iter().eq(model.iter()));

@@ -317,3 +317,28 @@ fn diff_3_a_diff_tells_removals_by_replica_and_whoever_stands_in_between_learns_
     // Nobody is told of removals that it covers.
     assert!(behind.diff_since(&last.version()).removes.is_empty());
 }
+
+#[test]
+fn what_is_in_a_container_of_a_replica_with_a_greater_id_is_loaded_although_it_comes_first() {
+    let mut creator = Document::with_writer(ReplicaId::from(2));
+    let created = creator.transact(Timestamp(1), |tx| tx.map("rows")?.map("row")?.map("inner").map(drop)).unwrap();
+    let mut other = Document::with_writer(ReplicaId::from(1));
+    other.apply(&created.delta.unwrap()).unwrap();
+    let fill = |tx: &mut Transaction<'_>| {
+        let mut rows = tx.map("rows")?;
+        let mut row = rows.map("row")?;
+        // Nested as well, and a key that is known by number when it comes again.
+        row.map("own")?.put("title", "of the first")?;
+        row.map("inner")?.put("title", "of the second")?;
+        rows.put("title", "of all")
+    };
+    assert!(other.transact(Timestamp(2), fill).is_ok());
+
+    let loaded = Document::load(&other.snapshot()).unwrap();
+    let row = loaded.map("rows").map("row");
+    assert_eq!(row.map("own").get_as("title"), Some("of the first"));
+    assert_eq!(row.map("inner").get_as("title"), Some("of the second"));
+    assert_eq!(loaded.map("rows").get_as("title"), Some("of all"));
+    assert_eq!((loaded.live_count(), loaded.beacon()), (other.live_count(), other.beacon()));
+    assert_eq!(loaded.snapshot(), other.snapshot());
+}

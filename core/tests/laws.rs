@@ -71,7 +71,7 @@ fn documents_equal_the_specification_by_deltas_alone() {
 #[test]
 fn documents_equal_the_specification_by_deltas_and_diffs_on_every_tier() {
     run(&Options::default());
-    let by_digest: usize = (0..seeds()).map(|seed| grown(seed, &Options::default()).by_digest()).sum();
+    let by_digest: usize = (0..seeds().max(20)).map(|seed| grown(seed, &Options::default()).by_digest()).sum();
     assert!(by_digest > 0, "the digest tier was used");
 }
 
@@ -169,7 +169,8 @@ fn concurrent(seed: u64) -> (Document, Vec<Delta>, Spec) {
 #[test]
 fn every_order_of_a_few_concurrent_deltas_agrees_with_the_specification() {
     let mut most = 0;
-    for seed in 0..seeds().div_ceil(5) {
+    // However few are asked for, some of these end in many deltas.
+    for seed in 0..seeds().div_ceil(5).max(20) {
         let (base, deltas, spec) = concurrent(seed);
         let mut version = base.version();
         for delta in &deltas {

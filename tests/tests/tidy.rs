@@ -40,7 +40,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("examples/todo", &["weftline", "weftline-client"]),
     ("tests/peers", &["weftline"]),
     ("xtask", &[]),
-    ("xtask/bindgen", &[]),
+    ("xtask/snip", &[]),
 ];
 
 struct File {

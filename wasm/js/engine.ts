@@ -6,11 +6,11 @@
 
 import { Reader, Writer, badArgument, elementIdOf } from './codec.js';
 import { ClosedError, PoisonedError, WeftlineError } from './errors.js';
+import { call, create, destroy } from './module.js';
 import { Command, Fault } from './ops.js';
 import type { Persist } from './storage/flusher.js';
 import type { StoreChange } from './storage/types.js';
 import type { Change, ChangeEvent, ElementId, Link, Scalar } from './types.js';
-import { Engine as RawEngine } from './weftline_wasm.js';
 
 export interface Opening {
   readonly name: string;
@@ -45,14 +45,22 @@ export function args(): Writer {
 
 const NOTHING = new Uint8Array();
 
+/** Ends the engines of replicas that nobody has closed, when nobody can any more. */
+const abandoned = new FinalizationRegistry(end);
+
+function end(engine: number): void {
+  if (poison === undefined) guarded(() => destroy(engine));
+}
+
 export class Engine {
-  readonly #raw: RawEngine;
+  readonly #number: number;
   #isFreed = false;
 
   /** The module must be loaded. */
   constructor(opening: Opening) {
     const entropy = crypto.getRandomValues(new Uint8Array(ENTROPY_BYTES));
-    this.#raw = guarded(() => new RawEngine(entropy));
+    this.#number = guarded(() => create(entropy));
+    abandoned.register(this, this.#number, this);
     // A writer of its own: the shared one would stay as large as all that is stored.
     const request = new Writer()
       .string(opening.name)
@@ -169,12 +177,13 @@ export class Engine {
   free(): void {
     if (this.#isFreed) return;
     this.#isFreed = true;
-    if (poison === undefined) guarded(() => this.#raw.free());
+    abandoned.unregister(this);
+    end(this.#number);
   }
 
   #call(command: Command, bytes: Uint8Array = NOTHING): Reader {
     if (this.#isFreed) throw new ClosedError();
-    const reader = new Reader(guarded(() => this.#raw.call(command, Date.now(), bytes)));
+    const reader = new Reader(guarded(() => call(this.#number, command, Date.now(), bytes)));
     const fault = reader.byte() as Fault | 0;
     if (fault !== 0) throw errorOf(fault, reader);
     return reader;

@@ -4,4 +4,4 @@ import { readFile } from 'node:fs/promises';
 import { once } from './once.js';
 
 /** Resolves when the engine can be used. */
-export const loadEngine = once(async () => WebAssembly.compile(await readFile(new URL('./weftline_wasm_bg.wasm', import.meta.url))));
+export const loadEngine = once(async () => WebAssembly.compile(await readFile(new URL('./weftline.wasm', import.meta.url))));

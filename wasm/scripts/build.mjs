@@ -1,4 +1,4 @@
-// Makes `dist/` from `js/` and from what wasm-bindgen and the optimiser left in `pkg/`.
+// Makes `dist/` from `js/` and from the module in `pkg/`.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, rmSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const at = (...parts) => join(root, ...parts);
 
-if (!existsSync(at('pkg', 'weftline_wasm_bg.wasm'))) {
+if (!existsSync(at('pkg', 'weftline.wasm'))) {
   console.error('pkg/ is missing: run `cargo xtask wasm`, which builds it and then this');
   process.exit(1);
 }
@@ -18,5 +18,5 @@ rmSync(at('dist'), { recursive: true, force: true });
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 const compiled = spawnSync(process.execPath, [tsc, '-p', at('tsconfig.build.json')], { stdio: 'inherit' });
 if (compiled.status !== 0) process.exit(1);
-for (const file of ['weftline_wasm.js', 'weftline_wasm.d.ts', 'weftline_wasm_bg.wasm']) cpSync(at('pkg', file), at('dist', file));
+cpSync(at('pkg', 'weftline.wasm'), at('dist', 'weftline.wasm'));
 for (const file of ['LICENSE-MIT', 'LICENSE-APACHE']) if (existsSync(at('..', file))) cpSync(at('..', file), at('dist', file));

@@ -3,9 +3,8 @@
 //! An edit creates the containers that are missing on its way, except where it only takes something away: what is not there
 //! needs no container to be missing from.
 
-use weftline::{Dot, Kind, ListMut, MapMut, NodeMut, SetMut, Transaction, Value};
+use weftline::{Dot, EditError, Kind, ListMut, MapMut, NodeMut, SetMut, Transaction};
 
-use crate::error::Fault;
 use crate::wire::{Reader, Writer};
 
 // The edits; `js/ops.ts` has the same numbers.
@@ -24,23 +23,34 @@ const COUNTER_ADD: u8 = 11;
 const FLAG_SET: u8 = 12;
 const REGISTER_SET: u8 = 13;
 
-/// Makes one edit. What it gives (the id of a new element) is written to `out`.
-pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+/// Makes one edit. What it gives (the id of a new element) is written to `out`. Nothing is done where an argument cannot be
+/// read: who calls this asks the reader.
+pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), EditError> {
     let path = args.path();
-    args.ok()?;
     if takes_away(op, *args) && tx.document().at(&path).is_none() {
-        return if matches!(op, LIST_REMOVE | LIST_MOVE | LIST_SET) { Err(Fault::no_such_element()) } else { Ok(()) };
+        return if matches!(op, LIST_REMOVE | LIST_MOVE | LIST_SET) { Err(EditError::NoSuchElement) } else { Ok(()) };
+    }
+    if args.is_failed() {
+        return Ok(());
     }
     match (op, tx.at(&path)?) {
         (MAP_PUT..=MAP_CLEAR, NodeMut::Map(mut map)) => edit_map(&mut map, op, args),
         (LIST_INSERT..=LIST_SET, NodeMut::List(mut list)) => edit_list(&mut list, op, args, out),
         (SET_ADD..=SET_CLEAR, NodeMut::Set(mut set)) => edit_set(&mut set, op, args),
-        (COUNTER_ADD, NodeMut::Counter(mut counter)) => {
-            Ok(counter.add(args.value().as_int().ok_or_else(Fault::argument)?)?)
+        (COUNTER_ADD, NodeMut::Counter(mut counter)) => match args.value().as_int() {
+            Some(amount) => counter.add(amount),
+            None => {
+                args.fail();
+                Ok(())
+            }
+        },
+        (FLAG_SET, NodeMut::Flag(mut flag)) if args.byte() == 0 => flag.disable(),
+        (FLAG_SET, NodeMut::Flag(mut flag)) => flag.enable(),
+        (REGISTER_SET, NodeMut::Register(mut register)) => {
+            let value = args.value();
+            if args.is_failed() { Ok(()) } else { register.set(value) }
         }
-        (FLAG_SET, NodeMut::Flag(mut flag)) => Ok(if args.byte() == 0 { flag.disable() } else { flag.enable() }?),
-        (REGISTER_SET, NodeMut::Register(mut register)) => Ok(register.set(value(args)?)?),
-        (_, other) => Err(Fault::wrong_kind(kind_of(op), kind(&other))),
+        (_, other) => Err(EditError::WrongKind { expected: kind_of(op), found: kind(&other) }),
     }
 }
 
@@ -52,63 +62,64 @@ fn takes_away(op: u8, mut args: Reader<'_>) -> bool {
     }
 }
 
-/// A value that is to be written.
-fn value(args: &mut Reader<'_>) -> Result<Value, Fault> {
-    let value = args.value();
-    args.ok().map(|()| value)
-}
-
-fn edit_map(map: &mut MapMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), Fault> {
+fn edit_map(map: &mut MapMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), EditError> {
     if op == MAP_CLEAR {
-        return Ok(map.clear()?);
+        return map.clear();
     }
     let key = args.text();
-    args.ok()?;
-    if op == MAP_REMOVE {
-        map.remove(key)?;
-        return Ok(());
+    let value = if op == MAP_PUT { Some(args.value()) } else { None };
+    match value {
+        _ if args.is_failed() => Ok(()),
+        Some(value) => map.put(key, value),
+        None => map.remove(key).map(drop),
     }
-    Ok(map.put(key, value(args)?)?)
 }
 
-fn edit_list(list: &mut ListMut<'_, '_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+fn edit_list(list: &mut ListMut<'_, '_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), EditError> {
     if op <= LIST_INSERT_CONTAINER {
         let index = args.index();
-        let id = if op == LIST_INSERT {
-            list.insert(index, value(args)?)
-        } else {
+        let id = if op == LIST_INSERT_CONTAINER {
             list.insert_container(index, args.kind())
+        } else {
+            let value = args.value();
+            if args.is_failed() {
+                return Ok(());
+            }
+            list.insert(index, value)
         };
         out.element(id?);
         return Ok(());
     }
     let id = target(list, args)?;
-    Ok(match op {
+    match op {
         LIST_REMOVE => list.remove(id),
         LIST_MOVE => list.move_to(id, args.index()),
-        _ => list.put(id, value(args)?),
-    }?)
+        _ => {
+            let value = args.value();
+            if args.is_failed() { Ok(()) } else { list.put(id, value) }
+        }
+    }
 }
 
-fn edit_set(set: &mut SetMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), Fault> {
+fn edit_set(set: &mut SetMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), EditError> {
     if op == SET_CLEAR {
-        return Ok(set.clear()?);
+        return set.clear();
     }
-    let member = value(args)?;
-    if op == SET_REMOVE {
-        set.remove(&member)?;
-        return Ok(());
+    let member = args.value();
+    match op {
+        _ if args.is_failed() => Ok(()),
+        SET_ADD => set.add(member),
+        _ => set.remove(&member).map(drop),
     }
-    Ok(set.add(member)?)
 }
 
 /// The element meant by an index or an id.
-fn target(list: &ListMut<'_, '_>, args: &mut Reader<'_>) -> Result<Dot, Fault> {
+fn target(list: &ListMut<'_, '_>, args: &mut Reader<'_>) -> Result<Dot, EditError> {
     if args.byte() != 0 {
         return Ok(args.element());
     }
     let (index, list) = (args.index(), list.read());
-    list.id_at(index).ok_or_else(|| Fault::index_out_of_range(index, list.len()))
+    list.id_at(index).ok_or_else(|| EditError::OutOfRange { index, len: list.len() })
 }
 
 /// What an edit edits.

@@ -44,12 +44,12 @@ impl Fault {
     }
 
     #[cold]
-    pub(crate) fn no_such_element() -> Self {
+    fn no_such_element() -> Self {
         Self::of(NO_SUCH_ELEMENT)
     }
 
     #[cold]
-    pub(crate) fn index_out_of_range(index: usize, len: usize) -> Self {
+    fn index_out_of_range(index: usize, len: usize) -> Self {
         let mut out = Writer::starting(INDEX_OUT_OF_RANGE);
         out.count(index);
         out.count(len);
@@ -57,7 +57,7 @@ impl Fault {
     }
 
     #[cold]
-    pub(crate) fn wrong_kind(expected: Kind, found: Kind) -> Self {
+    fn wrong_kind(expected: Kind, found: Kind) -> Self {
         let mut out = Writer::starting(WRONG_KIND);
         out.kind(expected);
         out.kind(found);

@@ -3,8 +3,8 @@
 //! Thin on purpose: each call converts, calls [`weftline::sync::Replica`], and converts back. Everything crosses as bytes,
 //! many values in one call (`wire`); the other half is `js/codec.ts` and `js/engine.ts`.
 //!
-//! Three rules keep JavaScript out of trouble. Calls take `&self` and the state is borrowed only while they run; nothing
-//! here calls JavaScript, so no call can come back into a borrowed engine. Errors are returned as codes and numbers, and
+//! Three rules keep JavaScript out of trouble. Nothing here calls JavaScript, so no call can come back into an engine that is
+//! busy. Errors are returned as codes and numbers, and
 //! nothing is thrown, so whatever is thrown is a trap, after which the caller uses the module no more. Time and randomness
 //! are arguments.
 //!
@@ -14,9 +14,13 @@
 //! Not here: sockets, storage, timers, snapshots, the texts of errors: `js/`.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
+// Elsewhere nothing calls it: there the parts are checked and tested.
+#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
 extern crate alloc;
 
+#[cfg(target_arch = "wasm32")]
+mod door;
 mod edit;
 mod error;
 mod output;
@@ -24,9 +28,7 @@ mod read;
 mod wire;
 
 use alloc::vec::Vec;
-use core::cell::RefCell;
 
-use wasm_bindgen::prelude::wasm_bindgen;
 use weftline::Timestamp;
 use weftline::sync::{Backoff, Link, Opening, Record, Replica, Status, Token, compaction_due};
 
@@ -57,46 +59,35 @@ const COMPACT: u8 = 19;
 const COVERS: u8 = 20;
 
 /// A replica and what its driver needs beside it.
-#[wasm_bindgen]
 #[derive(Debug)]
-pub struct Engine {
-    state: RefCell<State>,
-}
-
-#[derive(Debug)]
-struct State {
+struct Engine {
     /// There from `OPEN` on.
     replica: Option<Replica>,
     entropy: [u8; 16],
     backoff: Backoff,
 }
 
-#[wasm_bindgen]
 impl Engine {
     /// An engine without a replica. It takes 32 random bytes, fresh ones for each engine.
-    #[wasm_bindgen(constructor)]
-    #[must_use]
-    pub fn new(entropy: &[u8]) -> Self {
+    fn new(entropy: &[u8]) -> Self {
         let mut halves = [[0; 16]; 2];
         for (to, from) in halves.as_flattened_mut().iter_mut().zip(entropy) {
             *to = *from;
         }
         let [entropy, jitter] = halves;
-        Self { state: RefCell::new(State { replica: None, entropy, backoff: Backoff::new(jitter) }) }
+        Self { replica: None, entropy, backoff: Backoff::new(jitter) }
     }
 
     /// Everything else: one door, because each costs a page some hundred bytes on both sides. Answers with 0 and what was
     /// asked for, or with a fault.
-    pub fn call(&self, command: u8, now: f64, args: &[u8]) -> Vec<u8> {
+    fn call(&mut self, command: u8, now: f64, args: &[u8]) -> Vec<u8> {
         let mut out = Writer::starting(0);
-        match self.state.borrow_mut().run(command, Timestamp(now as u64), &mut Reader::new(args), &mut out) {
+        match self.run(command, Timestamp(now as u64), &mut Reader::new(args), &mut out) {
             Ok(()) => out.into_bytes(),
             Err(fault) => fault.reply(),
         }
     }
-}
 
-impl State {
     fn run(&mut self, command: u8, now: Timestamp, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
         match command {
             OPEN => return self.open(now, args),
@@ -116,7 +107,7 @@ impl State {
             EDIT => edit::run(&mut replica.edit()?, args.byte(), args, out)?,
             COMMIT => output::put_changes(out, &replica.commit()?.changes),
             ROLLBACK => replica.rollback(),
-            READ => read::run(replica.document(), args.byte(), args, out)?,
+            READ => read::run(replica.document(), args.byte(), args, out),
             DIALING => replica.dialing(),
             CONNECTED => replica.connected(now),
             DISCONNECTED => replica.disconnected(now),
@@ -140,7 +131,7 @@ impl State {
             COVERS => {
                 out.byte(u8::from(Record::decode(args.rest()).is_ok_and(|record| replica.covers(&record))));
             }
-            _ => return Err(Fault::argument()),
+            _ => args.fail(),
         }
         args.ok()
     }

@@ -76,7 +76,7 @@ pub(crate) fn put_changes(out: &mut Writer, changes: &Changes) {
     out.byte(u8::from(changes.origin == ChangeOrigin::Remote));
     for change in &changes.list {
         // JavaScript reads no text, so it shows none that could have changed.
-        if matches!(change.kind, ChangeKind::Text(_)) {
+        if matches!(change.kind, ChangeKind::Text(_) | ChangeKind::Marks { .. }) {
             continue;
         }
         out.path(&change.path);
@@ -102,7 +102,7 @@ pub(crate) fn put_changes(out: &mut Writer, changes: &Changes) {
                 out.byte(5);
                 out.element(*dot);
             }
-            ChangeKind::Text(_) => {}
+            ChangeKind::Text(_) | ChangeKind::Marks { .. } => {}
         }
     }
 }

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use weftline::{Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId};
 
-use crate::error::Fault;
 use crate::wire::{Reader, Writer};
 
 /// The questions; `js/ops.ts` has the same numbers.
@@ -27,7 +26,7 @@ const SET_SIZE: u8 = 12;
 const REGISTER_VALUES: u8 = 13;
 
 /// Answers one question.
-pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
     let path = args.path();
     let node = document.at(&path);
     match op {
@@ -39,8 +38,8 @@ pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut 
             }
         }
         CELLS => cells(node, args, out),
-        MAP_GET..=MAP_KEYS => read_map(as_map(node), op, args, out)?,
-        LIST_LENGTH..=LIST_KIND => read_list(as_list(node), op, args, out)?,
+        MAP_GET..=MAP_KEYS => read_map(as_map(node), op, args, out),
+        LIST_LENGTH..=LIST_KIND => read_list(as_list(node), op, args, out),
         SET_HAS => {
             let value = args.value();
             out.byte(u8::from(matches!(node, Some(NodeRef::Set(set)) if set.contains(&value))));
@@ -50,12 +49,11 @@ pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut 
             Some(NodeRef::Register(register)) => out.values(&register.values()),
             _ => out.count(0),
         },
-        _ => return Err(Fault::argument()),
+        _ => args.fail(),
     }
-    Ok(())
 }
 
-fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
     match op {
         MAP_KEYS => match map {
             Some(map) => {
@@ -78,12 +76,11 @@ fn read_map(map: Option<MapRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Wr
             let key = args.text();
             out.optional(map.and_then(|map| map.get(key)).as_ref());
         }
-        _ => return Err(Fault::argument()),
+        _ => args.fail(),
     }
-    Ok(())
 }
 
-fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), Fault> {
+fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
     let target = |args: &mut Reader<'_>| {
         if args.byte() != 0 {
             return Some(args.element());
@@ -107,9 +104,8 @@ fn read_list(list: Option<ListRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut
             let value = target(args).and_then(|id| list?.value(id));
             out.optional(value.as_ref());
         }
-        _ => return Err(Fault::argument()),
+        _ => args.fail(),
     }
-    Ok(())
 }
 
 /// All that is directly in a container: its kind first, or that there is none.

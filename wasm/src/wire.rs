@@ -30,7 +30,7 @@ const KEY: u8 = 1;
 const ELEMENT: u8 = 2;
 
 /// Reads what JavaScript wrote. What cannot be read gives zero or nothing, and so does everything after it: whoever is about to
-/// change something asks [`Self::ok`] before. That is half the code of a check after each field.
+/// change something asks before. That is half the code of a check after each field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -51,8 +51,13 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    pub(crate) fn is_failed(&self) -> bool {
+        self.is_failed
+    }
+
+    /// What was read makes no sense.
     #[cold]
-    fn fail(&mut self) {
+    pub(crate) fn fail(&mut self) {
         *self = Self { rest: &[], is_failed: true };
     }
 

@@ -1,6 +1,6 @@
-//! Builds the npm package in `wasm/`: the module, its bindings, the optimised module, then the TypeScript around them.
+//! Builds the npm package in `wasm/`: the module, snipped and optimised, then the TypeScript around it.
 //!
-//! The first three end in `wasm/pkg/`, the last in `wasm/dist/`, by the package's own `npm run build`.
+//! The first ends in `wasm/pkg/`, the other in `wasm/dist/`, by the package's own `npm run build`.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(crate) fn ensure_package() -> Result<()> {
     Ok(())
 }
 
-/// `wasm/pkg/`: the optimised module and its bindings.
+/// `wasm/pkg/`: the optimised module.
 fn build_module() -> Result<()> {
     setup::rust_target(setup::WASM_TARGET)?;
     setup::node()?;
@@ -36,19 +36,19 @@ fn build_module() -> Result<()> {
     let compiled = repo::target().join(setup::WASM_TARGET).join("wasm/weftline_wasm.wasm");
 
     let pkg = repo::wasm().join("pkg");
-    // Files of an older generator must not survive beside the new ones.
+    // Files of an older build must not survive beside the new one.
     if pkg.exists() {
         fs::remove_dir_all(&pkg).with_context(|| format!("cannot empty {}", pkg.display()))?;
     }
-    run(cargo().args(["run", "--quiet", "--package", "xtask-bindgen", "--"]).arg(&compiled).arg(&pkg))?;
-
-    let module = pkg.join("weftline_wasm_bg.wasm");
-    let optimised = pkg.join("optimised.wasm");
-    optimise(&module, &optimised, &["--debuginfo"])?;
-    let named = similar::named_by_order(&fs::read(&optimised).context("cannot read the optimised module")?)?;
-    fs::write(&optimised, named).context("cannot name the functions")?;
-    optimise(&optimised, &module, &["--reorder-functions-by-name"])?;
-    fs::remove_file(&optimised).context("cannot remove the intermediate module")?;
+    fs::create_dir_all(&pkg).with_context(|| format!("cannot make {}", pkg.display()))?;
+    let module = pkg.join("weftline.wasm");
+    let between = pkg.join("between.wasm");
+    run(cargo().args(["run", "--quiet", "--package", "xtask-snip", "--"]).arg(&compiled).arg(&module))?;
+    optimise(&module, &between, &["--debuginfo"])?;
+    let named = similar::named_by_order(&fs::read(&between).context("cannot read the optimised module")?)?;
+    fs::write(&between, named).context("cannot name the functions")?;
+    optimise(&between, &module, &["--reorder-functions-by-name"])?;
+    fs::remove_file(&between).context("cannot remove the module between two steps")?;
     compiles(&module)
 }
 

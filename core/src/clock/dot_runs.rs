@@ -44,6 +44,19 @@ impl DotRuns {
     /// Adds the dots `first..=last` of `replica`; `first` is not above `last`. O(log runs + melted runs).
     pub fn insert_run(&mut self, replica: ReplicaId, first: u64, last: u64) {
         debug_assert!(first <= last, "a run is not empty");
+        // Whoever adds in ascending order looks at the end only.
+        let run = Dot::new(replica, first);
+        let end = self.rest.last_mut().map(|(first, last)| (*first, last));
+        if let Some((start, end)) = end.or(self.lowest.as_mut().map(|(first, last)| (*first, last)))
+            && (start.replica < replica || start.replica == replica && *end < first)
+        {
+            if start.replica == replica && *end + 1 == first {
+                *end = last;
+            } else {
+                self.rest.append(run, last);
+            }
+            return;
+        }
         let (mut first, mut last) = (first, last);
         // All runs that touch or overlap [first, last] melt into one, from the end.
         while let Some((start, end)) = self.run_before(Dot::new(replica, last.saturating_add(1)))
@@ -89,13 +102,7 @@ impl DotRuns {
     /// The last run that begins at `dot` or before it.
     #[cfg_attr(target_family = "wasm", inline(never))]
     fn run_before(&self, dot: Dot) -> Option<(Dot, u64)> {
-        // Whoever adds in ascending order looks at the end only.
-        let mut rest = self.rest.iter();
-        let rest = match rest.next_back() {
-            Some((first, last)) if *first <= dot => Some((first, last)),
-            Some(_) => self.rest.range(..=dot).next_back(),
-            None => None,
-        };
+        let rest = self.rest.range(..=dot).next_back();
         rest.map(|(first, last)| (*first, *last)).or(self.lowest.filter(|lowest| lowest.0 <= dot))
     }
 

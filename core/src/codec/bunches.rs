@@ -171,7 +171,7 @@ pub(crate) fn dot_at(position: Position) -> Option<Dot> {
 }
 
 /// The one position of the root bunch.
-pub(crate) const START: Position = Position { bunch: Dot::ROOT, index: 0 };
+pub(crate) const START: Position = Position::START;
 
 fn check_parent(reader: &mut Reader<'_>, id: Dot, parent: Position) -> Result<(), Refused> {
     if parent == START {

@@ -156,6 +156,16 @@ impl TableReader {
         reader.ok()
     }
 
+    /// The table of a delta whose header was split: its writer, and the other ids one after the other.
+    pub(crate) fn of(writer: ReplicaId, others: &[u8]) -> Self {
+        let mut table = Self { writer: Some(writer), ..Self::default() };
+        for id in others.as_chunks::<16>().0 {
+            table.ids.push(ReplicaId::from_bytes(*id));
+            table.used.push(0);
+        }
+        table
+    }
+
     /// From now on columns of dots are of these.
     pub(crate) fn set_own(&mut self, own: OwnRange) {
         self.own = Some(own);

@@ -26,13 +26,13 @@ use crate::sequence::BunchRecord;
 use crate::store::{Container, ContainerRef, Entry, EntryRef, Slot, TextRun};
 
 /// It depends on the writer's previous dot and nothing else.
-const FOLLOWS: u8 = 1 << 0;
+pub(super) const FOLLOWS: u8 = 1 << 0;
 /// There is a list of dependencies.
-const DEPS: u8 = 1 << 1;
+pub(super) const DEPS: u8 = 1 << 1;
 const BUNCHES: u8 = 1 << 2;
-const ADDS: u8 = 1 << 3;
+pub(super) const ADDS: u8 = 1 << 3;
 /// Every dot has an entry; without entries, every dot is a character.
-const DENSE: u8 = 1 << 4;
+pub(super) const DENSE: u8 = 1 << 4;
 /// There is a set of removed dots.
 const REMOVES: u8 = 1 << 5;
 /// It takes more than one dot.
@@ -40,7 +40,7 @@ pub(super) const MANY: u8 = 1 << 6;
 /// It removes one dot, which is the writer's.
 const REMOVES_OWN: u8 = 1 << 7;
 /// There are characters besides other dots; how it removes is said by a second byte of flags, in their old places.
-const MIXED: u8 = REMOVES | REMOVES_OWN;
+pub(super) const MIXED: u8 = REMOVES | REMOVES_OWN;
 
 /// Whether these flags say that there are entries, and so a stamp.
 pub(super) const fn has_stamp(flags: u8) -> bool {

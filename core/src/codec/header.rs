@@ -6,13 +6,15 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::delta::{MANY, has_stamp};
+use super::columns::{TableReader, TableWriter};
+use super::delta::{ADDS, DENSE, DEPS, FOLLOWS, MANY, MIXED, has_stamp};
 use super::limits::{MAX_DELTA_DOTS, MAX_REPLICAS, MAX_SEQ};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_byte, put_id};
-use super::{DecodeError, FORMAT_VERSION, varint};
-use crate::clock::Hlc;
+use super::{DecodeError, FORMAT_VERSION, containers, varint};
+use crate::clock::{Dot, Hlc};
 use crate::replica_id::ReplicaId;
+use crate::store::Container;
 
 /// What the bytes of a delta begin with, and what is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,28 @@ pub(crate) struct DeltaHeader<'a> {
     pub(crate) first_seq: u64,
     pub(crate) hlc: Hlc,
     pub(crate) rest: &'a [u8],
+}
+
+/// What a delta says that does nothing but add characters, which are one run.
+pub(crate) struct LoneText<'a> {
+    /// How many dots, and what the run says of its bunch.
+    pub(crate) lead: &'a [u8],
+    pub(crate) container: Container,
+    pub(crate) characters: &'a [u8],
+}
+
+impl<'a> LoneText<'a> {
+    /// Splits what is left of the text of a delta with these flags where its container is not said.
+    pub(crate) fn split(bytes: &'a [u8], flags: u8, container: Container) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        if flags & MANY != 0 {
+            reader.varint();
+        }
+        let another = reader.varint() & 1 == 1;
+        reader.ok().ok().filter(|()| !another)?;
+        let (lead, characters) = bytes.split_at_checked(reader.at())?;
+        Some(Self { lead, container, characters })
+    }
 }
 
 impl<'a> DeltaHeader<'a> {
@@ -73,6 +97,54 @@ impl<'a> DeltaHeader<'a> {
         }
         put(&mut out, self.rest);
         out.into()
+    }
+
+    /// Whether there are characters.
+    pub(crate) const fn has_text(&self) -> bool {
+        self.flags & MIXED == MIXED || self.flags & (ADDS | DENSE) == DENSE
+    }
+
+    /// What the delta says if it follows the one before it and does nothing but add characters, which are one run.
+    pub(crate) fn lone_text(&self) -> Option<LoneText<'a>> {
+        if self.flags & !MANY != FOLLOWS | DENSE {
+            return None;
+        }
+        let mut reader = Reader::new(self.rest);
+        if self.flags & MANY != 0 {
+            reader.varint();
+        }
+        let another = reader.varint() & 1 == 1;
+        let (lead, behind) = self.rest.split_at_checked(reader.at())?;
+        let mut table = TableReader::of(self.writer, self.others);
+        let dot = Dot::new(self.writer, self.first_seq);
+        let container = containers::read_one(&mut reader, &mut table, dot).ok()?;
+        let characters = behind.get(reader.at().checked_sub(lead.len())?..)?;
+        let lone = LoneText { lead, container, characters };
+        (!another).then_some(lone).filter(|_| reader.ok().is_ok())
+    }
+
+    /// The canonical bytes of such a delta.
+    pub(crate) fn join_lone_text(writer: ReplicaId, first_seq: u64, flags: u8, text: &LoneText<'_>) -> Arc<[u8]> {
+        let first = Dot::new(writer, first_seq);
+        let mut table = TableWriter::led_by(first);
+        if let Container::Entity(entity) = text.container {
+            table.note(entity.replica);
+        }
+        let mut others = Vec::new();
+        for id in table.ids() {
+            put_id(&mut others, *id);
+        }
+        let mut rest = Vec::with_capacity(16 + text.lead.len() + text.characters.len());
+        put(&mut rest, text.lead);
+        containers::write_run(&mut rest, &table, first, (&text.container).into(), None, 1);
+        put(&mut rest, text.characters);
+        DeltaHeader { writer, others: &others, flags, first_seq, hlc: Hlc(0), rest: &rest }.join()
+    }
+
+    /// The flags of a delta whose text is said without its container, and back; nothing if they are not those of one.
+    pub(crate) const fn flags_of_lone_text(flags: u8, said: bool) -> Option<u8> {
+        let expected = if said { FOLLOWS | DENSE | DEPS } else { FOLLOWS | DENSE };
+        if flags & !MANY == expected { Some(flags ^ DEPS) } else { None }
     }
 
     /// Whether flags say that a stamp is there.

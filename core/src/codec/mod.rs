@@ -13,6 +13,7 @@
 //! of the protocol, which are [`crate::sync`]'s.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod anchors;
 mod bunches;
 mod columns;
 mod containers;
@@ -40,12 +41,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use anchors::{MarkParts, decode_cursor, decode_mark, encode_cursor, encode_mark};
 pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
 pub use error::DecodeError;
-pub(crate) use header::DeltaHeader;
+pub(crate) use header::{DeltaHeader, LoneText};
 pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
 pub(crate) use positions::{decode_positions, encode_positions};
 pub(crate) use reader::Reader;

@@ -12,14 +12,19 @@ use crate::sequence::BunchRecord;
 
 /// The bytes of chains that are whole; the bunches ascend by id. O(bytes · log n).
 pub(crate) fn encode_positions(chains: &[BunchRecord]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(36 + 6 * chains.len());
+    put_byte(&mut out, FORMAT_VERSION);
+    write(&mut out, chains);
+    out
+}
+
+/// Appends chains that are whole; the bunches ascend by id.
+pub(super) fn write(out: &mut Vec<u8>, chains: &[BunchRecord]) {
     let mut table = TableWriter::sorted();
     bunches::note(&mut table, chains);
-    let mut out = Vec::with_capacity(4 + 16 * table.ids().len() + 6 * chains.len());
-    put_byte(&mut out, FORMAT_VERSION);
-    table.write(&mut out);
-    varint::write_len(&mut out, chains.len());
-    bunches::write(&mut out, &table, chains);
-    out
+    table.write(out);
+    varint::write_len(out, chains.len());
+    bunches::write(out, &table, chains);
 }
 
 /// Reads what [`encode_positions`] wrote.
@@ -29,12 +34,14 @@ pub(crate) fn encode_positions(chains: &[BunchRecord]) -> Vec<u8> {
 pub(crate) fn decode_positions(bytes: &[u8]) -> Result<Vec<BunchRecord>, DecodeError> {
     let mut reader = Reader::new(bytes);
     let mut chains = Vec::new();
+    reader.format_version();
     let result = read(&mut reader, &mut chains);
+    let result = result.and_then(|()| reader.finish());
     reader.outcome(result, chains)
 }
 
-fn read(reader: &mut Reader<'_>, chains: &mut Vec<BunchRecord>) -> Result<(), Refused> {
-    reader.format_version();
+/// Reads whole chains up to their end.
+pub(super) fn read(reader: &mut Reader<'_>, chains: &mut Vec<BunchRecord>) -> Result<(), Refused> {
     let mut table = TableReader::default();
     table.read(reader, false)?;
     let count = reader.count("number of bunches", 1, u64::MAX);
@@ -45,6 +52,6 @@ fn read(reader: &mut Reader<'_>, chains: &mut Vec<BunchRecord>) -> Result<(), Re
             return Err(reader.invalid("SEQ-3: a bunch that hangs on one which is not told"));
         }
     }
-    reader.finish()?;
+    reader.ok()?;
     table.finish(reader)
 }

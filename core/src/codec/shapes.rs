@@ -11,7 +11,7 @@ pub(crate) const OWNER: u8 = 3;
 pub(crate) const POSITION: u8 = 4;
 
 /// The shapes that have a number of their own: 1 and up.
-const USUAL: [Shape; 29] = [
+const USUAL: [Shape; 30] = [
     Shape::plain(Kind::REGISTER, KEY),
     Shape::plain(Kind::REGISTER, UNIT),
     Shape::plain(Kind::REGISTER, POSITION),
@@ -41,6 +41,7 @@ const USUAL: [Shape; 29] = [
     Shape::entity(Kind::REMOVE_WINS_SET, KEY),
     Shape::entity(Kind::GROW_ONLY_SET, KEY),
     Shape::entity(Kind::BOUNDED_COUNTER, KEY),
+    Shape::plain(Kind::MARK, UNIT),
 ];
 
 /// What an entry is, apart from where it is and what it holds.

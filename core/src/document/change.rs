@@ -70,6 +70,16 @@ pub enum ChangeKind {
     Moved(Dot),
     /// Text: what became of it, from the beginning on. What follows the last step is retained.
     Text(Vec<TextStep>),
+    /// Text: a mark came, whose value is `new`, or went, whose value was `old`; null takes the key off. What is read there now,
+    /// [`TextRef::marks`](crate::TextRef::marks) tells: another mark may count. Indexes are those after the batch; marks that cover nothing then are not told.
+    Marks {
+        /// The index of the first character.
+        start: usize,
+        /// The index behind the last.
+        end: usize,
+        /// What was said of them.
+        key: Str,
+    },
 }
 
 /// One step from the text that was to the text that is. Counts are Unicode scalar values. Where both a deletion and an insertion are

@@ -202,10 +202,10 @@ impl KeyIndex {
 
     /// Adds a register's or a flag's entry.
     pub(crate) fn add(&mut self, key: KeyId, id: EntryId, kind: Kind, store: &Store) {
-        if self.find(key).is_none() {
-            return self.table.insert(key.hash(), id.0);
+        // The hash of a key is its own.
+        if self.table.find_or_insert(key.hash(), id.0, |_| true).is_some() {
+            self.slot(key, store).of_kind(kind).add(id);
         }
-        self.slot(key, store).of_kind(kind).add(id);
     }
 
     /// Takes a register's or a flag's entry away, and the key with the last.
@@ -221,8 +221,8 @@ impl KeyIndex {
 
     /// Adds a nested container, which the entry `id` creates.
     pub(crate) fn add_child(&mut self, key: KeyId, (kind, child): (Kind, PlaceId), id: EntryId, store: &Store) {
-        if self.find(key).is_none() {
-            return self.table.insert(key.hash(), id.0);
+        if self.table.find_or_insert(key.hash(), id.0, |_| true).is_none() {
+            return;
         }
         let children = &mut self.slot(key, store).children;
         let at = children.iter().position(|other| other.0 > kind).unwrap_or(children.len());
@@ -273,12 +273,8 @@ impl MemberIndex {
         self.table.reserve(more);
     }
 
-    /// The entry whose member stands for all that `number` stands for.
     fn any(&self, number: u32) -> EntryId {
-        if number & SLOT == 0 {
-            return EntryId(number);
-        }
-        self.slots.get(number).view().iter().next().expect("a slot without entries is given up")
+        any(&self.slots, number)
     }
 
     fn find(&self, hash: u32, member: &Value, store: &Store) -> Option<u32> {
@@ -301,9 +297,11 @@ impl MemberIndex {
 
     /// Adds an entry, which is in the store.
     pub(crate) fn add(&mut self, hash: u32, id: EntryId, store: &Store) {
-        let found = member_of(store, id).and_then(|member| self.find(hash, member, store));
-        match found {
-            None => self.table.insert(hash, id.0),
+        let Some(member) = member_of(store, id) else { return };
+        let slots = &self.slots;
+        let is_it = |number| member_of(store, any(slots, number)) == Some(member);
+        match self.table.find_or_insert(hash, id.0, is_it) {
+            None => {}
             Some(number) if number & SLOT != 0 => self.slots.get_mut(number).add(id),
             Some(lone) => {
                 let forgets = fault::active(Fault::LoneMemberForgotten);
@@ -335,6 +333,14 @@ impl MemberIndex {
             self.slots.free(number);
         }
     }
+}
+
+/// The entry whose member stands for all that `number` stands for.
+fn any(slots: &Slots<Dots>, number: u32) -> EntryId {
+    if number & SLOT == 0 {
+        return EntryId(number);
+    }
+    slots.get(number).view().iter().next().expect("a slot without entries is given up")
 }
 
 /// The member that an entry stands for.

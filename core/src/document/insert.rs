@@ -48,12 +48,11 @@ impl State {
         }
         let slot = self.localize_slot(&entry.slot);
         let live = Live::new(container, slot, entry.kind, entry.entity, entry.payload.clone(), hlc);
-        self.insert(dot, live, true);
+        self.insert(dot, live);
     }
 
-    /// Binds a dot. Does nothing but release its key, and gives nothing, if the container is not alive (VALID-1). Its share
-    /// of the beacon is added if it is `counted`: what a transaction inserts counts when it commits.
-    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live, counted: bool) -> Option<EntryId> {
+    /// Binds a dot. Does nothing but release its key, and gives nothing, if the container is not alive (VALID-1).
+    pub(crate) fn insert(&mut self, dot: LocalDot, live: Live) -> Option<EntryId> {
         let parent = live.container().as_entity().map(|entity| self.store.find(entity));
         let place = match parent {
             None => self.container(live.container()),
@@ -70,25 +69,15 @@ impl State {
             self.discard(live);
             return None;
         };
-        Some(self.insert_at(place, parent.flatten(), dot, live, counted))
+        Some(self.insert_at(place, parent.flatten(), dot, live))
     }
 
     /// The same, into the place that shows its container: the entity `parent`, or a root. Its bunch is known, if it has one.
-    pub(super) fn insert_at(
-        &mut self,
-        place: PlaceId,
-        parent: Option<EntryId>,
-        dot: LocalDot,
-        live: Live,
-        counted: bool,
-    ) -> EntryId {
+    pub(super) fn insert_at(&mut self, place: PlaceId, parent: Option<EntryId>, dot: LocalDot, live: Live) -> EntryId {
         if let Some(position) = Self::position(dot, &live) {
             self.forest.acquire(position.bunch, 1);
         }
-        if counted {
-            let share = self.share(dot, &live);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
-        }
+        self.beacon_gains(dot, &live);
         self.note_coming(place, &live);
         let id = self.store.insert(dot, live);
         if let Some(head) = parent.and_then(|parent| self.view.place_mut(place).incarnations.head(parent)) {
@@ -184,6 +173,10 @@ impl State {
                 totals.sum.0 += amount(live);
             }
             (Content::Unit(dots), LocalSlotRef::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
+            (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK, false) => {
+                marks.add(id);
+                self.note_mark(place, dot, id, true);
+            }
             (Content::List(_), LocalSlotRef::Position { .. }, kind, true) => {
                 self.attach_element(place, dot, id, kind, depth)
             }

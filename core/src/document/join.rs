@@ -444,7 +444,7 @@ impl State {
 
     /// These bunches with their ancestors, ascending by id.
     #[inline(never)]
-    pub(super) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
+    pub(crate) fn chains(&self, bunches: &Set<LocalDot>) -> Vec<BunchRecord> {
         let mut chains = self.forest.chains(bunches.iter().copied());
         sort_by(&mut chains, |a, b| self.origins.compare(a.0, b.0));
         let mut records = Vec::with_capacity(chains.len());

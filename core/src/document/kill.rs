@@ -143,12 +143,7 @@ impl State {
         }
         let mut live = self.store.remove(id);
         live.place = NONE;
-        // What a transaction inserted does not count before it commits.
-        let counted = self.covers_local(dot) || fault::active(Fault::BeaconTakesUncounted);
-        if counted && !fault::active(Fault::BeaconCountsDead) {
-            let share = self.share(dot, &live);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
-        }
+        self.beacon_loses(dot, &live);
         if let Some(position) = Self::position(dot, &live) {
             self.forest.release(position.bunch, 1, cause);
         }
@@ -182,6 +177,12 @@ impl State {
                 totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(live) };
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
+            (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK) => {
+                marks.remove(id);
+                if tell {
+                    self.note_mark(place, dot, id, false);
+                }
+            }
             (_, LocalSlotRef::Position { .. }, Kind::MOVE) if element => {
                 // If the element dies too, its seat goes with it, and the order is left alone until then.
                 self.remove_move(place, id);

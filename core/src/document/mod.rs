@@ -7,7 +7,9 @@
 //! Rules: DOT-1, DOT-2, CAUSAL-1, CAUSAL-2, VALID-1, REM-1..3, DIFF-1..5, DIFF-7, ENT-1, BYTES-1; see `docs/rules.md`.
 //! Not here: bytes (`crate::codec`), peers and durability (`crate::sync`).
 
+mod anchors;
 mod apply;
+mod beacon;
 mod change;
 mod dots;
 mod hanging;
@@ -15,6 +17,7 @@ mod index;
 mod insert;
 mod join;
 mod kill;
+mod marks;
 mod moves;
 mod notes;
 mod overwrite;
@@ -36,6 +39,8 @@ pub use apply::{Applied, ApplyError, Outcome, Readiness};
 pub use change::{Change, ChangeKind, ChangeOrigin, Changes, TextStep};
 pub(crate) use dots::DotsRef;
 pub(crate) use index::{KeyIndex, KeyView};
+pub(crate) use marks::LiveMark;
+pub use marks::TextMark;
 pub use path::{Path, PathStep};
 pub(crate) use state::State;
 pub(crate) use total::kept;
@@ -180,9 +185,9 @@ impl Document {
     }
 
     /// 16 bytes over the payloads of all live dots: with equal versions, unequal beacons show that one dot was bound to two
-    /// payloads somewhere. O(1).
+    /// payloads somewhere. O(replicas), and O(1) for each of the last few thousand entries.
     pub fn beacon(&self) -> [u8; 16] {
-        self.state.store.beacon.to_le_bytes()
+        self.state.beacon().to_le_bytes()
     }
 
     /// The version up to which the removal log was truncated. Compare it by sequence numbers; its tags mean nothing. O(replicas).

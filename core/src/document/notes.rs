@@ -11,11 +11,13 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::index::KeyView;
+use super::marks::MarkNote;
 use super::state::State;
 use super::text_note::{Part, TextNote};
 use super::view::{Content, Link, PlaceId};
 use super::{Change, ChangeKind, Path, TextStep};
 use crate::clock::LocalDot;
+use crate::codec::decode_mark;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
 use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef, Table};
@@ -214,16 +216,39 @@ impl State {
 
     /// Notes that in a text, at an index of what is there now, so many characters came and so many went.
     pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize) {
+        if let Some(note) = self.text_note(place) {
+            note.edit(index, inserted, deleted);
+        }
+    }
+
+    /// What is noted of a text in this batch.
+    pub(super) fn text_note(&mut self, place: PlaceId) -> Option<&mut TextNote> {
         let own = self.view.place_mut(place);
-        if self.notes.quiet || !matches!(own.content, Content::Text) {
-            return;
+        if self.notes.quiet || !matches!(own.content, Content::Text(_)) {
+            return None;
         }
         if own.noted == NONE {
             own.noted = self.notes.list.len() as u32;
             self.notes.list.push(Note { place, what: What::Text(TextNote::default()), old: None });
         }
-        if let Some(Note { what: What::Text(note), .. }) = self.notes.list.get_mut(own.noted as usize) {
-            note.edit(index, inserted, deleted);
+        match self.notes.list.get_mut(own.noted as usize) {
+            Some(Note { what: What::Text(note), .. }) => Some(note),
+            _ => None,
+        }
+    }
+
+    /// Tells of the marks of a text that came and went.
+    fn tell_marks(&self, place: PlaceId, path: &Path, marks: &[MarkNote], changes: &mut Vec<Change>) {
+        for MarkNote { dot, bytes, came } in marks {
+            if *came && self.store.find(*dot).is_none() || fault::active(Fault::ChangeNotTold) {
+                continue;
+            }
+            let Some(parts) = decode_mark(bytes) else { continue };
+            if let Some((start, end)) = self.covered(place, &parts).filter(|(start, end)| start < end) {
+                let kind = ChangeKind::Marks { start, end, key: parts.key };
+                let (old, new) = if *came { (None, Some(parts.value)) } else { (Some(parts.value), None) };
+                changes.push(Change { path: path.clone(), kind, old, new });
+            }
         }
     }
 
@@ -327,7 +352,7 @@ impl State {
         let mut list = core::mem::take(&mut self.notes.list);
         let elements = core::mem::take(&mut self.notes.elements);
         let mut changes = Vec::with_capacity(list.len() + elements.len());
-        let mut paths = Paths::default();
+        let (mut paths, mut marked) = (Paths::default(), Vec::new());
         for Note { place, what, old } in list.drain(..) {
             let Some(path) = paths.of(self, place) else { continue };
             let (kind, new) = match what {
@@ -338,7 +363,9 @@ impl State {
                 What::Text(note) => {
                     self.view.place_mut(place).noted = NONE;
                     let steps = self.text_steps(place, &note);
+                    self.tell_marks(place, &path, &note.marks, &mut marked);
                     if steps.is_empty() {
+                        changes.append(&mut marked);
                         continue;
                     }
                     (ChangeKind::Text(steps), None)
@@ -359,6 +386,7 @@ impl State {
                 }
             };
             changes.push(Change { path, kind, old, new });
+            changes.append(&mut marked);
         }
         for ((place, note), old) in &elements {
             let before = match note {

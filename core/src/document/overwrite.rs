@@ -16,7 +16,7 @@ use crate::replica_id::Origin;
 use crate::store::{EntryId, Kind, LocalSlotRef, Payload, Slot, SlotRef};
 
 impl State {
-    /// Overwrites a plain entry that counts in the beacon with one of its kind, which does not yet. Gives what was there.
+    /// Overwrites a plain entry with one of its kind, under a dot that the version does not cover yet. Gives what was there.
     /// O(log n).
     pub(super) fn overwrite(&mut self, place: PlaceId, id: EntryId, dot: LocalDot, payload: Payload, hlc: Hlc) -> Dead {
         self.note_going(place, id);
@@ -27,10 +27,8 @@ impl State {
         }
         let live = known.again(payload, hlc);
         let old = self.store.overwrite(id, dot, live);
-        if !fault::active(Fault::BeaconCountsDead) {
-            let share = self.share(old.0, &old.1);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
-        }
+        self.beacon_loses(old.0, &old.1);
+        self.beacon_comes();
         if let Content::Counter(totals) = &mut self.view.place_mut(place).content {
             totals.sum.0 -= if fault::active(Fault::SumKeepsDead) { 0 } else { amount(&old.1) };
             totals.sum.0 += amount(self.store.live(id));
@@ -72,8 +70,6 @@ impl State {
         let dot = LocalDot::new(origin, *seq);
         let (_, old) = self.overwrite(place, id, dot, entry.payload.clone(), parts.hlc);
         self.discard(old);
-        let share = self.share(dot, self.store.live(id));
-        self.store.beacon = self.store.beacon.wrapping_add(share);
         self.removals.log(LocalDot::new(origin, parts.last_seq()), removed, 1, false);
         true
     }

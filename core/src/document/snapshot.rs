@@ -273,7 +273,7 @@ impl<'a> Intake<'a> for Loading {
             }
         };
         let live = Live::new(container, slot, entry.kind, entry.entity, entry.payload, hlc);
-        state.insert_at(place, parent, local, live, true);
+        state.insert_at(place, parent, local, live);
     }
 
     fn has(&self, first: Dot, last: Dot) -> bool {

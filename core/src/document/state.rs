@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 
+use super::beacon::Beacon;
 use super::notes::Notes;
 use super::texts::Texts;
 use super::view::{Content, Link, PlaceId, View};
@@ -19,7 +20,7 @@ use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{Forest, LocalPosition, Stretch};
 use crate::store::{
     Container, ContainerRef, Entry, EntryId, EntryRef, KeyId, Keys, Kind, Live, LocalContainer, LocalSlot,
-    LocalSlotRef, NONE, Removals, Slot, SlotRef, Store, beacon_share,
+    LocalSlotRef, NONE, Removals, Slot, SlotRef, Store,
 };
 use crate::string::Str;
 
@@ -31,6 +32,7 @@ pub(crate) struct State {
     version: Vec<VersionEntry>,
     pub(crate) heads: Set<LocalDot>,
     pub(crate) store: Store,
+    pub(crate) beacon: Beacon,
     pub(crate) removals: Removals,
     pub(crate) forest: Forest,
     pub(crate) texts: Texts,
@@ -138,8 +140,10 @@ impl State {
         horizon
     }
 
-    /// Keeps the removal log in proportion, and drops the dead structure that only the log still needed (SEQ-6).
+    /// Ends a batch: keeps the removal log in proportion, drops the dead structure that only the log still needed (SEQ-6), and
+    /// keeps the sum of the beacon near.
     pub(crate) fn keep_log_short(&mut self) {
+        self.keep_beacon_near();
         let live_bytes = self.live_bytes();
         if self.removals.is_long(live_bytes) && self.removals.shorten(live_bytes, self.seqs()) {
             self.drop_dead_structure();
@@ -203,13 +207,7 @@ impl State {
 
     /// The same, borrowed: for whoever only reads it.
     pub(crate) fn entry_ref<'a>(&'a self, live: &'a Live) -> EntryRef<'a> {
-        let container = match live.container().as_entity() {
-            Some(dot) => ContainerRef::Entity(self.origins.dot(dot)),
-            None => {
-                let (name, kind) = self.root_of(live);
-                ContainerRef::Root { name, kind }
-            }
-        };
+        let container = self.container_ref(live);
         let slot = match live.slot() {
             LocalSlotRef::Unit => SlotRef::Unit,
             LocalSlotRef::Key(key) => SlotRef::Key(self.keys.text(key)),
@@ -220,22 +218,18 @@ impl State {
         EntryRef { container, slot, kind: live.kind, entity: live.entity, payload: live.payload() }
     }
 
+    pub(super) fn container_ref(&self, live: &Live) -> ContainerRef<'_> {
+        match live.container().as_entity() {
+            Some(dot) => ContainerRef::Entity(self.origins.dot(dot)),
+            None => {
+                let (name, kind) = self.root_of(live);
+                ContainerRef::Root { name, kind }
+            }
+        }
+    }
+
     pub(super) fn root_of(&self, live: &Live) -> (&Str, Kind) {
         self.view.root_name(live.container().as_root().unwrap_or_default())
-    }
-
-    /// The share of the beacon of a dot that is bound to `live`.
-    pub(super) fn share(&self, dot: LocalDot, live: &Live) -> u128 {
-        beacon_share(self.origins.dot(dot), live.hlc, self.entry_ref(live))
-    }
-
-    /// Adds the shares of these entries, which were inserted without them.
-    pub(crate) fn count(&mut self, added: &[(LocalDot, EntryId)]) {
-        let mut sum = self.store.beacon;
-        for (dot, id) in added {
-            sum = sum.wrapping_add(self.share(*dot, self.store.live(*id)));
-        }
-        self.store.beacon = sum;
     }
 
     /// The position of an entry that has one.

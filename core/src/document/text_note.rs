@@ -4,6 +4,8 @@
 
 use alloc::vec::Vec;
 
+use super::marks::MarkNote;
+
 /// How many characters of what is there now are as they were, came in the batch, or were there before and went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
@@ -18,6 +20,8 @@ pub(super) struct TextNote {
     parts: Vec<Part>,
     /// A part, and how many characters there are before it: where the last edit was, since the next is likely there.
     cursor: (usize, usize),
+    /// The marks that came and went.
+    pub(super) marks: Vec<MarkNote>,
 }
 
 impl TextNote {

@@ -226,7 +226,7 @@ impl State {
         self.texts.bytes += text.len();
         if counted {
             let share = self.share_of_text(stretch, text);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
+            self.beacon.text = self.beacon.text.wrapping_add(share);
         }
     }
 
@@ -356,7 +356,7 @@ impl State {
         let (covered, bytes) = self.covered_part(stretch, text);
         if covered > 0 {
             let share = self.share_of_text(stretch, &text[..bytes]);
-            self.store.beacon = self.store.beacon.wrapping_sub(share);
+            self.beacon.text = self.beacon.text.wrapping_sub(share);
         }
         self.forest.release(stretch.bunch(), stretch.len, cause);
         if tell {
@@ -391,7 +391,7 @@ impl State {
     pub(crate) fn count_text(&mut self, runs: &[TextRun]) {
         for run in runs {
             let share = text_share(run.first, (&run.container).into(), run.bunch, run.backward, &run.text);
-            self.store.beacon = self.store.beacon.wrapping_add(share);
+            self.beacon.text = self.beacon.text.wrapping_add(share);
         }
     }
 

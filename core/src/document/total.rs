@@ -8,64 +8,89 @@
 use alloc::sync::Arc;
 
 use super::transaction::{Target, Transaction};
+use super::view::Incarnations;
 use super::{Content, EditError, PlaceId, Totals};
 use crate::fault::{self, Fault};
 use crate::store::{EntryId, Kind, LocalContainer, LocalSlot, NONE, Payload, PayloadRef, Rights};
 
 impl Transaction<'_> {
-    /// Adds to this replica's running total in an incarnation of a counter. O(1) for whoever goes on counting, else O(totals).
+    /// Adds to this replica's running total in an incarnation of a counter, if none is said in the lowest. O(1) for whoever
+    /// goes on counting, else O(totals).
     pub(crate) fn add_total(
         &mut self,
         place: PlaceId,
-        container: LocalContainer,
+        container: Option<LocalContainer>,
         plus: u64,
         minus: u64,
-    ) -> Result<(), EditError> {
-        let own = self.own_total(place, container);
-        if own.is_some_and(|own| fault::active(Fault::CounterCountsOnce) && self.is_own(own.0)) {
-            return Ok(());
-        }
+    ) -> Result<EntryId, EditError> {
+        let state = &self.document.state;
+        let container = match container {
+            // All that is in its only incarnation is where it is to be.
+            None if !matches!(state.view.place(place).incarnations, Incarnations::Many(_)) => None,
+            None => Some(self.lowest(place)?),
+            said => said,
+        };
+        let own = self.own_total_in(place, container);
         let (own, old) = own.map_or((None, (0, 0)), |own| (Some(own.0), own.1));
         let (Some(all), Some(less)) = (old.0.checked_add(plus), old.1.checked_add(minus)) else {
             return Err(EditError::CounterOverflow);
         };
         if let Some(own) = own.filter(|own| self.is_own(*own)) {
-            // This transaction wrote it: it is the same total, grown.
-            self.total_again(own, all, less);
-            if fault::active(Fault::CounterForgetsBefore) {
-                self.total_overwrote(self.document.state.store.dot(own), old);
-            }
-            if !fault::active(Fault::SumKeepsOld) {
-                self.totals(place).sum.0 += i128::from(plus) - i128::from(minus);
-            }
-            return Ok(());
+            self.grow_total(place, own, plus, minus)?;
+            return Ok(own);
         }
         let payload = Payload::Total { plus: all, minus: less };
         if let Some(own) = own.filter(|_| !fault::active(Fault::CounterMovesTotals)) {
             let dot = self.overwrite(place, own, payload)?;
             self.total_overwrote(dot, old);
             self.totals(place).own = own.0;
-            return Ok(());
+            return Ok(own);
         }
         self.has_room(1)?;
         if let Some(elsewhere) = own {
             self.remove(elsewhere);
         }
+        let container = container.map_or_else(|| self.lowest(place), Ok)?;
         let target = Target { container, slot: LocalSlot::Owner };
         self.add(target, Kind::TOTAL, false, payload)?;
-        let own = self.last_added().map_or(NONE, |own| own.0);
-        self.totals(place).own = own;
+        let own = self.last_added().ok_or(EditError::Gone)?;
+        self.totals(place).own = own.0;
+        Ok(own)
+    }
+
+    /// Adds to a running total that this transaction wrote: it is the same total, grown. O(1).
+    pub(crate) fn grow_total(&mut self, place: PlaceId, own: EntryId, plus: u64, minus: u64) -> Result<(), EditError> {
+        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
+        if fault::active(Fault::CounterCountsOnce) {
+            return Ok(());
+        }
+        if fault::active(Fault::CounterForgetsBefore)
+            && let PayloadRef::Total { plus, minus } = self.document.state.store.live(own).payload()
+        {
+            self.total_overwrote(self.document.state.store.dot(own), (plus, minus));
+        }
+        let live = self.document.state.store.live_mut(own);
+        live.grow_total(plus, minus).ok_or(EditError::CounterOverflow)?;
+        if !fault::active(Fault::SumKeepsOld) {
+            self.totals(place).sum.0 += i128::from(plus) - i128::from(minus);
+        }
         Ok(())
     }
 
     /// This replica's running total in an incarnation: the entry, the increments and the decrements.
     pub(super) fn own_total(&mut self, place: PlaceId, container: LocalContainer) -> Option<(EntryId, (u64, u64))> {
+        self.own_total_in(place, Some(container))
+    }
+
+    /// The same, where it does not matter in which incarnation if none is said.
+    fn own_total_in(&mut self, place: PlaceId, container: Option<LocalContainer>) -> Option<(EntryId, (u64, u64))> {
         let me = self.origin();
         let state = &self.document.state;
         let Content::Counter(totals) = &state.view.place(place).content else { return None };
         let is_own = |id: &EntryId| {
-            let here = state.store.live(*id).container() == container || fault::active(Fault::CounterMovesTotals);
-            here && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
+            let here = container.is_none_or(|container| state.store.live(*id).container() == container);
+            (here || fault::active(Fault::CounterMovesTotals))
+                && (state.store.dot(*id).origin() == me || fault::active(Fault::CounterTakesOver))
         };
         // The hint may be of another incarnation, or of something else that lies there now.
         let hint = EntryId(totals.own);

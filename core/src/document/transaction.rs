@@ -151,17 +151,30 @@ pub(crate) struct Log {
     journal: Journal,
     /// For the bytes of the delta.
     bytes: Vec<u8>,
+    /// How many entries a large transaction had, for the next one after it.
+    room: usize,
 }
 
 impl Log {
     /// What takes more memory than this is given back.
     const KEPT: usize = 1024;
 
+    /// Whoever did much at once probably does as much again.
+    fn make_room(&mut self) {
+        let room = core::mem::take(&mut self.room);
+        if room > 0 {
+            self.removed.reserve(room);
+            self.added.reserve(room);
+            self.journal.entries.reserve(room);
+        }
+    }
+
     fn empty(&mut self) {
         let dead = self.journal.entries.capacity().max(self.journal.text.capacity());
         let entries = dead.max(self.removed.capacity()).max(self.added.capacity());
         if entries > Self::KEPT / 16 || self.bytes.capacity() > Self::KEPT {
-            *self = Self::default();
+            let room = self.journal.entries.len().max(self.added.len());
+            *self = Self { room, ..Self::default() };
             return;
         }
         self.removed.clear();
@@ -250,6 +263,7 @@ impl Document {
         let clock = self.clock;
         self.open =
             Some(Open { origin, first_seq, next_seq: first_seq, hlc: self.clock.tick(now), clock, undoable: true });
+        self.log.make_room();
         Ok(())
     }
 
@@ -305,8 +319,10 @@ impl Document {
         let name = (state.origins.id(open.origin), open.first_seq, dots);
         let delta = Delta::written(name, &log.bytes, state.tag(open.origin));
         let last = LocalDot::new(open.origin, delta.last_seq());
+        if fault::active(Fault::BeaconForgetsOwn) {
+            state.beacon_forgets(last);
+        }
         if !fault::active(Fault::BeaconForgetsOwn) {
-            state.count(&log.added);
             state.count_text(&text);
         }
         state.remove_runs(last, &removes, false);
@@ -376,7 +392,7 @@ impl Document {
         }
         let dead = self.log.journal.entries.drain(..).rev();
         for (dot, live) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
-            let alive = self.state.insert(dot, live, true);
+            let alive = self.state.insert(dot, live);
             debug_assert!(alive.is_some(), "what died after its container comes back before it");
         }
         let dead = self.log.journal.text.drain(..).rev();
@@ -491,7 +507,7 @@ impl Transaction<'_> {
         let Target { container, slot } = target;
         let live = Live::new(container, slot, kind, entity, payload, hlc);
         let Document { state, log, .. } = &mut *self.document;
-        let Some(id) = state.insert(dot, live, false) else {
+        let Some(id) = state.insert(dot, live) else {
             // The dot will be given to something else, so a bunch of that name must not stay.
             if log.bunches.pop_if(|bunch| *bunch == dot).is_some() {
                 state.forest.forget(dot);
@@ -554,12 +570,6 @@ impl Transaction<'_> {
         if !fault::active(Fault::PutAgainKeepsOld) {
             self.document.state.store.update(own, |live| live.set_value(value));
         }
-    }
-
-    /// Puts other running totals into an entry of this transaction.
-    pub(crate) fn total_again(&mut self, own: EntryId, plus: u64, minus: u64) {
-        debug_assert!(self.is_own(own), "DOT-1: others may have seen it");
-        self.document.state.store.live_mut(own).set_total(plus, minus);
     }
 
     /// Notes what the running total at `dot` overwrote, so that others can tell how much was added.

@@ -38,8 +38,8 @@ pub(crate) enum Content {
     /// Register or flag, of any policy.
     Unit(Dots),
     List(Sequence<LocalDot>),
-    /// Its characters are in the rope of the place.
-    Text,
+    /// Its marks. Its characters are in the rope of the place.
+    Text(Dots),
     /// A kind this version does not read.
     Unknown,
 }
@@ -69,7 +69,7 @@ impl Content {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(Sequence::new()),
-            Kind::TEXT => Self::Text,
+            Kind::TEXT => Self::Text(Dots::None),
             _ => Self::Unknown,
         }
     }

@@ -85,6 +85,8 @@ faults! {
     BeaconIgnoresStamps,
     /// DOT-1: what a transaction added is not counted in the beacon when it commits.
     BeaconForgetsOwn,
+    /// DOT-1: what a rollback brings back is not counted in the beacon again.
+    BeaconForgetsReturned,
     /// DOT-1: what a transaction takes away again is subtracted from a beacon that it was not counted in.
     BeaconTakesUncounted,
     /// BYTES-2: what a running total overwrote is left out of a delta's bytes.
@@ -298,6 +300,15 @@ faults! {
     ChainsWithoutAncestors,
     /// SEQ-6: a snapshot at rest does not hold the dead positions that its log still needs.
     SnapshotForgetsDead,
+
+    // ---- Marks ----
+
+    /// MARK-1: of the marks of one key over one character the oldest counts.
+    OldestMarkCounts,
+    /// MARK-2: a mark leaves those that it covers wholly.
+    MarksPileUp,
+    /// MARK-2: marks stay when the last character that they covered is deleted.
+    BareMarksStay,
 
     // ---- Sync ----
 

@@ -32,8 +32,9 @@ mod walk;
 pub(crate) use chunks::Sequence;
 pub(crate) use forest::{Forest, ForestError};
 pub(crate) use place::Placement;
+pub(crate) use position::Anchor;
 pub(crate) use position::LocalPosition;
-pub use position::{BunchRecord, Position, Side};
+pub use position::{Bias, BunchRecord, Position, Side};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]
 pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, lay_out};
 #[allow(unused_imports, reason = "lists and texts are to be held in it")]

@@ -16,9 +16,9 @@
 use core::cmp::Ordering;
 
 use super::forest::{Forest, LocalBunch, Node};
-use super::position::{LocalPosition, Side};
+use super::position::{BunchRecord, LocalPosition, Position, Side};
 use super::runs::NONE;
-use crate::clock::LocalDot;
+use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 
@@ -31,10 +31,10 @@ impl Forest {
         self.compare_points(origins, self.point(a), self.point(b))
     }
 
-    /// Whether a position comes before one that is compared with many.
+    /// Whether a position comes before a place that is compared with many.
     pub(super) fn is_before(&self, origins: &Origins, a: LocalPosition, b: Point) -> bool {
-        let order =
-            if a.bunch == b.bunch { a.index.cmp(&b.index) } else { self.compare_points(origins, self.point(a), b) };
+        let is_value = a.bunch == b.bunch && b.side.is_none();
+        let order = if is_value { a.index.cmp(&b.index) } else { self.compare_points(origins, self.point(a), b) };
         order == Ordering::Less
     }
 
@@ -43,12 +43,38 @@ impl Forest {
         if next.bunch == bunch {
             return next.index;
         }
+        self.indexes_before_point(bunch, self.point(next))
+    }
+
+    /// The same before any place.
+    pub(super) fn indexes_before_point(&self, bunch: LocalDot, mut point: Point) -> i64 {
         let depth = self.depth(bunch);
-        let mut point = self.point(next);
         while point.depth > depth {
             self.lift(&mut point);
         }
         if point.bunch == bunch { point.indexes_before() } else { i64::MAX }
+    }
+
+    /// Where a position is, that of a value which may be dead or unknown here: by what is known of its `chain`, whose bunches
+    /// ascend by id. No value that lives is in a bunch that is not known, or below it, so the place where the first such
+    /// bunch would hang tells as much (SEQ-3, SEQ-4). `None` if neither the forest nor the chain knows a bunch of it.
+    pub(crate) fn point_by_chain(&self, origins: &Origins, at: Position, chain: &[BunchRecord]) -> Option<Point> {
+        let (mut at, mut below) = (at, None);
+        // A chain that came from outside has no circle; who made one by hand gets nothing.
+        for _ in 0..=chain.len() {
+            let bunch = if at.bunch == Dot::ROOT { LocalDot::ROOT } else { origins.local(at.bunch)? };
+            if self.contains(bunch) {
+                let parent = LocalPosition { bunch, index: at.index };
+                return Some(match below {
+                    None => self.point(parent),
+                    Some((side, rank, id)) => self.point_of_bunch(LocalBunch { parent, side, rank }, Among::Id(id)),
+                });
+            }
+            let record = &chain[chain.binary_search_by(|record| record.id.cmp(&at.bunch)).ok()?];
+            below = Some((record.side, record.rank, bunch));
+            at = record.parent;
+        }
+        None
     }
 
     /// The first value of a bunch.
@@ -108,7 +134,7 @@ impl Forest {
 
 /// A place in a bunch: a value, or a bunch that hangs there.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
+pub(crate) struct Point {
     pub(super) bunch: LocalDot,
     /// The node of the bunch.
     node: u32,

@@ -36,6 +36,34 @@ pub struct BunchRecord {
     pub rank: i32,
 }
 
+/// Which neighbour a place between two values keeps to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bias {
+    /// The one on the left: what is inserted there comes behind the place.
+    Left,
+    /// The one on the right: what is inserted there comes before the place.
+    Right,
+}
+
+/// A place between values, named by the position of a value that it is next to, whether that lives or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    /// The position; that of the root stands for both ends.
+    pub(crate) at: Position,
+    /// Whether the value is on the left of the place: behind the root is the start, before it the end.
+    pub(crate) bias: Bias,
+}
+
+impl Anchor {
+    pub(crate) const START: Self = Self { at: Position::START, bias: Bias::Left };
+    pub(crate) const END: Self = Self { at: Position::START, bias: Bias::Right };
+}
+
+impl Position {
+    /// The one position of the root bunch.
+    pub(crate) const START: Self = Self { bunch: Dot::ROOT, index: 0 };
+}
+
 /// A [`Position`] inside one document.
 ///
 /// The derived order is only good for sets and maps; the order of values is `Forest::compare`.

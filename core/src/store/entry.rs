@@ -57,6 +57,8 @@ impl Kind {
     pub const DISABLED: Self = Self(21);
     /// A character of a text. It is in no list of entries: characters are held and sent as runs ([`super::TextRun`]).
     pub const CHARACTER: Self = Self(22);
+    /// What is said of a range of a text. Its payload is opaque to all but those who show it.
+    pub const MARK: Self = Self(23);
 
     /// Whether this version knows the kind as one a container can have.
     pub const fn is_container(self) -> bool {
@@ -106,6 +108,7 @@ impl Kind {
             Self::RIGHTS => "rights",
             Self::DISABLED => "disabling",
             Self::CHARACTER => "character",
+            Self::MARK => "mark",
             _ => "unknown kind",
         }
     }

@@ -17,14 +17,17 @@ use crate::string::Str;
 pub(crate) struct KeyId(pub(crate) u32);
 
 impl KeyId {
-    /// Its hash in a table of keys. Numbers are given in turn, so nobody chooses them; no two have the same.
+    /// Its hash in a table of keys. Numbers are given in turn, so nobody chooses them; no two have the same. The upper bytes
+    /// are mixed into the lowest, so that keys at equal distances do not meet; numbers in turn still have places of their own.
     pub(crate) const fn hash(self) -> u32 {
-        self.0.wrapping_mul(SPREAD)
+        let half = self.0 ^ self.0 >> 16;
+        (half ^ half >> 8).wrapping_mul(SPREAD)
     }
 
     /// The key with this hash.
     pub(crate) const fn of(hash: u32) -> Self {
-        Self(hash.wrapping_mul(GATHER))
+        let mixed = hash.wrapping_mul(GATHER);
+        Self(mixed ^ mixed >> 8)
     }
 }
 
@@ -161,7 +164,19 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn keys_at_equal_distances_have_places_of_their_own() {
+        for distance in [1, 2, 256, 512, 1 << 16, 1 << 24] {
+            let numbers = (0..64).map(|number| KeyId(number * distance));
+            assert!(numbers.clone().all(|key| KeyId::of(key.hash()) == key), "the hash tells the number");
+            let places: BTreeSet<u32> = numbers.map(|key| key.hash() % 256).collect();
+            assert!(places.len() >= 32, "{distance}: {places:?}");
+        }
+    }
 
     #[test]
     fn a_key_keeps_its_number_while_it_is_used_and_until_the_batch_ends() {

@@ -169,11 +169,12 @@ impl Live {
         self.body = Body::Value(value);
     }
 
-    /// Puts running totals in place of those it holds: as many bytes.
-    pub(crate) fn set_total(&mut self, all: u64, less: u64) {
+    /// Adds to the running totals that it holds, unless they would not fit.
+    pub(crate) fn grow_total(&mut self, more: u64, less: u64) -> Option<()> {
         if let Body::Total { plus, minus } = &mut self.body {
-            (*plus, *minus) = (all, less);
+            (*plus, *minus) = (plus.checked_add(more)?, minus.checked_add(less)?);
         }
+        Some(())
     }
 
     /// About how many bytes it takes when it is written, its key aside: what the removal log is held in proportion to.

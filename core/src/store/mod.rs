@@ -2,7 +2,7 @@
 //!
 //! Entries lie in a slab and are known by their place in it; [`windows`] finds them by dot, ascending by (replica number,
 //! seq), so what one replica wrote beyond a version is one range scan. The entries inside an entity are linked to one
-//! another, so that its death finds its subtree. The beacon is a sum that whoever inserts and removes keeps up.
+//! another, so that its death finds its subtree.
 //!
 //! Not here: what the entries mean to a reader; that is the view in `crate::document`.
 
@@ -72,13 +72,12 @@ pub(crate) struct Store {
     len: usize,
     live_bytes: usize,
     windows: Windows,
-    pub(crate) beacon: u128,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let windows = Windows::default();
-        Self { chunks: Vec::new(), free: NONE, len: 0, live_bytes: 0, windows, beacon: 0 }
+        Self { chunks: Vec::new(), free: NONE, len: 0, live_bytes: 0, windows }
     }
 }
 

@@ -235,17 +235,16 @@ impl Removals {
         self.bytes = 0;
         for (index, log) in self.logs.iter_mut().enumerate() {
             let horizon = self.horizon.get(index).copied().unwrap_or(0);
-            let mut kept = Vec::new();
-            let mut before = None;
-            for run in log.iter() {
-                if run.last_remover() > horizon {
-                    let run = run.beyond(horizon);
-                    self.bytes += run.encoded_len(Origin(index as u32), before);
-                    before = Some(run);
-                    kept.push(run);
-                }
+            log.drain(..log.partition_point(|run| run.last_remover() <= horizon));
+            if log.capacity() > 4 * log.len() {
+                log.shrink_to(2 * log.len());
             }
-            *log = kept;
+            let mut before = None;
+            for run in log {
+                *run = run.beyond(horizon);
+                self.bytes += run.encoded_len(Origin(index as u32), before);
+                before = Some(*run);
+            }
         }
     }
 

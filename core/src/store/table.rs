@@ -54,11 +54,29 @@ impl Table {
     /// Adds a number that is not there.
     pub(crate) fn insert(&mut self, hash: u32, id: u32) {
         debug_assert!(id != u32::MAX, "the number that means free");
-        if (self.len + 1) * 8 > self.slots.len() * 7 {
-            self.resize((self.slots.len() * 2).max(Self::LEAST));
-        }
+        self.make_room();
         self.put(Slot { hash, id });
         self.len += 1;
+    }
+
+    /// The number with this hash that `is_it`; where there is none, this one is added. O(1) on average.
+    pub(crate) fn find_or_insert(&mut self, hash: u32, id: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        debug_assert!(id != u32::MAX, "the number that means free");
+        self.make_room();
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.is_free() {
+                *slot = Slot { hash, id };
+                self.len += 1;
+                return None;
+            }
+            if slot.hash == hash && is_it(slot.id) {
+                return Some(slot.id);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     /// Puts another number in the place of one.
@@ -119,6 +137,12 @@ impl Table {
         }
     }
 
+    fn make_room(&mut self) {
+        if (self.len + 1) * 8 > self.slots.len() * 7 {
+            self.resize((self.slots.len() * 2).max(Self::LEAST));
+        }
+    }
+
     fn put(&mut self, slot: Slot) {
         let mask = self.slots.len() - 1;
         let mut at = slot.hash as usize & mask;
@@ -159,7 +183,12 @@ mod tests {
             let mut model = BTreeMap::new();
             for (add, id, hash) in steps {
                 if add && !model.contains_key(&id) {
-                    table.insert(hash, id);
+                    if id % 2 == 0 {
+                        table.insert(hash, id);
+                    } else {
+                        prop_assert_eq!(table.find_or_insert(hash, id, |other| other == id), None);
+                        prop_assert_eq!(table.find_or_insert(hash, 99, |other| other == id), Some(id));
+                    }
                     model.insert(id, hash);
                 } else if !add {
                     let hash = model.remove(&id);

@@ -40,9 +40,14 @@ impl Window {
     }
 
     fn insert(&mut self, bit: u32, id: EntryId) {
-        let rank = self.rank(bit);
         debug_assert!(self.mask >> bit & 1 == 0, "DOT-1: a dot is inserted once");
+        let rank = self.rank(bit);
         self.mask |= 1 << bit;
+        let len = self.ids.len();
+        if len == self.ids.capacity() {
+            // A window fills up in a few steps.
+            self.ids.reserve_exact((3 * len).max(4).min(64 - len));
+        }
         self.ids.insert(rank, id);
     }
 }
@@ -60,15 +65,14 @@ impl Windows {
 
     pub(crate) fn insert(&mut self, dot: LocalDot, id: EntryId) {
         let (key, bit) = split(dot);
-        if let Some((last, window)) = self.windows.last_mut() {
-            // Whoever writes or loads goes on where the last one was.
-            if *last == key {
+        // Whoever writes or loads goes on where the last dot was.
+        match self.windows.last_entry_mut() {
+            Some((last, window)) if *last == key => return window.insert(bit, id),
+            Some((last, window)) if *last < key && window.mask == 0 => {
+                *last = key;
                 return window.insert(bit, id);
             }
-            if window.mask == 0 && *last < key {
-                let last = *last;
-                self.windows.remove(&last);
-            }
+            _ => {}
         }
         self.windows.get_or_insert_with(key, Window::default).insert(bit, id);
     }
@@ -84,7 +88,7 @@ impl Windows {
         let id = window.ids.remove(rank);
         if window.mask == 0 {
             // The last one stays: whoever counts on would take it away and make it again at every step.
-            if self.windows.iter().next_back().is_some_and(|last| *last.0 != key) {
+            if self.windows.last().is_some_and(|last| last.0 != key) {
                 self.windows.remove(&key);
             }
         } else if window.ids.capacity() > 4 * window.ids.len() {

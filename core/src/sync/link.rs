@@ -4,16 +4,13 @@
 use alloc::vec::Vec;
 
 use super::message::{Message, PackedRows, Rows, Want};
-use super::packed::pack;
+use super::packed::{Said, pack};
 use super::roster::Roster;
 use super::row::Row;
 use super::session::{ProtocolError, Session};
 use super::{limits, status};
 use crate::clock::VersionVector;
-use crate::codec::DeltaHeader;
 use crate::fault::{self, Fault};
-use crate::ordered::Map;
-use crate::replica_id::ReplicaId;
 
 /// The one channel a replica uses on its connection.
 pub(super) const CHANNEL: u64 = 1;
@@ -64,7 +61,7 @@ pub(super) struct Connection {
     /// The chains of the log as far as they were told: what a packed row continues.
     pub(super) heard: VersionVector,
     /// The last dot of each id that was pushed here: what a pushed row continues.
-    said: Map<ReplicaId, u64>,
+    said: Said,
     /// The epoch and the last position of the relay's log that is here.
     pub(super) epoch: u64,
     pub(super) position: u64,
@@ -90,7 +87,7 @@ impl Connection {
             pushed: VersionVector::new(),
             roster: None,
             heard: VersionVector::new(),
-            said: Map::new(),
+            said: Said::new(),
             epoch: 0,
             position: 0,
             wanted: false,
@@ -112,12 +109,11 @@ impl Connection {
         };
         let mut packed = Vec::new();
         for row in &rows {
-            let Row::Delta { bytes, .. } = row else { continue };
-            let Ok(header) = DeltaHeader::split(bytes) else { continue };
-            let follows = self.said.get(&header.writer).is_some_and(|last| last + 1 == header.first_seq);
-            let follows = follows || fault::active(Fault::RowsWithoutTag);
-            packed.push(pack(row, roster, follows).into());
-            self.said.insert(header.writer, header.last_seq().unwrap_or_default());
+            if fault::active(Fault::RowsWithoutTag) {
+                packed.push(pack(row, roster, true).into());
+            } else {
+                packed.push(self.said.pack(row, roster).into());
+            }
         }
         self.send(&Message::Packed(PackedRows { from: 1, to: 0, new_ids: Vec::new(), rows: packed }));
     }
@@ -125,7 +121,7 @@ impl Connection {
     /// What was pushed was not taken: the next of each id is sent with the tag before it.
     pub(super) fn said_in_vain(&mut self) {
         if !fault::active(Fault::SaidInVainKept) {
-            self.said.clear();
+            self.said.forget();
         }
     }
 

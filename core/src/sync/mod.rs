@@ -152,7 +152,7 @@ pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
     NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
 };
-pub use packed::{Unpacked, pack, unpack};
+pub use packed::{Said, Unpacked, pack, unpack};
 pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
 pub use replica::{OpenError, Opening, Output, Replica};
 pub use roster::{Roster, RosterNews};

@@ -17,14 +17,18 @@ use super::roster::Roster;
 use super::row::{RecordError, Row};
 use super::wire::{Malformed, Reader, put_varint};
 use crate::clock::{Hlc, Tag};
-use crate::codec::DeltaHeader;
 use crate::codec::limits::MAX_DELTA_BYTES;
+use crate::codec::{DeltaHeader, LoneText, decode_delta};
+use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
+use crate::store::Container;
 
-/// The head of a packed delta: the tag before it is there; ids of others than its writer are there; from bit 2 the writer.
+/// The head of a packed delta: the tag before it is there; ids of others than its writer are there; it continues what was said
+/// last of its writer on the same connection, so that its first dot is not said; from bit 3 the writer.
 const HAS_TAG: u64 = 1;
 const HAS_OTHERS: u64 = 2;
-const WRITER_SHIFT: u32 = 2;
+const AFTER: u64 = 4;
+const WRITER_SHIFT: u32 = 3;
 /// In place of the head: a diff.
 const DIFF: u64 = 0;
 /// The writer is told in full. Above, it is its number plus two.
@@ -48,10 +52,98 @@ pub enum Unpacked {
     },
 }
 
-/// The packed form of a row. `follows`: the receiver has been told the tag before it.
+/// What was said last of each writer on one connection, in one direction. Both ends keep it alike: one packs with it, the
+/// other unpacks with it, every row in the same order.
+///
+/// So a row that comes after another of its writer does without its first dot, and one that does nothing but type into the text
+/// that the last one typed into, without naming that.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    last: Map<ReplicaId, Last>,
+}
+
+#[derive(Clone, Debug)]
+struct Last {
+    seq: u64,
+    /// What it typed into last, if it typed.
+    text: Option<Container>,
+}
+
+/// No dot comes after it.
+const NEVER: u64 = u64::MAX;
+
+impl Said {
+    /// Of so many writers it is remembered what was said last. Where there are more, all are forgotten, at both ends.
+    const MOST: usize = 64;
+
+    /// Nothing was said so far.
+    pub const fn new() -> Self {
+        Self { last: Map::new() }
+    }
+
+    /// What was said was in vain: the next row of each writer says everything, the tag before it included. Only whoever packs does
+    /// this; the other end goes on.
+    pub fn forget(&mut self) {
+        for (_, last) in self.last.iter_mut() {
+            last.seq = NEVER;
+        }
+    }
+
+    /// The packed form of a row that is sent next.
+    pub fn pack(&mut self, row: &Row, roster: &Roster) -> Vec<u8> {
+        let header = if let Row::Delta { bytes, .. } = row { DeltaHeader::split(bytes).ok() } else { None };
+        let Some(header) = header else { return write(row, roster, false, None) };
+        let last = self.last.get(&header.writer).filter(|last| last.seq.wrapping_add(1) == header.first_seq);
+        let out = write(row, roster, false, last);
+        self.hear(&header);
+        out
+    }
+
+    /// Reads what [`Self::pack`] gave at the other end. O(bytes).
+    ///
+    /// # Errors
+    /// When it is not the packed form of a row for this roster, or continues what was not said.
+    pub fn unpack(&mut self, packed: &[u8], roster: &Roster) -> Result<Unpacked, RecordError> {
+        let unpacked = read(packed, roster, Some(self)).map_err(|Malformed| RecordError { what: "packed row" })?;
+        let bytes = match &unpacked {
+            Unpacked::Row(Row::Delta { bytes, .. }) | Unpacked::Next { bytes, .. } => bytes,
+            Unpacked::Row(Row::Diff { .. }) => return Ok(unpacked),
+        };
+        if let Ok(header) = DeltaHeader::split(bytes) {
+            self.hear(&header);
+        }
+        Ok(unpacked)
+    }
+
+    fn hear(&mut self, header: &DeltaHeader<'_>) {
+        let before = self.last.remove(&header.writer);
+        let text = match header.lone_text() {
+            Some(lone) => Some(lone.container),
+            None if header.has_text() => last_text(&header.join()),
+            None => before.and_then(|before| before.text),
+        };
+        if self.last.len() >= Self::MOST {
+            self.last.clear();
+        }
+        if let Ok(seq) = header.last_seq() {
+            self.last.insert(header.writer, Last { seq, text });
+        }
+    }
+}
+
+/// What a delta types into last.
+fn last_text(bytes: &[u8]) -> Option<Container> {
+    decode_delta(bytes).ok()?.text.last().map(|run| run.container.clone())
+}
+
+/// The packed form of a row by itself. `follows`: the receiver has been told the tag before it.
 ///
 /// A row that is not one, which no store and no document gives, is packed as something that nobody unpacks.
 pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
+    write(row, roster, follows, None)
+}
+
+fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec<u8> {
     let (prev_tag, bytes) = match row {
         Row::Diff { bytes } => {
             let mut out = Vec::with_capacity(1 + bytes.len());
@@ -62,15 +154,17 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
         Row::Delta { prev_tag, bytes } => (prev_tag, bytes),
     };
     let Ok(header) = DeltaHeader::split(bytes) else { return Vec::new() };
+    let lone = after
+        .and_then(|_| header.lone_text())
+        .filter(|lone| after.and_then(|last| last.text.as_ref()) == Some(&lone.container));
     // The first delta of a chain follows what everybody knows.
-    let follows = follows || (header.first_seq == 1 && *prev_tag == Tag::start(header.writer));
+    let first = header.first_seq == 1 && *prev_tag == Tag::start(header.writer);
+    let follows = follows || after.is_some() || first;
+    let has_others = !header.others.is_empty() && lone.is_none();
     let writer = roster.number(header.writer);
     let mut head = writer.map_or(IN_FULL, |number| number + IN_FULL + 1) << WRITER_SHIFT;
-    if !follows {
-        head |= HAS_TAG;
-    }
-    if !header.others.is_empty() {
-        head |= HAS_OTHERS;
+    for (flag, is_set) in [(HAS_TAG, !follows), (HAS_OTHERS, has_others), (AFTER, after.is_some())] {
+        head |= if is_set { flag } else { 0 };
     }
     let mut out = Vec::with_capacity(16 + header.rest.len());
     put_varint(&mut out, head);
@@ -80,7 +174,7 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     if !follows {
         out.extend_from_slice(prev_tag.as_bytes());
     }
-    if !header.others.is_empty() {
+    if has_others {
         put_varint(&mut out, (header.others.len() / ID) as u64);
         for id in header.others.chunks_exact(ID) {
             let id = ReplicaId::from_bytes(id.try_into().unwrap_or_default());
@@ -91,8 +185,16 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
             }
         }
     }
+    if let Some(lone) = lone {
+        out.push(DeltaHeader::flags_of_lone_text(header.flags, false).unwrap_or(header.flags));
+        out.extend_from_slice(lone.lead);
+        out.extend_from_slice(lone.characters);
+        return out;
+    }
     out.push(header.flags);
-    put_varint(&mut out, header.first_seq);
+    if after.is_none() {
+        put_varint(&mut out, header.first_seq);
+    }
     if DeltaHeader::has_stamp(header.flags) {
         let millis = (header.hlc.millis() as i64).wrapping_sub(roster.since().0 as i64);
         let counter = header.hlc.0 & COUNTER;
@@ -110,7 +212,7 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
 /// # Errors
 /// When it is not the packed form of a row for this roster.
 pub fn unpack(packed: &[u8], roster: &Roster) -> Result<Unpacked, RecordError> {
-    read(packed, roster).map_err(|Malformed| RecordError { what: "packed row" })
+    read(packed, roster, None).map_err(|Malformed| RecordError { what: "packed row" })
 }
 
 /// The length of an id.
@@ -118,7 +220,7 @@ const ID: usize = 16;
 /// The bits of a stamp's counter.
 const COUNTER: u64 = 0xffff;
 
-fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
+fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked, Malformed> {
     let mut reader = Reader::new(packed);
     let head = reader.varint();
     reader.ok()?;
@@ -131,6 +233,12 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
         0 => reader.replica(),
         number => roster.id(number - 1).ok_or(Malformed)?,
+    };
+    let after = match said.and_then(|said| said.last.get(&writer)) {
+        _ if head & AFTER == 0 => None,
+        // What follows on the same connection needs no tag.
+        Some(last) if head & HAS_TAG == 0 => Some(last),
+        _ => return Err(Malformed),
     };
     let prev_tag = if head & HAS_TAG == 0 { None } else { Some(reader.tag()) };
     let mut others = Vec::new();
@@ -151,7 +259,21 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
             reader.ok()?;
         }
     }
-    let (flags, first_seq) = (reader.u8(), reader.varint());
+    let flags = reader.u8();
+    let first_seq = match after {
+        Some(last) => last.seq.checked_add(1).ok_or(Malformed)?,
+        None => reader.varint(),
+    };
+    reader.ok()?;
+    if let (Some(last), Some(flags)) = (after, DeltaHeader::flags_of_lone_text(flags, true)) {
+        let lone = LoneText::split(reader.rest(), flags, last.text.clone().ok_or(Malformed)?).ok_or(Malformed)?;
+        if !others.is_empty() {
+            return Err(Malformed);
+        }
+        let bytes = DeltaHeader::join_lone_text(writer, first_seq, flags, &lone);
+        let last_seq = DeltaHeader::split(&bytes).and_then(|header| header.last_seq()).map_err(|_| Malformed)?;
+        return Ok(Unpacked::Next { replica: writer, first_seq, last_seq, bytes });
+    }
     let mut hlc = Hlc(0);
     if DeltaHeader::has_stamp(flags) {
         let stamp = reader.varint();
@@ -168,7 +290,7 @@ fn read(packed: &[u8], roster: &Roster) -> Result<Unpacked, Malformed> {
     let bytes = header.join();
     Ok(match prev_tag {
         Some(prev_tag) => Unpacked::Row(Row::Delta { prev_tag, bytes }),
-        None if first_seq == 1 => Unpacked::Row(Row::Delta { prev_tag: Tag::start(writer), bytes }),
+        None if first_seq == 1 && after.is_none() => Unpacked::Row(Row::Delta { prev_tag: Tag::start(writer), bytes }),
         None => Unpacked::Next { replica: writer, first_seq, last_seq, bytes },
     })
 }
@@ -189,8 +311,9 @@ mod tests {
     use super::*;
     use crate::clock::{Timestamp, VersionEntry, VersionVector};
     use crate::delta::Delta;
-    use crate::document::Document;
+    use crate::document::{Document, EditError};
     use crate::sync::roster::RosterNews;
+    use crate::types::TextMut;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -266,6 +389,98 @@ mod tests {
             len(2, document.transact(now, |tx| tx.map("m")?.put(&key, value.as_str())).unwrap().delta);
         }
         assert_eq!(most, [20, 22, 68]);
+    }
+
+    /// Two who type into texts of their own and of each other, under keys and at roots, with pauses, deletions and new lines.
+    fn typing() -> Vec<Delta> {
+        let mut documents = [4, 9].map(|id| Document::with_writer(ReplicaId::from(id)));
+        let mut deltas = Vec::new();
+        for number in 0..400usize {
+            let [mine, other] = &mut documents;
+            let now = NOW.plus_ms(100 * number as u64);
+            let commit = mine.transact::<_, EditError>(now, |tx| {
+                if number < 2 {
+                    tx.map("m")?.text(["a", "b"][number])?.push("-")?;
+                }
+                let mut map = tx.map("m")?;
+                let mut text = map.text(["a", "b"][number / 50 % 2])?;
+                match number % 10 {
+                    0 => text.insert(0, "new line\n"),
+                    1 => text.delete(..1),
+                    2 => text.replace(..1, "🎈"),
+                    3 => tx.text("root")?.push("x"),
+                    4 => tx.map("m")?.put("key", "value"),
+                    _ => text.push("ä"),
+                }
+            });
+            let delta = commit.unwrap().delta.unwrap();
+            other.apply(&delta).unwrap();
+            deltas.push(delta);
+            if number % 7 == 0 {
+                documents.swap(0, 1);
+            }
+        }
+        deltas
+    }
+
+    #[test]
+    fn bytes_2_what_is_said_after_another_comes_back_byte_for_byte() {
+        for roster in [version(&[]), version(&[4, 9])].map(|version| Roster::new(NOW, &version)) {
+            for deltas in [typing(), history()] {
+                let (mut here, mut there) = (Said::new(), Said::new());
+                let mut shorter = 0;
+                for (number, delta) in deltas.iter().enumerate() {
+                    let row = Row::of(delta);
+                    let packed = here.pack(&row, &roster);
+                    shorter += usize::from(packed.len() < pack(&row, &roster, true).len());
+                    assert_eq!(resolve(there.unpack(&packed, &roster).unwrap(), delta.prev_tag()), row);
+                    // Whoever has heard nothing before it reads nothing into it.
+                    let alone = Said::new().unpack(&packed, &roster);
+                    assert!(alone.is_err() || alone == Ok(Unpacked::Row(row)));
+                    if number % 50 == 49 {
+                        here.forget();
+                    }
+                }
+                assert!(shorter > deltas.len() / 3, "{shorter} of {}", deltas.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_typed_character_takes_four_bytes_within_a_session() {
+        let roster = Roster::new(NOW, &version(&[4, 9]));
+        let mut document = Document::with_writer(ReplicaId::from(4));
+        let mut other = Document::with_writer(ReplicaId::from(9));
+        let made = other.transact::<_, EditError>(NOW, |tx| tx.map("m")?.text("a rather long key")?.push("-"));
+        document.apply(&made.unwrap().delta.unwrap()).unwrap();
+        for place in ["root", "key"] {
+            let mut said = Said::new();
+            let mut len = |now: u64, edit: &dyn Fn(&mut TextMut<'_, '_>) -> Result<(), EditError>| {
+                let delta = document.transact(NOW.plus_ms(now), |tx| match place {
+                    "root" => edit(&mut tx.text("a rather long name")?),
+                    _ => edit(&mut tx.map("m")?.text("a rather long key")?),
+                });
+                said.pack(&Row::of(&delta.unwrap().delta.unwrap()), &roster).len()
+            };
+            len(0, &|text| text.push("ab"));
+            let typed: Vec<usize> = (1..1_000).map(|key| len(150 * key, &|text| text.push("x"))).collect();
+            assert_eq!((typed[0], typed[20], typed[900]), (4, 4, 5), "{place}");
+            let deleted = len(200_000, &|text| text.delete(text.read().len() - 1..));
+            assert_eq!(deleted, 3);
+        }
+    }
+
+    #[test]
+    fn bytes_1_whoever_names_many_writers_is_not_remembered_for_ever() {
+        let roster = Roster::new(NOW, &version(&[]));
+        let (mut here, mut there) = (Said::new(), Said::new());
+        for id in 0..1_000 {
+            let mut document = Document::with_writer(ReplicaId::from(1 + id % 200));
+            let delta = document.transact(NOW, |tx| tx.text("t")?.push("x")).unwrap().delta.unwrap();
+            let packed = here.pack(&Row::of(&delta), &roster);
+            assert!(there.unpack(&packed, &roster).is_ok());
+            assert!(there.last.len() <= Said::MOST && here.last.len() == there.last.len());
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<T> Queue<T> {
     }
 
     /// The items, the last one first.
-    pub(super) fn from_last(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn last_to_first(&self) -> impl Iterator<Item = &T> {
         self.last.iter().rev().chain(&self.next)
     }
 
@@ -60,7 +60,7 @@ mod tests {
             queue.push(2 * number + 1);
             taken.extend(queue.pop());
         }
-        assert!(queue.from_last().copied().eq((10..20).rev()));
+        assert!(queue.last_to_first().copied().eq((10..20).rev()));
         queue.retain(|number| number % 3 != 0);
         assert_eq!(queue.pop_if(|number| *number > 10), None);
         taken.extend(core::iter::from_fn(|| queue.pop()));

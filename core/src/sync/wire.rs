@@ -42,8 +42,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything that is left.
-    pub(super) const fn rest(&mut self) -> &'a [u8] {
-        core::mem::replace(&mut self.rest, &[])
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.rest)
     }
 
     /// What was read is not what it should be.

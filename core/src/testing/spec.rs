@@ -9,8 +9,11 @@ use alloc::vec::Vec;
 
 use super::Shape;
 use crate::clock::{Dot, Hlc};
+use crate::codec::decode_mark;
+use crate::sequence::Anchor;
 use crate::{
-    BunchRecord, Container, Delta, Entry, Kind, Payload, ReplicaId, Side, Slot, TextRun, Value, VersionVector,
+    Bias, BunchRecord, Container, Delta, Entry, Kind, Payload, Position, ReplicaId, Side, Slot, TextRun, Value,
+    VersionVector,
 };
 
 /// Every delta ever made, by name.
@@ -162,14 +165,69 @@ impl Spec {
         winner.map_or_else(|| self.path(dot, &entry.slot), |(dot, (_, entry))| self.path(*dot, &entry.slot))
     }
 
+    /// The containers of a kind that are shown merged under a key of a root map at `version`.
+    pub fn incarnations(&self, version: &VersionVector, root: &str, key: &str, kind: Kind) -> Vec<Container> {
+        let is_here = |entry: &Entry| {
+            let in_root = matches!(&entry.container, Container::Root { name, kind: Kind::MAP } if **name == *root);
+            in_root && entry.kind == kind && matches!(&entry.slot, Slot::Key(found) if **found == *key)
+        };
+        let live = self.live(version);
+        live.iter().filter(|(_, (_, entry))| is_here(entry)).map(|(dot, _)| Container::Entity(*dot)).collect()
+    }
+
+    /// Each character that the live texts `all` show together, with what is said of it by key: that of the marks over it whose stamp is
+    /// the greatest, unless its value is null.
+    pub fn marked(&self, version: &VersionVector, all: &[Container]) -> Vec<(char, BTreeMap<String, Value>)> {
+        let live = self.live(version);
+        let inside = || live.iter().filter(|(_, (_, entry))| all.contains(&entry.container));
+        let characters = inside().filter(|(_, (_, entry))| entry.kind == Kind::CHARACTER);
+        let mut order: Vec<_> =
+            characters.map(|(dot, (_, entry))| (self.path(*dot, &entry.slot), &entry.payload)).collect();
+        order.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut marks: Vec<_> = inside()
+            .filter(|(_, (_, entry))| entry.kind == Kind::MARK && entry.slot == Slot::Unit)
+            .filter_map(|(dot, (hlc, entry))| match &entry.payload {
+                Payload::Opaque(bytes) => Some((*hlc, *dot, decode_mark(bytes)?)),
+                _ => None,
+            })
+            .collect();
+        marks.sort_by_key(|(hlc, dot, _)| (*hlc, *dot));
+        let read = |path: &PathKey| {
+            let mut said = BTreeMap::new();
+            for (_, _, mark) in &marks {
+                let is_behind = |anchor: &Anchor| {
+                    if anchor.at == Position::START {
+                        return anchor.bias == Bias::Left;
+                    }
+                    let place = self.climb(anchor.at, &mark.chains);
+                    if anchor.bias == Bias::Left { *path > place } else { *path >= place }
+                };
+                if is_behind(&mark.start) && !is_behind(&mark.end) {
+                    said.insert(mark.key.to_string(), mark.value.clone());
+                }
+            }
+            said.retain(|_, value| *value != Value::Null);
+            said
+        };
+        let character = |payload: &Payload| value(payload)?.as_str()?.chars().next();
+        order.iter().filter_map(|(path, payload)| Some((character(payload)?, read(path)))).collect()
+    }
+
     fn path(&self, dot: Dot, slot: &Slot) -> PathKey {
         let Slot::Position { bunch, backward } = slot else { return Vec::new() };
         let distance = (dot.seq - bunch) as i64;
+        let index = if *backward { -distance } else { distance };
+        self.climb(Position { bunch: Dot::new(dot.replica, *bunch), index }, &[])
+    }
+
+    /// The path of a position. A bunch that no delta has is among those `told`: its values were all deleted before anybody saw them.
+    fn climb(&self, at: Position, told: &[BunchRecord]) -> PathKey {
         let mut path = PathKey::new();
-        path.push(((0, if *backward { -distance } else { distance }, 1), None));
-        let mut at = Dot::new(dot.replica, *bunch);
+        path.push(((0, at.index, 1), None));
+        let mut at = at.bunch;
         while at != Dot::ROOT {
-            let BunchRecord { id, parent, side, rank } = self.bunches[&at];
+            let known = self.bunches.get(&at).or_else(|| told.iter().find(|bunch| bunch.id == at));
+            let BunchRecord { id, parent, side, rank } = *known.expect("SEQ-3: a chain is whole");
             let step = match side {
                 Side::Right if parent.index >= 0 => (1, -parent.index, 0),
                 Side::Left if parent.index <= 0 => (-1, -parent.index, 0),

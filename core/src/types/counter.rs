@@ -10,6 +10,7 @@
 
 use super::{At, AtMut};
 use crate::document::{Content, EditError};
+use crate::store::EntryId;
 
 /// A counter, to read: a number to which every increment of every replica counts, once.
 ///
@@ -43,11 +44,13 @@ impl<'d> CounterRef<'d> {
 #[derive(Debug)]
 pub struct CounterMut<'t, 'd> {
     at: AtMut<'t, 'd>,
+    /// The total that this transaction writes, once it does: nothing else is edited as long as this handle is there.
+    own: Option<EntryId>,
 }
 
 impl<'t, 'd> CounterMut<'t, 'd> {
     pub(super) fn at(at: AtMut<'t, 'd>) -> Self {
-        Self { at }
+        Self { at, own: None }
     }
 
     /// The sum of everything added, this transaction included. O(replicas that added something).
@@ -64,9 +67,12 @@ impl<'t, 'd> CounterMut<'t, 'd> {
         if amount == 0 {
             return Ok(());
         }
-        let container = self.at.tx.lowest(self.at.place)?;
         let size = amount.unsigned_abs();
         let (plus, minus) = if amount > 0 { (size, 0) } else { (0, size) };
-        self.at.tx.add_total(self.at.place, container, plus, minus)
+        if let Some(own) = self.own {
+            return self.at.tx.grow_total(self.at.place, own, plus, minus);
+        }
+        self.own = Some(self.at.tx.add_total(self.at.place, None, plus, minus)?);
+        Ok(())
     }
 }

@@ -30,7 +30,7 @@
 //! | remove-wins set | one a member, and **one for each value that was removed** |
 //! | map | one a value, flag or container |
 //! | list | one an element, one more if it was moved |
-//! | text | none: characters are held as runs, some bytes each beside what is written |
+//! | text | none: characters are held as runs, some bytes each beside what is written; one for each range that is marked |
 //!
 //! Under a map key, registers and flags are plain entries; all others are containers, and cost one entry more for being there.
 //!
@@ -43,6 +43,7 @@
 
 mod bounded_counter;
 mod counter;
+mod cursor;
 mod debug;
 mod disable_wins_flag;
 mod extreme_registers;
@@ -52,24 +53,28 @@ mod grow_only_set;
 mod json;
 mod list;
 mod map;
+mod marks;
 mod register;
 mod remove_wins_set;
 #[cfg(feature = "serde")]
 mod serialize;
 mod set;
 mod text;
+mod text_diff;
 mod untyped;
 
 use alloc::vec::Vec;
 
 pub use bounded_counter::{BoundedCounterMut, BoundedCounterRef};
 pub use counter::{CounterMut, CounterRef};
+pub use cursor::Cursor;
 pub use disable_wins_flag::{DisableWinsFlagMut, DisableWinsFlagRef};
 pub use extreme_registers::{MaxRegisterMut, MaxRegisterRef, MinRegisterMut, MinRegisterRef};
 pub use flag::{FlagMut, FlagRef};
 pub use grow_only_set::{GrowOnlySetMut, GrowOnlySetRef};
 pub use list::{ListMut, ListRef};
 pub use map::{MapMut, MapRef};
+pub use marks::{Expand, TextSpan};
 pub use register::{RegisterMut, RegisterRef};
 pub use remove_wins_set::{RemoveWinsSetMut, RemoveWinsSetRef};
 pub use set::{SetMut, SetRef};
@@ -195,6 +200,12 @@ impl<'d> AtMut<'_, 'd> {
         kind: Kind,
         payload: Payload,
     ) -> Result<(), EditError> {
+        if observed.is_empty() {
+            let container = self.tx.lowest(self.place)?;
+            self.tx.has_room(1)?;
+            let slot = slot(&mut self.tx.document.state);
+            return self.tx.add(Target { container, slot }, kind, false, payload).map(drop);
+        }
         let state = &self.tx.document().state;
         // A root is its only incarnation, and is never removed.
         let mut into: Option<LocalContainer> = None;
@@ -365,7 +376,7 @@ impl Document {
             Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
             Content::List(elements) => !elements.is_empty(),
-            Content::Text => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
+            Content::Text(_) => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
             Content::Unknown => false,
         };
         let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));

@@ -9,6 +9,7 @@ mod common;
 mod counters;
 mod lists;
 mod maps;
+mod marks;
 mod pair;
 mod place;
 mod policies;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Unpacked, limits, unpack};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Unpacked, limits};
 use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, Tag, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
@@ -63,24 +63,29 @@ impl Room {
         if rows.rows.len() > 1 && bytes > limits::MAX_BATCH {
             return self.close(id, CloseReason::Limit);
         }
+        // All of them are heard, also those behind one that is refused: what comes after them continues what they said.
+        let mut refused = false;
         for packed in &rows.rows {
-            let Ok(unpacked) = unpack(packed, &self.roster) else { return self.close(id, CloseReason::Protocol) };
+            let Some(member) = self.members.get_mut(&id) else { return };
+            let Ok(unpacked) = member.said.unpack(packed, &self.roster) else {
+                return self.close(id, CloseReason::Protocol);
+            };
+            if refused {
+                continue;
+            }
             let row = match unpacked {
                 Unpacked::Row(row) => row,
-                Unpacked::Next { replica, first_seq, last_seq, bytes } => {
-                    let before = self.members.get(&id).and_then(|member| member.pushed.get(&replica));
-                    match before {
-                        Some(Some((seq, tag))) if seq + 1 == first_seq => Row::Delta { prev_tag: *tag, bytes },
-                        before => {
-                            let reason = if before == Some(&None) { NackReason::Fork } else { NackReason::Gap };
-                            return self.refuse(id, replica, last_seq, reason.into());
-                        }
+                Unpacked::Next { replica, first_seq, last_seq, bytes } => match member.pushed.get(&replica) {
+                    Some(Some((seq, tag))) if seq + 1 == first_seq => Row::Delta { prev_tag: *tag, bytes },
+                    before => {
+                        let reason = if before == Some(&None) { NackReason::Fork } else { NackReason::Gap };
+                        self.refuse(id, replica, last_seq, reason.into());
+                        refused = true;
+                        continue;
                     }
-                }
+                },
             };
-            if !self.take_row(id, &row) {
-                return;
-            }
+            refused = !self.take_row(id, &row);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::Want;
+use weftline::sync::{Said, Want};
 use weftline::{ReplicaId, Tag};
 
 use crate::store::Position;
@@ -40,6 +40,8 @@ pub(super) struct Member {
     pub(super) named: usize,
     /// It knows the chains of the log from this position on: later rows do without the tag before them.
     pub(super) chains_from: Position,
+    /// What it said last of each origin, so that the next row need not say it.
+    pub(super) said: Said,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
     pub(super) pushed: BTreeMap<ReplicaId, Option<(u64, Tag)>>,
 }
@@ -75,6 +77,7 @@ impl Member {
             packed: false,
             named: 0,
             chains_from: 0,
+            said: Said::default(),
             pushed: BTreeMap::new(),
         }
     }

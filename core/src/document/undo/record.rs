@@ -119,7 +119,8 @@ impl Step {
             let mut replaced_by = None;
             for id in &state.in_slot(container, &entry.slot, live.kind) {
                 let other = state.store.dot(*id);
-                if made(other) && state.store.live(*id).container() == container {
+                let alike = live.kind != Kind::MARK || state.is_key_of_both(live, state.store.live(*id));
+                if made(other) && alike && state.store.live(*id).container() == container {
                     replaced_by = Some(other);
                 }
             }
@@ -258,6 +259,7 @@ impl State {
                 members.get(value.hash(self.seed), value, &self.store).append_to(&mut all);
             }
             (Content::Unit(unit), Slot::Unit) => unit.view().append_to(&mut all),
+            (Content::Text(marks), Slot::Unit) if kind == Kind::MARK => marks.view().append_to(&mut all),
             (_, Slot::Position { .. }) if kind == Kind::MOVE => {
                 if let Some(seat) = &place.seat {
                     seat.moves.append_to(&mut all);

@@ -202,6 +202,13 @@ impl Replay {
     fn is_taken(tx: &Transaction<'_>, step: &Step, killed: &Killed, container: LocalContainer) -> bool {
         let document = tx.document();
         let state = &document.state;
+        if let (Kind::MARK, Payload::Opaque(bytes)) = (killed.kind, &killed.payload) {
+            let own = |dot| document.undo.as_ref().is_some_and(|undo| undo.is_own(dot));
+            return state.is_marked_since(container, bytes, &|dot, hlc| {
+                let later = hlc.cmp(&killed.hlc).then_with(|| state.origins.compare(dot, killed.dot)).is_gt();
+                later && !own(dot)
+            });
+        }
         let mark = is_mark(killed.kind);
         let latest =
             killed.kind == Kind::MOVE || killed.kind == Kind::REGISTER && !state.is_kept(container, killed.kind);
@@ -261,7 +268,7 @@ impl Replay {
             tx.remove(own);
             return Ok(());
         }
-        tx.add_total(place, container, plus, minus)
+        tx.add_total(place, Some(container), plus, minus).map(drop)
     }
 }
 

@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use core::ops::Range;
 
 use super::super::forest::Forest;
+use super::super::order::Point;
 use super::super::position::LocalPosition;
 use super::super::runs::{NONE, RunId, Runs, Stretch};
 use super::leaf::{Leaf, Place};
@@ -53,6 +54,11 @@ impl Rope {
 
     /// The index of the first value that is not before a position. O(depth · log n).
     pub(crate) fn index_from(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: LocalPosition) -> usize {
+        self.index_from_point(runs, forest, origins, forest.point(at))
+    }
+
+    /// The same for any place.
+    pub(crate) fn index_from_point(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: Point) -> usize {
         let place = self.place_of(runs, forest, origins, at);
         if place.leaf == NONE {
             return 0;
@@ -241,13 +247,12 @@ impl Rope {
         is_between.then_some(place)
     }
 
-    /// The place of the first value that is not before a position.
-    pub(super) fn place_of(&self, runs: &Runs, forest: &Forest, origins: &Origins, at: LocalPosition) -> Place {
+    /// The place of the first value that is not before a place of the order.
+    pub(super) fn place_of(&self, runs: &Runs, forest: &Forest, origins: &Origins, point: Point) -> Place {
         let mut id = self.tree.root;
         if id == NONE {
             return Place::start(NONE);
         }
-        let point = forest.point(at);
         let is_before = |run: RunId| forest.is_before(origins, runs.stretch(run).read(0), point);
         for level in (0..self.tree.height).rev() {
             let children = self.tree.inner[id as usize].children();
@@ -259,7 +264,7 @@ impl Rope {
         let after = leaf.pieces.partition_point(|piece| is_before(piece.run));
         let Some(piece) = after.checked_sub(1) else { return leaf.start(id, 0) };
         let stretch = runs.stretch(leaf.pieces[piece].run);
-        let indexes = forest.indexes_before(stretch.bunch(), at).saturating_sub(stretch.read(0).index);
+        let indexes = forest.indexes_before_point(stretch.bunch(), point).saturating_sub(stretch.read(0).index);
         Place { offset: indexes.clamp(1, i64::from(stretch.len)) as u32, ..leaf.start(id, piece) }
     }
 }

@@ -124,7 +124,7 @@ impl Rope {
             let at = stretch.read(from);
             let mut place = match self.continued(runs, forest, origins, &stretch.read_part(from, stretch.len - from)) {
                 Some(place) => place,
-                None => self.place_of(runs, forest, origins, at),
+                None => self.place_of(runs, forest, origins, forest.point(at)),
             };
             let mut more = stretch.len - from;
             if place.leaf == NONE {

@@ -10,7 +10,7 @@ use crate::document::EditError;
 use crate::sync::message::{
     Ack, CaughtUp, Close, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
 };
-use crate::sync::packed::{Unpacked, pack, unpack};
+use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
 use crate::sync::roster::Roster;
 use crate::sync::status::Link;
@@ -455,12 +455,13 @@ fn fork_2_what_follows_a_row_that_was_not_taken_says_the_tag_before_it() {
     let known = version_of(&first);
     let roster = Roster::new(NOW, &known);
     desk.connect_with(known.clone(), vec![fact(first.replica(), 1, first.tag())], Some(&roster));
-    let last_pushed = |desk: &mut Desk, key: &str| {
+    let mut said = Said::new();
+    let mut last_pushed = |desk: &mut Desk, key: &str| {
         let delta = desk.write(key);
         desk.flush();
         let heard = desk.heard();
         let [Message::Packed(rows)] = &heard[..] else { panic!("packed rows: {heard:?}") };
-        (delta, unpack(rows.rows.last().unwrap(), &roster).unwrap())
+        (delta, said.unpack(rows.rows.last().unwrap(), &roster).unwrap())
     };
     let (second, sent) = last_pushed(&mut desk, "b");
     assert_eq!(sent, Unpacked::Row(Row::of(&second)), "nothing was sent before it");

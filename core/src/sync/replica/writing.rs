@@ -196,7 +196,7 @@ impl Replica {
     /// batches of one store need not become durable in their order, whatever the store promises.
     fn unfinished_basis(&self) -> Vec<Record> {
         let mut records = Vec::new();
-        for persist in self.unfinished.from_last().take_while(|persist| persist.class == Class::Relaxed) {
+        for persist in self.unfinished.last_to_first().take_while(|persist| persist.class == Class::Relaxed) {
             records.extend(persist.records.iter().rev().cloned());
         }
         records.reverse();

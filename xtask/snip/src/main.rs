@@ -1,22 +1,20 @@
-//! Generates the JavaScript bindings of a module: `xtask-bindgen MODULE.wasm OUT_DIR`.
+//! Takes out of the module what no page needs: `xtask-snip MODULE.wasm SNIPPED.wasm`.
 //!
-//! The generator must have exactly the version of the `wasm-bindgen` crate that the module was built with. As a library it is pinned
-//! beside that crate in the workspace manifest and by the lock file, so the two cannot drift apart as an installed tool can.
+//! A panic in the module is a trap, whose message nobody sees, so what would put the message together is replaced by the trap
+//! itself. The optimiser then drops what only led there. That is a fifteenth of the module. Where in the source a panic would have
+//! been is blanked in the data, too: a hundredth. And of what the linker exports, only what JavaScript calls stays.
 //!
-//! Then it *snips*: a panic in the module is a trap, whose message nobody sees, so what would put the message together is replaced by
-//! the trap itself. The optimiser then drops what only led there. That is a fifteenth of the module. Where in the source a panic
-//! would have been is blanked in the data, too: a hundredth.
-//!
-//! A program of its own and not a module of `xtask`, because the generator is by far the heaviest dependency of the tasks, and most
-//! of them do not need it.
+//! A program of its own and not a module of `xtask`, because reading and writing modules is a heavy dependency, and most tasks do
+//! not need it.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use walrus::ir::Value;
-use walrus::{ConstExpr, Data, DataKind, FunctionBuilder, FunctionId, FunctionKind, Module};
-use wasm_bindgen_cli_support::Bindgen;
+use walrus::{
+    ConstExpr, Data, DataKind, ExportItem, FunctionBuilder, FunctionId, FunctionKind, Module, ModuleConfig, passes,
+};
 
 /// What only panics reach, as parts of the functions' names: the panics themselves, and text formatting, which the module uses for
 /// nothing else. A name that is missed costs some bytes; the tests of the package would trap if one were wrong.
@@ -38,20 +36,32 @@ const ONLY_FOR_PANICS: [&str; 12] = [
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let module = arguments.next().context("the first argument is the module")?;
-    let out_dir = arguments.next().context("the second argument is the folder to write to")?;
+    let snipped = arguments.next().context("the second argument is the module to write")?;
 
-    Bindgen::new()
-        .input_path(&module)
-        .web(true)?
-        .typescript(true)
-        .generate(&out_dir)
-        .with_context(|| format!("cannot generate bindings of {}", module.display()))?;
-    let name = module.file_stem().context("the module has no name")?.to_string_lossy();
-    snip(&out_dir.join(format!("{name}_bg.wasm")))
+    let mut module = ModuleConfig::new().generate_producers_section(false).parse_file(module)?;
+    snip(&mut module)?;
+    module.emit_wasm_file(snipped)
 }
 
-fn snip(path: &Path) -> Result<()> {
-    let mut module = Module::from_file(path)?;
+fn snip(module: &mut Module) -> Result<()> {
+    // What is exported besides functions and the memory are the linker's marks in it.
+    let marks: Vec<_> = module
+        .exports
+        .iter()
+        .filter(|export| matches!(export.item, ExportItem::Global(_)))
+        .map(|export| export.id())
+        .collect();
+    for mark in marks {
+        module.exports.delete(mark);
+    }
+    let about_sources: Vec<_> =
+        module.customs.iter().filter(|(_, section)| section.name().starts_with(".debug")).map(|(id, _)| id).collect();
+    for section in about_sources {
+        module.customs.delete(section);
+    }
+    for function in module.funcs.iter_mut() {
+        function.name = function.name.as_deref().map(|name| rustc_demangle::demangle(name).to_string());
+    }
     let snipped: Vec<(FunctionId, FunctionKind)> = module
         .funcs
         .iter_local()
@@ -78,7 +88,8 @@ fn snip(path: &Path) -> Result<()> {
     for id in data {
         blank_locations(module.data.get_mut(id))?;
     }
-    module.emit_wasm_file(path)
+    passes::gc::run(module);
+    Ok(())
 }
 
 /// Blanks the places in the source that panics would name, and the names of the files.
