@@ -102,13 +102,14 @@ pub(crate) fn write_in_diff(out: &mut Vec<u8>, table: &TableWriter, known: &[Bun
         return;
     }
     let mut before = (0, 1);
-    let mut bytes = 0;
+    let (mut bytes, mut near) = (0, 0);
     for run in runs {
         let (number, dots) = (table.number(run.first.replica), run.dots());
         let step = number.wrapping_sub(before.0);
         let gap = run.first.seq.wrapping_sub(if step == 0 { before.1 } else { 1 });
         let place = bunches::place_of(known, Dot::new(run.first.replica, run.bunch)).unwrap_or(known.len());
-        let back = latest(known, run.first).wrapping_sub(place);
+        near = latest(known, near, run.first);
+        let back = near.wrapping_sub(place);
         let plain = back == 0 && !run.backward;
         varint::write(out, gap << 3 | u64::from(!plain) << 2 | u64::from(step != 0) << 1 | u64::from(dots > 1));
         if step != 0 {
@@ -144,9 +145,7 @@ pub(crate) fn read_in_diff(
         return reader.ok();
     }
     let mut heads = Few::new();
-    let mut before = (0u64, 1u64);
-    // Runs ascend as the bunches do.
-    let mut latest = 0;
+    let (mut before, mut near) = ((0u64, 1u64), 0);
     for _ in 0..count {
         let head = reader.varint();
         let (mut number, mut from) = before;
@@ -164,10 +163,8 @@ pub(crate) fn read_in_diff(
         let first = Dot::new(table.id(reader, number), first);
         reader.ok()?;
         let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);
-        while known.get(latest + 1).is_some_and(|bunch| bunch.id <= first) {
-            latest += 1;
-        }
-        let bunch = latest.checked_sub(back).and_then(|place| known.get(place));
+        near = latest(known, near, first);
+        let bunch = near.checked_sub(back).and_then(|place| known.get(place));
         let Some(bunch) = bunch.filter(|bunch| bunch.id.replica == first.replica && bunch.id <= first) else {
             return Err(reader.invalid("SEQ-3: text in a bunch that is not told"));
         };
@@ -179,9 +176,14 @@ pub(crate) fn read_in_diff(
     read_characters(reader, &heads, &containers, bytes, each)
 }
 
-/// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first.
-fn latest(known: &[BunchRecord], dot: Dot) -> usize {
-    known.partition_point(|bunch| bunch.id <= dot).saturating_sub(1)
+/// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first. Dots ascend, so
+/// it is not before that of the last dot, and mostly the next.
+fn latest(known: &[BunchRecord], near: usize, dot: Dot) -> usize {
+    let beyond = known.get(near..).unwrap_or_default();
+    match beyond.iter().take(8).position(|bunch| bunch.id > dot) {
+        Some(few) => near + few.saturating_sub(1),
+        None => near + beyond.partition_point(|bunch| bunch.id <= dot).saturating_sub(1),
+    }
 }
 
 fn write_containers(out: &mut Vec<u8>, table: &TableWriter, runs: &[TextRun]) {

@@ -7,6 +7,7 @@
 //! while a character is in it.
 //! Not here: how a rope is built ([`crate::sequence`]), what is told of changes ([`super::text_note`]).
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
@@ -87,10 +88,10 @@ impl Texts {
         }
     }
 
-    /// Appends the text of a part of a run, in the order of dots.
-    fn read(&self, run: RunId, part: &Stretch, text: &mut String) {
+    /// The text of a part of a run, in the order of dots.
+    fn read(&self, run: RunId, part: &Stretch) -> Cow<'_, str> {
         let rope = self.runs.get(run).rope;
-        self.ropes[rope as usize].rope.read(&self.runs, run, part, text);
+        self.ropes[rope as usize].rope.read(&self.runs, run, part)
     }
 }
 
@@ -149,7 +150,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
-        let mut recent = None;
+        let (mut last, mut near) = (None, None);
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -158,16 +159,24 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            let Some(place) = self.seat_of_text(&stretch) else { continue };
-            let bunch = match recent {
-                Some((name, number)) if name == stretch.bunch() => number,
-                _ => match self.forest.find(stretch.bunch()) {
-                    Some(number) => number,
-                    None => continue,
-                },
+            // Many are in one text, and many in the bunch of the run before.
+            let rope = match last {
+                Some((container, rope)) if container == stretch.container => rope,
+                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
             };
-            recent = Some((stretch.bunch(), bunch));
-            loaded.push(Loaded { rope: self.rope_number(place), bunch, stretch, text });
+            last = Some((stretch.container, rope));
+            let bunch = match near {
+                Some((name, bunch)) if name == stretch.bunch() => bunch,
+                _ => self.forest.find(stretch.bunch()),
+            };
+            near = Some((stretch.bunch(), bunch));
+            // That its bunch is there was checked before anything was changed (SEQ-5): a caller that did not check loses the
+            // text, not the process.
+            if let (Some(rope), Some(bunch)) = (rope, bunch)
+                && stretch.bunch <= stretch.first.seq()
+            {
+                loaded.push(Loaded { rope, bunch, stretch, text });
+            }
         }
         if loaded.is_empty() {
             return;
@@ -187,17 +196,17 @@ impl State {
         }
     }
 
-    /// The place of what a run is in, if that is alive. That its bunch is known was checked before anything was changed
-    /// (SEQ-5): a caller that did not check loses the text, not the process.
+    /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
+    /// a caller that did not check loses the text, not the process.
     fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
-        self.container(stretch.container).filter(|_| stretch.first.seq() >= stretch.bunch)
+        let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
+        self.container(stretch.container).filter(|_| seated)
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive
     /// (VALID-1). What a transaction inserts is `counted` when it commits.
     pub(crate) fn insert_text(&mut self, stretch: Stretch, text: &str, counted: bool) -> bool {
-        let known = self.forest.contains(stretch.bunch());
-        let Some(place) = self.seat_of_text(&stretch).filter(|_| known) else { return false };
+        let Some(place) = self.seat_of_text(&stretch) else { return false };
         self.forest.acquire(stretch.bunch(), stretch.len);
         let number = self.rope_number(place) as usize;
         let Texts { runs, ropes, spans, .. } = &mut self.texts;
@@ -409,8 +418,6 @@ impl State {
 
     /// Appends the live characters of `origin` in a range of sequence numbers, as runs that are as long as they can be.
     pub(crate) fn export_text(&self, origin: Origin, seqs: RangeInclusive<u64>, all: &mut Vec<TextRun>) {
-        let mut open: Option<Stretch> = None;
-        let mut text = String::new();
         // Who typed a key is asked for what is in one run.
         let Some(more) = seqs.end().checked_sub(*seqs.start()) else { return };
         if let Some((run, nth)) = self.texts.runs.find(LocalDot::new(origin, *seqs.start()))
@@ -418,23 +425,28 @@ impl State {
             && more < u64::from(stretch.len - nth)
         {
             let part = stretch.part(nth, more as u32 + 1);
-            self.texts.read(run, &part, &mut text);
-            return self.export_run(Some(part), &mut text, all);
+            return self.export_run(&part, &self.texts.read(run, &part), all);
         }
+        let mut open: Option<Stretch> = None;
+        let mut text = String::new();
         for (run, part) in self.texts.runs.range(origin, seqs) {
             match &mut open {
                 Some(open) if open.goes_on_in(&part) => open.len += part.len,
                 _ => {
-                    self.export_run(open.replace(part), &mut text, all);
+                    if let Some(whole) = open.replace(part) {
+                        self.export_run(&whole, &text, all);
+                        text.clear();
+                    }
                 }
             }
-            self.texts.read(run, &part, &mut text);
+            text.push_str(&self.texts.read(run, &part));
         }
-        self.export_run(open, &mut text, all);
+        if let Some(whole) = open {
+            self.export_run(&whole, &text, all);
+        }
     }
 
-    fn export_run(&self, stretch: Option<Stretch>, text: &mut String, all: &mut Vec<TextRun>) {
-        let Some(stretch) = stretch else { return };
+    fn export_run(&self, stretch: &Stretch, text: &str, all: &mut Vec<TextRun>) {
         let container = match stretch.container.as_entity() {
             Some(dot) => Container::Entity(self.origins.dot(dot)),
             None => {
@@ -443,8 +455,7 @@ impl State {
             }
         };
         let (first, bunch, backward) = (self.origins.dot(stretch.first), stretch.bunch, stretch.backward);
-        all.push(TextRun { first, container, bunch, backward, text: Str::from(text.as_str()) });
-        text.clear();
+        all.push(TextRun { first, container, bunch, backward, text: Str::from(text) });
     }
 
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
