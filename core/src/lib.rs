@@ -58,7 +58,7 @@ pub use delta::{Delta, DeltaParts};
 pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{
     Applied, ApplyError, Change, ChangeKind, ChangeOrigin, Changes, Commit, Document, EditError, LoadError, Outcome,
-    Path, PathStep, Readiness, TextMark, TextStep, Transaction, UndoLimits,
+    Path, PathStep, Readiness, TextLen, TextMark, TextStep, Transaction, UndoLimits,
 };
 pub use few::Few;
 pub use replica_id::{ReplicaId, ReplicaIdError};

@@ -1,11 +1,12 @@
 // What both entries of the package export, besides `Replica`.
 
 export { ClosedError, PoisonedError, StorageError, WeftlineError, type ErrorCode } from './errors.js';
-export type { CounterHandle, FlagHandle, Handle, ListHandle, MapHandle, RegisterHandle, SetHandle } from './handles.js';
+export type { CounterHandle, FlagHandle, Handle, ListHandle, MapHandle, RegisterHandle, SetHandle, TextHandle } from './handles.js';
 export { isReplica, type OpenOptions } from './replica.js';
 export { IndexedDbStorage, type IndexedDbOptions } from './storage/indexeddb.js';
 export { MemoryStorage } from './storage/memory.js';
 export type { Batch, Compaction, SlotLock, Storage, Store, StoreChange } from './storage/types.js';
 export type { WebSocketClass, WebSocketLike } from './transport/websocket.js';
-export type { Change, ChangeEvent, ElementId, Kind, Link, MapSnapshot, PathStep, Scalar, Snapshot, Status } from './types.js';
+export type { Change, ChangeEvent, ElementId, Kind, Link, MapSnapshot, PathStep, Scalar, Snapshot, Status, TextDelta, TextEvent } from './types.js';
+export { bindTextarea, type TextField } from './textarea.js';
 export { elementId } from './view.js';

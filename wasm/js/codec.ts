@@ -11,7 +11,7 @@ const utf8 = new TextEncoder();
 const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Kinds by number, as `weftline::Kind` has them. */
-const KINDS: readonly (Kind | undefined)[] = [undefined, 'register', 'flag', 'counter', 'set', 'map', 'list'];
+const KINDS: readonly (Kind | undefined)[] = [undefined, 'register', 'flag', 'counter', 'set', 'map', 'list', 'text'];
 
 const enum Tag {
   Null,

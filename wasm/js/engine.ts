@@ -10,7 +10,7 @@ import { call, create, destroy } from './module.js';
 import { Command, Fault } from './ops.js';
 import type { Persist } from './storage/flusher.js';
 import type { StoreChange } from './storage/types.js';
-import type { Change, ChangeEvent, ElementId, Link, Scalar } from './types.js';
+import type { Change, ChangeEvent, ElementId, Link, Scalar, TextDelta } from './types.js';
 
 export interface Opening {
   readonly name: string;
@@ -213,8 +213,23 @@ function readChange(path: Change['path'], reader: Reader): Change {
       return { path, type: 'inserted', element: reader.element() };
     case 4:
       return { path, type: 'removed', element: reader.element() };
-    default:
+    case 5:
       return { path, type: 'moved', element: reader.element() };
+    case 6:
+      return { path, type: 'text', delta: Object.freeze(Array.from({ length: reader.uint() }, () => Object.freeze(readStep(reader)))) };
+    default:
+      return { path, type: 'marks', key: reader.string() };
+  }
+}
+
+function readStep(reader: Reader): TextDelta[number] {
+  switch (reader.byte()) {
+    case 0:
+      return { retain: reader.uint() };
+    case 1:
+      return { insert: reader.string() };
+    default:
+      return { delete: reader.uint() };
   }
 }
 
@@ -251,7 +266,7 @@ function errorOf(fault: Fault, reader: Reader): WeftlineError {
     case Fault.NoSuchElement:
       return new WeftlineError('no-such-element', 'there is no such element in the list');
     case Fault.IndexOutOfRange:
-      return new WeftlineError('index-out-of-range', `index ${reader.uint()} in a list of ${reader.uint()}`);
+      return badIndex(reader.uint(), reader.uint());
     case Fault.WrongKind:
       return new WeftlineError('wrong-kind', `a ${reader.kind()} was expected, there is a ${reader.kind()}`);
     case Fault.Limit:
@@ -267,6 +282,13 @@ function errorOf(fault: Fault, reader: Reader): WeftlineError {
     default:
       return badArgument('the engine did not understand');
   }
+}
+
+/** What is within the length and refused all the same is between the halves of a character. */
+export function badIndex(index: number, length: number): WeftlineError {
+  return index < length
+    ? new WeftlineError('inside-character', `index ${index} is in the middle of a character`)
+    : new WeftlineError('index-out-of-range', `index ${index} where the length is ${length}`);
 }
 
 /** What limits are on, by number. */

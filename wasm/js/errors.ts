@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'closed'
   | 'counter-overflow'
   | 'index-out-of-range'
+  | 'inside-character'
   | 'limit'
   | 'no-such-element'
   | 'poisoned'

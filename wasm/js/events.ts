@@ -6,10 +6,14 @@
 // subscription is called no more, also not for what is just being told.
 
 import { ALL_KINDS, childName, elementName, stepName } from './paths.js';
-import type { Change, ChangeEvent, PathStep } from './types.js';
+import type { Change, ChangeEvent, PathStep, TextDelta, TextEvent } from './types.js';
+
+type Listener = (event: TextEvent) => void;
+/** Who is to be told, and what became of the text if it is one. */
+type Concerned = Map<Listener, TextDelta[] | undefined>;
 
 interface Branch {
-  readonly listeners: Set<() => void>;
+  readonly listeners: Set<Listener>;
   readonly branches: Map<string, Branch>;
 }
 
@@ -17,7 +21,7 @@ export class Events {
   readonly #all = new Set<(event: ChangeEvent) => void>();
   readonly #root: Branch = newBranch();
   /** All listeners of containers. */
-  readonly #within = new Set<() => void>();
+  readonly #within = new Set<Listener>();
 
   subscribe(listener: (event: ChangeEvent) => void): () => void {
     // Each subscription is its own, also where one function subscribes twice.
@@ -27,8 +31,8 @@ export class Events {
   }
 
   /** The listener is called when the container, or anything in it, changed. */
-  subscribeTo(path: readonly PathStep[], listener: () => void): () => void {
-    const own = (): void => listener();
+  subscribeTo(path: readonly PathStep[], listener: Listener): () => void {
+    const own = (event: TextEvent): void => listener(event);
     const way = [this.#root];
     for (const step of path) {
       const { branches } = way[way.length - 1]!;
@@ -48,9 +52,11 @@ export class Events {
   }
 
   tell(event: ChangeEvent): void {
-    const listeners = new Set<() => void>();
-    for (const change of event.changes) this.#concerned(change, listeners);
-    for (const listener of listeners) if (this.#within.has(listener)) shielded(listener);
+    const concerned: Concerned = new Map();
+    for (const change of event.changes) this.#concerned(change, concerned);
+    for (const [listener, deltas] of concerned) {
+      if (this.#within.has(listener)) shielded(() => listener({ origin: event.origin, deltas }));
+    }
     for (const listener of [...this.#all]) if (this.#all.has(listener)) shielded(() => listener(event));
   }
 
@@ -61,22 +67,23 @@ export class Events {
     this.#root.branches.clear();
   }
 
-  #concerned(change: Change, into: Set<() => void>): void {
+  #concerned(change: Change, into: Concerned): void {
     let branch: Branch | undefined = this.#root;
     for (const step of change.path) {
       branch = branch.branches.get(stepName(step));
       if (branch === undefined) return;
-      for (const listener of branch.listeners) into.add(listener);
+      for (const listener of branch.listeners) if (!into.has(listener)) into.set(listener, []);
     }
+    if (change.type === 'text') for (const listener of branch.listeners) into.get(listener)?.push(change.delta);
     // What came or went as a whole came or went for everybody below.
     if (change.type === 'key') for (const kind of ALL_KINDS) allBelow(branch.branches.get(childName(change.key, kind)), into);
     else if ('element' in change) allBelow(branch.branches.get(elementName(change.element)), into);
   }
 }
 
-function allBelow(branch: Branch | undefined, into: Set<() => void>): void {
+function allBelow(branch: Branch | undefined, into: Concerned): void {
   if (branch === undefined) return;
-  for (const listener of branch.listeners) into.add(listener);
+  for (const listener of branch.listeners) into.set(listener, undefined);
   for (const below of branch.branches.values()) allBelow(below, into);
 }
 

@@ -5,8 +5,8 @@
 
 import { badArgument, wellFormed, type Reader, type Writer } from './codec.js';
 import { Edit, Read } from './ops.js';
-import { args, readIds, readScalars } from './engine.js';
-import type { ElementId, Kind, MapSnapshot, PathStep, Scalar, Snapshot } from './types.js';
+import { args, badIndex, readIds, readScalars } from './engine.js';
+import type { ElementId, Kind, MapSnapshot, PathStep, Scalar, Snapshot, TextEvent } from './types.js';
 import type { View } from './view.js';
 
 /** What handles need of their replica. */
@@ -17,7 +17,7 @@ export interface Host {
   /** Committed states only. */
   view(): View;
   isInTransaction(): boolean;
-  subscribeTo(path: readonly PathStep[], listener: () => void): () => void;
+  subscribeTo(path: readonly PathStep[], listener: (event: TextEvent) => void): () => void;
 }
 
 /** What all handles can do. */
@@ -44,7 +44,7 @@ export abstract class Handle<S> {
 
   /** Calls the listener when this container, or anything in it, changed. Returns how to end that. */
   subscribe(listener: () => void): () => void {
-    return this.host.subscribeTo(this.path, listener);
+    return this.host.subscribeTo(this.path, () => listener());
   }
 
   /** @internal */
@@ -121,6 +121,11 @@ export class MapHandle extends Handle<MapSnapshot> {
     return new FlagHandle(this.host, this.#below(key, 'flag'));
   }
 
+  /** The text at a key. */
+  text(key: string): TextHandle {
+    return new TextHandle(this.host, this.#below(key, 'text'));
+  }
+
   snapshot(): MapSnapshot {
     return this.host.view().map(this.path);
   }
@@ -187,6 +192,10 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
     return this.flag(this.#insert(index, 'flag'));
   }
 
+  insertText(index: number): TextHandle {
+    return this.text(this.#insert(index, 'text'));
+  }
+
   pushMap(): MapHandle {
     return this.insertMap(this.length);
   }
@@ -205,6 +214,10 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
 
   pushFlag(): FlagHandle {
     return this.insertFlag(this.length);
+  }
+
+  pushText(): TextHandle {
+    return this.insertText(this.length);
   }
 
   /** Removes an element with all that is in it. */
@@ -245,6 +258,10 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
 
   register(id: ElementId): RegisterHandle {
     return new RegisterHandle(this.host, this.#below(id));
+  }
+
+  text(id: ElementId): TextHandle {
+    return new TextHandle(this.host, this.#below(id));
   }
 
   snapshot(): readonly Snapshot[] {
@@ -360,6 +377,83 @@ export class RegisterHandle extends Handle<Scalar | undefined> {
   }
 }
 
+/**
+ * Characters in an order that all replicas agree on. What several write at one place stays whole, one behind the other; deleting
+ * takes away what was seen, not what others write there meanwhile.
+ *
+ * Indices and lengths count code units of UTF-16, as those of strings do. A character beyond U+FFFF has two: an index in the middle of
+ * it is refused (`inside-character`), and so is an index beyond the end (`index-out-of-range`), and a string that holds half a
+ * character (`bad-argument`).
+ */
+export class TextHandle extends Handle<string> {
+  get length(): number {
+    return this.read(Read.TextLength).uint();
+  }
+
+  /** How many lines there are: one more than line feeds. */
+  get lines(): number {
+    const reader = this.read(Read.TextLength);
+    reader.uint();
+    return reader.uint();
+  }
+
+  /** All of it; inside a transaction, as it is at that moment. */
+  override toString(): string {
+    return this.slice(0);
+  }
+
+  /** What is from `start` to before `end`, as far as there is anything. */
+  slice(start: number, end: number = Number.MAX_SAFE_INTEGER): string {
+    return found(this.read(Read.TextSlice, (args) => args.uint(position(start)).uint(position(end)))).string();
+  }
+
+  /** Inserts a string so that it begins at `index`. */
+  insert(index: number, string: string): void {
+    this.replace(index, 0, string);
+  }
+
+  append(string: string): void {
+    this.replace(this.length, 0, string);
+  }
+
+  delete(index: number, count: number): void {
+    this.replace(index, count, '');
+  }
+
+  /** Puts a string in place of `count` units from `index` on. */
+  replace(index: number, count: number, string: string): void {
+    this.edit(Edit.TextReplace, (args) => args.uint(position(index)).uint(position(count)).string(whole(string)));
+  }
+
+  /** Makes it read so, by the fewest insertions and deletions: what others write meanwhile stays next to what it is written to. */
+  setText(string: string): void {
+    this.edit(Edit.TextSet, (args) => args.string(whole(string)));
+  }
+
+  /**
+   * The place at an index, as bytes that may be kept and sent: it stays between the characters it is between while the text is edited.
+   * With `'left'` it keeps to the character before it, and what is inserted there comes behind it; with `'right'` to the one behind it.
+   */
+  cursor(index: number, bias: 'left' | 'right' = 'right'): Uint8Array {
+    return found(this.read(Read.TextCursor, (args) => args.byte(bias === 'left' ? 0 : 1).uint(position(index)))).bytes();
+  }
+
+  /** Where a cursor of this text is now. `undefined` if this replica has not got yet what it was made in, or the text is not there. */
+  indexOf(cursor: Uint8Array): number | undefined {
+    const place = this.read(Read.TextIndexOf, (args) => args.bytes(cursor)).uint();
+    return place === 0 ? undefined : place - 1;
+  }
+
+  /** Calls the listener when the text changed, with what became of it. Returns how to end that. */
+  override subscribe(listener: (event: TextEvent) => void): () => void {
+    return this.host.subscribeTo(this.path, listener);
+  }
+
+  snapshot(): string {
+    return (this.host.view().value(this.path, 'text') as string | undefined) ?? '';
+  }
+}
+
 function same(args: Writer): Writer {
   return args;
 }
@@ -376,6 +470,18 @@ function text(key: string): string {
 function position(index: number): number {
   if (!Number.isSafeInteger(index) || index < 0) throw badArgument('an index is an integer from 0');
   return index;
+}
+
+/** UTF-8 holds no half of a character. */
+function whole(string: string): string {
+  if (typeof string !== 'string' || wellFormed(string) !== string) throw badArgument('what is written is a string of whole characters');
+  return string;
+}
+
+/** The reply, unless it is about an index that is no place in the text. */
+function found(reader: Reader): Reader {
+  if (reader.byte() === 0) throw badIndex(reader.uint(), reader.uint());
+  return reader;
 }
 
 /** An element by its place or by its id. */

@@ -39,6 +39,8 @@ export const enum Edit {
   CounterAdd,
   FlagSet,
   RegisterSet,
+  TextReplace,
+  TextSet,
 }
 
 export const enum Read {
@@ -58,6 +60,10 @@ export const enum Read {
   SetHas,
   SetSize,
   RegisterValues,
+  TextLength,
+  TextSlice,
+  TextCursor,
+  TextIndexOf,
 }
 
 export const enum Output {

@@ -3,7 +3,7 @@
 import type { ElementId, Kind, PathStep } from './types.js';
 
 /** The kinds by their number, for those that look for every container under one key. */
-export const ALL_KINDS: readonly Kind[] = ['register', 'flag', 'counter', 'set', 'map', 'list'];
+export const ALL_KINDS: readonly Kind[] = ['register', 'flag', 'counter', 'set', 'map', 'list', 'text'];
 
 /** The name of a step among its siblings. */
 export function stepName(step: PathStep): string {

@@ -13,7 +13,7 @@ import { badArgument, wellFormed, type Reader, type Writer } from './codec.js';
 import { Engine, readChanges, readPersist } from './engine.js';
 import { ClosedError, PoisonedError, WeftlineError, type StorageError } from './errors.js';
 import { Events, shielded } from './events.js';
-import { CounterHandle, FlagHandle, ListHandle, MapHandle, RegisterHandle, SetHandle, type Host } from './handles.js';
+import { CounterHandle, FlagHandle, ListHandle, MapHandle, RegisterHandle, SetHandle, TextHandle, type Host } from './handles.js';
 import { Output } from './ops.js';
 import { Flusher } from './storage/flusher.js';
 import { IndexedDbStorage } from './storage/indexeddb.js';
@@ -157,6 +157,10 @@ export class ReplicaBase {
 
   register(root: string): RegisterHandle {
     return new RegisterHandle(this.#host, rootPath(root, 'register'));
+  }
+
+  text(root: string): TextHandle {
+    return new TextHandle(this.#host, rootPath(root, 'text'));
   }
 
   /**

@@ -16,9 +16,9 @@ export type Snapshot = Scalar | MapSnapshot | readonly Snapshot[];
 
 /**
  * What a container is. Containers of one name or key and different kinds are different containers. Where one of them is shown for
- * all, it is the last in this order: a list before a map, a map before the others.
+ * all, it is the last in this order: a list before a map, a map before a text, a text before the others.
  */
-export type Kind = 'register' | 'flag' | 'counter' | 'set' | 'map' | 'list';
+export type Kind = 'register' | 'flag' | 'counter' | 'set' | 'text' | 'map' | 'list';
 
 declare const elementIdBrand: unique symbol;
 
@@ -31,17 +31,32 @@ export type PathStep =
   | { readonly key: string; readonly kind: Kind }
   | { readonly element: ElementId };
 
+/**
+ * What became of a text, from its beginning on: so much is retained, this comes here, so much goes from here. What is behind the
+ * last step is retained. Counts are code units of UTF-16, as strings count them; characters are never cut in two.
+ */
+export type TextDelta = readonly ({ readonly retain: number } | { readonly insert: string } | { readonly delete: number })[];
+
 /** What changed in the container at `path`. */
 export type Change =
   | { readonly path: readonly PathStep[]; readonly type: 'key'; readonly key: string }
   | { readonly path: readonly PathStep[]; readonly type: 'member'; readonly member: Scalar }
   | { readonly path: readonly PathStep[]; readonly type: 'value' }
+  | { readonly path: readonly PathStep[]; readonly type: 'text'; readonly delta: TextDelta }
+  | { readonly path: readonly PathStep[]; readonly type: 'marks'; readonly key: string }
   | { readonly path: readonly PathStep[]; readonly type: 'inserted' | 'removed' | 'moved'; readonly element: ElementId };
 
 /** What one transaction, or one arrival from the relay, did to the document. */
 export interface ChangeEvent {
   readonly origin: 'local' | 'remote';
   readonly changes: readonly Change[];
+}
+
+/** What a transaction, or an arrival from the relay, did to one text. */
+export interface TextEvent {
+  readonly origin: 'local' | 'remote';
+  /** Each goes on from where the last one led. Absent where the text came or went with what it is in: what it reads now is all there is. */
+  readonly deltas: readonly TextDelta[] | undefined;
 }
 
 /** How the connection to the relay stands. */

@@ -3,7 +3,7 @@
 // A tree of nodes, one for each container somebody looked at. A change marks what it touches and the way up to the root;
 // the next look reads the marked keys and elements from the engine, copies the containers on the way, and leaves the rest as
 // it is, so two snapshots differ in identity exactly where they differ in content. Values of keys and elements that are
-// plain, and flags and counters, are read together with their container; maps, lists and sets have nodes of their own.
+// plain, and flags and counters, are read together with their container; maps, lists, sets and texts have nodes of their own.
 //
 // Nothing is read while a transaction is open: snapshots show committed states only.
 
@@ -55,7 +55,7 @@ export class View {
     return (this.#snapshotAt(path, 'set') as readonly Scalar[] | undefined) ?? (EMPTY_LIST as readonly Scalar[]);
   }
 
-  /** A register, a flag or a counter. */
+  /** A register, a flag, a counter or a text. */
   value(path: readonly PathStep[], kind: Kind): Scalar | undefined {
     return this.#snapshotAt(path, kind) as Scalar | undefined;
   }
@@ -346,7 +346,7 @@ class Node {
 
 /** Whether containers of a kind are read on their own, not with what they are in. */
 function hasNode(kind: Kind): boolean {
-  return kind === 'map' || kind === 'list' || kind === 'set';
+  return kind === 'map' || kind === 'list' || kind === 'set' || kind === 'text';
 }
 
 /** What a container must be for a step to lead out of it. */
@@ -361,8 +361,8 @@ function readCell(reader: Reader): Cell {
 }
 
 function readLeaf(reader: Reader, kind: Kind): Scalar | undefined {
-  if (kind === 'register') return reader.byte() === 0 ? undefined : reader.scalar();
-  return reader.scalar();
+  if (kind === 'register' && reader.byte() === 0) return undefined;
+  return kind === 'text' ? reader.string() : reader.scalar();
 }
 
 function emptyObject(): Record<string, Snapshot> {

@@ -3,7 +3,7 @@
 //! An edit creates the containers that are missing on its way, except where it only takes something away: what is not there
 //! needs no container to be missing from.
 
-use weftline::{Dot, EditError, Kind, ListMut, MapMut, NodeMut, SetMut, Transaction};
+use weftline::{Dot, EditError, Kind, ListMut, MapMut, NodeMut, SetMut, TextMut, Transaction};
 
 use crate::wire::{Reader, Writer};
 
@@ -22,13 +22,22 @@ const SET_CLEAR: u8 = 10;
 const COUNTER_ADD: u8 = 11;
 const FLAG_SET: u8 = 12;
 const REGISTER_SET: u8 = 13;
+const TEXT_REPLACE: u8 = 14;
+const TEXT_SET: u8 = 15;
 
 /// Makes one edit. What it gives (the id of a new element) is written to `out`. Nothing is done where an argument cannot be
 /// read: who calls this asks the reader.
 pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: &mut Writer) -> Result<(), EditError> {
     let path = args.path();
     if takes_away(op, *args) && tx.document().at(&path).is_none() {
-        return if matches!(op, LIST_REMOVE | LIST_MOVE | LIST_SET) { Err(EditError::NoSuchElement) } else { Ok(()) };
+        return match op {
+            LIST_REMOVE | LIST_MOVE | LIST_SET => Err(EditError::NoSuchElement),
+            TEXT_REPLACE => match args.index().saturating_add(args.index()) {
+                0 => Ok(()),
+                index => Err(EditError::OutOfRange { index, len: 0 }),
+            },
+            _ => Ok(()),
+        };
     }
     if args.is_failed() {
         return Ok(());
@@ -50,6 +59,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: 
             let value = args.value();
             if args.is_failed() { Ok(()) } else { register.set(value) }
         }
+        (TEXT_REPLACE | TEXT_SET, NodeMut::Text(mut text)) => edit_text(&mut text, op, args),
         (_, other) => Err(EditError::WrongKind { expected: kind_of(op), found: kind(&other) }),
     }
 }
@@ -58,6 +68,12 @@ fn takes_away(op: u8, mut args: Reader<'_>) -> bool {
     match op {
         MAP_REMOVE | MAP_CLEAR | LIST_REMOVE | LIST_MOVE | LIST_SET | SET_REMOVE | SET_CLEAR => true,
         FLAG_SET => args.byte() == 0,
+        TEXT_REPLACE => {
+            args.index();
+            args.index();
+            args.text().is_empty()
+        }
+        TEXT_SET => args.text().is_empty(),
         _ => false,
     }
 }
@@ -113,6 +129,24 @@ fn edit_set(set: &mut SetMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(
     }
 }
 
+/// Puts text in place of as many units of UTF-16 from an index on, or of all that differs.
+fn edit_text(text: &mut TextMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), EditError> {
+    let (start, count) = if op == TEXT_REPLACE { (args.index(), args.index()) } else { (0, 0) };
+    let end = start.saturating_add(count);
+    let new = args.text();
+    if args.is_failed() {
+        return Ok(());
+    }
+    if op == TEXT_SET {
+        return text.set_text(new);
+    }
+    let is = text.read();
+    // An index within the length, told as out of range, is one in the middle of a character: JavaScript tells them apart.
+    let char_at = |index| is.from_utf16(index).ok_or(EditError::OutOfRange { index, len: is.len_utf16() });
+    let range = char_at(start)?..char_at(end)?;
+    text.replace(range, new)
+}
+
 /// The element meant by an index or an id.
 fn target(list: &ListMut<'_, '_>, args: &mut Reader<'_>) -> Result<Dot, EditError> {
     if args.byte() != 0 {
@@ -130,6 +164,7 @@ fn kind_of(op: u8) -> Kind {
         SET_ADD..=SET_CLEAR => Kind::SET,
         COUNTER_ADD => Kind::COUNTER,
         FLAG_SET => Kind::FLAG,
+        TEXT_REPLACE | TEXT_SET => Kind::TEXT,
         _ => Kind::REGISTER,
     }
 }
@@ -141,6 +176,7 @@ fn kind(node: &NodeMut<'_, '_>) -> Kind {
         NodeMut::Set(_) => Kind::SET,
         NodeMut::Counter(_) => Kind::COUNTER,
         NodeMut::Flag(_) => Kind::FLAG,
+        NodeMut::Text(_) => Kind::TEXT,
         _ => Kind::REGISTER,
     }
 }

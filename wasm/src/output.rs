@@ -1,7 +1,7 @@
 //! What the engine wants done, as bytes: the kind of output, then what it is about. Read by `js/replica.ts`.
 
 use weftline::sync::{Class, Output, Persist, StoreChange, Table};
-use weftline::{ChangeKind, ChangeOrigin, Changes};
+use weftline::{ChangeKind, ChangeOrigin, Changes, TextStep};
 
 use crate::wire::Writer;
 
@@ -75,10 +75,6 @@ fn put_key(out: &mut Writer, table: Table, key: &[u8]) {
 pub(crate) fn put_changes(out: &mut Writer, changes: &Changes) {
     out.byte(u8::from(changes.origin == ChangeOrigin::Remote));
     for change in &changes.list {
-        // JavaScript reads no text, so it shows none that could have changed.
-        if matches!(change.kind, ChangeKind::Text(_) | ChangeKind::Marks { .. }) {
-            continue;
-        }
         out.path(&change.path);
         match &change.kind {
             ChangeKind::Key(key) => {
@@ -102,7 +98,36 @@ pub(crate) fn put_changes(out: &mut Writer, changes: &Changes) {
                 out.byte(5);
                 out.element(*dot);
             }
-            ChangeKind::Text(_) | ChangeKind::Marks { .. } => {}
+            ChangeKind::Text(steps) => {
+                out.byte(6);
+                out.count(steps.len());
+                for step in steps {
+                    put_step(out, step);
+                }
+            }
+            // Where, is seen when the text is read.
+            ChangeKind::Marks { key, .. } => {
+                out.byte(7);
+                out.text(key);
+            }
+        }
+    }
+}
+
+/// Writes one step of a text, in units of UTF-16.
+fn put_step(out: &mut Writer, step: &TextStep) {
+    match step {
+        TextStep::Retain(len) => {
+            out.byte(0);
+            out.count(len.utf16);
+        }
+        TextStep::Insert(text) => {
+            out.byte(1);
+            out.text(text);
+        }
+        TextStep::Delete(len) => {
+            out.byte(2);
+            out.count(len.utf16);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use weftline::{Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId};
+use weftline::{Bias, Cursor, Document, Dot, Kind, ListRef, MapRef, NodeRef, Path, ReplicaId, TextRef};
 
 use crate::wire::{Reader, Writer};
 
@@ -24,6 +24,10 @@ const LIST_KIND: u8 = 10;
 const SET_HAS: u8 = 11;
 const SET_SIZE: u8 = 12;
 const REGISTER_VALUES: u8 = 13;
+const TEXT_LENGTH: u8 = 14;
+const TEXT_SLICE: u8 = 15;
+const TEXT_CURSOR: u8 = 16;
+const TEXT_INDEX_OF: u8 = 17;
 
 /// Answers one question.
 pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
@@ -49,7 +53,60 @@ pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut 
             Some(NodeRef::Register(register)) => out.values(&register.values()),
             _ => out.count(0),
         },
+        TEXT_LENGTH..=TEXT_INDEX_OF => {
+            let text = if let Some(NodeRef::Text(text)) = node { Some(text) } else { None };
+            read_text(document, text, op, args, out);
+        }
         _ => args.fail(),
+    }
+}
+
+fn read_text(document: &Document, text: Option<TextRef<'_>>, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
+    let len = text.map_or(0, |text| text.len_utf16());
+    // The index of the character at an index of UTF-16, if it is no place in the text told as 0, that index and the length.
+    let char_at = |index, out: &mut Writer| {
+        let found = text.map_or((index == 0).then_some(0), |text| text.from_utf16(index));
+        if found.is_none() {
+            out.byte(0);
+            out.count(index);
+            out.count(len);
+        }
+        found
+    };
+    match op {
+        TEXT_LENGTH => {
+            out.count(len);
+            out.count(text.map_or(1, |text| text.lines()));
+        }
+        // What is beyond the end is left out.
+        TEXT_SLICE => {
+            let (start, end) = (args.index().min(len), args.index().min(len));
+            if let Some(start) = char_at(start, out)
+                && let Some(end) = char_at(end, out)
+            {
+                out.byte(1);
+                out.text(&text.map(|text| text.slice(start..end)).unwrap_or_default());
+            }
+        }
+        TEXT_CURSOR => {
+            let bias = if args.byte() == 0 { Bias::Left } else { Bias::Right };
+            let Some(index) = char_at(args.index(), out) else { return };
+            // The start and the end are the same of every text, also of one that is not there yet.
+            let other = document.text("");
+            let at_end = if bias == Bias::Left { 0 } else { other.len() };
+            let cursor = text.map_or_else(|| other.cursor(at_end, bias), |text| text.cursor(index, bias));
+            if let Some(cursor) = cursor {
+                out.byte(1);
+                out.bytes(&cursor.to_bytes());
+            }
+        }
+        _ => match Cursor::from_bytes(args.bytes()) {
+            Ok(cursor) => {
+                let index = text.and_then(|text| text.to_utf16(text.index_of(&cursor)?));
+                out.count(index.map_or(0, |index| index + 1));
+            }
+            Err(_) => args.fail(),
+        },
     }
 }
 
@@ -127,6 +184,7 @@ fn content(node: Option<NodeRef<'_>>, out: &mut Writer) {
             }
         }
         NodeRef::List(list) => ids(Some(list), out, |id, out| list_cell(list, id, out)),
+        NodeRef::Text(text) => out.text(&text.slice(..)),
         _ => {}
     }
 }
@@ -145,11 +203,16 @@ fn cell(node: NodeRef<'_>, out: &mut Writer) {
 
 /// Whether JavaScript has a name for the kind. What it has none for is not shown to it.
 fn is_known(kind: Kind) -> bool {
-    kind >= Kind::REGISTER && kind <= Kind::LIST
+    kind >= Kind::REGISTER && kind <= Kind::TEXT
 }
 
-/// The roots, as if the document were a map of them. Of several kinds under one name or key the last is shown, as the untyped
-/// readers of the core do: lists before maps, and those before sets and plain things.
+/// Which of several kinds under one name or key is shown: the last, as the untyped readers of the core do. Lists before maps, maps
+/// before texts, and those before sets and plain things.
+fn rank(kind: &Kind) -> u8 {
+    if *kind == Kind::TEXT { 2 * Kind::MAP.0 - 1 } else { 2 * kind.0 }
+}
+
+/// The roots, as if the document were a map of them.
 fn document_content(document: &Document, out: &mut Writer) {
     let mut roots = Vec::new();
     for (name, _) in document.roots() {
@@ -167,13 +230,8 @@ fn document_content(document: &Document, out: &mut Writer) {
 }
 
 fn root_cell(document: &Document, name: &str, out: &mut Writer) {
-    let mut shown = None;
-    for (root, kind) in document.roots() {
-        if root == name && is_known(kind) {
-            shown = Some(kind);
-        }
-    }
-    match shown.and_then(|kind| document.at(&Path::root(name, kind))) {
+    let kinds = document.roots().filter(|(root, kind)| *root == name && is_known(*kind)).map(|(_, kind)| kind);
+    match kinds.max_by_key(rank).and_then(|kind| document.at(&Path::root(name, kind))) {
         Some(node) => cell(node, out),
         None => out.byte(0),
     }
@@ -205,13 +263,14 @@ fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) {
 }
 
 fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
-    let node = match map.kinds(key).into_iter().rfind(|kind| is_known(*kind)) {
+    let node = match map.kinds(key).into_iter().filter(|kind| is_known(*kind)).max_by_key(rank) {
         Some(Kind::REGISTER) => NodeRef::Register(map.register(key)),
         Some(Kind::FLAG) => NodeRef::Flag(map.flag(key)),
         Some(Kind::COUNTER) => NodeRef::Counter(map.counter(key)),
         Some(Kind::SET) => NodeRef::Set(map.set(key)),
         Some(Kind::MAP) => NodeRef::Map(map.map(key)),
         Some(Kind::LIST) => NodeRef::List(map.list(key)),
+        Some(Kind::TEXT) => NodeRef::Text(map.text(key)),
         _ => return out.byte(0),
     };
     cell(node, out);
@@ -225,6 +284,7 @@ fn list_cell(list: ListRef<'_>, id: Dot, out: &mut Writer) {
         Some(Kind::SET) => NodeRef::Set(list.set(id)),
         Some(Kind::MAP) => NodeRef::Map(list.map(id)),
         Some(Kind::LIST) => NodeRef::List(list.list(id)),
+        Some(Kind::TEXT) => NodeRef::Text(list.text(id)),
         _ => return out.byte(0),
     };
     cell(node, out);

@@ -7,32 +7,21 @@ import { WebSocket } from 'ws';
 import { describe, expect, test } from 'vitest';
 import { Replica, WeftlineError } from 'weftline';
 import type { CounterHandle, ElementId, FlagHandle, ListHandle, MapHandle, RegisterHandle, Replica as ReplicaType } from '../js/index.node.js';
-import type { Scalar, SetHandle, WebSocketClass } from '../js/index.node.js';
-import { changeTo, freshName, openInMemory, relayProgram, startRelay } from './support.js';
+import type { Scalar, SetHandle, TextHandle, WebSocketClass } from '../js/index.node.js';
+import { changeTo, freshName, openInMemory, randomFrom, relayProgram, startRelay } from './support.js';
 
-type Kinds = { map: MapHandle; list: ListHandle; set: SetHandle; counter: CounterHandle; flag: FlagHandle; register: RegisterHandle };
+type Kinds = { map: MapHandle; list: ListHandle; set: SetHandle; counter: CounterHandle; flag: FlagHandle; register: RegisterHandle; text: TextHandle };
 /** A handle, and what it is for. */
 type Any = { [K in keyof Kinds]: { readonly kind: K; readonly handle: Kinds[K] } }[keyof Kinds];
 
-const KINDS = ['map', 'list', 'set', 'counter', 'flag'] as const;
+const KINDS = ['map', 'list', 'set', 'counter', 'flag', 'text'] as const;
 const KEYS = ['a', 'b', 'c'];
 const VALUES: readonly Scalar[] = [1, 2, 'x', null, true];
 /** Some handles to begin with, two kinds under one name among them, which stay. */
-const ROOTS = 8;
+const ROOTS = 10;
 const MOST_HANDLES = 60;
 /** What edits by handles of what is gone, or is something else, are refused with. */
 const REFUSED = ['no-such-element', 'wrong-kind', 'limit'];
-
-/** Mulberry32: enough for a test, and the same everywhere. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 class Editor {
   readonly replica: ReplicaType;
@@ -51,6 +40,8 @@ class Editor {
       { kind: 'set', handle: replica.set('s') },
       { kind: 'counter', handle: replica.counter('c') },
       { kind: 'register', handle: replica.register('m') },
+      { kind: 'text', handle: replica.text('s') },
+      { kind: 'text', handle: replica.map('m').text('b') },
     ];
   }
 
@@ -125,7 +116,7 @@ class Editor {
       }
       case 'list': {
         const { handle } = any;
-        const [length, choice] = [handle.length, this.#random(12)];
+        const [length, choice] = [handle.length, this.#random(13)];
         const index = this.#random(length + 1);
         if (choice < 2) handle.insert(index, value);
         else if (choice === 2) this.#handles.push({ kind: 'map', handle: handle.insertMap(index) });
@@ -133,8 +124,9 @@ class Editor {
         else if (choice === 4) this.#handles.push({ kind: 'set', handle: handle.insertSet(index) });
         else if (choice === 5) this.#handles.push({ kind: 'counter', handle: handle.insertCounter(index) });
         else if (choice === 6) this.#handles.push({ kind: 'flag', handle: handle.insertFlag(index) });
-        else if (length > 0 && choice < 9) handle.move(this.#random(length), this.#random(length));
-        else if (length > 0 && choice < 11) handle.remove(this.#random(length));
+        else if (choice === 7) this.#handles.push({ kind: 'text', handle: handle.insertText(index) });
+        else if (length > 0 && choice < 10) handle.move(this.#random(length), this.#random(length));
+        else if (length > 0 && choice < 12) handle.remove(this.#random(length));
         else if (length > 0) handle.set(this.#random(length), value);
         break;
       }
@@ -146,6 +138,13 @@ class Editor {
       case 'counter':
         any.handle.add(1);
         break;
+      case 'text': {
+        const { length } = any.handle;
+        if (this.#random(3) > 0) any.handle.insert(this.#random(length + 1), this.#pick(KEYS));
+        else if (length > 0) any.handle.delete(this.#random(length), 1);
+        else any.handle.setText(this.#pick(KEYS));
+        break;
+      }
       default:
         any.handle.set((any.kind === 'flag' ? value === true : value) as never);
     }

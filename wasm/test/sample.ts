@@ -1,7 +1,7 @@
 // Checked, not run: what users write has the types they expect.
 
-import { MemoryStorage, Replica, WeftlineError, elementId, isReplica } from 'weftline';
-import type { ChangeEvent, ElementId, ListHandle, MapSnapshot, Scalar, Snapshot, Status, Storage, Store } from 'weftline';
+import { MemoryStorage, Replica, WeftlineError, bindTextarea, elementId, isReplica } from 'weftline';
+import type { ChangeEvent, ElementId, ListHandle, MapSnapshot, Scalar, Snapshot, Status, Storage, Store, TextEvent, TextHandle } from 'weftline';
 
 export async function sample(): Promise<void> {
   await using replica = await Replica.open('todo/groceries', { relay: 'wss://relay.example', storage: new MemoryStorage() });
@@ -17,11 +17,21 @@ export async function sample(): Promise<void> {
   const snapshot: MapSnapshot = replica.snapshot();
   const elements: readonly Snapshot[] = todos.snapshot();
   const first: ElementId | undefined = elementId(elements[0]);
+  const note: TextHandle = todos.pushMap().text('note');
+  note.insert(0, 'buy 🥛');
+  const cursor: Uint8Array = note.cursor(4, 'left');
+  const [length, caret]: [number, number | undefined] = [note.length, note.indexOf(cursor)];
+  const unsubscribe: () => void = note.subscribe(({ origin, deltas }: TextEvent) => void [origin === 'local', deltas?.length, length, caret]);
+  const unbind: () => void = bindTextarea(note, document.createElement('textarea'));
+  bindTextarea(note, document.createElement('input'));
+  unsubscribe();
+  unbind();
   const sum: number | bigint = replica.counter('c').value;
   const stop: () => void = replica.subscribe((event: ChangeEvent) => {
     for (const change of event.changes) {
       if (change.type === 'key') change.key.trim();
       else if (change.type === 'member') void change.member;
+      else if (change.type === 'text') change.delta.forEach((step) => 'insert' in step && step.insert.trim());
       else if (change.type !== 'value') void change.element;
     }
   });

@@ -45,6 +45,17 @@ export function changeTo(replica: ReplicaType, is: () => boolean): Promise<void>
   });
 }
 
+/** Mulberry32: enough for a test, and the same everywhere. */
+export function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+
 /** A storage in memory whose writes can be made to fail or to wait. */
 export class TestStorage implements Storage {
   readonly #inner = new MemoryStorage();

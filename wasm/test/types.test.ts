@@ -192,7 +192,7 @@ describe('lists', () => {
   test('indices and ids that make no sense are refused', () => {
     const list = replica.list('l');
     list.push('a');
-    const error = { code: 'index-out-of-range', message: 'index 3 in a list of 1' };
+    const error = { code: 'index-out-of-range', message: 'index 3 where the length is 1' };
     expect(() => list.insert(3, 'x')).toThrowError(expect.objectContaining(error));
     expect(() => list.remove(1)).toThrowError(expect.objectContaining({ code: 'index-out-of-range' }));
     for (const index of [-1, 0.5, NaN, '0']) {

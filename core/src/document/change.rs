@@ -82,14 +82,23 @@ pub enum ChangeKind {
     },
 }
 
-/// One step from the text that was to the text that is. Counts are Unicode scalar values. Where both a deletion and an insertion are
-/// at one place, the deletion comes first.
+/// One step from the text that was to the text that is. Where both a deletion and an insertion are at one place, the deletion comes
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TextStep {
     /// So much stays as it was.
-    Retain(usize),
+    Retain(TextLen),
     /// This comes here.
     Insert(Str),
     /// So much goes from here.
-    Delete(usize),
+    Delete(TextLen),
+}
+
+/// How much text there is in each unit that indexes are counted in: whoever is told may hold the text as a string of another language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TextLen {
+    /// Unicode scalar values, as indexes count here.
+    pub chars: usize,
+    /// Code units of UTF-16, as indexes count in JavaScript and its kin.
+    pub utf16: usize,
 }

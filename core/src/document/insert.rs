@@ -3,10 +3,8 @@
 //! Rules: VALID-1 what is in nothing that lives is dropped, what does not fit its container is stored and hidden. SEQ-5 is
 //! checked by callers before anything is changed.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::moves::Moves;
 use super::notes::ElementNote;
 use super::state::State;
 use super::view::{Content, Link, PlaceId, Seat};
@@ -56,7 +54,7 @@ impl State {
         let parent = live.container().as_entity().map(|entity| self.store.find(entity));
         let place = match parent {
             None => self.container(live.container()),
-            Some(parent) => parent.and_then(|id| self.entity_at(id)),
+            Some(parent) => parent.and_then(|id| self.open_element(id)),
         };
         let position = Self::position(dot, &live);
         // SEQ-5 was checked before anything was changed; a caller that did not check loses the entry, not the process.
@@ -74,7 +72,11 @@ impl State {
 
     /// The same, into the place that shows its container: the entity `parent`, or a root. Its bunch is known, if it has one.
     pub(super) fn insert_at(&mut self, place: PlaceId, parent: Option<EntryId>, dot: LocalDot, live: Live) -> EntryId {
-        if let Some(position) = Self::position(dot, &live) {
+        // Of elements that wait to be seated the bunches are told then.
+        let waits = self.lists.waiting.is_some() && live.entity;
+        if let Some(position) = Self::position(dot, &live)
+            && !(waits && matches!(self.view.place(place).content, Content::List(_)))
+        {
             self.forest.acquire(position.bunch, 1);
         }
         self.beacon_gains(dot, &live);
@@ -144,6 +146,7 @@ impl State {
 
     pub(super) fn attach(&mut self, place: PlaceId, dot: LocalDot, id: EntryId) {
         let live = self.store.live(id);
+        let position = Self::position(dot, live);
         let own = self.view.place(place);
         let (own_kind, depth, element) = (own.kind, own.depth + 1, own.seat.is_some());
         match (&mut self.view.place_mut(place).content, live.slot(), live.kind, live.entity) {
@@ -177,7 +180,7 @@ impl State {
                 marks.add(id);
                 self.note_mark(place, dot, id, true);
             }
-            (Content::List(_), LocalSlotRef::Position { .. }, kind, true) => {
+            (Content::List(_), LocalSlotRef::Position { .. }, kind, true) if position.is_some() => {
                 self.attach_element(place, dot, id, kind, depth)
             }
             (_, LocalSlotRef::Position { .. }, Kind::MOVE, false) if element => self.move_came(place, dot, id),
@@ -198,14 +201,14 @@ impl State {
         self.view.place_mut(place).seat.as_mut().expect("the caller saw that the place is an element")
     }
 
+    /// A plain value is bare until something comes to be inside of it.
     pub(super) fn attach_element(&mut self, list: PlaceId, dot: LocalDot, id: EntryId, kind: Kind, depth: u32) {
         let Some(at) = Self::position(dot, self.store.live(id)) else { return };
-        let seat = Seat { initial: at, moves: Moves::None, current: at };
-        let place = self.view.open(Link::Element(list, dot), kind, depth, Some(Box::new(seat)));
-        self.incarnate(place, id);
-        if let Content::List(sequence) = &mut self.view.place_mut(list).content {
-            sequence.insert(&self.forest, &self.origins, at, dot);
+        if kind != Kind::REGISTER {
+            let place = self.open_seat(list, dot, at, kind, depth);
+            self.incarnate(place, id);
         }
+        self.sit(list, at, false);
         self.notes.element(list, ElementNote::Inserted(dot), None);
     }
 
@@ -236,10 +239,10 @@ impl State {
     pub(super) fn reseat(&mut self, place: PlaceId, now: LocalPosition) {
         let Link::Element(list, element) = self.view.place(place).link else { return };
         let before = core::mem::replace(&mut self.seat(place).current, now);
-        if let Content::List(sequence) = &mut self.view.place_mut(list).content {
-            sequence.remove(&self.forest, &self.origins, before);
-            sequence.insert(&self.forest, &self.origins, now, element);
+        if let Some(before) = before.dot() {
+            self.unsit(list, before);
         }
+        self.sit(list, now, true);
         self.notes.element(list, ElementNote::Moved(element), None);
     }
 }

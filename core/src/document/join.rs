@@ -172,7 +172,7 @@ impl Document {
                 }
             }
         }
-        if tier == Tier::Version {
+        if tier == Tier::Version && !fault::active(Fault::DiffForgetsDead) {
             for (id, cause) in state.forest.dead() {
                 if !base.covers(state.origins.dot(cause)) {
                     bunches.insert(id);

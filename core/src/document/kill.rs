@@ -43,6 +43,12 @@ impl State {
         }
         // What is read there now, before what is in it goes.
         let told = !self.notes.quiet && !fault::active(Fault::RemovedShowedNothing);
+        if self.is_bare(top) {
+            let shown = self.value_of(top).filter(|_| told).cloned();
+            let dot = self.store.dot(top);
+            let live = self.kill_one(top, cause, true, shown);
+            return self.bury(dot, live, cause, &mut journal);
+        }
         let element = self.entity_at(top).filter(|place| {
             // Of others nothing is read: there may be much of it.
             told && matches!(self.view.place(*place).link, Link::Element(..))
@@ -202,21 +208,26 @@ impl State {
         kind: Kind,
         tell: Option<Option<Value>>,
     ) {
-        let Some(own) = self.entity_at(id) else { return };
-        let link = self.view.place(own).link;
-        if let (Link::Element(list, _), Some(seat)) = (link, &self.view.place(own).seat) {
-            let at = seat.current;
-            if let Content::List(sequence) = &mut self.view.place_mut(list).content {
-                sequence.remove(&self.forest, &self.origins, at);
+        let (link, at) = match self.entity_at(id) {
+            Some(own) => {
+                let own = self.view.place(own);
+                (own.link, own.seat.as_ref().and_then(|seat| seat.current.dot()))
             }
+            None => (Link::Element(parent, dot), Some(dot)),
+        };
+        if let (Link::Element(list, _), Some(at)) = (link, at) {
+            self.unsit(list, at);
             if let Some(old) = tell.filter(|_| !fault::active(Fault::RemovalNotTold)) {
                 self.notes.element(list, ElementNote::Removed(dot), old);
             }
         }
-        let rope = self.view.place(own).rope;
+        let Some(own) = self.entity_at(id) else { return };
+        let place = self.view.place(own);
+        let (text, order) = (place.rope, if let Content::List(order) = place.content { order } else { NONE });
         let last = self.view.disincarnate(own, id);
         if last {
-            self.texts.close(rope);
+            self.texts.close(text);
+            self.lists.close(order);
         }
         if let (Link::Key(_, key), true) = (link, last)
             && let Content::Map(index) = &mut self.view.place_mut(parent).content

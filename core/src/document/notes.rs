@@ -9,17 +9,19 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use super::index::KeyView;
 use super::marks::MarkNote;
 use super::state::State;
 use super::text_note::{Part, TextNote};
 use super::view::{Content, Link, PlaceId};
-use super::{Change, ChangeKind, Path, TextStep};
+use super::{Change, ChangeKind, Path, TextLen, TextStep};
 use crate::clock::LocalDot;
 use crate::codec::decode_mark;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, sort_by};
+use crate::sequence::Unit;
 use crate::store::{EntryId, KeyId, Kind, NONE, PayloadRef, Table};
 use crate::string::Str;
 use crate::value::Value;
@@ -214,10 +216,11 @@ impl State {
         self.notes.list.push(Note { place, what: What::Value, old });
     }
 
-    /// Notes that in a text, at an index of what is there now, so many characters came and so many went.
-    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize) {
+    /// Notes that in a text, at an index of what is there now, so many characters came and so many went, which read as `gone`
+    /// if any of them is wide. When all is noted that happened to it, [`Self::shorten_text_note`] is to be called.
+    pub(super) fn note_text(&mut self, place: PlaceId, index: usize, inserted: usize, deleted: usize, gone: &str) {
         if let Some(note) = self.text_note(place) {
-            note.edit(index, inserted, deleted);
+            note.edit(index, inserted, deleted, gone);
         }
     }
 
@@ -252,6 +255,31 @@ impl State {
         }
     }
 
+    /// Makes a note that became too long coarse, while the text is what the note is of.
+    pub(super) fn shorten_text_note(&mut self, place: PlaceId) {
+        let noted = self.view.place(place).noted as usize;
+        let Some(Note { what: What::Text(note), .. }) =
+            self.notes.list.get_mut(noted).filter(|_| noted != NONE as usize)
+        else {
+            return;
+        };
+        if note.is_long() {
+            let mut note = core::mem::take(note);
+            note.coarsen(|range| {
+                let len = self.text_len(place, &range);
+                len.utf16 - len.chars
+            });
+            self.notes.list[noted].what = What::Text(note);
+        }
+    }
+
+    /// How much is in a range of a text.
+    fn text_len(&self, place: PlaceId, range: &Range<usize>) -> TextLen {
+        let before = |index| self.rope(place)?.find(Unit::Values, index).map(|(weight, _)| weight.utf16 as usize);
+        let utf16 = before(range.end).unwrap_or_default() - before(range.start).unwrap_or_default();
+        TextLen { chars: range.len(), utf16 }
+    }
+
     /// What became of a text, with what came as it reads now.
     fn text_steps(&self, place: PlaceId, note: &TextNote) -> Vec<TextStep> {
         let (mut steps, mut at) = (Vec::new(), 0);
@@ -259,7 +287,7 @@ impl State {
             steps.push(match part {
                 Part::Retained(len) => {
                     at += len;
-                    TextStep::Retain(len)
+                    TextStep::Retain(self.text_len(place, &(at - len..at)))
                 }
                 Part::Inserted(len) => {
                     at += len;
@@ -271,7 +299,7 @@ impl State {
                     }
                     TextStep::Insert(Str::from(text))
                 }
-                Part::Deleted(len) => TextStep::Delete(len),
+                Part::Deleted(len, wide) => TextStep::Delete(TextLen { chars: len, utf16: len + wide }),
             });
         }
         steps
@@ -408,7 +436,7 @@ impl State {
 
     /// The plain value of a list element.
     pub(super) fn element(&self, dot: LocalDot) -> Option<Value> {
-        self.shown(self.entity(dot)?)
+        self.shown_element(self.store.find(dot)?)
     }
 
     /// Forgets the changes noted since the last batch.

@@ -108,6 +108,7 @@ impl Document {
         let state = &mut document.state;
         let coming = Coming::of(state, &late);
         state.insert_parents_first(coming, |_| true);
+        state.seat_all();
         document.end_join(&snapshot.diff, &[], bunches);
         let state = &mut document.state;
         let mut horizon = state.seqs();
@@ -158,7 +159,8 @@ struct Place {
 }
 
 impl Loading {
-    fn into(document: Document) -> Self {
+    fn into(mut document: Document) -> Self {
+        document.state.put_off_seating();
         Self {
             document,
             bunches: Vec::new(),
@@ -197,7 +199,7 @@ impl Loading {
         let parent = container.as_entity().map(|entity| state.store.find(entity));
         let place = match parent {
             None => state.container(container),
-            Some(parent) => parent.and_then(|id| state.entity_at(id)),
+            Some(parent) => parent.and_then(|id| state.open_element(id)),
         };
         let Some(place) = place else { return };
         self.container = Some(Place { container, place, parent: parent.flatten() });

@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use super::beacon::Beacon;
+use super::lists::Lists;
 use super::notes::Notes;
 use super::texts::Texts;
 use super::view::{Content, Link, PlaceId, View};
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) removals: Removals,
     pub(crate) forest: Forest,
     pub(crate) texts: Texts,
+    pub(crate) lists: Lists,
     pub(crate) view: View,
     pub(crate) keys: Keys,
     pub(crate) notes: Notes,
@@ -238,17 +240,27 @@ impl State {
         LocalPosition::of(dot, bunch, backward)
     }
 
-    /// The place of a live entity.
+    /// The place of a live entity, but of a bare element, which has none.
     pub(crate) fn entity(&self, dot: LocalDot) -> Option<PlaceId> {
         self.entity_at(self.store.find(dot)?)
     }
 
-    pub(super) fn entity_at(&self, id: EntryId) -> Option<PlaceId> {
+    /// Whether a dot is that of a live entity.
+    pub(crate) fn is_entity(&self, dot: LocalDot) -> bool {
+        self.store.get(dot).is_some_and(|live| live.entity)
+    }
+
+    /// Whether something can be put into a container.
+    pub(crate) fn is_alive(&self, container: LocalContainer) -> bool {
+        container.as_entity().is_none_or(|dot| self.is_entity(dot))
+    }
+
+    pub(crate) fn entity_at(&self, id: EntryId) -> Option<PlaceId> {
         let place = self.store.live(id).place;
         (place != NONE).then_some(PlaceId(place))
     }
 
-    /// The place that shows a live container.
+    /// The place that shows a live container, but for a bare element, in which there is nothing.
     pub(crate) fn container(&self, container: LocalContainer) -> Option<PlaceId> {
         match container.as_root() {
             Some(number) => Some(self.view.root_place(number)),

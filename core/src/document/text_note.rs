@@ -3,15 +3,23 @@
 //! Each edit is composed with those before it. What is inserted is told when the batch ends, as it reads then.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::marks::MarkNote;
+use crate::fault::{self, Fault};
 
-/// How many characters of what is there now are as they were, came in the batch, or were there before and went.
+/// How many characters of what is there now are as they were, came in the batch, or were there before and went. Of those that
+/// went also how many were wide, which nobody can look up any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Retained(usize),
     Inserted(usize),
-    Deleted(usize),
+    Deleted(usize, usize),
+}
+
+/// Whether a character takes two code units of UTF-16.
+fn is_wide(character: &char) -> bool {
+    character.len_utf16() > 1
 }
 
 /// See the module. What is behind the last part is retained.
@@ -29,9 +37,11 @@ impl TextNote {
     /// take n² steps, and nobody draws so many pieces one by one.
     const MOST: usize = 2048;
 
-    /// Composes an edit: at `index` of what is there now, so many characters come, and so many that were there go.
-    pub(super) fn edit(&mut self, index: usize, inserted: usize, deleted: usize) {
-        let (mut at, mut before) = if self.cursor.1 <= index { self.cursor } else { (0, 0) };
+    /// Composes an edit: at `index` of what is there now, so many characters come, and so many that were there go. Those read as
+    /// `gone`, which may be left out where none of them is wide.
+    pub(super) fn edit(&mut self, index: usize, inserted: usize, deleted: usize, gone: &str) {
+        let near = self.cursor.1 <= index || fault::active(Fault::TextChangesMisplaced);
+        let (mut at, mut before) = if near { self.cursor } else { (0, 0) };
         while let Some(part) = self.parts.get(at) {
             let len = part.len();
             // What is deleted at the same place comes first, so that the parts of one place are in one order.
@@ -56,47 +66,56 @@ impl TextNote {
         }
         self.cursor = (at.saturating_sub(1), index - at.checked_sub(1).map_or(0, |at| self.parts[at].len()));
         let mut left = deleted;
-        let mut gone = 0;
+        let mut gone = gone.chars();
+        let (mut went, mut wide) = (0, 0);
         while left > 0 {
-            match self.parts.get_mut(at) {
-                Some(Part::Deleted(_)) => {
+            let (less, is_old, is_over) = match self.parts.get_mut(at) {
+                Some(Part::Deleted(..)) => {
                     at += 1;
-                }
-                Some(Part::Inserted(len)) => {
-                    let less = (*len).min(left);
-                    (*len, left) = (*len - less, left - less);
-                    if *len == 0 {
-                        self.parts.remove(at);
-                    }
-                }
-                Some(Part::Retained(len)) => {
-                    let less = (*len).min(left);
-                    (*len, left, gone) = (*len - less, left - less, gone + less);
-                    if *len == 0 {
-                        self.parts.remove(at);
-                    }
+                    continue;
                 }
                 // All behind the parts is retained.
-                None => (gone, left) = (gone + left, 0),
+                None => (left, true, false),
+                Some(part) => {
+                    let is_old = matches!(part, Part::Retained(_)) || fault::active(Fault::TakenBackTextTold);
+                    let (Part::Retained(len) | Part::Inserted(len) | Part::Deleted(len, _)) = part;
+                    let less = (*len).min(left);
+                    *len -= less;
+                    (less, is_old, *len == 0)
+                }
+            };
+            if is_over {
+                self.parts.remove(at);
+            }
+            left -= less;
+            let wide_here = gone.by_ref().take(less).filter(is_wide).count();
+            if is_old {
+                (went, wide) = (went + less, wide + wide_here);
             }
         }
         if inserted > 0 {
             self.put(at, Part::Inserted(inserted));
         }
-        if gone > 0 {
-            self.put(at, Part::Deleted(gone));
+        if went > 0 {
+            self.put(at, Part::Deleted(went, wide));
         }
-        if self.parts.len() > Self::MOST {
-            self.coarsen();
-        }
+    }
+
+    /// Whether it has more parts than are told.
+    pub(super) fn is_long(&self) -> bool {
+        self.parts.len() > Self::MOST
     }
 
     /// Puts a part in, or makes the one before or at its place longer.
     fn put(&mut self, at: usize, part: Part) {
         for near in [at.wrapping_sub(1), at] {
             match (self.parts.get_mut(near), part) {
-                (Some(Part::Inserted(len)), Part::Inserted(more)) | (Some(Part::Deleted(len)), Part::Deleted(more)) => {
+                (Some(Part::Inserted(len)), Part::Inserted(more)) => {
                     *len += more;
+                    return;
+                }
+                (Some(Part::Deleted(len, wide)), Part::Deleted(more, more_wide)) => {
+                    (*len, *wide) = (*len + more, *wide + more_wide);
                     return;
                 }
                 _ => {}
@@ -105,19 +124,23 @@ impl TextNote {
         self.parts.insert(at, part);
     }
 
-    /// Everything from the first change to the last as one.
-    fn coarsen(&mut self) {
+    /// Makes everything from the first change to the last one: what is retained between them went and came again. `wide_in` says
+    /// how many characters of a range of what is there now are wide.
+    pub(super) fn coarsen(&mut self, wide_in: impl Fn(Range<usize>) -> usize) {
         let first = if let Some(Part::Retained(len)) = self.parts.first() { *len } else { 0 };
-        let (mut came, mut went) = (0, 0);
+        let (mut at, mut went, mut wide) = (0, 0, 0);
         for part in &self.parts {
             match part {
-                Part::Retained(len) => (came, went) = (came + len, went + len),
-                Part::Inserted(len) => came += len,
-                Part::Deleted(len) => went += len,
+                Part::Retained(len) if at > 0 || first == 0 => {
+                    (went, wide) = (went + len, wide + wide_in(at..at + len));
+                }
+                Part::Deleted(len, wide_here) => (went, wide) = (went + len, wide + wide_here),
+                _ => {}
             }
+            at += part.len();
         }
         self.parts.clear();
-        self.parts.extend([Part::Retained(first), Part::Deleted(went - first), Part::Inserted(came - first)]);
+        self.parts.extend([Part::Retained(first), Part::Deleted(went, wide), Part::Inserted(at - first)]);
         self.parts.retain(|part| part.len_told() > 0);
         self.cursor = (0, 0);
     }
@@ -125,21 +148,21 @@ impl TextNote {
     /// The parts, from the beginning; those of one place as one deletion before one insertion.
     pub(super) fn parts(&self) -> Vec<Part> {
         let mut told: Vec<Part> = Vec::with_capacity(self.parts.len());
-        let (mut came, mut went) = (0, 0);
-        let flush = |told: &mut Vec<Part>, came: &mut usize, went: &mut usize| {
-            for part in [Part::Deleted(*went), Part::Inserted(*came)] {
+        let (mut came, mut went, mut wide) = (0, 0, 0);
+        let flush = |told: &mut Vec<Part>, came: &mut usize, went: &mut usize, wide: &mut usize| {
+            for part in [Part::Deleted(*went, *wide), Part::Inserted(*came)] {
                 if part.len_told() > 0 {
                     told.push(part);
                 }
             }
-            (*came, *went) = (0, 0);
+            (*came, *went, *wide) = (0, 0, 0);
         };
         for part in &self.parts {
             match part {
                 Part::Inserted(len) => came += len,
-                Part::Deleted(len) => went += len,
+                Part::Deleted(len, wide_here) => (went, wide) = (went + len, wide + wide_here),
                 Part::Retained(len) => {
-                    flush(&mut told, &mut came, &mut went);
+                    flush(&mut told, &mut came, &mut went, &mut wide);
                     match told.last_mut() {
                         Some(Part::Retained(before)) => *before += len,
                         _ => told.push(Part::Retained(*len)),
@@ -147,7 +170,7 @@ impl TextNote {
                 }
             }
         }
-        flush(&mut told, &mut came, &mut went);
+        flush(&mut told, &mut came, &mut went, &mut wide);
         if let Some(Part::Retained(_)) = told.last() {
             told.pop();
         }
@@ -160,12 +183,12 @@ impl Part {
     fn len(self) -> usize {
         match self {
             Self::Retained(len) | Self::Inserted(len) => len,
-            Self::Deleted(_) => 0,
+            Self::Deleted(..) => 0,
         }
     }
 
     fn len_told(self) -> usize {
-        let (Self::Retained(len) | Self::Inserted(len) | Self::Deleted(len)) = self;
+        let (Self::Retained(len) | Self::Inserted(len) | Self::Deleted(len, _)) = self;
         len
     }
 
@@ -174,7 +197,7 @@ impl Part {
         match self {
             Self::Retained(len) => (Self::Retained(at), Self::Retained(len - at)),
             Self::Inserted(len) => (Self::Inserted(at), Self::Inserted(len - at)),
-            Self::Deleted(len) => (Self::Deleted(len), Self::Deleted(0)),
+            Self::Deleted(..) => (self, Self::Deleted(0, 0)),
         }
     }
 }
@@ -197,7 +220,7 @@ mod tests {
                     let at = text.chars().count();
                     text.extend(&now[at..at + len]);
                 }
-                Part::Deleted(len) => drop(old.by_ref().take(*len).count()),
+                Part::Deleted(len, wide) => assert_eq!(old.by_ref().take(*len).filter(|c| is_wide(c)).count(), *wide),
             }
         }
         text.extend(old);
@@ -207,27 +230,36 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_composed_leads_from_what_was_to_what_is(
-            before in prop::collection::vec(prop::char::range('a', 'e'), 0..40),
+            before in prop::collection::vec(prop::sample::select(&['a', 'b', 'ß', '字', '😀', '🥛'][..]), 0..40),
             edits in prop::collection::vec((any::<prop::sample::Index>(), 0..4usize, 0..5usize), 0..60),
+            coarse in prop::collection::vec(0..200usize, 0..3),
         ) {
+            let is_new = |character: &char| "ABC𝔸𝔹".contains(*character);
             let mut now = before.clone();
             let mut note = TextNote::default();
             for (number, (index, inserted, deleted)) in edits.into_iter().enumerate() {
                 let index = index.index(now.len() + 1);
                 let deleted = deleted.min(now.len() - index);
-                let new = (0..inserted).map(|at| char::from(b'A' + ((number + at) % 26) as u8));
-                now.splice(index..index + deleted, new);
-                note.edit(index, inserted, deleted);
+                let new = (0..inserted).map(|at| ['A', 'B', 'C', '𝔸', '𝔹'][(number + at) % 5]);
+                let gone: String = now.splice(index..index + deleted, new).collect();
+                note.edit(index, inserted, deleted, &gone);
+                if coarse.contains(&number) {
+                    note.coarsen(|range| now[range].iter().filter(|c| is_wide(c)).count());
+                    prop_assert_eq!(replay(&note.parts(), &before, &now), now.iter().collect::<String>(), "{:?}", note);
+                    continue;
+                }
                 let parts = note.parts();
                 prop_assert_eq!(replay(&parts, &before, &now), now.iter().collect::<String>(), "{:?}", parts);
-                // What came in the batch is in capitals: nothing else is told as inserted, nor that as retained.
+                // What came in the batch is in capitals: nothing of it is told as retained, nor, but for what was made coarse,
+                // anything else as inserted.
+                let is_fine = coarse.iter().all(|at| *at > number);
                 let mut at = 0;
                 for part in &parts {
                     if let Part::Retained(len) = part {
-                        prop_assert!(now[at..at + len].iter().all(char::is_ascii_lowercase));
+                        prop_assert!(!now[at..at + len].iter().any(is_new));
                     }
                     if let Part::Inserted(len) = part {
-                        prop_assert!(now[at..at + len].iter().all(char::is_ascii_uppercase));
+                        prop_assert!(!is_fine || now[at..at + len].iter().all(is_new));
                     }
                     at += part.len();
                 }
@@ -238,13 +270,17 @@ mod tests {
     #[test]
     fn edits_all_over_the_place_are_told_as_one() {
         let mut note = TextNote::default();
+        let before: Vec<char> = ['x', '😀'].into_iter().cycle().take(10_010).collect();
+        let mut now = before.clone();
         for at in 0..5_000 {
-            note.edit(2 * (5_000 - at), 1, 1);
+            let index = 2 * (5_000 - at) + 1;
+            now[index] = 'Y';
+            note.edit(index, 1, 1, "😀");
+            if note.is_long() {
+                note.coarsen(|range| now[range].iter().filter(|c| is_wide(c)).count());
+            }
         }
         assert!(note.parts().len() <= TextNote::MOST);
-        let before: Vec<char> = (0..10_010).map(|_| 'x').collect();
-        let mut now = before.clone();
-        (0..5_000).for_each(|at| now[2 * (5_000 - at)] = 'Y');
         assert_eq!(replay(&note.parts(), &before, &now), now.iter().collect::<String>());
     }
 }

@@ -15,10 +15,11 @@ use core::ops::RangeInclusive;
 use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
-use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out};
-use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
+use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
+use crate::store::{Container, ContainerRef, Kind, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
 /// See the module.
@@ -137,7 +138,10 @@ impl State {
 
     fn beyond<'r>(&mut self, run: &'r TextRun, known: u64) -> Option<(Stretch, &'r str)> {
         let (stretch, text) = (self.localize_run(run)?, run.text.as_str());
-        let skip = (known + 1).saturating_sub(stretch.first.seq());
+        let mut skip = (known + 1).saturating_sub(stretch.first.seq());
+        if fault::active(Fault::KnownTextByOne) && skip > 0 {
+            skip += 1;
+        }
         if skip == 0 {
             return Some((stretch, text));
         }
@@ -172,7 +176,8 @@ impl State {
             near = Some((stretch.bunch(), bunch));
             // That its bunch is there was checked before anything was changed (SEQ-5): a caller that did not check loses the
             // text, not the process.
-            if let (Some(rope), Some(bunch)) = (rope, bunch)
+            if let Some(rope) = rope
+                && bunch.is_some()
                 && stretch.bunch <= stretch.first.seq()
             {
                 loaded.push(Loaded { rope, bunch, stretch, text });
@@ -191,16 +196,16 @@ impl State {
             let Held { rope, place } = &self.texts.ropes[number];
             let (place, len) = (*place, rope.len());
             if len > 0 {
-                self.note_text(place, 0, len, 0);
+                self.note_text(place, 0, len, 0, "");
             }
         }
     }
 
     /// The place of what a run is in, if that is alive and its bunch is known. SEQ-5 was checked before anything was changed:
     /// a caller that did not check loses the text, not the process.
-    fn seat_of_text(&self, stretch: &Stretch) -> Option<PlaceId> {
+    fn seat_of_text(&mut self, stretch: &Stretch) -> Option<PlaceId> {
         let seated = stretch.first.seq() >= stretch.bunch && self.forest.contains(stretch.bunch());
-        self.container(stretch.container).filter(|_| seated)
+        if seated { self.open_container(stretch.container) } else { None }
     }
 
     /// Binds the dots of a run, whose text is in their order. Does nothing, and says so, if the container is not alive
@@ -215,8 +220,9 @@ impl State {
         self.text_came(&stretch, text, counted);
         for at in 0..self.texts.spans.len() {
             let Span { index, stretch } = self.texts.spans[at];
-            self.note_text(place, index, stretch.len as usize, 0);
+            self.note_text(place, index, stretch.len as usize, 0, "");
         }
+        self.shorten_text_note(place);
         true
     }
 
@@ -227,7 +233,8 @@ impl State {
         let Texts { runs, ropes, .. } = &mut self.texts;
         ropes[number].rope.insert_at(runs, index, stretch, text);
         self.text_came(&stretch, text, false);
-        self.note_text(place, index, stretch.len as usize, 0);
+        self.note_text(place, index, stretch.len as usize, 0, "");
+        self.shorten_text_note(place);
     }
 
     fn text_came(&mut self, stretch: &Stretch, text: &str, counted: bool) {
@@ -270,6 +277,7 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        let spare = if fault::active(Fault::DiffKillsItsText) { &[] } else { spare };
         for (_, stretch) in self.texts.runs.range(first.origin(), first.seq()..=first.seq() + more) {
             let (mut from, end) = (stretch.first.bits(), stretch.last().bits() + 1);
             let spared = spare.partition_point(|(_, last)| last.bits() < from);
@@ -300,6 +308,9 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        if fault::active(Fault::TextOutlivesContainer) {
+            return;
+        }
         self.text_inside(place, entity, &mut |stretch| doomed.push((stretch.first, stretch.len)));
         // From the end, so that nothing has to be moved. A place that goes as a whole is not told of.
         let tell = self.view.place(place).incarnations.len() > 1;
@@ -369,7 +380,11 @@ impl State {
         }
         self.forest.release(stretch.bunch(), stretch.len, cause);
         if tell {
-            self.note_text(place, span.index, 0, stretch.len as usize);
+            // Only where there are wide characters is it asked which of them went.
+            let is_narrow = text.bytes().all(|byte| byte < 0xf0);
+            let gone = if is_narrow { Cow::Borrowed("") } else { turned(stretch, text) };
+            self.note_text(place, span.index, 0, stretch.len as usize, &gone);
+            self.shorten_text_note(place);
         }
         (covered, bytes)
     }
@@ -447,6 +462,11 @@ impl State {
     }
 
     fn export_run(&self, stretch: &Stretch, text: &str, all: &mut Vec<TextRun>) {
+        if fault::active(Fault::HiddenTextNotTold)
+            && self.container(stretch.container).is_some_and(|place| self.view.place(place).kind != Kind::TEXT)
+        {
+            return;
+        }
         let container = match stretch.container.as_entity() {
             Some(dot) => Container::Entity(self.origins.dot(dot)),
             None => {
@@ -461,6 +481,9 @@ impl State {
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
     pub(crate) fn each_live(&self, origin: Origin, seqs: RangeInclusive<u64>, each: &mut dyn FnMut(u64, u64)) {
         let mut text = self.texts.runs.range(origin, seqs.clone()).peekable();
+        if fault::active(Fault::DigestWithoutText) {
+            text.by_ref().for_each(drop);
+        }
         for (dot, _) in self.store.ids(origin, seqs) {
             while let Some((_, stretch)) = text.next_if(|(_, stretch)| stretch.first < dot) {
                 each(stretch.first.seq(), stretch.last().seq());

@@ -403,7 +403,7 @@ impl Document {
             debug_assert!(alive.is_some(), "what died after its container comes back before it");
         }
         let dead = self.log.journal.text.drain(..).rev();
-        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackForgetsText)) {
             let alive = self.state.insert_text(stretch, &text, true);
             debug_assert!(alive, "what it was in has come back before it");
         }
@@ -604,7 +604,7 @@ impl Transaction<'_> {
             };
             (left, right) = (index.checked_sub(1).and_then(neighbour), neighbour(index));
             // New text lives and dies with the incarnation of what it was put next to.
-            container = left.or(right).map(|neighbour| neighbour.1);
+            container = left.or(right).map(|neighbour| neighbour.1).filter(|_| !fault::active(Fault::TextIntoLowest));
         }
         let container = container.map_or_else(|| self.lowest(place), Ok)?;
         let slot = self.place_between(left.map(|left| left.0), right.map(|right| right.0))?;

@@ -19,7 +19,7 @@ use crate::codec::limits;
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::Origins;
-use crate::sequence::{LocalPosition, Sequence};
+use crate::sequence::LocalPosition;
 use crate::store::{EntryId, KeyId, Keys, Kind, NONE, push_tight};
 use crate::string::Str;
 
@@ -37,7 +37,8 @@ pub(crate) enum Content {
     Counter(Totals),
     /// Register or flag, of any policy.
     Unit(Dots),
-    List(Sequence<LocalDot>),
+    /// The number of the rope of its elements; [`NONE`] if there never were any.
+    List(u32),
     /// Its marks. Its characters are in the rope of the place.
     Text(Dots),
     /// A kind this version does not read.
@@ -68,7 +69,7 @@ impl Content {
             Kind::REGISTER | Kind::FLAG | Kind::MAX_REGISTER | Kind::MIN_REGISTER | Kind::DISABLE_WINS_FLAG => {
                 Self::Unit(Dots::None)
             }
-            Kind::LIST => Self::List(Sequence::new()),
+            Kind::LIST => Self::List(NONE),
             Kind::TEXT => Self::Text(Dots::None),
             _ => Self::Unknown,
         }
@@ -196,7 +197,7 @@ pub(crate) struct Place {
     pub(crate) depth: u32,
     pub(crate) incarnations: Incarnations,
     pub(crate) content: Content,
-    /// Set for list elements.
+    /// Set for list elements, those that have a place.
     pub(crate) seat: Option<Box<Seat>>,
 }
 

@@ -313,7 +313,8 @@ impl Forest {
     }
 
     pub(super) fn is_extended(&self, bunch: LocalDot, right: Option<LocalPosition>) -> bool {
-        self.extended == Some((bunch, right))
+        let remembered = self.extended == Some((bunch, right));
+        remembered || fault::active(Fault::PlaceForgetsRight) && self.extended.is_some_and(|last| last.0 == bunch)
     }
 
     /// The numbers of all nodes.

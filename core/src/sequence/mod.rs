@@ -3,7 +3,7 @@
 //! A value sits at a [`Position`]: a *bunch* and a signed index. A bunch is named by the dot of its first value and hangs
 //! on one side of another position, so positions form a forest under one root; [`Forest`] holds one document's. The order
 //! is a pure function of two ancestor chains (`order`), a new value's place follows from its two visible neighbours
-//! (`place`). [`Sequence`] keeps the values of one list in that order; [`Rope`] does it for lists and texts, by runs.
+//! (`place`). [`Rope`] keeps the values of one list or text in that order, by runs.
 //!
 //! Rules:
 //! - SEQ-1 a position is given to one dot for ever: the index is the distance of the value's dot from the bunch's dot.
@@ -15,7 +15,6 @@
 
 #[cfg(test)]
 mod arbitrary;
-mod chunks;
 mod forest;
 mod order;
 mod place;
@@ -26,16 +25,15 @@ mod rope;
 mod runs;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod sorted;
 #[allow(dead_code, reason = "lists and texts are to be held in it")]
 mod walk;
 
-pub(crate) use chunks::Sequence;
 pub(crate) use forest::{Forest, ForestError};
 pub(crate) use place::Placement;
 pub(crate) use position::Anchor;
 pub(crate) use position::LocalPosition;
 pub use position::{Bias, BunchRecord, Position, Side};
-#[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, lay_out};
-#[allow(unused_imports, reason = "lists and texts are to be held in it")]
-pub(crate) use runs::{Run, RunId, Runs, Stretch};
+pub(crate) use rope::{Loaded, Rope, Ropes, Span, Unit, Weight, lay_out, turned};
+pub(crate) use runs::{RunId, Runs, Stretch};

@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::arbitrary::{FRESH_SEQ, woods};
-    use super::super::chunks::Sequence;
+    use super::super::sorted::Sorted;
     use super::*;
     use crate::replica_id::ReplicaId;
 
@@ -196,7 +196,7 @@ mod tests {
     struct List {
         origins: Origins,
         forest: Forest,
-        sequence: Sequence<LocalDot>,
+        sequence: Sorted<LocalDot>,
         next_seq: u64,
         soft_depth: u32,
         born: usize,
@@ -209,7 +209,7 @@ mod tests {
                 // Ids that are in no order.
                 origins.intern(ReplicaId::from(id.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
             }
-            let (forest, sequence) = (Forest::default(), Sequence::new());
+            let (forest, sequence) = (Forest::default(), Sorted::new());
             Self { origins, forest, sequence, next_seq: 1, soft_depth: Forest::SOFT_DEPTH, born: 0 }
         }
 

@@ -9,6 +9,7 @@
 use super::forest::Forest;
 use super::order::Point;
 use super::runs::{NONE, Stretch};
+use crate::fault::{self, Fault};
 use crate::ordered::{Groups, sort_by};
 use crate::replica_id::Origins;
 
@@ -66,6 +67,7 @@ impl Forest {
             if level.stretch < level.stretches_end {
                 let nth = values.items[level.stretch] as usize;
                 let stretch = &stretches[nth];
+                let child = child.filter(|_| !fault::active(Fault::LaidOutWithoutSides));
                 let before = child.map_or(i64::MAX, |child| self.hanging(child).indexes_before());
                 let more = before.saturating_sub(stretch.read(level.read).index);
                 if more > 0 {

@@ -82,12 +82,19 @@ fn replay(old: &str, steps: &[TextStep]) -> Option<String> {
     let mut text = String::new();
     for (at, step) in steps.iter().enumerate() {
         match step {
-            TextStep::Retain(len) | TextStep::Delete(len) if *len == 0 || rest.clone().count() < *len => return None,
             TextStep::Insert(new) if new.is_empty() => return None,
             TextStep::Retain(_) if at + 1 == steps.len() => return None,
-            TextStep::Retain(len) => text.extend(rest.by_ref().take(*len)),
-            TextStep::Delete(len) => drop(rest.by_ref().take(*len).count()),
             TextStep::Insert(new) => text.push_str(new),
+            TextStep::Retain(len) | TextStep::Delete(len) => {
+                let part: String = rest.by_ref().take(len.chars).collect();
+                let is_so_long = part.chars().count() == len.chars && part.encode_utf16().count() == len.utf16;
+                if len.chars == 0 || !is_so_long {
+                    return None;
+                }
+                if matches!(step, TextStep::Retain(_)) {
+                    text.push_str(&part);
+                }
+            }
         }
     }
     text.extend(rest);

@@ -12,14 +12,13 @@ use alloc::vec::Vec;
 use super::{
     At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
     FlagMut, FlagRef, GrowOnlySetMut, GrowOnlySetRef, MapMut, MapRef, MaxRegisterMut, MaxRegisterRef, MinRegisterMut,
-    MinRegisterRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut, TextRef,
-    creation,
+    MinRegisterRef, NodeRef, RegisterMut, RegisterRef, RemoveWinsSetMut, RemoveWinsSetRef, SetMut, SetRef, TextMut,
+    TextRef, creation,
 };
 use crate::clock::{Dot, LocalDot};
-use crate::document::{Content, EditError, Link, PlaceId, Target};
+use crate::document::{DotsRef, EditError, Order, PlaceId, Target};
 use crate::fault::{self, Fault};
-use crate::sequence::{LocalPosition, Sequence};
-use crate::store::{Kind, LocalContainer, Payload};
+use crate::store::{EntryId, Kind, LocalContainer, Payload};
 use crate::value::Value;
 
 /// A list, to read: elements in an order that everybody agrees on, each with an id that it keeps wherever it moves.
@@ -40,14 +39,14 @@ use crate::value::Value;
 /// ```
 #[derive(Clone, Copy)]
 pub struct ListRef<'d> {
-    at: At<'d>,
+    pub(super) at: At<'d>,
 }
 
 macro_rules! element_readers {
     ($($name:ident, $kind:ident, $type:ident, $what:literal;)*) => {$(
         #[doc = concat!("The element `id`, which is a ", $what, "; empty if it is not there or of another kind. O(log n).")]
         pub fn $name(&self, id: Dot) -> $type<'d> {
-            $type::at(At { document: self.at.document, place: self.element_of(id, Kind::$kind) })
+            $type::at(At { document: self.at.document, place: self.place_of(id, Kind::$kind) })
         }
     )*};
 }
@@ -58,7 +57,6 @@ impl<'d> ListRef<'d> {
     }
 
     element_readers! {
-        register, REGISTER, RegisterRef, "plain value";
         flag, FLAG, FlagRef, "flag";
         counter, COUNTER, CounterRef, "counter";
         set, SET, SetRef, "set";
@@ -73,26 +71,36 @@ impl<'d> ListRef<'d> {
         bounded_counter, BOUNDED_COUNTER, BoundedCounterRef, "bounded counter";
     }
 
-    fn sequence(&self) -> Option<&'d Sequence<LocalDot>> {
-        if let Some(Content::List(sequence)) = self.at.content() { Some(sequence) } else { None }
-    }
-
-    fn element(&self, id: Dot) -> Option<PlaceId> {
-        let state = self.at.state();
-        let place = state.entity(state.origins.local(id)?)?;
-        match state.view.place(place).link {
-            Link::Element(list, _) if Some(list) == self.at.place => Some(place),
-            _ => None,
+    /// The element `id`, which is a plain value; empty if it is not there or of another kind. O(log n).
+    pub fn register(&self, id: Dot) -> RegisterRef<'d> {
+        let document = self.at.document;
+        let found = self.element(id).filter(|id| document.state.store.live(*id).kind == Kind::REGISTER);
+        match found {
+            Some(id) => RegisterRef::element(document, id),
+            None => RegisterRef::of(document, DotsRef::None, None),
         }
     }
 
-    fn element_of(&self, id: Dot, kind: Kind) -> Option<PlaceId> {
-        self.element(id).filter(|place| self.at.state().view.place(*place).kind == kind)
+    fn order(&self) -> Option<Order<'d>> {
+        Some(self.at.state().order(self.at.place?))
+    }
+
+    pub(super) fn element(&self, id: Dot) -> Option<EntryId> {
+        let state = self.at.state();
+        let id = state.store.find(state.origins.local(id)?)?;
+        let list = state.list_at(id)?;
+        (Some(list) == self.at.place).then_some(id)
+    }
+
+    fn place_of(&self, id: Dot, kind: Kind) -> Option<PlaceId> {
+        let state = self.at.state();
+        let id = self.element(id).filter(|id| state.store.live(*id).kind == kind)?;
+        state.entity_at(id)
     }
 
     /// How many elements there are. O(1).
     pub fn len(&self) -> usize {
-        self.sequence().map_or(0, Sequence::len)
+        self.order().map_or(0, Order::len)
     }
 
     /// Whether there are none. O(1).
@@ -100,33 +108,37 @@ impl<'d> ListRef<'d> {
         self.len() == 0
     }
 
-    /// The ids of the elements, in order. O(1) an element.
+    /// The ids of the elements, in order. O(log n) an element.
     pub fn ids(&self) -> impl Iterator<Item = Dot> + use<'d> {
-        let origins = &self.at.state().origins;
-        self.dots().map(|dot| origins.dot(dot))
-    }
-
-    fn dots(&self) -> impl Iterator<Item = LocalDot> + use<'d> {
-        const NONE: &Sequence<LocalDot> = &Sequence::new();
-        self.sequence().unwrap_or(NONE).iter().map(|(_, dot)| dot)
-    }
-
-    /// The id of the element at `index`; nothing beyond the end.
-    pub fn id_at(&self, index: usize) -> Option<Dot> {
-        let (_, dot) = self.sequence()?.get(index)?;
-        Some(self.at.state().origins.dot(dot))
-    }
-
-    /// Where the element `id` is now; nothing if it is not in this list, or no longer.
-    pub fn index_of(&self, id: Dot) -> Option<usize> {
         let state = self.at.state();
-        let seat = state.view.place(self.element(id)?).seat.as_ref()?;
-        self.sequence()?.index_of(&state.forest, &state.origins, seat.current)
+        self.entries(0).map(move |id| state.origins.dot(state.store.dot(id)))
+    }
+
+    /// Every element in order from an index on: all iteration over what is in a list begins here.
+    fn entries(&self, from: usize) -> impl Iterator<Item = EntryId> + use<'d> {
+        let state = self.at.state();
+        self.order().into_iter().flat_map(move |order| order.names(from)).filter_map(move |name| state.seated(name))
+    }
+
+    fn entry_at(&self, index: usize) -> Option<EntryId> {
+        self.at.state().seated(self.order()?.name_at(index)?)
+    }
+
+    /// The id of the element at `index`; nothing beyond the end. O(log n).
+    pub fn id_at(&self, index: usize) -> Option<Dot> {
+        let state = self.at.state();
+        Some(state.origins.dot(state.store.dot(self.entry_at(index)?)))
+    }
+
+    /// Where the element `id` is now; nothing if it is not in this list, or no longer. O(log n).
+    pub fn index_of(&self, id: Dot) -> Option<usize> {
+        let (_, seat) = self.at.state().seat_at(self.element(id)?)?;
+        self.order()?.index_of(seat.dot()?)
     }
 
     /// What kind of element `id` is; nothing if it is not in this list. A plain value is a [`Kind::REGISTER`]. O(log n).
     pub fn kind(&self, id: Dot) -> Option<Kind> {
-        self.element(id).map(|place| self.at.state().view.place(place).kind)
+        self.element(id).map(|id| self.at.state().store.live(id).kind)
     }
 
     /// The plain value of the element `id`; nothing if it is not there, or a container. O(log n).
@@ -136,18 +148,19 @@ impl<'d> ListRef<'d> {
 
     /// The plain value of the element `id`, borrowed. O(log n).
     pub fn value_ref(&self, id: Dot) -> Option<&'d Value> {
-        let place = self.element_of(id, Kind::REGISTER)?;
-        RegisterRef::at(At { document: self.at.document, place: Some(place) }).get_ref()
+        self.register(id).get_ref()
     }
 
-    /// The plain value at `index`; nothing if that is beyond the end, or a container.
+    /// The plain value at `index`; nothing if that is beyond the end, or a container. O(log n).
     pub fn get(&self, index: usize) -> Option<Value> {
         self.get_ref(index).cloned()
     }
 
-    /// The plain value at `index`, borrowed.
+    /// The plain value at `index`, borrowed. O(log n).
     pub fn get_ref(&self, index: usize) -> Option<&'d Value> {
-        self.value_ref(self.id_at(index)?)
+        let id = self.entry_at(index)?;
+        let plain = self.at.state().store.live(id).kind == Kind::REGISTER;
+        if plain { RegisterRef::element(self.at.document, id).get_ref() } else { None }
     }
 
     /// The plain value at `index`, as a Rust type. Nothing if there is none, or if it is of another type; see
@@ -156,19 +169,11 @@ impl<'d> ListRef<'d> {
         T::try_from(self.get_ref(index)?).ok()
     }
 
-    /// Every element in order, with its kind: all iteration over what is in a list begins here.
-    pub(super) fn elements(&self) -> impl Iterator<Item = (Dot, Kind, At<'d>)> + use<'d> {
+    /// Every element in order from an index on, with what it is, as far as that is known.
+    pub(super) fn elements(&self, from: usize) -> impl Iterator<Item = (Dot, Option<NodeRef<'d>>)> + use<'d> {
         let document = self.at.document;
-        let state = &document.state;
-        self.dots().filter_map(move |dot| {
-            let place = state.entity(dot)?;
-            Some((state.origins.dot(dot), state.view.place(place).kind, At { document, place: Some(place) }))
-        })
-    }
-
-    pub(super) fn element_at(&self, id: Dot) -> Option<(Kind, At<'d>)> {
-        let place = self.element(id)?;
-        Some((self.at.state().view.place(place).kind, At { document: self.at.document, place: Some(place) }))
+        let id = |id| document.state.origins.dot(document.state.store.dot(id));
+        self.entries(from).map(move |entry| (id(entry), NodeRef::element(document, entry)))
     }
 }
 
@@ -235,20 +240,18 @@ impl<'t, 'd> ListMut<'t, 'd> {
         ListRef::at(self.at.read())
     }
 
-    fn element(&self, id: Dot) -> Result<(PlaceId, LocalDot), EditError> {
-        let place = self.read().element(id).ok_or(EditError::NoSuchElement)?;
-        let dot = self.at.read().state().origins.local(id).ok_or(EditError::NoSuchElement)?;
-        Ok((place, dot))
+    fn element(&self, id: Dot) -> Result<EntryId, EditError> {
+        self.read().element(id).ok_or(EditError::NoSuchElement)
     }
 
-    fn element_of(&self, id: Dot, expected: Kind) -> Result<PlaceId, EditError> {
-        let (place, _) = self.element(id)?;
-        let found = self.at.read().state().view.place(place).kind;
-        if found == expected { Ok(place) } else { Err(EditError::WrongKind { expected, found }) }
-    }
-
-    fn nth(&self, index: usize) -> Option<(LocalPosition, LocalDot)> {
-        self.read().sequence()?.get(index)
+    fn element_of(&mut self, id: Dot, expected: Kind) -> Result<PlaceId, EditError> {
+        let id = self.element(id)?;
+        let state = &mut self.at.tx.document.state;
+        let found = state.store.live(id).kind;
+        if found != expected {
+            return Err(EditError::WrongKind { expected, found });
+        }
+        state.open_element(id).ok_or(EditError::NoSuchElement)
     }
 
     /// Inserts a plain value so that it is at `index`, and returns its id. O(log n).
@@ -295,17 +298,31 @@ impl<'t, 'd> ListMut<'t, 'd> {
         if index > len {
             return Err(EditError::OutOfRange { index, len });
         }
-        let left = index.checked_sub(1).and_then(|before| self.nth(before));
-        let right = self.nth(index);
+        let state = &self.at.tx.document.state;
+        let (left, right) = state.order(self.at.place).neighbours(index);
         // A new element lives and dies with the incarnation of what it was put next to.
-        let neighbour = left.or(right).and_then(|(_, dot)| self.at.read().state().store.get(dot));
-        let container = match neighbour {
-            Some(live) if !fault::active(Fault::ElementIntoLowest) => live.container(),
-            _ => self.at.tx.lowest(self.at.place)?,
+        let neighbour = left.or(right).and_then(|neighbour| state.seated(neighbour.dot()?));
+        let container = match neighbour.filter(|_| !fault::active(Fault::ElementIntoLowest)) {
+            Some(neighbour) => state.store.live(neighbour).container(),
+            None => self.at.tx.lowest(self.at.place)?,
         };
-        let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
-        let dot = self.at.tx.add(Target { container, slot }, kind, true, payload)?;
-        Ok(self.at.read().state().origins.dot(dot))
+        let slot = self.at.tx.place_between(left, right)?;
+        let dot = self.put_at(index, Target { container, slot }, kind, true, payload)?;
+        Ok(self.at.tx.document.state.origins.dot(dot))
+    }
+
+    /// Adds what will sit at an index.
+    fn put_at(
+        &mut self,
+        index: usize,
+        target: Target,
+        kind: Kind,
+        entity: bool,
+        payload: Payload,
+    ) -> Result<LocalDot, EditError> {
+        let dot = self.at.tx.next_dot()?;
+        self.at.tx.document.state.lists.expect(dot, index);
+        self.at.tx.add(target, kind, entity, payload)
     }
 
     /// Removes the element `id`, with everything inside. O(log n) and what dies, and one dot.
@@ -313,8 +330,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
     /// # Errors
     /// [`EditError::NoSuchElement`] when it is not in the list, or no longer.
     pub fn remove(&mut self, id: Dot) -> Result<(), EditError> {
-        let (_, dot) = self.element(id)?;
-        let entry = self.at.read().state().store.find(dot).ok_or(EditError::NoSuchElement)?;
+        let entry = self.element(id)?;
         self.at.tx.remove(entry);
         Ok(())
     }
@@ -325,8 +341,9 @@ impl<'t, 'd> ListMut<'t, 'd> {
     /// [`EditError::OutOfRange`] when the index is beyond the end.
     pub fn remove_at(&mut self, index: usize) -> Result<(), EditError> {
         let len = self.read().len();
-        let id = self.read().id_at(index).ok_or(EditError::OutOfRange { index, len })?;
-        self.remove(id)
+        let entry = self.read().entry_at(index).ok_or(EditError::OutOfRange { index, len })?;
+        self.at.tx.remove(entry);
+        Ok(())
     }
 
     /// Removes every element seen; what is inserted concurrently stays. O(what dies · log n).
@@ -334,12 +351,12 @@ impl<'t, 'd> ListMut<'t, 'd> {
     /// # Errors
     /// None yet; the signature leaves room for limits.
     pub fn clear(&mut self) -> Result<(), EditError> {
-        let mut ids = Vec::new();
-        for id in self.read().ids() {
-            ids.push(id);
+        let mut all = Vec::new();
+        for entry in self.read().entries(0) {
+            all.push(entry);
         }
-        for id in ids {
-            self.remove(id)?;
+        for entry in all {
+            self.at.tx.remove(entry);
         }
         Ok(())
     }
@@ -350,7 +367,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
     /// [`EditError::NoSuchElement`] when it is not in the list, [`EditError::OutOfRange`] when the index is beyond the last element, and
     /// as [`ListMut::insert`].
     pub fn move_to(&mut self, id: Dot, index: usize) -> Result<(), EditError> {
-        let (place, dot) = self.element(id)?;
+        let entry = self.element(id)?;
         let len = self.read().len();
         if index >= len {
             return Err(EditError::OutOfRange { index, len });
@@ -359,20 +376,19 @@ impl<'t, 'd> ListMut<'t, 'd> {
         if from == index {
             return Ok(());
         }
-        // The neighbours it will have: the order without it, at `index - 1` and `index`.
-        let other = |at: usize| if at < from { at } else { at + 1 };
-        let left = index.checked_sub(1).and_then(|before| self.nth(other(before)));
-        let right = self.nth(other(index));
-        let slot = self.at.tx.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
+        // The neighbours it will have: those of a gap on the side from which it does not come.
+        let state = &self.at.tx.document.state;
+        let (left, right) = state.order(self.at.place).neighbours(if index < from { index } else { index + 1 });
         let mut observed = Vec::new();
-        if let Some(seat) = &self.at.read().state().view.place(place).seat {
+        if let Some(seat) = state.entity_at(entry).and_then(|place| state.view.place(place).seat.as_ref()) {
             seat.moves.append_to(&mut observed);
         }
+        let container = LocalContainer::entity(state.store.dot(entry));
+        let slot = self.at.tx.place_between(left, right)?;
+        self.put_at(index, Target { container, slot }, Kind::MOVE, false, Payload::Empty)?;
         for entry in observed.into_iter().filter(|_| !fault::active(Fault::MoveKeepsOld)) {
             self.at.tx.remove(entry);
         }
-        let target = Target { container: LocalContainer::entity(dot), slot };
-        self.at.tx.add(target, Kind::MOVE, false, Payload::Empty)?;
         Ok(())
     }
 

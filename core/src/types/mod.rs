@@ -82,8 +82,7 @@ pub use text::{TextMut, TextRef};
 
 use crate::clock::LocalDot;
 use crate::document::{
-    Content, Document, DotsRef, EditError, KeyView, Link, Path, PathStep, PlaceId, State, Target, Transaction,
-    check_key,
+    Content, Document, DotsRef, EditError, KeyView, Path, PathStep, PlaceId, State, Target, Transaction, check_key,
 };
 use crate::fault::{self, Fault};
 use crate::ordered::{Set, sort_by};
@@ -375,7 +374,7 @@ impl Document {
             Content::Set(members) => members.len() > 0,
             Content::Counter(totals) => !totals.dots.is_empty(),
             Content::Unit(dots) => !dots.is_empty(),
-            Content::List(elements) => !elements.is_empty(),
+            Content::List(_) => self.state.order(place).len() > 0,
             Content::Text(_) => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
             Content::Unknown => false,
         };
@@ -401,6 +400,9 @@ impl Document {
                 _ => NodeRef::Flag(FlagRef::of(slot.flags())),
             });
         }
+        if let PathStep::Element(id) = last {
+            return ListRef::at(at).node(*id);
+        }
         let at = at.step(last)?;
         NodeRef::of(self.state.view.place(at.place?).kind, at)
     }
@@ -411,20 +413,22 @@ impl<'d> At<'d> {
         let place = match step {
             PathStep::Root { .. } => return None,
             PathStep::Key { key, kind } => self.key(key)?.child(*kind)?,
-            PathStep::Element(dot) => {
-                let state = self.state();
-                let place = state.entity(state.origins.local(*dot)?)?;
-                match state.view.place(place).link {
-                    Link::Element(list, _) if Some(list) == self.place => place,
-                    _ => return None,
-                }
-            }
+            // In a bare element there is nothing to step into.
+            PathStep::Element(id) => self.state().entity_at(ListRef::at(self).element(*id)?)?,
         };
         Some(At { document: self.document, place: Some(place) })
     }
 }
 
 impl<'d> NodeRef<'d> {
+    /// A live element of a list.
+    fn element(document: &'d Document, id: EntryId) -> Option<Self> {
+        match document.state.store.live(id).kind {
+            Kind::REGISTER => Some(Self::Register(RegisterRef::element(document, id))),
+            kind => Self::of(kind, At { document, place: Some(document.state.entity_at(id)?) }),
+        }
+    }
+
     fn of(kind: Kind, at: At<'d>) -> Option<Self> {
         Some(match kind {
             Kind::REGISTER => Self::Register(RegisterRef::at(at)),
@@ -548,9 +552,9 @@ impl<'d> Transaction<'d> {
                     }
                     place = at.child(key, *kind)?;
                 }
-                PathStep::Element(_) => {
-                    let at = At { document: self.document, place: Some(place) };
-                    let element = at.step(step).and_then(|at| at.place);
+                PathStep::Element(id) => {
+                    let list = ListRef::at(At { document: self.document, place: Some(place) });
+                    let element = list.element(*id).and_then(|element| self.document.state.open_element(element));
                     place = element.ok_or(EditError::NoSuchElement)?;
                 }
             }

@@ -42,6 +42,14 @@ impl<'d> RegisterRef<'d> {
         Self { document, dots, first }
     }
 
+    /// A plain value of a list.
+    pub(super) fn element(document: &'d Document, id: EntryId) -> Self {
+        match document.state.entity_at(id) {
+            Some(place) => Self::at(At { document, place: Some(place) }),
+            None => Self::of(document, DotsRef::None, Some(id)),
+        }
+    }
+
     pub(super) fn at(at: At<'d>) -> Self {
         let dots = if let Some(Content::Unit(dots)) = at.content() { dots.view() } else { DotsRef::None };
         let first = at.place.and_then(|place| match at.state().view.place(place).link {

@@ -17,7 +17,7 @@ use core::ops::{Bound, RangeBounds};
 use super::text_diff::{Hunk, hunks};
 use super::{At, AtMut};
 use crate::document::EditError;
-use crate::sequence::{Rope, Weight};
+use crate::sequence::{Rope, Unit, Weight};
 
 /// A text, to read.
 ///
@@ -76,6 +76,33 @@ impl<'d> TextRef<'d> {
     /// How many lines there are: one more than line feeds. O(1).
     pub fn lines(&self) -> usize {
         self.weight().lines as usize + 1
+    }
+
+    /// The index of what begins at an index that counts code units of UTF-16: a character, or the end. `None` beyond the end, and
+    /// in the middle of a character that takes two units. O(log n).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| tx.text("note")?.push("🥛 and bread"))?;
+    /// let note = doc.text("note");
+    /// assert_eq!((note.from_utf16(2), note.from_utf16(1), note.from_utf16(13)), (Some(1), None, None));
+    /// assert_eq!(note.to_utf16(1), Some(2));
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn from_utf16(&self, index: usize) -> Option<usize> {
+        self.convert(Unit::Utf16, index).map(|weight| weight.values as usize)
+    }
+
+    /// The index that counts code units of UTF-16, of the character at `index`, or of the end. `None` beyond the end. O(log n).
+    pub fn to_utf16(&self, index: usize) -> Option<usize> {
+        self.convert(Unit::Values, index).map(|weight| weight.utf16 as usize)
+    }
+
+    /// How much is before an index at which a character begins.
+    fn convert(&self, unit: Unit, index: usize) -> Option<Weight> {
+        let Some(rope) = self.rope() else { return (index == 0).then(Weight::default) };
+        rope.find(unit, index).and_then(|(weight, is_exact)| is_exact.then_some(weight))
     }
 
     /// The characters with indexes in `range`, as far as there are any. O(log n + bytes).

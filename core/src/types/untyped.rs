@@ -117,7 +117,22 @@ impl<'d> ListRef<'d> {
     ///
     /// An element of a kind that this version does not know is passed over here, and counted by [`ListRef::len`].
     pub fn iter(&self) -> impl Iterator<Item = (Dot, NodeRef<'d>)> + use<'d> {
-        self.elements().filter_map(|(id, kind, at)| Some((id, NodeRef::of(kind, at)?)))
+        self.iter_from(0)
+    }
+
+    /// Every element in order from an index on, as [`ListRef::iter`] gives them; nothing if there are not so many. O(log n) an
+    /// element.
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| (0..9).try_for_each(|number| tx.list("l")?.push(number).map(drop)))?;
+    /// let page: Vec<_> = doc.list("l").iter_from(4).take(2).filter_map(|(_, node)| node.value()?.as_int()).collect();
+    /// assert_eq!(page, [4, 5]);
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn iter_from(&self, index: usize) -> impl Iterator<Item = (Dot, NodeRef<'d>)> + use<'d> {
+        self.elements(index).filter_map(|(id, node)| Some((id, node?)))
     }
 
     /// The plain values in order, borrowed; elements that are containers are passed over. O(log n) an element.
@@ -135,14 +150,13 @@ impl<'d> ListRef<'d> {
 
     /// The element `id`; nothing if it is not there, or of a kind that this version does not know. O(log n).
     pub fn node(&self, id: Dot) -> Option<NodeRef<'d>> {
-        let (kind, at) = self.element_at(id)?;
-        NodeRef::of(kind, at)
+        NodeRef::element(self.at.document, self.element(id)?)
     }
 
     /// The elements in order, and nothing where one cannot be read.
     #[cfg(feature = "serde")]
     pub(super) fn each(&self) -> impl Iterator<Item = Option<NodeRef<'d>>> + use<'d> {
-        self.elements().map(|(_, kind, at)| NodeRef::of(kind, at))
+        self.elements(0).map(|(_, node)| node)
     }
 }
 

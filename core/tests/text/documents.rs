@@ -2,9 +2,12 @@
 
 use weftline::codec::limits::MAX_DELTA_DOTS;
 use weftline::{
-    ChangeKind, Changes, Commit, Delta, Document, EditError, Kind, Outcome, Path, ReplicaId, TextMut, TextStep, Tier,
+    BunchRecord, ChangeKind, Changes, Commit, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry,
+    Few, Hlc, Kind, Outcome, Path, Payload, Position, ReplicaId, Side, Slot, Tag, TextMut, TextRun, TextStep, Tier,
     Timestamp, codec,
 };
+
+use crate::steps::{delete, retain};
 
 fn writer(id: u128) -> Document {
     Document::with_writer(ReplicaId::from(id))
@@ -67,13 +70,7 @@ fn changes_tell_what_is_retained_inserted_and_deleted() {
         text.insert(0, "zero ")?;
         text.delete(..5)
     });
-    let expected = [
-        TextStep::Retain(4),
-        TextStep::Delete(3),
-        TextStep::Insert("2".into()),
-        TextStep::Retain(6),
-        TextStep::Insert("!".into()),
-    ];
+    let expected = [retain(4), delete(3), TextStep::Insert("2".into()), retain(6), TextStep::Insert("!".into())];
     assert_eq!(steps(&second.changes), expected);
     let applied = b.apply(&sent(second.delta)).expect("it applies");
     assert_eq!(steps(&applied.changes), expected);
@@ -214,4 +211,71 @@ fn a_removal_that_comes_first_is_not_undone_by_a_diff() {
     assert_eq!(a.text("t"), "abef");
     a.apply_diff(&c.diff_for(&a.digest())).expect("it applies");
     assert_eq!(a.text("t"), "ab-ef");
+}
+
+/// A delta of replica 7 that creates a map under a key, and has text in it, in a root map, in a root text, and in what is none.
+fn misplaced() -> Delta {
+    let replica = ReplicaId::from(7);
+    let root = |kind| Container::Root { name: "r".into(), kind };
+    let create = |kind, key: &str| Entry {
+        container: root(Kind::MAP),
+        slot: Slot::Key(key.into()),
+        kind,
+        entity: true,
+        payload: Payload::Empty,
+    };
+    let own = |seq| Container::Entity(Dot::new(replica, seq));
+    let plain =
+        Entry { payload: Payload::Value(1.into()), kind: Kind::REGISTER, entity: false, ..create(Kind::MAP, "v") };
+    let run = |(first, container): (u64, Container)| TextRun {
+        first: Dot::new(replica, first),
+        container,
+        bunch: 4,
+        backward: false,
+        text: "ab".into(),
+    };
+    let places =
+        [(4, own(1)), (6, root(Kind::MAP)), (8, root(Kind::TEXT)), (10, own(2)), (12, own(3)), (14, root(Kind::LIST))];
+    let parts = DeltaParts {
+        replica,
+        first_seq: 1,
+        dots: 15,
+        deps: Few::new(),
+        hlc: Hlc(5),
+        bunches: vec![BunchRecord {
+            id: Dot::new(replica, 4),
+            parent: Position { bunch: Dot::ROOT, index: 0 },
+            side: Side::Right,
+            rank: 0,
+        }],
+        adds: vec![(1, create(Kind::MAP, "m")), (2, create(Kind::TEXT, "t")), (3, plain)].into(),
+        text: places.map(run).into_iter().collect::<Vec<_>>().into(),
+        totals_before: Few::new(),
+        removes: DotRuns::new(),
+    };
+    let sealed = Delta::seal(parts, Tag::start(replica));
+    Delta::decode(sealed.bytes(), Tag::start(replica)).expect("the bytes keep the rules")
+}
+
+#[test]
+fn valid_1_text_where_none_belongs_is_kept_and_hidden_and_passed_on() {
+    let mut a = writer(1);
+    let applied = a.apply(&misplaced()).expect("it is valid");
+    assert_eq!((&*a.text("r").to_string(), &*a.map("r").text("t").to_string()), ("ab", "ab"));
+    // What is in the plain entry is in nothing; all else lives, seen or not.
+    assert_eq!(a.live_count(), 3 + 5 * 2);
+    let told = applied.changes.list.iter().filter(|change| matches!(change.kind, ChangeKind::Text(_)));
+    assert_eq!(told.count(), 2, "what is hidden is not told of");
+    let mut b = Document::load(&a.snapshot()).expect("what was saved loads");
+    let mut c = Document::new();
+    c.apply_diff(&a.diff_since(&c.version())).expect("it applies");
+    for other in [&b, &c] {
+        assert_eq!((other.live_count(), other.beacon(), other.digest()), (a.live_count(), a.beacon(), a.digest()));
+    }
+    // It dies with what it is in, also where nobody sees it.
+    b.set_writer(Some(ReplicaId::from(2))).expect("no transaction is open");
+    let removed = b.transact::<_, EditError>(Timestamp(9), |tx| tx.map("r")?.clear()).expect("the edit is possible");
+    assert_eq!(b.live_count(), 3 * 2);
+    c.apply(&sent(removed.delta)).expect("it applies");
+    assert_eq!((c.live_count(), c.beacon()), (b.live_count(), b.beacon()));
 }

@@ -6,3 +6,4 @@ mod documents;
 mod group;
 mod marks;
 mod set_text;
+mod steps;

@@ -3,6 +3,7 @@
 use weftline::{Bias, ChangeKind, Document, ReplicaId, TextStep, Timestamp};
 
 use crate::group::Group;
+use crate::steps::{delete, retain};
 
 #[test]
 fn only_what_differs_is_edited() {
@@ -21,8 +22,8 @@ fn only_what_differs_is_edited() {
     assert_eq!(set(&mut document, "buy milk"), []);
     let steps = set(&mut document, "buy fresh milk!");
     let insert = |text: &str| TextStep::Insert(text.into());
-    assert_eq!(steps, [TextStep::Retain(4), insert("fresh "), TextStep::Retain(4), insert("!")]);
-    assert_eq!(set(&mut document, "fresh milk"), [TextStep::Delete(4), TextStep::Retain(10), TextStep::Delete(1)]);
+    assert_eq!(steps, [retain(4), insert("fresh "), retain(4), insert("!")]);
+    assert_eq!(set(&mut document, "fresh milk"), [delete(4), retain(10), delete(1)]);
     // A letter and its accent are two characters; so are the parts of a family.
     set(&mut document, "e\u{301} 👩‍👩‍👧");
     let steps = set(&mut document, "e\u{300} 👩‍👩‍👦");

@@ -10,13 +10,12 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::super::view::Seat;
-use super::super::{Content, Document, Link, PlaceId, State};
+use super::super::{Content, Document, PlaceId, State};
 use super::record::{Killed, Mover, Step, newest};
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
-use crate::sequence::{LocalPosition, Sequence};
+use crate::sequence::LocalPosition;
 use crate::store::{LocalContainer, Slot};
 
 /// A place between two elements that a transaction left alone.
@@ -67,8 +66,8 @@ pub(super) fn find_gaps(
         positions.push((list, at, &mut killed.nook));
     }
     for Mover { element, nook, .. } in movers.iter_mut() {
-        if let Some(Seat { initial, .. }) = state.seat_of(*element) {
-            positions.push((state.list_of(*element), *initial, nook));
+        if let Some((initial, _)) = state.seat_of(*element) {
+            positions.push((state.list_of(*element), initial, nook));
         }
     }
     let by_place = order_of(positions.len(), &|a, b| {
@@ -88,7 +87,7 @@ pub(super) fn find_gaps(
         let before = |end: LocalPosition| state.forest.compare(&state.origins, at, end) == Ordering::Less;
         if !last.is_some_and(|(same, end)| same == list && end.is_none_or(before)) {
             // What the transaction itself put there will be gone again when this comes back.
-            let stays = |index: usize| Some(order.get(index)?.0).filter(|at| !at.dot().is_some_and(made));
+            let stays = |index: usize| order.position_at(index).filter(|at| !at.dot().is_some_and(made));
             let from = order.index_from(&state.forest, &state.origins, at);
             let left = (0..from).rev().find_map(stays);
             let right = (from..order.len()).find_map(stays);
@@ -191,7 +190,7 @@ impl Placed {
         let state = &document.state;
         let (Some(list), Some(_)) = (list, nook.gap) else { return self.siblings(nook) };
         let (forest, origins, order) = (&state.forest, &state.origins, state.order(list));
-        let nth = |index: usize| order.get(index).map(|entry| entry.0);
+        let nth = |index: usize| order.position_at(index);
         let prior = |index: usize| index.checked_sub(1).and_then(nth);
         if fault::active(Fault::UndoForgetsPlace) {
             return (prior(order.len()), None);
@@ -253,27 +252,18 @@ impl State {
 
     /// The list that a live element is in.
     pub(super) fn list_of(&self, element: LocalDot) -> Option<PlaceId> {
-        match self.view.place(self.entity(element)?).link {
-            Link::Element(list, _) => Some(list),
-            _ => None,
-        }
+        self.list_at(self.store.find(element)?)
     }
 
-    /// Where a live element sits.
-    pub(super) fn seat_of(&self, element: LocalDot) -> Option<&Seat> {
-        self.view.place(self.entity(element)?).seat.as_deref()
+    /// Where a live element was created, and where it sits now.
+    pub(super) fn seat_of(&self, element: LocalDot) -> Option<(LocalPosition, LocalPosition)> {
+        self.seat_at(self.store.find(element)?)
     }
 
     /// The position of this name, if it is where an element of the list sits now.
     fn seat_in(&self, list: PlaceId, name: LocalDot) -> Option<LocalPosition> {
-        let live = self.store.get(name)?;
-        let element = if live.entity { name } else { live.container().as_entity()? };
-        let at = self.seat_of(element)?.current;
-        (self.list_of(element) == Some(list) && at.dot() == Some(name)).then_some(at)
-    }
-
-    fn order(&self, list: PlaceId) -> &Sequence<LocalDot> {
-        const NONE: &Sequence<LocalDot> = &Sequence::new();
-        if let Content::List(order) = &self.view.place(list).content { order } else { NONE }
+        let element = self.seated(name)?;
+        let (_, at) = self.seat_at(element)?;
+        (self.list_at(element) == Some(list) && at.dot() == Some(name)).then_some(at)
     }
 }

@@ -37,7 +37,7 @@ impl Replay {
             let container = self.now(*container);
             let overwritten = replaced_by.is_some_and(|by| !self.lives(tx, by));
             // Values inside of what died come back as they were, also those that others have overwritten there in vain.
-            let inside = tx.document().state.container(container).is_none();
+            let inside = !tx.document().state.is_alive(container);
             let removed = removed.contains(dot) && (*entity || !inside);
             let stays = overwritten || removed || tx.document().state.is_kept(container, killed.kind);
             if fault::active(Fault::UndoResurrects) || !stays {
@@ -132,7 +132,7 @@ impl Replay {
         placed: &mut Placed,
     ) -> Result<bool, EditError> {
         let container = self.now(killed.container);
-        if tx.document().state.container(container).is_none() {
+        if !tx.document().state.is_alive(container) {
             return Ok(false);
         }
         if container != killed.container && fault::active(Fault::UndoRestoresTopOnly) {
@@ -181,11 +181,13 @@ impl Replay {
         let element = newest(&self.fresh, mover.element);
         let document = tx.document();
         let state = &document.state;
-        let (Some(seat), Some(list)) = (state.seat_of(element), state.list_of(element)) else { return Ok(()) };
-        if seat.current != seat.initial {
+        let (Some((initial, current)), Some(list)) = (state.seat_of(element), state.list_of(element)) else {
+            return Ok(());
+        };
+        if current != initial {
             return Ok(());
         }
-        let mut at = seat.initial;
+        let mut at = initial;
         if !placed.fits(state, &self.fresh, step, mover.nook, list, at) {
             let (left, right) = placed.neighbours(document, &self.fresh, step, mover.nook, Some(list), Some(at));
             let slot = tx.place_between(left, right)?;

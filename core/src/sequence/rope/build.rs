@@ -15,8 +15,8 @@ use crate::replica_id::Origins;
 pub(crate) struct Loaded<'t> {
     /// The rope they go into.
     pub(crate) rope: u32,
-    /// The number of their bunch.
-    pub(crate) bunch: u32,
+    /// The number of their bunch, from whom it was found out already.
+    pub(crate) bunch: Option<u32>,
     pub(crate) stretch: Stretch,
     /// In the order of dots; empty in a list.
     pub(crate) text: &'t str,
@@ -26,6 +26,12 @@ pub(crate) struct Loaded<'t> {
 pub(crate) trait Ropes {
     /// The rope of a number that one of the values has.
     fn rope(&mut self, number: u32) -> &mut Rope;
+}
+
+impl Ropes for Vec<Rope> {
+    fn rope(&mut self, number: u32) -> &mut Rope {
+        &mut self[number as usize]
+    }
 }
 
 /// Lays out all values of a document, whose ropes are empty so far, and has their bunches count them. `loaded` ascends by
@@ -42,7 +48,7 @@ pub(crate) fn lay_out(
     let mut bunches = Vec::with_capacity(loaded.len());
     for values in loaded {
         stretches.push(values.stretch);
-        bunches.push(values.bunch);
+        bunches.push(values.bunch.unwrap_or_else(|| forest.number_again(values.stretch.bunch())));
     }
     // How much of each text is laid out.
     let mut used = alloc::vec![0; loaded.len()];

@@ -13,6 +13,7 @@ use super::tree::Tree;
 use super::weight::{Unit, Weight};
 use super::{Cursor, Rope, turned};
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 
 impl Rope {
@@ -283,7 +284,7 @@ impl Leaf {
         let mut rest = units as usize;
         for (at, scalar) in self.text.char_indices() {
             if rest < scalar.len_utf16() {
-                return (at, rest == 0);
+                return (at, rest == 0 || fault::active(Fault::HalfPairsPass));
             }
             rest -= scalar.len_utf16();
         }

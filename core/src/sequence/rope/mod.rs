@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 
 use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
+use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
@@ -130,6 +131,7 @@ impl Rope {
             if place.leaf == NONE {
                 place = self.plant();
             } else if more > 1
+                && !fault::active(Fault::SpanInOnePiece)
                 && let Some(next) = self.position_at(runs, &place)
             {
                 let before = forest.indexes_before(at.bunch, next).saturating_sub(at.index);
@@ -150,7 +152,8 @@ impl Rope {
     pub(crate) fn remove(&mut self, runs: &mut Runs, run: RunId, nth: u32, more: u32, text: &mut String) -> Span {
         let mut place = self.place_of_run(runs, run);
         let stretch = runs.stretch(run);
-        place.offset = if stretch.backward { stretch.len - nth - more } else { nth };
+        let falls = stretch.backward && !fault::active(Fault::RemovesWrongHalf);
+        place.offset = if falls { stretch.len - nth - more } else { nth };
         let before = match self.cursor {
             Cursor { place: Place { leaf, .. }, before } if leaf == place.leaf => before,
             _ => self.tree.before(place.leaf).values,
@@ -378,6 +381,7 @@ impl Rope {
 }
 
 /// Text between the order of dots and the order of reading.
-fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
-    if stretch.backward && stretch.len > 1 { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
+pub(crate) fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
+    let turns = stretch.backward && stretch.len > 1 && !fault::active(Fault::BackwardTextNotTurned);
+    if turns { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
 }

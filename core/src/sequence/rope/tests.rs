@@ -411,12 +411,6 @@ proptest! {
     }
 }
 
-impl super::Ropes for Vec<Rope> {
-    fn rope(&mut self, number: u32) -> &mut Rope {
-        &mut self[number as usize]
-    }
-}
-
 /// Several ropes in one forest, each with values of all bunches.
 fn shared(wood: Wood, steps: Vec<(Step, usize)>) -> (Runs, Vec<Rope>, Vec<Pair>) {
     let mut pairs: Vec<Pair> = (0..3).map(|number| Pair::numbered(wood.clone(), number != 2, number)).collect();
@@ -473,7 +467,7 @@ proptest! {
         let mut forest = wood.forest.clone();
         let loaded: Vec<Loaded<'_>> =
             loaded.iter().map(|(stretch, rope, text)| {
-                let bunch = wood.forest.find(stretch.bunch()).expect("it is known");
+                let bunch = wood.forest.find(stretch.bunch());
                 Loaded { rope: *rope, bunch, stretch: *stretch, text }
             }).collect();
         lay_out(&mut runs, &mut forest, &wood.origins, &loaded, &mut ropes);

@@ -4,9 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::super::chunks::Sequence;
 use super::super::forest::{Forest, LocalBunch};
 use super::super::position::{BunchRecord, LocalPosition, Position};
+use super::super::sorted::Sorted;
 use super::Outcome;
 use crate::clock::{Dot, LocalDot};
 use crate::replica_id::{Origins, ReplicaId};
@@ -45,7 +45,7 @@ pub(super) struct Replica {
     pub(super) old_id: Option<ReplicaId>,
     pub(super) origins: Origins,
     pub(super) forest: Forest,
-    pub(super) sequence: Sequence<LocalDot>,
+    pub(super) sequence: Sorted<LocalDot>,
     pub(super) live: BTreeMap<Dot, Add>,
     pub(super) version: Version,
     pub(super) horizon: Version,
@@ -66,7 +66,7 @@ impl Replica {
             old_id: None,
             origins,
             forest: Forest::default(),
-            sequence: Sequence::new(),
+            sequence: Sorted::new(),
             live: BTreeMap::new(),
             version: Version::new(),
             horizon: Version::new(),
