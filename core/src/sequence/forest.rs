@@ -185,7 +185,8 @@ impl Forest {
             if hold.1 >= cause {
                 return;
             }
-            self.holds.remove(&hold);
+            self.holds.rename(&hold, (bunch, cause));
+            return;
         }
         self.holds.insert((bunch, cause));
     }
@@ -292,6 +293,11 @@ impl Forest {
             }
         }
         all
+    }
+
+    /// Where a bunch is among the nodes, if it is known.
+    pub(crate) fn find(&self, bunch: LocalDot) -> Option<u32> {
+        self.names.get(&bunch).copied()
     }
 
     /// Where a known bunch is among the nodes; [`NONE`] for the root.
