@@ -30,6 +30,7 @@ pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;
 pub use text_run::TextRun;
+pub(crate) use windows::Range as LiveDots;
 use windows::Windows;
 
 use crate::clock::LocalDot;
@@ -210,11 +211,7 @@ impl Store {
     }
 
     /// The same, with their places instead of themselves.
-    pub(crate) fn ids(
-        &self,
-        origin: Origin,
-        seqs: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = (LocalDot, EntryId)> + '_ {
+    pub(crate) fn ids(&self, origin: Origin, seqs: RangeInclusive<u64>) -> LiveDots<'_> {
         self.windows.range(origin, seqs)
     }
 

@@ -118,7 +118,7 @@ impl Windows {
     pub(crate) fn range(&self, origin: Origin, seqs: RangeInclusive<u64>) -> Range<'_> {
         let last = (*seqs.end()).min(Dot::MAX_SEQ);
         if *seqs.start() > last {
-            return Range { windows: Iter::default(), first: 1, last: 0, key: 0, mask: 0, ids: [].iter() };
+            return Range::default();
         }
         let (first, last) = (LocalDot::new(origin, *seqs.start()), LocalDot::new(origin, last));
         let windows = self.windows.range(split(first).0..);
@@ -127,7 +127,7 @@ impl Windows {
 }
 
 /// The live dots of a range, window by window.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Range<'w> {
     windows: Iter<'w, u64, Window>,
     first: u64,
