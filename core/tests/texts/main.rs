@@ -7,6 +7,7 @@ mod incarnations;
 mod moves;
 mod refused;
 mod story;
+mod structure;
 mod traces;
 mod world;
 
