@@ -32,7 +32,7 @@ export async function sample(): Promise<void> {
   const sum: number | bigint = replica.counter('c').value;
   const stop: () => void = replica.subscribe((event: ChangeEvent) => {
     for (const change of event.changes) {
-      if (change.type === 'key' || change.type === 'marks') change.key.trim();
+      if (change.type === 'key') change.key.trim();
       else if (change.type === 'member') void change.member;
       else if (change.type === 'text') change.delta.forEach((step) => 'insert' in step && step.insert.trim());
       else if (change.type === 'marks') change.key.trim();
