@@ -111,13 +111,14 @@ fn read_text(document: &Document, text: Option<TextRef<'_>>, op: u8, args: &mut 
                 }
             }
         }
-        _ => match Cursor::from_bytes(args.bytes()) {
+        TEXT_INDEX_OF => match Cursor::from_bytes(args.bytes()) {
             Ok(cursor) => {
                 let index = text.and_then(|text| text.to_utf16(text.index_of(&cursor)?));
                 out.count(index.map_or(0, |index| index + 1));
             }
             Err(_) => args.fail(),
         },
+        _ => args.fail(),
     }
 }
 
