@@ -162,7 +162,7 @@ impl State {
             // Many are in one text.
             let rope = match last {
                 Some((container, rope)) if container == stretch.container => rope,
-                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
+                _ => self.open_container(stretch.container).map(|place| self.rope_number(place)),
             };
             last = Some((stretch.container, rope));
             // That their bunches are there was checked of a diff, as for any.
