@@ -188,7 +188,7 @@ impl State {
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK) => {
-                marks.remove(id);
+                marks.dots.remove(id);
                 if tell {
                     self.note_mark(place, dot, id, false);
                 }

@@ -185,7 +185,8 @@ impl Forest {
             if hold.1 >= cause {
                 return;
             }
-            self.holds.remove(&hold);
+            self.holds.rename(&hold, (bunch, cause));
+            return;
         }
         self.holds.insert((bunch, cause));
     }
@@ -294,6 +295,11 @@ impl Forest {
         all
     }
 
+    /// Where a bunch is among the nodes, if it is known.
+    pub(crate) fn find(&self, bunch: LocalDot) -> Option<u32> {
+        self.names.get(&bunch).copied()
+    }
+
     /// Where a known bunch is among the nodes; [`NONE`] for the root.
     pub(super) fn number(&self, bunch: LocalDot) -> u32 {
         if bunch == LocalDot::ROOT {
@@ -308,7 +314,8 @@ impl Forest {
     }
 
     pub(super) fn is_extended(&self, bunch: LocalDot, right: Option<LocalPosition>) -> bool {
-        self.extended == Some((bunch, right))
+        let remembered = self.extended == Some((bunch, right));
+        remembered || fault::active(Fault::PlaceForgetsRight) && self.extended.is_some_and(|last| last.0 == bunch)
     }
 
     /// The numbers of all nodes.

@@ -185,8 +185,7 @@ impl Store {
         let (came, node) = (live.byte_len(), self.node_mut(id));
         let old = (core::mem::replace(&mut node.dot, dot), core::mem::replace(&mut node.live, live));
         self.live_bytes = self.live_bytes + came - old.1.byte_len();
-        self.windows.remove(old.0);
-        self.windows.insert(dot, id);
+        self.windows.rename(old.0, dot, id);
         old
     }
 
