@@ -2,7 +2,10 @@
 
 mod common;
 
-use weftline::{EditError, Timestamp};
+use weftline::{
+    BunchRecord, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry, Few, Hlc, Kind, Payload,
+    Position, ReplicaId, Side, Slot, Tag, TextRun, Timestamp,
+};
 
 use crate::common::{edit, items, writer};
 
@@ -43,4 +46,42 @@ fn a_list_is_read_from_any_index_on() {
         assert_eq!((list.id_at(index), list.index_of(*id)), (Some(*id), Some(index)));
     }
     assert_eq!(list.iter_from(18).chain(list.iter_from(99)).count(), 0);
+}
+
+#[test]
+fn valid_1_text_in_a_plain_element_is_kept_and_hidden_and_dies_with_it() {
+    let replica = ReplicaId::from(7);
+    let (first, above) = (Dot::new(replica, 1), Position { bunch: Dot::ROOT, index: 0 });
+    let element = Entry {
+        container: Container::Root { name: "l".into(), kind: Kind::LIST },
+        slot: Slot::Position { bunch: 1, backward: false },
+        kind: Kind::REGISTER,
+        entity: true,
+        payload: Payload::Value(1.into()),
+    };
+    let container = Container::Entity(first);
+    let parts = DeltaParts {
+        replica,
+        first_seq: 1,
+        dots: 3,
+        deps: Few::new(),
+        hlc: Hlc(5),
+        bunches: vec![BunchRecord { id: first, parent: above, side: Side::Right, rank: 0 }],
+        adds: vec![(1, element)].into(),
+        text: vec![TextRun { first: Dot::new(replica, 2), container, bunch: 1, backward: false, text: "ab".into() }]
+            .into(),
+        totals_before: Few::new(),
+        removes: DotRuns::new(),
+    };
+    let mut a = writer(1);
+    a.apply(&Delta::seal(parts, Tag::start(replica))).expect("it is valid");
+    let loaded = Document::load(&a.snapshot()).expect("what was saved loads");
+    let mut told = Document::new();
+    told.apply_diff(&a.diff_since(&told.version())).expect("it applies");
+    for mut document in [a, loaded, told] {
+        assert_eq!((document.live_count(), document.list("l").get(0)), (3, Some(1.into())));
+        document.set_writer(Some(ReplicaId::from(1))).expect("no transaction is open");
+        edit(&mut document, 9, |tx| tx.list("l")?.remove_at(0));
+        assert_eq!(document.live_count(), 0);
+    }
 }

@@ -56,9 +56,9 @@ impl Lists {
         }
     }
 
-    /// Says at which index this dot will sit: the next that comes to sit anywhere.
-    pub(crate) fn expect(&mut self, dot: LocalDot, index: usize) {
-        self.expected = Some((dot, index));
+    /// Says at which index a dot will sit, if that is the next to come.
+    pub(crate) fn expect(&mut self, expected: Option<(LocalDot, usize)>) {
+        self.expected = expected;
     }
 }
 

@@ -166,7 +166,7 @@ impl State {
             // Many are in one text, and many in the bunch of the run before.
             let rope = match last {
                 Some((container, rope)) if container == stretch.container => rope,
-                _ => self.container(stretch.container).map(|place| self.rope_number(place)),
+                _ => self.open_container(stretch.container).map(|place| self.rope_number(place)),
             };
             last = Some((stretch.container, rope));
             let bunch = match near {

@@ -322,8 +322,11 @@ impl<'t, 'd> ListMut<'t, 'd> {
         payload: Payload,
     ) -> Result<LocalDot, EditError> {
         let dot = self.at.tx.next_dot()?;
-        self.at.tx.document.state.lists.expect(dot, index);
-        self.at.tx.add(target, kind, entity, payload)
+        self.at.tx.document.state.lists.expect(Some((dot, index)));
+        let added = self.at.tx.add(target, kind, entity, payload);
+        // What was refused, or is a move that does not count, sits nowhere.
+        self.at.tx.document.state.lists.expect(None);
+        added
     }
 
     /// Removes the element `id`, with everything inside. O(log n) and what dies, and one dot.
