@@ -6,7 +6,7 @@
 import { badArgument, wellFormed, type Reader, type Writer } from './codec.js';
 import { Edit, Read } from './ops.js';
 import { args, badIndex, readIds, readScalars } from './engine.js';
-import type { ElementId, Kind, MapSnapshot, PathStep, Scalar, Snapshot, TextEvent } from './types.js';
+import type { ElementId, Expand, Kind, MapSnapshot, PathStep, Scalar, Snapshot, TextEvent, TextSpan } from './types.js';
 import type { View } from './view.js';
 
 /** What handles need of their replica. */
@@ -431,6 +431,36 @@ export class TextHandle extends Handle<string> {
   }
 
   /**
+   * Marks `count` units from `index` on: bold, a link, a comment. A key has one value at a time for each character; of concurrent ones the
+   * last written. Bold goes on where one types on behind it (`'after'`); a link should not (`'none'`).
+   */
+  mark(index: number, count: number, key: string, value: Scalar = true, expand: Expand = 'after'): void {
+    const ends = EXPANDS.indexOf(expand);
+    if (ends < 0) throw badArgument('a mark expands none, before, after or both');
+    this.edit(Edit.TextMark, (args) => args.uint(position(index)).uint(position(count)).string(text(key)).byte(ends).scalar(value));
+  }
+
+  /** Takes a key off. */
+  unmark(index: number, count: number, key: string): void {
+    this.edit(Edit.TextUnmark, (args) => args.uint(position(index)).uint(position(count)).string(text(key)));
+  }
+
+  /** The text in pieces, each with its marks: nothing if it is empty, one if nothing is marked. */
+  spans(): TextSpan[] {
+    const reader = this.read(Read.TextSpans);
+    const spans: TextSpan[] = [];
+    while (!reader.done) {
+      const [text, marks] = [reader.string(), Object.create(null) as Record<string, Scalar>];
+      for (let left = reader.uint(); left > 0; left -= 1) {
+        const key = reader.string();
+        marks[key] = reader.scalar();
+      }
+      spans.push({ text, marks });
+    }
+    return spans;
+  }
+
+  /**
    * The place at an index, as bytes that may be kept and sent: it stays between the characters it is between while the text is edited.
    * With `'left'` it keeps to the character before it, and what is inserted there comes behind it; with `'right'` to the one behind it.
    */
@@ -453,6 +483,8 @@ export class TextHandle extends Handle<string> {
     return (this.host.view().value(this.path, 'text') as string | undefined) ?? '';
   }
 }
+
+const EXPANDS: readonly Expand[] = ['none', 'before', 'after', 'both'];
 
 function same(args: Writer): Writer {
   return args;

@@ -41,6 +41,8 @@ export const enum Edit {
   RegisterSet,
   TextReplace,
   TextSet,
+  TextMark,
+  TextUnmark,
 }
 
 export const enum Read {
@@ -64,6 +66,7 @@ export const enum Read {
   TextSlice,
   TextCursor,
   TextIndexOf,
+  TextSpans,
 }
 
 export const enum Output {

@@ -52,10 +52,20 @@ export interface ChangeEvent {
   readonly changes: readonly Change[];
 }
 
+/** At which of its ends a mark takes in what is typed right there. */
+export type Expand = 'none' | 'before' | 'after' | 'both';
+
+/** A piece of a text, all of which has the same marks. */
+export interface TextSpan {
+  readonly text: string;
+  /** Their values by key. Without a prototype. */
+  readonly marks: { readonly [key: string]: Scalar };
+}
+
 /** What a transaction, or an arrival from the relay, did to one text. */
 export interface TextEvent {
   readonly origin: 'local' | 'remote';
-  /** Each goes on from where the last one led. Absent where the text came or went with what it is in: what it reads now is all there is. */
+  /** Each goes on from where the last one led; none where only marks changed. Absent where the text came or went with what it is in: what it reads now is all there is. */
   readonly deltas: readonly TextDelta[] | undefined;
 }
 

@@ -3,7 +3,7 @@
 //! An edit creates the containers that are missing on its way, except where it only takes something away: what is not there
 //! needs no container to be missing from.
 
-use weftline::{Dot, EditError, Kind, ListMut, MapMut, NodeMut, SetMut, TextMut, Transaction};
+use weftline::{Dot, EditError, Expand, Kind, ListMut, MapMut, NodeMut, SetMut, TextMut, Transaction};
 
 use crate::wire::{Reader, Writer};
 
@@ -24,6 +24,8 @@ const FLAG_SET: u8 = 12;
 const REGISTER_SET: u8 = 13;
 const TEXT_REPLACE: u8 = 14;
 const TEXT_SET: u8 = 15;
+const TEXT_MARK: u8 = 16;
+const TEXT_UNMARK: u8 = 17;
 
 /// Makes one edit. What it gives (the id of a new element) is written to `out`. Nothing is done where an argument cannot be
 /// read: who calls this asks the reader.
@@ -32,7 +34,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: 
     if takes_away(op, *args) && tx.document().at(&path).is_none() {
         return match op {
             LIST_REMOVE | LIST_MOVE | LIST_SET => Err(EditError::NoSuchElement),
-            TEXT_REPLACE => match args.index().saturating_add(args.index()) {
+            TEXT_REPLACE | TEXT_MARK | TEXT_UNMARK => match args.index().saturating_add(args.index()) {
                 0 => Ok(()),
                 index => Err(EditError::OutOfRange { index, len: 0 }),
             },
@@ -59,7 +61,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: 
             let value = args.value();
             if args.is_failed() { Ok(()) } else { register.set(value) }
         }
-        (TEXT_REPLACE | TEXT_SET, NodeMut::Text(mut text)) => edit_text(&mut text, op, args),
+        (TEXT_REPLACE..=TEXT_UNMARK, NodeMut::Text(mut text)) => edit_text(&mut text, op, args),
         (_, other) => Err(EditError::WrongKind { expected: kind_of(op), found: kind(&other) }),
     }
 }
@@ -67,6 +69,7 @@ pub(crate) fn run(tx: &mut Transaction<'_>, op: u8, args: &mut Reader<'_>, out: 
 fn takes_away(op: u8, mut args: Reader<'_>) -> bool {
     match op {
         MAP_REMOVE | MAP_CLEAR | LIST_REMOVE | LIST_MOVE | LIST_SET | SET_REMOVE | SET_CLEAR => true,
+        TEXT_MARK | TEXT_UNMARK => true,
         FLAG_SET => args.byte() == 0,
         TEXT_REPLACE => {
             args.index();
@@ -129,11 +132,13 @@ fn edit_set(set: &mut SetMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(
     }
 }
 
-/// Puts text in place of as many units of UTF-16 from an index on, or of all that differs.
+/// Puts text in place of as many units of UTF-16 from an index on, or of all that differs; or marks so many, or takes a mark off.
 fn edit_text(text: &mut TextMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Result<(), EditError> {
-    let (start, count) = if op == TEXT_REPLACE { (args.index(), args.index()) } else { (0, 0) };
+    let (start, count) = if op == TEXT_SET { (0, 0) } else { (args.index(), args.index()) };
     let end = start.saturating_add(count);
+    // What is written, or the key of the mark.
     let new = args.text();
+    let mark = if op == TEXT_MARK { Some((args.byte(), args.value())) } else { None };
     if args.is_failed() {
         return Ok(());
     }
@@ -144,7 +149,19 @@ fn edit_text(text: &mut TextMut<'_, '_>, op: u8, args: &mut Reader<'_>) -> Resul
     // An index within the length, told as out of range, is one in the middle of a character: JavaScript tells them apart.
     let char_at = |index| is.from_utf16(index).ok_or(EditError::OutOfRange { index, len: is.len_utf16() });
     let range = char_at(start)?..char_at(end)?;
-    text.replace(range, new)
+    match mark {
+        None if op == TEXT_REPLACE => text.replace(range, new),
+        None => text.unmark(range, new),
+        Some((expand, value)) => {
+            let expand = match expand {
+                0 => Expand::None,
+                1 => Expand::Before,
+                2 => Expand::After,
+                _ => Expand::Both,
+            };
+            text.mark(range, new, value, expand)
+        }
+    }
 }
 
 /// The element meant by an index or an id.
@@ -164,7 +181,7 @@ fn kind_of(op: u8) -> Kind {
         SET_ADD..=SET_CLEAR => Kind::SET,
         COUNTER_ADD => Kind::COUNTER,
         FLAG_SET => Kind::FLAG,
-        TEXT_REPLACE | TEXT_SET => Kind::TEXT,
+        TEXT_REPLACE..=TEXT_UNMARK => Kind::TEXT,
         _ => Kind::REGISTER,
     }
 }

@@ -28,6 +28,7 @@ const TEXT_LENGTH: u8 = 14;
 const TEXT_SLICE: u8 = 15;
 const TEXT_CURSOR: u8 = 16;
 const TEXT_INDEX_OF: u8 = 17;
+const TEXT_SPANS: u8 = 18;
 
 /// Answers one question.
 pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut Writer) {
@@ -53,7 +54,7 @@ pub(crate) fn run(document: &Document, op: u8, args: &mut Reader<'_>, out: &mut 
             Some(NodeRef::Register(register)) => out.values(&register.values()),
             _ => out.count(0),
         },
-        TEXT_LENGTH..=TEXT_INDEX_OF => {
+        TEXT_LENGTH..=TEXT_SPANS => {
             let text = if let Some(NodeRef::Text(text)) = node { Some(text) } else { None };
             read_text(document, text, op, args, out);
         }
@@ -98,6 +99,16 @@ fn read_text(document: &Document, text: Option<TextRef<'_>>, op: u8, args: &mut 
             if let Some(cursor) = cursor {
                 out.byte(1);
                 out.bytes(&cursor.to_bytes());
+            }
+        }
+        TEXT_SPANS => {
+            for span in text.iter().flat_map(|text| text.spans()) {
+                out.text(&span.text);
+                out.count(span.marks.len());
+                for (key, value) in &span.marks {
+                    out.text(key);
+                    out.value(value);
+                }
             }
         }
         _ => match Cursor::from_bytes(args.bytes()) {

@@ -1,7 +1,7 @@
 // Checked, not run: what users write has the types they expect.
 
 import { MemoryStorage, Replica, WeftlineError, bindTextarea, elementId, isReplica } from 'weftline';
-import type { ChangeEvent, ElementId, ListHandle, MapSnapshot, Scalar, Snapshot, Status, Storage, Store, TextEvent, TextHandle } from 'weftline';
+import type { ChangeEvent, ElementId, ListHandle, MapSnapshot, Scalar, Snapshot, Status, Storage, Store, TextEvent, TextHandle, TextSpan } from 'weftline';
 
 export async function sample(): Promise<void> {
   await using replica = await Replica.open('todo/groceries', { relay: 'wss://relay.example', storage: new MemoryStorage() });
@@ -24,6 +24,9 @@ export async function sample(): Promise<void> {
   const unsubscribe: () => void = note.subscribe(({ origin, deltas }: TextEvent) => void [origin === 'local', deltas?.length, length, caret]);
   const unbind: () => void = bindTextarea(note, document.createElement('textarea'));
   bindTextarea(note, document.createElement('input'));
+  note.mark(0, 3, 'link', 'https://milk.example', 'none');
+  const spans: TextSpan[] = note.spans();
+  void spans[0]?.marks['link'];
   unsubscribe();
   unbind();
   const sum: number | bigint = replica.counter('c').value;
@@ -32,6 +35,7 @@ export async function sample(): Promise<void> {
       if (change.type === 'key') change.key.trim();
       else if (change.type === 'member') void change.member;
       else if (change.type === 'text') change.delta.forEach((step) => 'insert' in step && step.insert.trim());
+      else if (change.type === 'marks') change.key.trim();
       else if (change.type !== 'value') void change.element;
     }
   });

@@ -246,6 +246,51 @@ describe('cursors', () => {
   });
 });
 
+describe('marks', () => {
+  const spans = (of: TextHandle): unknown[] => of.spans().map(({ text, marks }) => [text, { ...marks }]);
+
+  test('say something of characters, and stay with them', () => {
+    expect(text.spans()).toEqual([]);
+    text.append('buy 🥛 milk');
+    expect(spans(text)).toEqual([['buy 🥛 milk', {}]]);
+    text.mark(4, 2, 'bold');
+    text.mark(7, 4, 'link', 'https://milk.example', 'none');
+    text.insert(6, '🥛');
+    text.append('!');
+    text.insert(0, '> ');
+    const marked = [['> buy ', {}], ['🥛🥛', { bold: true }], [' ', {}], ['milk', { link: 'https://milk.example' }], ['!', {}]];
+    expect(spans(text)).toEqual(marked);
+    text.mark(8, 3, '__proto__', 7, 'both');
+    expect(text.spans()[2]!.marks['__proto__']).toBe(7);
+    text.unmark(0, text.length, '__proto__');
+    expect(spans(text)).toEqual(marked);
+    expect(text.snapshot()).toBe('> buy 🥛🥛 milk!');
+  });
+
+  test('are told by their key, and touch no delta', () => {
+    text.append('word');
+    const [told, events]: [unknown[], TextEvent[]] = [[], []];
+    replica.subscribe(({ changes }) => told.push(...changes));
+    text.subscribe((event) => events.push(event));
+    text.mark(0, 4, 'bold');
+    text.unmark(1, 1, 'bold');
+    expect(told.every((change) => (change as { type: string; key: string }).type === 'marks')).toBe(true);
+    expect(told[0]).toEqual({ path: text.path, type: 'marks', key: 'bold' });
+    expect(events).toEqual([{ origin: 'local', deltas: [] }, { origin: 'local', deltas: [] }]);
+  });
+
+  test('are refused where indices are', () => {
+    text.append('😀');
+    for (const use of [() => text.mark(1, 1, 'k'), () => text.unmark(0, 1, 'k')]) expect(use).toThrowError(withCode('inside-character'));
+    for (const use of [() => text.mark(0, 3, 'k'), () => replica.map('m').text('t').mark(0, 1, 'k')]) {
+      expect(use).toThrowError(withCode('index-out-of-range'));
+    }
+    expect(() => text.mark(0, 2, 'k', true, 'sideways' as never)).toThrowError(withCode('bad-argument'));
+    expect(() => text.mark(0, 2, 'k', {} as never)).toThrowError(withCode('bad-argument'));
+    expect(replica.snapshot()).toEqual({ note: '😀' });
+  });
+});
+
 const PIECES = ['a', 'bc\n', '😀', '👩‍👧', 'e\u0301', '字', '\ufeff', '\u{10ffff}x'];
 
 /** Makes random edits, and gives what they make of a plain string. */

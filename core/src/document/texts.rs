@@ -50,12 +50,12 @@ impl Ropes for Vec<Held> {
 }
 
 impl Texts {
-    /// About how many bytes a run takes beside its characters.
-    const RUN_BYTES: usize = 3;
+    /// For so many bytes a run counts in what the removal log is held in proportion to, REM-3.
+    const RUN_BYTES: usize = 1;
 
-    /// Characters count for so much less than their bytes in what the removal log is held in proportion to: of who forgot the
-    /// log, a digest tells runs.
-    const WEIGHT: usize = 8;
+    /// Characters count for so much less than their bytes there: of who forgot the log, a digest tells runs, so that there is
+    /// little to be lost.
+    const WEIGHT: usize = 16;
 
     /// How many characters live.
     pub(crate) fn len(&self) -> usize {
@@ -89,10 +89,10 @@ impl Texts {
         }
     }
 
-    /// Appends the text of a part of a run, in the order of dots.
-    fn read(&self, run: RunId, part: &Stretch, text: &mut String) {
+    /// The text of a part of a run, in the order of dots.
+    fn read(&self, run: RunId, part: &Stretch) -> Cow<'_, str> {
         let rope = self.runs.get(run).rope;
-        self.ropes[rope as usize].rope.read(&self.runs, run, part, text);
+        self.ropes[rope as usize].rope.read(&self.runs, run, part)
     }
 }
 
@@ -154,7 +154,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
-        let mut last = None;
+        let (mut last, mut near) = (None, None);
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -163,17 +163,24 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            // Many are in one text.
+            // Many are in one text, and many in the bunch of the run before.
             let rope = match last {
                 Some((container, rope)) if container == stretch.container => rope,
                 _ => self.container(stretch.container).map(|place| self.rope_number(place)),
             };
             last = Some((stretch.container, rope));
-            // That their bunches are there was checked of a diff, as for any.
+            let bunch = match near {
+                Some((name, bunch)) if name == stretch.bunch() => bunch,
+                _ => self.forest.find(stretch.bunch()),
+            };
+            near = Some((stretch.bunch(), bunch));
+            // That its bunch is there was checked before anything was changed (SEQ-5): a caller that did not check loses the
+            // text, not the process.
             if let Some(rope) = rope
+                && bunch.is_some()
                 && stretch.bunch <= stretch.first.seq()
             {
-                loaded.push(Loaded { rope, stretch, text });
+                loaded.push(Loaded { rope, bunch, stretch, text });
             }
         }
         if loaded.is_empty() {
@@ -426,34 +433,49 @@ impl State {
 
     /// Appends the live characters of `origin` in a range of sequence numbers, as runs that are as long as they can be.
     pub(crate) fn export_text(&self, origin: Origin, seqs: RangeInclusive<u64>, all: &mut Vec<TextRun>) {
+        // Who typed a key is asked for what is in one run.
+        let Some(more) = seqs.end().checked_sub(*seqs.start()).filter(|_| self.texts.runs.len() > 0) else { return };
+        if let Some((run, nth)) = self.texts.runs.find(LocalDot::new(origin, *seqs.start()))
+            && let stretch = self.texts.runs.stretch(run)
+            && more < u64::from(stretch.len - nth)
+        {
+            let part = stretch.part(nth, more as u32 + 1);
+            return self.export_run(&part, &self.texts.read(run, &part), all);
+        }
         let mut open: Option<Stretch> = None;
         let mut text = String::new();
         for (run, part) in self.texts.runs.range(origin, seqs) {
             match &mut open {
                 Some(open) if open.goes_on_in(&part) => open.len += part.len,
                 _ => {
-                    self.export_run(open.replace(part), &mut text, all);
+                    if let Some(whole) = open.replace(part) {
+                        self.export_run(&whole, &text, all);
+                        text.clear();
+                    }
                 }
             }
-            self.texts.read(run, &part, &mut text);
+            text.push_str(&self.texts.read(run, &part));
         }
-        self.export_run(open, &mut text, all);
+        if let Some(whole) = open {
+            self.export_run(&whole, &text, all);
+        }
     }
 
-    fn export_run(&self, stretch: Option<Stretch>, text: &mut String, all: &mut Vec<TextRun>) {
-        let Some(stretch) = stretch else { return };
+    fn export_run(&self, stretch: &Stretch, text: &str, all: &mut Vec<TextRun>) {
         if fault::active(Fault::HiddenTextNotTold)
             && self.container(stretch.container).is_some_and(|place| self.view.place(place).kind != Kind::TEXT)
         {
-            return text.clear();
+            return;
         }
-        let container = match self.export_container(stretch.container) {
-            ContainerRef::Entity(entity) => Container::Entity(entity),
-            ContainerRef::Root { name, kind } => Container::Root { name: Str::from(name), kind },
+        let container = match stretch.container.as_entity() {
+            Some(dot) => Container::Entity(self.origins.dot(dot)),
+            None => {
+                let (name, kind) = self.view.root_name(stretch.container.as_root().unwrap_or_default());
+                Container::Root { name: name.clone(), kind }
+            }
         };
         let (first, bunch, backward) = (self.origins.dot(stretch.first), stretch.bunch, stretch.backward);
-        all.push(TextRun { first, container, bunch, backward, text: Str::from(text.as_str()) });
-        text.clear();
+        all.push(TextRun { first, container, bunch, backward, text: Str::from(text) });
     }
 
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.

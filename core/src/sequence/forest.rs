@@ -96,7 +96,8 @@ impl Forest {
 
     /// Whether `bunch` is known. The root always is.
     pub(crate) fn contains(&self, bunch: LocalDot) -> bool {
-        bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
+        let recent = self.recent.is_some_and(|(name, _)| name == bunch);
+        recent || bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
     }
 
     /// What `bunch` is; `None` for the root and for what is not known.
@@ -184,7 +185,8 @@ impl Forest {
             if hold.1 >= cause {
                 return;
             }
-            self.holds.remove(&hold);
+            self.holds.rename(&hold, (bunch, cause));
+            return;
         }
         self.holds.insert((bunch, cause));
     }
@@ -291,6 +293,11 @@ impl Forest {
             }
         }
         all
+    }
+
+    /// Where a bunch is among the nodes, if it is known.
+    pub(crate) fn find(&self, bunch: LocalDot) -> Option<u32> {
+        self.names.get(&bunch).copied()
     }
 
     /// Where a known bunch is among the nodes; [`NONE`] for the root.

@@ -3,8 +3,8 @@
 use weftline::codec::limits::MAX_DELTA_DOTS;
 use weftline::{
     BunchRecord, ChangeKind, Changes, Commit, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Entry,
-    Few, Hlc, Kind, Outcome, Path, Payload, Position, ReplicaId, Side, Slot, Tag, TextMut, TextRun, TextStep, Tier,
-    Timestamp, codec,
+    Few, Hlc, Kind, Outcome, Path, Payload, Position, ReplicaId, Side, Slot, Tag, TextLen, TextMut, TextRun, TextStep,
+    Tier, Timestamp, codec,
 };
 
 use crate::steps::{delete, retain};
@@ -71,6 +71,26 @@ fn changes_tell_what_is_retained_inserted_and_deleted() {
         text.delete(..5)
     });
     let expected = [retain(4), delete(3), TextStep::Insert("2".into()), retain(6), TextStep::Insert("!".into())];
+    assert_eq!(steps(&second.changes), expected);
+    let applied = b.apply(&sent(second.delta)).expect("it applies");
+    assert_eq!(steps(&applied.changes), expected);
+}
+
+#[test]
+fn changes_tell_lengths_in_utf_16_too() {
+    let (mut a, mut b) = (writer(1), writer(2));
+    let first = edit(&mut a, |text| text.push("🎈a🥛b🎈c"));
+    b.apply(&sent(first.delta)).expect("it applies");
+    let note = a.text("t");
+    let places: Vec<_> = (0..=10).map(|index| note.from_utf16(index)).collect();
+    assert_eq!(places, [Some(0), None, Some(1), Some(2), None, Some(3), Some(4), None, Some(5), Some(6), None]);
+    assert_eq!((0..=7).filter_map(|index| note.to_utf16(index)).collect::<Vec<_>>(), [0, 2, 3, 5, 6, 8, 9]);
+    let second = edit(&mut a, |text| {
+        // What was typed in between, and goes with the rest, is not counted.
+        text.insert(3, "🎈🎈")?;
+        text.delete(2..7)
+    });
+    let expected = [TextStep::Retain(TextLen { chars: 2, utf16: 3 }), TextStep::Delete(TextLen { chars: 3, utf16: 5 })];
     assert_eq!(steps(&second.changes), expected);
     let applied = b.apply(&sent(second.delta)).expect("it applies");
     assert_eq!(steps(&applied.changes), expected);

@@ -119,6 +119,24 @@ async function story() {
   await agreement({ ada, ben, terminal }, first.length);
   step('Ada completes a todo, Ben drags one to the top, the terminal takes the first back: all three agree');
 
+  await Promise.all([ada.note.focus(), ben.note.focus()]);
+  await Promise.all([ada.type('Loom 🌱 first. '), ben.type('Bread 🥖 later. ')]);
+  await sameNote(ada, ben, 'Loom 🌱 first. '.length + 'Bread 🥖 later. '.length);
+  const note = await ben.note.inputValue();
+  for (const words of ['Loom 🌱 first. ', 'Bread 🥖 later. ']) must(note.includes(words), `"${words}" is whole in "${note}"`);
+  const caret = note.indexOf('later');
+  await ben.note.evaluate((field, at) => /** @type {HTMLTextAreaElement} */ (field).setSelectionRange(at, at + 5), caret);
+  await ada.page.keyboard.press('Control+Home');
+  await ada.type('Note: 😀');
+  await ada.page.keyboard.press('Backspace');
+  await sameNote(ada, ben, note.length + 6);
+  const selected = await ben.note.evaluate((field) => {
+    const { value, selectionStart, selectionEnd } = /** @type {HTMLTextAreaElement} */ (field);
+    return value.slice(selectionStart, selectionEnd);
+  });
+  must(selected === 'later', `what Ben selected is still selected, and not "${selected}"`);
+  step('Ada and Ben type into one note at the same time: their words stay whole, and the selection stays where it was');
+
   await ada.workOffline(true);
   await until("Ada's socket is closed", () => ada.openSockets === 0);
   step('Ada works offline: her socket is closed');
@@ -240,6 +258,14 @@ async function agreement({ ada, ben, terminal }, length) {
     return list.length === length && same(list, await ada.list()) && same(list, await ben.list());
   });
   return list;
+}
+
+/** @param {TodoPage} ada @param {TodoPage} ben @param {number} length */
+async function sameNote(ada, ben, length) {
+  await until(`both show the same note of ${length}`, async () => {
+    const note = await ada.note.inputValue();
+    return note.length === length && note === (await ben.note.inputValue());
+  });
 }
 
 async function showLists() {

@@ -251,6 +251,18 @@ export class TodoPage {
     return this.#sockets.filter((socket) => !socket.isClosed()).length;
   }
 
+  get note() {
+    return this.page.locator('.note textarea');
+  }
+
+  /** Types into the note, letter by letter, where the caret is. @param {string} text */
+  async type(text) {
+    for (const letter of text) {
+      await this.page.keyboard.insertText(letter);
+      this.edits += 1;
+    }
+  }
+
   /** @param {string} title */
   row(title) {
     return this.page.locator('.todo-list > li', { has: this.page.getByText(title, { exact: true }) });

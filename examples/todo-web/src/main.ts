@@ -1,7 +1,7 @@
 // The page: opens the replica that the address names and wires it to the views. The replica is the only state; every
 // change of it, from here or from elsewhere, ends in `render`.
 
-import { Replica, type Status } from 'weftline';
+import { Replica, bindTextarea, type Status } from 'weftline';
 import { filter, listName, relayAddress, type Filter } from './address.ts';
 import { documentName, TodoList } from './todos.ts';
 import { announce, find } from './view/dom.ts';
@@ -24,6 +24,7 @@ const newTodo = find<HTMLInputElement>('.new-todo');
 const toggleAll = find<HTMLInputElement>('.toggle-all');
 const clearCompleted = find<HTMLButtonElement>('.clear-completed');
 const offlineSwitch = find<HTMLInputElement>('.offline-switch input');
+const note = find<HTMLTextAreaElement>('.note textarea');
 
 void start();
 
@@ -95,6 +96,9 @@ function run(replica: Replica): void {
   addEventListener('beforeunload', (event) => {
     if (replica.status.unstored > 0) event.preventDefault();
   });
+
+  bindTextarea(todos.note, note);
+  note.disabled = false;
 
   replica.subscribe(render);
   const showStatus = (now: Status): void => {

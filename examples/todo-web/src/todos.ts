@@ -2,9 +2,10 @@
 //
 // Document `todo/NAME`; in its root map `list`, under the key `todos`, a list; each todo is a map element of it with a
 // register `title` and a flag `completed`. The terminal client reads and writes the same layout. Whoever writes first
-// creates the list, and lists that were created apart merge, so nobody has to prepare anything.
+// creates the list, and lists that were created apart merge, so nobody has to prepare anything. Beside it, under the key
+// `note`, a text, which the terminal client leaves alone.
 
-import type { ElementId, ListHandle, Replica, Snapshot } from 'weftline';
+import type { ElementId, ListHandle, Replica, Snapshot, TextHandle } from 'weftline';
 
 /** A todo as the page shows it. While nothing in it changes it stays the same object. */
 export interface Todo {
@@ -27,6 +28,11 @@ export class TodoList {
   constructor(replica: Replica) {
     this.#replica = replica;
     this.#list = replica.map('list').list('todos');
+  }
+
+  /** What everybody may write beside the todos. */
+  get note(): TextHandle {
+    return this.#replica.map('list').text('note');
   }
 
   /** All todos in their order. */

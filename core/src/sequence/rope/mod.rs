@@ -29,6 +29,7 @@ use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
+pub(crate) use find::Stretches;
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
 pub(crate) use weight::{Unit, Weight};
@@ -276,7 +277,7 @@ impl Rope {
             grow(runs, next);
         } else {
             let run = runs.add(stretch, self.number, place.leaf);
-            leaf.pieces.insert(at, Piece { run, len: weight.values, bytes: weight.utf8 });
+            leaf.insert_piece(at, Piece { run, len: weight.values, bytes: weight.utf8 });
         }
         self.tree.add(place.leaf, weight);
     }
@@ -359,7 +360,7 @@ impl Rope {
         match (left, right) {
             (Some(left), Some(right)) => {
                 leaf.pieces[place.piece] = left;
-                leaf.pieces.insert(place.piece + 1, right);
+                leaf.insert_piece(place.piece + 1, right);
             }
             (Some(rest), None) | (None, Some(rest)) => leaf.pieces[place.piece] = rest,
             (None, None) => _ = leaf.pieces.remove(place.piece),
