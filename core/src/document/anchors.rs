@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::state::State;
 use super::view::PlaceId;
+use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::sequence::{Anchor, Bias, BunchRecord, LocalPosition, Position};
 use crate::store::LocalContainer;
@@ -67,11 +68,12 @@ impl State {
         // The one that lives and has this dot may have another position, if the anchor was made up.
         let lives = runs.find(dot).is_some_and(|(run, nth)| runs.stretch(run).position(nth) == position);
         if let Some(index) = rope.filter(|_| lives).and_then(|rope| rope.index_of(runs, dot)) {
-            return Some(index + usize::from(bias == Bias::Left));
+            return Some(index + usize::from(bias == Bias::Left && !fault::active(Fault::CursorIgnoresBias)));
         }
         if !lives && !self.covers_local(dot) {
             return None;
         }
+        let chains = if fault::active(Fault::CursorForgetsChain) { &[] } else { chains };
         let point = self.forest.point_by_chain(&self.origins, at, chains)?;
         Some(rope.map_or(0, |rope| rope.index_from_point(runs, &self.forest, &self.origins, point)))
     }

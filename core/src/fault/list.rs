@@ -334,6 +334,10 @@ faults! {
     DigestWithoutText,
     /// DOT-1: the share of a character in the beacon depends on how runs are cut.
     BeaconCountsRuns,
+    /// Cursors: a cursor is before its character, whichever side it keeps to.
+    CursorIgnoresBias,
+    /// Cursors: a cursor does not use the chain that it carries.
+    CursorForgetsChain,
     /// Changes: text that came and went in one batch is told to have gone.
     TakenBackTextTold,
     /// Changes: an edit before the last one of a batch is told at another place.

@@ -185,6 +185,12 @@ impl Archive {
         live
     }
 
+    /// How many positions come before one that may be dead.
+    pub(crate) fn before(&self, order: &[Dot], dot: Dot) -> usize {
+        let way = &self.placed[&dot].way;
+        order.iter().filter(|other| self.placed[other].way < *way).count()
+    }
+
     /// In how many live incarnations what is shown of a place is.
     pub(crate) fn incarnations(&self, place: &str, version: &VersionVector) -> usize {
         let order = self.order(place, version);

@@ -19,8 +19,12 @@ fn seeds() -> u64 {
 }
 
 fn run(options: Options) -> Seen {
+    run_some(options, seeds())
+}
+
+fn run_some(options: Options, histories: u64) -> Seen {
     let mut all = Seen::default();
-    for seed in 0..seeds() {
+    for seed in 0..histories {
         let seen = std::panic::catch_unwind(|| history(seed, options));
         let seen = seen.unwrap_or_else(|_| panic!("seed {seed} of {options:?}"));
         all.parked += seen.parked;
@@ -29,6 +33,7 @@ fn run(options: Options) -> Seen {
         all.in_full += seen.in_full;
         all.undone += seen.undone;
         all.several += seen.several;
+        all.cursors += seen.cursors;
         all.values += seen.values;
         all.pairs = (all.pairs.0 + seen.pairs.0, all.pairs.1 + seen.pairs.1);
     }
@@ -42,6 +47,7 @@ const TEXTS: Options = Options { steps: 40, lists: 0, moves: 0, keyed: 0, undo: 
 fn c_1_to_3_and_n_1_to_3_hold_in_texts_of_whole_documents() {
     let seen = run(TEXTS);
     assert!(seen.parked > 0 && seen.by_version > 0 && seen.by_digest > 0 && seen.in_full > 0, "{seen:?}");
+    assert!(seen.cursors > 0);
     assert!(seen.pairs.0 > 0 && seen.pairs.1 > 0, "there was something to interleave: {seen:?}");
 }
 
@@ -61,4 +67,10 @@ fn c_1_to_3_hold_in_lists_whose_elements_move() {
 fn c_1_to_3_hold_where_edits_are_undone() {
     let seen = run(Options { lists: 40, moves: 20, keyed: 20, undo: true, ..TEXTS });
     assert!(seen.undone > 0);
+}
+
+#[test]
+fn c_1_to_3_and_n_1_to_3_hold_in_long_histories() {
+    let seen = run_some(Options { steps: 400, lists: 15, keyed: 15, ..TEXTS }, seeds().div_ceil(40));
+    assert!(seen.values > 1000);
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use weftline::testing::Random;
 use weftline::{
-    ApplyError, ChangeKind, Changes, Commit, Delta, Diff, Digest, Document, Dot, EditError, Kind, Outcome, Path,
-    ReplicaId, TextStep, Tier, Timestamp, UndoLimits, VersionVector, codec,
+    ApplyError, Bias, ChangeKind, Changes, Commit, Cursor, Delta, Diff, Digest, Document, Dot, EditError, Kind,
+    Outcome, Path, ReplicaId, TextStep, Tier, Timestamp, UndoLimits, VersionVector, codec,
 };
 
 use super::archive::{Archive, root, under};
@@ -40,6 +40,7 @@ pub(crate) struct Seen {
     pub(crate) values: usize,
     /// How often somebody was shown two live incarnations of one key.
     pub(crate) several: usize,
+    pub(crate) cursors: usize,
 }
 
 struct Replica {
@@ -61,6 +62,8 @@ pub(crate) struct World {
     archive: Archive,
     stories: Stories,
     beacons: BTreeMap<[u8; 16], [u8; 16]>,
+    /// Places in the first text as somebody kept them: in bytes, the character they keep to, and whether it is before them.
+    cursors: Vec<(Vec<u8>, Option<Dot>, Bias)>,
     names: [String; 4],
     now: u64,
     pub(crate) seen: Seen,
@@ -94,6 +97,7 @@ impl World {
             archive: Archive::default(),
             stories: Stories::default(),
             beacons: BTreeMap::new(),
+            cursors: Vec::new(),
             names,
             now: 1,
             seen: Seen::default(),
@@ -129,6 +133,7 @@ impl World {
             66..69 => self.reload(who),
             69..72 => self.replicas[who].document.truncate_removals(),
             72..74 => self.digests.push(self.replicas[who].document.digest()),
+            74..78 => self.keep_cursor(who),
             _ => self.hear(who),
         }
         if self.hasty {
@@ -418,6 +423,9 @@ impl World {
                 assert_eq!(place.read_text(document), self.archive.text(&order), "{name} of document {who}");
             }
         }
+        let order = self.archive.order(&self.names[0], &version);
+        self.check_cursor(who, &order);
+        let document = &self.replicas[who].document;
         let text = document.text("t");
         let all = text.to_string();
         assert_eq!((text.len(), text.len_utf8()), (all.chars().count(), all.len()));
@@ -428,6 +436,38 @@ impl World {
         let beacon = document.beacon();
         let known = *self.beacons.entry(document.version_hash()).or_insert(beacon);
         assert_eq!(known, beacon, "equal versions mean equal states");
+    }
+
+    fn keep_cursor(&mut self, who: usize) {
+        let document = &self.replicas[who].document;
+        let order = self.archive.order(&self.names[0], &document.version());
+        let index = self.random.below(order.len() + 1);
+        let (bias, beside) = if self.random.one_in(2) {
+            (Bias::Left, index.checked_sub(1).and_then(|before| order.get(before)))
+        } else {
+            (Bias::Right, order.get(index))
+        };
+        let cursor = document.text("t").cursor(index, bias).expect("within the text");
+        self.cursors.push((cursor.to_bytes(), beside.copied(), bias));
+    }
+
+    /// A cursor is where its character is, or was, at everybody who knows that.
+    fn check_cursor(&mut self, who: usize, order: &[Dot]) {
+        if self.cursors.is_empty() {
+            return;
+        }
+        let (bytes, beside, bias) = &self.cursors[self.random.below(self.cursors.len())];
+        let cursor = Cursor::from_bytes(bytes).expect("what was written is read");
+        let document = &self.replicas[who].document;
+        let expected = match (beside, bias) {
+            (Some(dot), _) if !document.covers(*dot) => None,
+            (Some(dot), Bias::Left) => Some(self.archive.before(order, *dot) + usize::from(order.contains(dot))),
+            (Some(dot), Bias::Right) => Some(self.archive.before(order, *dot)),
+            (None, Bias::Left) => Some(0),
+            (None, Bias::Right) => Some(order.len()),
+        };
+        assert_eq!(document.text("t").index_of(&cursor), expected, "{bias:?} of {beside:?} in document {who}");
+        self.seen.cursors += 1;
     }
 
     fn check_stories(&mut self, who: usize) {
