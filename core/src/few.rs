@@ -1,6 +1,7 @@
 //! A list that is mostly of one: the first item lies in it, without memory of its own.
 //!
-//! Most deltas say one thing about one entry. Taking memory and giving it back is what would cost most about such a delta.
+//! Most deltas say one thing about one entry. Taking memory and giving it back is what would cost most about such a delta. In a
+//! web page it is a plain list: to tell the two apart costs 3 kB of wasm.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,6 +11,7 @@ use core::ops::{Deref, DerefMut};
 #[derive(Clone)]
 pub struct Few<T>(Items<T>);
 
+#[cfg(not(target_family = "wasm"))]
 #[derive(Clone)]
 enum Items<T> {
     None,
@@ -17,6 +19,7 @@ enum Items<T> {
     Many(Vec<T>),
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl<T> Few<T> {
     /// An empty list.
     pub const fn new() -> Self {
@@ -55,27 +58,77 @@ impl<T> Few<T> {
     pub fn clear(&mut self) {
         self.0 = Items::None;
     }
+
+    const fn many(items: Vec<T>) -> Self {
+        Self(Items::Many(items))
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl<T> Items<T> {
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::None => &[],
+            Self::One(item) => item,
+            Self::Many(items) => items,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        match self {
+            Self::None => &mut [],
+            Self::One(item) => item,
+            Self::Many(items) => items,
+        }
+    }
+}
+
+#[cfg(target_family = "wasm")]
+type Items<T> = Vec<T>;
+
+#[cfg(target_family = "wasm")]
+impl<T> Few<T> {
+    /// An empty list.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// A list of one.
+    pub fn one(item: T) -> Self {
+        Self([item].into())
+    }
+
+    /// Appends an item. Amortised O(1).
+    pub fn push(&mut self, item: T) {
+        self.0.push(item);
+    }
+
+    /// Takes memory for so many items, if it has none yet.
+    pub(crate) fn make_room(&mut self, items: usize) {
+        self.0.reserve_exact(items);
+    }
+
+    /// Takes out all items.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    const fn many(items: Vec<T>) -> Self {
+        Self(items)
+    }
 }
 
 impl<T> Deref for Few<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        match &self.0 {
-            Items::None => &[],
-            Items::One(item) => item,
-            Items::Many(items) => items,
-        }
+        self.0.as_slice()
     }
 }
 
 impl<T> DerefMut for Few<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        match &mut self.0 {
-            Items::None => &mut [],
-            Items::One(item) => item,
-            Items::Many(items) => items,
-        }
+        self.0.as_mut_slice()
     }
 }
 
@@ -101,7 +154,7 @@ impl<T: fmt::Debug> fmt::Debug for Few<T> {
 
 impl<T> From<Vec<T>> for Few<T> {
     fn from(items: Vec<T>) -> Self {
-        Self(Items::Many(items))
+        Self::many(items)
     }
 }
 

@@ -207,15 +207,24 @@ impl<K: Ord, V> Map<K, V> {
         }
         if self.chunks[chunk].len() == CHUNK {
             // Whoever appends goes on appending: then the full chunk stays full. Otherwise it gives half away.
-            let keep = if at == CHUNK { CHUNK } else { CHUNK / 2 };
-            let rest = self.chunks[chunk].split_off(keep);
+            let mut rest = Vec::with_capacity(if at == CHUNK { CHUNK / 4 } else { CHUNK / 2 });
+            if at < CHUNK {
+                rest.extend(self.chunks[chunk].drain(CHUNK / 2..));
+                self.chunks[chunk].shrink_to(CHUNK / 2 + CHUNK / 8);
+            }
+            let keep = self.chunks[chunk].len();
             self.chunks.insert(chunk + 1, rest);
             if at >= keep {
                 at -= keep;
                 chunk += 1;
             }
         }
-        self.chunks[chunk].insert(at, entry);
+        let entries = &mut self.chunks[chunk];
+        if entries.len() == entries.capacity() && entries.len() >= CHUNK / 4 {
+            // Not twice as much: a large map has many chunks.
+            entries.reserve_exact(CHUNK / 8);
+        }
+        entries.insert(at, entry);
         (chunk, at)
     }
 
@@ -268,15 +277,6 @@ fn search(
     chunks: usize,
     len: &dyn Fn(usize) -> usize,
     compare: &mut dyn FnMut(Place) -> Ordering,
-) -> Result<Place, Place> {
-    search_in(chunks, len, compare)
-}
-
-#[inline]
-fn search_in(
-    chunks: usize,
-    len: impl Fn(usize) -> usize,
-    mut compare: impl FnMut(Place) -> Ordering,
 ) -> Result<Place, Place> {
     // Whoever appends, or looks for what came last, is at the end.
     if let Some(last) = chunks.checked_sub(1) {
@@ -463,6 +463,11 @@ impl<K: Ord> Set<K> {
     /// Whether it is new.
     pub(crate) fn insert(&mut self, key: K) -> bool {
         self.0.insert(key, ()).is_none()
+    }
+
+    /// Puts another in the place of one, which has the same place among all others.
+    pub(crate) fn rename(&mut self, old: &K, new: K) {
+        self.0.rename(old, new);
     }
 
     /// Has this one and no other from now on. Takes no memory where it was one before.

@@ -4,7 +4,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use proptest::prelude::*;
-use weftline::{Document, EditError, ReplicaId, Timestamp, Transaction, codec};
+use weftline::{
+    BunchRecord, Container, Delta, DeltaParts, Document, Dot, DotRuns, EditError, Few, Hlc, Kind, Position, ReplicaId,
+    Side, Tag, TextRun, Timestamp, Transaction, VersionVector, codec,
+};
 
 /// Counts what the current thread has allocated and not yet freed.
 struct Counting;
@@ -181,4 +184,55 @@ fn bytes_1_the_cheapest_entries_are_paid_for() {
     bytes.truncate(40);
     assert!(codec::decode_delta(&bytes).is_err());
     assert_bounded(&bytes).unwrap();
+}
+
+/// The dearest text there is: each character in a bunch of its own, in turn on either side of the one before the last.
+#[test]
+fn bytes_1_bunches_of_one_character_are_paid_for() {
+    let replica = ReplicaId::from(9);
+    let count = 1 << 14;
+    let dot = |seq| Dot::new(replica, seq);
+    let bunch = |seq: u64| {
+        let parent = if seq < 3 { Dot::ROOT } else { dot(seq / 2) };
+        let side = if seq < 3 || seq % 2 == 1 { Side::Right } else { Side::Left };
+        BunchRecord { id: dot(seq), parent: Position { bunch: parent, index: 0 }, side, rank: 0 }
+    };
+    let container = Container::Root { name: "t".into(), kind: Kind::TEXT };
+    let run =
+        |seq| TextRun { first: dot(seq), container: container.clone(), bunch: seq, backward: false, text: "x".into() };
+    let parts = DeltaParts {
+        replica,
+        first_seq: 1,
+        dots: count,
+        deps: Few::new(),
+        hlc: Hlc(0),
+        bunches: (1..=count).map(bunch).collect(),
+        adds: Few::new(),
+        text: (1..=count).map(run).collect(),
+        totals_before: Few::new(),
+        removes: DotRuns::new(),
+    };
+    let delta = Delta::seal(parts, Tag::start(replica));
+    let mut document = Document::new();
+    document.apply(&delta).expect("it applies");
+    let (diff, snapshot) = (codec::encode_diff(&document.diff_since(&VersionVector::new())), document.snapshot());
+    for bytes in [&delta.bytes()[..], &diff, &snapshot] {
+        assert_bounded(bytes).unwrap();
+        // As few bytes as they take, so that what follows says something.
+        assert!(bytes.len() < 16 * count as usize, "{} bytes", bytes.len());
+    }
+    let applied = peak_of(|| {
+        let mut document = Document::new();
+        document.apply(&Delta::decode(delta.bytes(), Tag::start(replica)).expect("it is read")).expect("it applies");
+        document
+    });
+    let joined = peak_of(|| {
+        let mut document = Document::new();
+        document.apply_diff(&codec::decode_diff(&diff).expect("it is read")).expect("it applies");
+        document
+    });
+    let loaded = peak_of(|| Document::load(&snapshot).expect("what was saved loads"));
+    for (peak, bytes) in [(applied, delta.bytes().len()), (joined, diff.len()), (loaded, snapshot.len())] {
+        assert!(peak <= FACTOR * bytes + CONSTANT, "{peak} for {bytes} bytes");
+    }
 }

@@ -3,8 +3,8 @@
 use serde_json::json;
 use weftline::codec::limits::MAX_CONTAINER_DEPTH;
 use weftline::{
-    Commit, Container, Delta, DeltaParts, Document, DotRuns, EditError, Entry, Few, Hlc, Kind, NodeMut, NodeRef, Path,
-    PathStep, Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
+    Commit, Container, Delta, DeltaParts, Document, DotRuns, EditError, Entry, Expand, Few, Hlc, Kind, NodeMut,
+    NodeRef, Path, PathStep, Payload, ReplicaId, Slot, Tag, Timestamp, Transaction, Value,
 };
 
 fn writer(id: u128) -> Document {
@@ -144,6 +144,18 @@ fn numbers_that_json_does_not_have() {
         "nan": null, "more": null, "less": null, "zero": -0.0, "greatest": i64::MAX, "least": i64::MIN
     });
     assert_eq!(doc.map("m").to_json(), expected);
+}
+
+#[test]
+fn a_text_is_its_characters_whatever_is_said_of_them() {
+    let mut doc = writer(1);
+    edit(&mut doc, |tx| {
+        let mut text = tx.text("note")?;
+        text.push("buy milk")?;
+        text.mark(4..8, "bold", true, Expand::After)
+    });
+    assert_eq!(doc.to_json(), json!({ "note": "buy milk" }));
+    assert_eq!(doc.text("note").to_json(), json!("buy milk"));
 }
 
 #[test]

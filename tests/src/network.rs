@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use weftline::Timestamp;
-use weftline::sync::{Roster, Session, SessionConfig};
+use weftline::sync::{Roster, Said, Session, SessionConfig};
 use weftline_relay::room::MemberId;
 
 use crate::rng::Rng;
@@ -64,6 +64,8 @@ pub(crate) struct Connection {
     pub(crate) tap: Session,
     /// The roster that the relay told on it, to read packed rows by.
     pub(crate) roster: Roster,
+    /// What the client has said on it, which its next rows leave out.
+    pub(crate) said: Said,
     /// The channels that are open, each a member of the room.
     pub(crate) member: Option<(u64, MemberId)>,
     pub(crate) up: Pipe,
@@ -86,6 +88,7 @@ impl Connection {
             session: Session::new(SessionConfig::default(), now),
             tap: Session::new(SessionConfig::default(), now),
             roster: Roster::default(),
+            said: Said::new(),
             member: None,
             up: Pipe::default(),
             down: Pipe::default(),

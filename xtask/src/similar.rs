@@ -17,10 +17,10 @@ const PIECE: usize = 5;
 const COMMON: usize = 200;
 
 /// How much of the code before a place counts, in bytes. What is nearest is cheapest to refer to.
-const WINDOW: usize = 2_000;
+const WINDOW: usize = 8_000;
 
 /// What a function is compared by grows with its size; this keeps the smallest, which are alike by chance, from coming first.
-const SMALL: usize = 8;
+const SMALL: usize = 20;
 
 const CUSTOM: u8 = 0;
 const IMPORTS: u8 = 2;

@@ -46,10 +46,12 @@ impl DotRuns {
         debug_assert!(first <= last, "a run is not empty");
         // Whoever adds in ascending order looks at the end only.
         let run = Dot::new(replica, first);
-        let end = self.rest.last_mut().map(|(first, last)| (*first, last));
-        if let Some((start, end)) = end.or(self.lowest.as_mut().map(|(first, last)| (*first, last)))
-            && (start.replica < replica || start.replica == replica && *end < first)
-        {
+        let Some(lowest) = &mut self.lowest else {
+            self.lowest = Some((run, last));
+            return;
+        };
+        let (start, end) = self.rest.last_mut().map_or((lowest.0, &mut lowest.1), |(first, last)| (*first, last));
+        if start.replica < replica || start.replica == replica && *end < first {
             if start.replica == replica && *end + 1 == first {
                 *end = last;
             } else {

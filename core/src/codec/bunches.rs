@@ -1,7 +1,8 @@
 //! Bunches of positions: the structure of lists and text.
 //!
-//! The ids are a column of dots; behind it is what each bunch hangs on. Most parents are in the same message, near their
-//! child, and are named by the distance between the two.
+//! The ids are a column of dots; behind it is what each bunch hangs on. Whoever edits a text goes on near where they were, so
+//! that half of all bunches hang on the same one as the bunch before, and near it: those say the difference. Most other
+//! parents are in the same message and are named by the distance between the two.
 //!
 //! Rules: SEQ-2 a bunch belongs to the replica of its id. SEQ-5 as far as one message can tell: what a bunch hangs on is
 //! older than the bunch where both are of one replica, nothing hangs on itself, and no chain is longer than the limit.
@@ -18,12 +19,19 @@ use crate::replica_id::ReplicaId;
 use crate::sequence::{BunchRecord, Position, Side};
 
 const LEFT: u64 = 1;
-const RANKED: u64 = 2;
-const PARENT_SHIFT: u32 = 2;
-const PARENT_ROOT: u64 = 0;
-const PARENT_HERE: u64 = 1;
-const PARENT_ELSEWHERE: u64 = 2;
-const REFERENCE_SHIFT: u32 = 4;
+/// It hangs on the same bunch as the bunch before: then the difference of the indexes.
+const BESIDE: u64 = 0;
+/// On one so many places before it, or after it, in the same message.
+const BEFORE: u64 = 1;
+const AFTER: u64 = 2;
+/// On the start, or on one that is not in the message; or a rank comes first.
+const ELSEWHERE: u64 = 3;
+const CLASS_SHIFT: u32 = 1;
+const REFERENCE_SHIFT: u32 = 3;
+/// What [`ELSEWHERE`] refers to, where that is no replica.
+const THE_START: u64 = 0;
+const RANK: u64 = 1;
+const REPLICAS: u64 = 2;
 
 /// Notes the replicas that the bunches name. The root bunch is not named by a number.
 #[cfg_attr(target_family = "wasm", inline(never))]
@@ -45,29 +53,39 @@ pub(crate) fn write(out: &mut Vec<u8>, table: &TableWriter, bunches: &[BunchReco
         runs.dot(out, table, bunch.id);
     }
     runs.finish(out);
+    let mut beside = START;
     for (place, bunch) in bunches.iter().enumerate() {
         let parent = bunch.parent;
-        let mut head = if bunch.side == Side::Left { LEFT } else { 0 };
         if bunch.rank != 0 {
-            head |= RANKED;
-        }
-        if parent == START {
-            varint::write(out, head | PARENT_ROOT << PARENT_SHIFT);
-        } else {
-            if let Some(parent_place) = place_of(bunches, parent.bunch) {
-                let distance = varint::fold(place as i64 - parent_place as i64);
-                varint::write(out, head | PARENT_HERE << PARENT_SHIFT | distance << REFERENCE_SHIFT);
-            } else {
-                let number = table.number(parent.bunch.replica);
-                varint::write(out, head | PARENT_ELSEWHERE << PARENT_SHIFT | number << REFERENCE_SHIFT);
-                varint::write(out, parent.bunch.seq);
-            }
-            varint::write_signed(out, parent.index);
-        }
-        if bunch.rank != 0 {
+            varint::write(out, RANK << REFERENCE_SHIFT | ELSEWHERE << CLASS_SHIFT);
             varint::write_signed(out, bunch.rank.into());
         }
+        let left = if bunch.side == Side::Left { LEFT } else { 0 };
+        let mut head =
+            |class: u64, reference: u64| varint::write(out, reference << REFERENCE_SHIFT | class << CLASS_SHIFT | left);
+        if parent == START {
+            head(ELSEWHERE, THE_START);
+        } else if is_beside(beside, parent) {
+            head(BESIDE, varint::fold(parent.index.wrapping_sub(beside.index)));
+        } else if let Some(parent_place) = place_of(bunches, parent.bunch) {
+            match place.checked_sub(parent_place) {
+                Some(distance) => head(BEFORE, distance as u64),
+                None => head(AFTER, (parent_place - place) as u64),
+            }
+            varint::write_signed(out, parent.index);
+        } else {
+            // Where nothing is known of the replica, no reader knows it either.
+            head(ELSEWHERE, table.number(parent.bunch.replica).min(u64::MAX >> 4) + REPLICAS);
+            varint::write(out, parent.bunch.seq);
+            varint::write_signed(out, parent.index);
+        }
+        beside = parent;
     }
+}
+
+/// Whether a parent is named by that of the bunch before.
+fn is_beside(before: Position, parent: Position) -> bool {
+    before != START && before.bunch == parent.bunch
 }
 
 /// Reads `count` bunches. The caller has checked that the remaining bytes can hold that many.
@@ -82,31 +100,11 @@ pub(crate) fn read(
     let blank = |id| BunchRecord { id, parent: START, side: Side::Right, rank: 0 };
     read_dots(reader, table, count, &mut |id| bunches.push(blank(id)))?;
     let mut parents = vec![NOT_HERE; count];
+    let mut beside = START;
     for place in 0..count {
-        let head = reader.varint();
-        let reference = head >> REFERENCE_SHIFT;
-        let mut parent_place = NOT_HERE;
-        let parent = match (head >> PARENT_SHIFT) & 3 {
-            PARENT_ROOT if reference == 0 => START,
-            PARENT_HERE => {
-                let found = (place as i64).wrapping_sub(varint::unfold(reference));
-                parent_place = usize::try_from(found).unwrap_or(NOT_HERE);
-                let Some(parent) = bunches.get(parent_place) else {
-                    return Err(reader.invalid("a bunch that hangs on none of this message"));
-                };
-                Position { bunch: parent.id, index: reader.signed() }
-            }
-            PARENT_ELSEWHERE => {
-                let bunch = table.dot(reader, reference);
-                if place_of(bunches, bunch).is_some() {
-                    return Err(reader.not_canonical("a bunch of this message, named in full"));
-                }
-                Position { bunch, index: reader.signed() }
-            }
-            class => return Err(reader.unknown("class of parent", class)),
-        };
+        let mut head = reader.varint();
         let mut rank = 0;
-        if head & RANKED != 0 {
+        if head == RANK << REFERENCE_SHIFT | ELSEWHERE << CLASS_SHIFT {
             rank = reader.signed();
             if rank == 0 {
                 return Err(reader.not_canonical("a rank of 0"));
@@ -114,7 +112,39 @@ pub(crate) fn read(
             if rank != i64::from(rank as i32) {
                 return Err(reader.invalid("a rank of more than 32 bits"));
             }
+            head = reader.varint();
         }
+        let reference = head >> REFERENCE_SHIFT;
+        let mut parent_place = NOT_HERE;
+        let class = head >> CLASS_SHIFT & 3;
+        let parent = match (class, reference) {
+            (BESIDE, difference) => {
+                parent_place = place.checked_sub(1).and_then(|before| parents.get(before).copied()).unwrap_or(NOT_HERE);
+                Position { bunch: beside.bunch, index: beside.index.wrapping_add(varint::unfold(difference)) }
+            }
+            (ELSEWHERE, THE_START) => START,
+            (ELSEWHERE, RANK) => return Err(reader.not_canonical("two ranks")),
+            (ELSEWHERE, reference) => {
+                let bunch = table.dot(reader, reference - REPLICAS);
+                if place_of(bunches, bunch).is_some() {
+                    return Err(reader.not_canonical("a bunch of this message, named in full"));
+                }
+                Position { bunch, index: reader.signed() }
+            }
+            (class, distance) => {
+                let distance = usize::try_from(distance).unwrap_or(NOT_HERE);
+                let found = if class == BEFORE { place.checked_sub(distance) } else { place.checked_add(distance) };
+                parent_place = found.filter(|found| class == BEFORE || *found != place).unwrap_or(NOT_HERE);
+                let Some(parent) = bunches.get(parent_place) else {
+                    return Err(reader.invalid("a bunch that hangs on none of this message"));
+                };
+                Position { bunch: parent.id, index: reader.signed() }
+            }
+        };
+        if is_beside(beside, parent) != (class == BESIDE) {
+            return Err(reader.not_canonical("a parent in a longer form than it needs, or beside none"));
+        }
+        beside = parent;
         reader.ok()?;
         if let (Some(bunch), Some(here)) = (bunches.get_mut(place), parents.get_mut(place)) {
             check_parent(reader, bunch.id, parent)?;

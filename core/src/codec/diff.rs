@@ -311,7 +311,7 @@ fn read_text<'a>(
     text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
     for run in runs.iter() {
         let last = Dot::new(run.first.replica, run.last_seq());
-        if !scope.is_new(run.first) || !scope.is_new(last) {
+        if scope.base.covers(run.first) || !scope.head.covers(last) {
             return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
         }
         if let Container::Entity(entity) = run.container

@@ -18,7 +18,7 @@ use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::{Container, TextRun};
-use crate::string::Str;
+use crate::string::{Str, characters};
 
 /// Notes the replicas that the containers of runs name.
 pub(crate) fn note(table: &mut TableWriter, runs: &[TextRun]) {
@@ -292,7 +292,7 @@ fn split(text: &str, chars: u64) -> Option<(&str, &str)> {
     }
     match text.char_indices().nth(chars) {
         Some((at, _)) => text.split_at_checked(at),
-        None if text.chars().count() == chars => Some((text, "")),
+        None if characters(text) == chars => Some((text, "")),
         None => None,
     }
 }

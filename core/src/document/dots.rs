@@ -101,6 +101,15 @@ impl<'d> DotsRef<'d> {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Many(ids) => ids.len(),
+        }
+    }
+
     /// The only one, if there is one only.
     pub(crate) fn lone(self) -> Option<EntryId> {
         if let Self::One(id) = self { Some(id) } else { None }

@@ -177,7 +177,7 @@ impl State {
             }
             (Content::Unit(dots), LocalSlotRef::Unit, kind, false) if own_kind.shows(kind) => dots.add(id),
             (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK, false) => {
-                marks.add(id);
+                marks.dots.add(id);
                 self.note_mark(place, dot, id, true);
             }
             (Content::List(_), LocalSlotRef::Position { .. }, kind, true) if position.is_some() => {

@@ -172,7 +172,7 @@ impl Document {
                 }
             }
         }
-        if tier == Tier::Version {
+        if tier == Tier::Version && !fault::active(Fault::DiffForgetsDead) {
             for (id, cause) in state.forest.dead() {
                 if !base.covers(state.origins.dot(cause)) {
                     bunches.insert(id);
@@ -249,45 +249,52 @@ impl Document {
             let bunch = self.state.origins.local(bunch)?;
             forest.contains(bunch).then(|| forest.depth(bunch))
         };
-        // By number, and depths as wide as they: maps of this type there are anyway.
         let mut coming: Map<Dot, u64> = Map::new();
+        // By number; 0 of those that were not come by yet.
+        let mut depths = alloc::vec![0; bunches.len()];
         for (number, record) in bunches.iter().enumerate() {
             record.check_place()?;
-            let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
-            match known {
-                Some(known) if known != *record => return Err(ApplyError::BunchConflict { bunch: record.id }),
-                Some(_) => {}
-                None => _ = coming.insert(record.id, number as u64),
+            let id = self.state.origins.local(record.id).filter(|id| forest.contains(*id));
+            if let Some(id) = id {
+                if forest.record(&self.state.origins, id).is_some_and(|known| known != *record) {
+                    return Err(ApplyError::BunchConflict { bunch: record.id });
+                }
+                depths[number] = forest.depth(id);
+            } else if let Some(other) = coming.insert(record.id, number as u64)
+                && bunches[other as usize] != *record
+            {
+                return Err(ApplyError::BunchConflict { bunch: record.id });
             }
         }
-        let mut depths: Map<Dot, u64> = Map::new();
         let mut order = Vec::with_capacity(coming.len());
-        for start in coming.keys() {
+        let mut chain = Vec::new();
+        for (start, record) in bunches.iter().enumerate() {
             // Climb to something known, then come down again. A cycle would climb for ever: it shows as too deep.
-            let mut chain = Vec::new();
-            let mut at = *start;
+            let mut at = start;
             let mut depth = loop {
-                if let Some(depth) = depths.get(&at).map(|depth| *depth as u32).or_else(|| known_depth(at)) {
-                    break depth;
+                if depths[at] > 0 {
+                    break depths[at];
                 }
-                let number = coming.get(&at).ok_or(ApplyError::MissingBunch { bunch: at })?;
-                let record = &bunches[*number as usize];
                 if chain.len() >= Forest::MAX_DEPTH as usize {
-                    return Err(ApplyError::TooDeep { bunch: *start, limit: Forest::MAX_DEPTH });
-                }
-                chain.push(record);
-                at = record.parent.bunch;
-            };
-            while let Some(record) = chain.pop() {
-                depth += 1;
-                if depth > Forest::MAX_DEPTH {
                     return Err(ApplyError::TooDeep { bunch: record.id, limit: Forest::MAX_DEPTH });
                 }
-                depths.insert(record.id, depth.into());
-                order.push(record);
+                chain.push(at);
+                let bunch = bunches[at].parent.bunch;
+                match coming.get(&bunch) {
+                    Some(number) => at = *number as usize,
+                    None => break known_depth(bunch).ok_or(ApplyError::MissingBunch { bunch })?,
+                }
+            };
+            while let Some(at) = chain.pop() {
+                depth += 1;
+                if depth > Forest::MAX_DEPTH {
+                    return Err(ApplyError::TooDeep { bunch: bunches[at].id, limit: Forest::MAX_DEPTH });
+                }
+                depths[at] = depth;
+                order.push(&bunches[at]);
             }
         }
-        let is_missing = |bunch: Dot| !depths.contains_key(&bunch) && known_depth(bunch).is_none();
+        let is_missing = |bunch: Dot| !coming.contains_key(&bunch) && known_depth(bunch).is_none();
         for add in adds {
             if let Slot::Position { bunch, .. } = add.entry.slot {
                 let bunch = Dot::new(add.dot.replica, bunch);

@@ -60,6 +60,10 @@ impl State {
             let entity = doomed[next];
             next += 1;
             let Some(place) = self.entity_at(entity).filter(|_| !fault::active(Fault::NoCascade)) else { continue };
+            if self.view.place(place).incarnations.len() == 1 {
+                // They all die: none needs to be found there.
+                self.clear_seats(place);
+            }
             if let Some(head) = self.view.place_mut(place).incarnations.head(entity) {
                 self.store.append_list(*head, &mut doomed);
             }
@@ -184,7 +188,7 @@ impl State {
             }
             (Content::Unit(dots), LocalSlotRef::Unit, _) => dots.remove(id),
             (Content::Text(marks), LocalSlotRef::Unit, Kind::MARK) => {
-                marks.remove(id);
+                marks.dots.remove(id);
                 if tell {
                     self.note_mark(place, dot, id, false);
                 }

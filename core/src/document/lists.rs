@@ -20,8 +20,8 @@ use super::state::State;
 use super::view::{Content, Link, PlaceId, Seat};
 use crate::clock::LocalDot;
 use crate::replica_id::Origins;
-use crate::sequence::{Forest, Loaded, LocalPosition, Rope, Runs, Span, Stretch, lay_out};
-use crate::store::{EntryId, Kind, LocalContainer, NONE};
+use crate::sequence::{Forest, Loaded, LocalPosition, Rope, Runs, Span, Stretch, Stretches, lay_out};
+use crate::store::{EntryId, Kind, LiveDots, LocalContainer, NONE};
 use crate::value::Value;
 
 /// See the module.
@@ -100,11 +100,42 @@ impl<'d> Order<'d> {
     pub(crate) fn index_from(self, forest: &Forest, origins: &Origins, at: LocalPosition) -> usize {
         self.rope.map_or(0, |rope| rope.index_from(self.runs, forest, origins, at))
     }
+}
 
-    /// What sits there, in order, from an index on. O(log n), and O(1) for each.
-    pub(crate) fn names(self, from: usize) -> impl Iterator<Item = LocalDot> + use<'d> {
-        let stretches = self.rope.into_iter().flat_map(move |rope| rope.stretches(self.runs, from..rope.len()));
-        stretches.flat_map(|(_, stretch)| (0..stretch.len).map(move |read| stretch.dot(stretch.turn(read))))
+/// The elements of a list in order.
+#[derive(Clone)]
+pub(crate) struct Elements<'d> {
+    state: &'d State,
+    stretches: Option<Stretches<'d>>,
+    /// What is read of a short run, or of one that goes against its dots.
+    stretch: Option<Stretch>,
+    read: u32,
+    /// What is read of a long run: the store has it in the same order.
+    run: LiveDots<'d>,
+}
+
+impl Iterator for Elements<'_> {
+    type Item = EntryId;
+
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    fn next(&mut self) -> Option<EntryId> {
+        loop {
+            if let Some((_, id)) = self.run.next() {
+                return self.state.seated_at(id);
+            }
+            if let Some(stretch) = self.stretch.filter(|stretch| self.read < stretch.len) {
+                let name = stretch.dot(stretch.turn(self.read));
+                self.read += 1;
+                return self.state.seated(name);
+            }
+            let (_, stretch) = self.stretches.as_mut()?.next()?;
+            if stretch.backward || stretch.len < 4 {
+                (self.stretch, self.read) = (Some(stretch), 0);
+            } else {
+                let (first, last) = (stretch.first, stretch.last());
+                self.run = self.state.store.ids(first.origin(), first.seq()..=last.seq());
+            }
+        }
     }
 }
 
@@ -118,9 +149,19 @@ impl State {
         Order { runs: &self.lists.runs, rope }
     }
 
+    /// The elements of a list from an index on, in order. O(log n), and O(1) for each of a long run, O(log n) for others.
+    pub(crate) fn elements(&self, list: PlaceId, from: usize) -> Elements<'_> {
+        let Order { runs, rope } = self.order(list);
+        let stretches = rope.map(|rope| rope.stretches(runs, from..rope.len()));
+        Elements { state: self, stretches, stretch: None, read: 0, run: LiveDots::default() }
+    }
+
     /// The element that sits where a live dot does: itself, or what it moves. O(log n).
     pub(crate) fn seated(&self, name: LocalDot) -> Option<EntryId> {
-        let id = self.store.find(name)?;
+        self.seated_at(self.store.find(name)?)
+    }
+
+    fn seated_at(&self, id: EntryId) -> Option<EntryId> {
         let live = self.store.live(id);
         if live.entity { Some(id) } else { self.store.find(live.container().as_entity()?) }
     }
@@ -221,6 +262,15 @@ impl State {
                 spans.clear();
                 rope.insert(runs, &self.forest, &self.origins, stretch, "", spans);
             }
+        }
+    }
+
+    /// Takes all elements of a list from their seats, which are about to die. O(runs · log runs of the document).
+    pub(crate) fn clear_seats(&mut self, list: PlaceId) {
+        if let Content::List(number) = self.view.place(list).content
+            && let Some(rope) = self.lists.ropes.get_mut(number as usize)
+        {
+            rope.clear(&mut self.lists.runs);
         }
     }
 

@@ -48,7 +48,7 @@ impl State {
     pub(crate) fn live_marks(&self, place: PlaceId) -> Vec<LiveMark> {
         let mut all = Vec::new();
         let Content::Text(marks) = &self.view.place(place).content else { return all };
-        for id in marks.view().iter() {
+        for id in marks.dots.view().iter() {
             if let Some(mark) = self.live_mark(place, id) {
                 all.push(mark);
             }

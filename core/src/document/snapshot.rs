@@ -103,7 +103,8 @@ impl Document {
             return Err(error.into());
         }
         let snapshot = snapshot?;
-        document.order_bunches(&[], &late, &snapshot.diff.text)?;
+        // No bytes are read of text in a bunch that they do not tell.
+        document.order_bunches(&[], &late, &[])?;
         let state = &mut document.state;
         let coming = Coming::of(state, &late);
         state.insert_parents_first(coming, |_| true);

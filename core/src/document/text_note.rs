@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::marks::MarkNote;
+use crate::fault::{self, Fault};
 
 /// How many characters of what is there now are as they were, came in the batch, or were there before and went. Of those that
 /// went also how many were wide, which nobody can look up any more.
@@ -39,7 +40,8 @@ impl TextNote {
     /// Composes an edit: at `index` of what is there now, so many characters come, and so many that were there go. Those read as
     /// `gone`, which may be left out where none of them is wide.
     pub(super) fn edit(&mut self, index: usize, inserted: usize, deleted: usize, gone: &str) {
-        let (mut at, mut before) = if self.cursor.1 <= index { self.cursor } else { (0, 0) };
+        let near = self.cursor.1 <= index || fault::active(Fault::TextChangesMisplaced);
+        let (mut at, mut before) = if near { self.cursor } else { (0, 0) };
         while let Some(part) = self.parts.get(at) {
             let len = part.len();
             // What is deleted at the same place comes first, so that the parts of one place are in one order.
@@ -75,7 +77,7 @@ impl TextNote {
                 // All behind the parts is retained.
                 None => (left, true, false),
                 Some(part) => {
-                    let is_old = matches!(part, Part::Retained(_));
+                    let is_old = matches!(part, Part::Retained(_)) || fault::active(Fault::TakenBackTextTold);
                     let (Part::Retained(len) | Part::Inserted(len) | Part::Deleted(len, _)) = part;
                     let less = (*len).min(left);
                     *len -= less;

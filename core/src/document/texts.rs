@@ -15,10 +15,11 @@ use core::ops::RangeInclusive;
 use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
 use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
-use crate::store::{Container, ContainerRef, LocalContainer, LocalRun, NONE, TextRun, text_share};
+use crate::store::{Container, ContainerRef, Kind, LocalContainer, LocalRun, NONE, TextRun, text_share};
 use crate::string::Str;
 
 /// See the module.
@@ -49,12 +50,12 @@ impl Ropes for Vec<Held> {
 }
 
 impl Texts {
-    /// About how many bytes a run takes beside its characters.
-    const RUN_BYTES: usize = 3;
+    /// For so many bytes a run counts in what the removal log is held in proportion to, REM-3.
+    const RUN_BYTES: usize = 1;
 
-    /// Characters count for so much less than their bytes in what the removal log is held in proportion to: of who forgot the
-    /// log, a digest tells runs.
-    const WEIGHT: usize = 8;
+    /// Characters count for so much less than their bytes there: of who forgot the log, a digest tells runs, so that there is
+    /// little to be lost.
+    const WEIGHT: usize = 16;
 
     /// How many characters live.
     pub(crate) fn len(&self) -> usize {
@@ -88,10 +89,10 @@ impl Texts {
         }
     }
 
-    /// Appends the text of a part of a run, in the order of dots.
-    fn read(&self, run: RunId, part: &Stretch, text: &mut String) {
+    /// The text of a part of a run, in the order of dots.
+    fn read(&self, run: RunId, part: &Stretch) -> Cow<'_, str> {
         let rope = self.runs.get(run).rope;
-        self.ropes[rope as usize].rope.read(&self.runs, run, part, text);
+        self.ropes[rope as usize].rope.read(&self.runs, run, part)
     }
 }
 
@@ -137,7 +138,10 @@ impl State {
 
     fn beyond<'r>(&mut self, run: &'r TextRun, known: u64) -> Option<(Stretch, &'r str)> {
         let (stretch, text) = (self.localize_run(run)?, run.text.as_str());
-        let skip = (known + 1).saturating_sub(stretch.first.seq());
+        let mut skip = (known + 1).saturating_sub(stretch.first.seq());
+        if fault::active(Fault::KnownTextByOne) && skip > 0 {
+            skip += 1;
+        }
         if skip == 0 {
             return Some((stretch, text));
         }
@@ -150,7 +154,7 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
-        let mut last = None;
+        let (mut last, mut near) = (None, None);
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
             let known = old.get(origin.0 as usize).copied().unwrap_or(0);
@@ -159,17 +163,24 @@ impl State {
                 continue;
             }
             let Some((stretch, text)) = self.beyond(run, known) else { continue };
-            // Many are in one text.
+            // Many are in one text, and many in the bunch of the run before.
             let rope = match last {
                 Some((container, rope)) if container == stretch.container => rope,
                 _ => self.container(stretch.container).map(|place| self.rope_number(place)),
             };
             last = Some((stretch.container, rope));
-            // That their bunches are there was checked of a diff, as for any.
+            let bunch = match near {
+                Some((name, bunch)) if name == stretch.bunch() => bunch,
+                _ => self.forest.find(stretch.bunch()),
+            };
+            near = Some((stretch.bunch(), bunch));
+            // That its bunch is there was checked before anything was changed (SEQ-5): a caller that did not check loses the
+            // text, not the process.
             if let Some(rope) = rope
+                && bunch.is_some()
                 && stretch.bunch <= stretch.first.seq()
             {
-                loaded.push(Loaded { rope, stretch, text });
+                loaded.push(Loaded { rope, bunch, stretch, text });
             }
         }
         if loaded.is_empty() {
@@ -266,6 +277,7 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        let spare = if fault::active(Fault::DiffKillsItsText) { &[] } else { spare };
         for (_, stretch) in self.texts.runs.range(first.origin(), first.seq()..=first.seq() + more) {
             let (mut from, end) = (stretch.first.bits(), stretch.last().bits() + 1);
             let spared = spare.partition_point(|(_, last)| last.bits() < from);
@@ -296,6 +308,9 @@ impl State {
         journal: &mut Option<&mut Journal>,
     ) {
         let mut doomed = Vec::new();
+        if fault::active(Fault::TextOutlivesContainer) {
+            return;
+        }
         self.text_inside(place, entity, &mut |stretch| doomed.push((stretch.first, stretch.len)));
         // From the end, so that nothing has to be moved. A place that goes as a whole is not told of.
         let tell = self.view.place(place).incarnations.len() > 1;
@@ -418,34 +433,57 @@ impl State {
 
     /// Appends the live characters of `origin` in a range of sequence numbers, as runs that are as long as they can be.
     pub(crate) fn export_text(&self, origin: Origin, seqs: RangeInclusive<u64>, all: &mut Vec<TextRun>) {
+        // Who typed a key is asked for what is in one run.
+        let Some(more) = seqs.end().checked_sub(*seqs.start()).filter(|_| self.texts.runs.len() > 0) else { return };
+        if let Some((run, nth)) = self.texts.runs.find(LocalDot::new(origin, *seqs.start()))
+            && let stretch = self.texts.runs.stretch(run)
+            && more < u64::from(stretch.len - nth)
+        {
+            let part = stretch.part(nth, more as u32 + 1);
+            return self.export_run(&part, &self.texts.read(run, &part), all);
+        }
         let mut open: Option<Stretch> = None;
         let mut text = String::new();
         for (run, part) in self.texts.runs.range(origin, seqs) {
             match &mut open {
                 Some(open) if open.goes_on_in(&part) => open.len += part.len,
                 _ => {
-                    self.export_run(open.replace(part), &mut text, all);
+                    if let Some(whole) = open.replace(part) {
+                        self.export_run(&whole, &text, all);
+                        text.clear();
+                    }
                 }
             }
-            self.texts.read(run, &part, &mut text);
+            text.push_str(&self.texts.read(run, &part));
         }
-        self.export_run(open, &mut text, all);
+        if let Some(whole) = open {
+            self.export_run(&whole, &text, all);
+        }
     }
 
-    fn export_run(&self, stretch: Option<Stretch>, text: &mut String, all: &mut Vec<TextRun>) {
-        let Some(stretch) = stretch else { return };
-        let container = match self.export_container(stretch.container) {
-            ContainerRef::Entity(entity) => Container::Entity(entity),
-            ContainerRef::Root { name, kind } => Container::Root { name: Str::from(name), kind },
+    fn export_run(&self, stretch: &Stretch, text: &str, all: &mut Vec<TextRun>) {
+        if fault::active(Fault::HiddenTextNotTold)
+            && self.container(stretch.container).is_some_and(|place| self.view.place(place).kind != Kind::TEXT)
+        {
+            return;
+        }
+        let container = match stretch.container.as_entity() {
+            Some(dot) => Container::Entity(self.origins.dot(dot)),
+            None => {
+                let (name, kind) = self.view.root_name(stretch.container.as_root().unwrap_or_default());
+                Container::Root { name: name.clone(), kind }
+            }
         };
         let (first, bunch, backward) = (self.origins.dot(stretch.first), stretch.bunch, stretch.backward);
-        all.push(TextRun { first, container, bunch, backward, text: Str::from(text.as_str()) });
-        text.clear();
+        all.push(TextRun { first, container, bunch, backward, text: Str::from(text) });
     }
 
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
     pub(crate) fn each_live(&self, origin: Origin, seqs: RangeInclusive<u64>, each: &mut dyn FnMut(u64, u64)) {
         let mut text = self.texts.runs.range(origin, seqs.clone()).peekable();
+        if fault::active(Fault::DigestWithoutText) {
+            text.by_ref().for_each(drop);
+        }
         for (dot, _) in self.store.ids(origin, seqs) {
             while let Some((_, stretch)) = text.next_if(|(_, stretch)| stretch.first < dot) {
                 each(stretch.first.seq(), stretch.last().seq());

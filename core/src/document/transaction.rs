@@ -22,6 +22,7 @@ use crate::ordered::sort_by;
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement, Stretch};
 use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload, TextRun};
+use crate::string::characters;
 use crate::value::Value;
 
 /// What a transaction gave.
@@ -149,6 +150,8 @@ pub(crate) struct Log {
     added: Vec<(LocalDot, EntryId)>,
     /// What died of what was there before it.
     journal: Journal,
+    /// What was typed, when it is committed; empty before and after.
+    text: Vec<TextRun>,
     /// For the bytes of the delta.
     bytes: Vec<u8>,
     /// How many entries a large transaction had, for the next one after it.
@@ -158,6 +161,7 @@ pub(crate) struct Log {
 impl Log {
     /// What takes more memory than this is given back.
     const KEPT: usize = 1024;
+    const KEPT_RUNS: usize = 8;
 
     /// Whoever did much at once probably does as much again.
     fn make_room(&mut self) {
@@ -291,8 +295,8 @@ impl Document {
         let Some(open) = self.open else { return Err(EditError::NoTransaction) };
         let store = &self.state.store;
         self.log.added.retain(|(dot, id)| store.lies_at(*id, *dot));
-        let mut text = Vec::new();
-        self.state.export_text(open.origin, open.first_seq..=Dot::MAX_SEQ, &mut text);
+        let mut text = core::mem::take(&mut self.log.text);
+        self.state.export_text(open.origin, open.first_seq..=open.next_seq - 1, &mut text);
         let removes_none = self.log.removed.is_empty() && self.log.removed_text.is_empty();
         if self.log.added.is_empty() && text.is_empty() && removes_none {
             self.rollback();
@@ -342,6 +346,10 @@ impl Document {
         }
         let list = state.take_changes();
         log.empty();
+        text.clear();
+        if text.capacity() <= Log::KEPT_RUNS {
+            log.text = text;
+        }
         Ok(Commit { value: (), delta: Some(delta), changes: local(list) })
     }
 
@@ -396,7 +404,7 @@ impl Document {
             debug_assert!(alive.is_some(), "what died after its container comes back before it");
         }
         let dead = self.log.journal.text.drain(..).rev();
-        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
+        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackForgetsText)) {
             let alive = self.state.insert_text(stretch, &text, true);
             debug_assert!(alive, "what it was in has come back before it");
         }
@@ -520,7 +528,7 @@ impl Transaction<'_> {
     }
 
     /// Where that lies which was added last.
-    pub(super) fn last_added(&self) -> Option<EntryId> {
+    pub(crate) fn last_added(&self) -> Option<EntryId> {
         self.document.log.added.last().map(|added| added.1)
     }
 
@@ -581,7 +589,7 @@ impl Transaction<'_> {
 
     /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
     pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
-        let characters = text.chars().count();
+        let characters = characters(text);
         if characters == 0 {
             return Ok(());
         }
@@ -597,7 +605,7 @@ impl Transaction<'_> {
             };
             (left, right) = (index.checked_sub(1).and_then(neighbour), neighbour(index));
             // New text lives and dies with the incarnation of what it was put next to.
-            container = left.or(right).map(|neighbour| neighbour.1);
+            container = left.or(right).map(|neighbour| neighbour.1).filter(|_| !fault::active(Fault::TextIntoLowest));
         }
         let container = container.map_or_else(|| self.lowest(place), Ok)?;
         let slot = self.place_between(left.map(|left| left.0), right.map(|right| right.0))?;

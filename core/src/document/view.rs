@@ -40,9 +40,17 @@ pub(crate) enum Content {
     /// The number of the rope of its elements; [`NONE`] if there never were any.
     List(u32),
     /// Its marks. Its characters are in the rope of the place.
-    Text(Dots),
+    Text(TextMarks),
     /// A kind this version does not read.
     Unknown,
+}
+
+/// The live marks of a text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TextMarks {
+    pub(crate) dots: Dots,
+    /// How many characters were deleted here since it was last looked which marks cover nothing any more.
+    pub(crate) deleted: usize,
 }
 
 /// The live running totals, or rights, of a counter.
@@ -70,7 +78,7 @@ impl Content {
                 Self::Unit(Dots::None)
             }
             Kind::LIST => Self::List(NONE),
-            Kind::TEXT => Self::Text(Dots::None),
+            Kind::TEXT => Self::Text(TextMarks::default()),
             _ => Self::Unknown,
         }
     }

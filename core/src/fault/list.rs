@@ -301,6 +301,56 @@ faults! {
     /// SEQ-6: a snapshot at rest does not hold the dead positions that its log still needs.
     SnapshotForgetsDead,
 
+    /// SEQ-6: a diff of the version tier does not hold the dead positions that a removal in it needs.
+    DiffForgetsDead,
+
+    // ---- Text ----
+
+    /// Text: the text of a replica that wrote from right to left is read as it was written.
+    BackwardTextNotTurned,
+    /// Text: what is typed goes into the lowest incarnation, not beside its neighbour.
+    TextIntoLowest,
+    /// ENT-1: the text of an incarnation stays when that is removed.
+    TextOutlivesContainer,
+    /// REM-1: of a run that is written from right to left the wrong end is removed.
+    RemovesWrongHalf,
+    /// Transactions: text that a transaction deleted stays deleted when it is rolled back.
+    RollbackForgetsText,
+    /// SEQ-4: a bunch goes on to the right where it did last time, whatever is on the right by now.
+    PlaceForgetsRight,
+    /// SEQ-4: text of a diff is put in in one piece, also where other text lies between.
+    SpanInOnePiece,
+    /// SEQ-4: what is loaded is laid out without regard to what hangs on the left.
+    LaidOutWithoutSides,
+    /// SEQ-5: text is taken in although its bunch is not known.
+    TextReadyTooSoon,
+    /// VALID-1: a diff leaves out text that is in no text.
+    HiddenTextNotTold,
+    /// DIFF-5: of a run that was known in part a character too many is left out.
+    KnownTextByOne,
+    /// DIFF-5: what a full diff tells of known text is killed like what it does not tell.
+    DiffKillsItsText,
+    /// DIFF-5: a digest does not tell that text lives.
+    DigestWithoutText,
+    /// DOT-1: the share of a character in the beacon depends on how runs are cut.
+    BeaconCountsRuns,
+    /// Changes: text that came and went in one batch is told to have gone.
+    TakenBackTextTold,
+    /// Changes: an edit before the last one of a batch is told at another place.
+    TextChangesMisplaced,
+    /// Memory: a run that is cut in two loses its second half.
+    CutRunLosesTail,
+    /// Memory: runs of different bunches become one where their dots follow one another.
+    RunsJoinAcrossBunches,
+    /// Memory: runs of different incarnations become one where their dots follow one another.
+    RunsJoinAcrossIncarnations,
+    /// Memory: a range of dots leaves out a run that begins before it.
+    RangeForgetsCutRuns,
+    /// Memory: a range of dots takes in all of the runs that it has a part of.
+    RangeTakesWholeRuns,
+    /// Memory: an index inside of a pair of UTF-16 passes for one that begins a character.
+    HalfPairsPass,
+
     // ---- Marks ----
 
     /// MARK-1: of the marks of one key over one character the oldest counts.

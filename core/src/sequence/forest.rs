@@ -96,7 +96,8 @@ impl Forest {
 
     /// Whether `bunch` is known. The root always is.
     pub(crate) fn contains(&self, bunch: LocalDot) -> bool {
-        bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
+        let recent = self.recent.is_some_and(|(name, _)| name == bunch);
+        recent || bunch == LocalDot::ROOT || self.names.contains_key(&bunch)
     }
 
     /// What `bunch` is; `None` for the root and for what is not known.
@@ -184,7 +185,8 @@ impl Forest {
             if hold.1 >= cause {
                 return;
             }
-            self.holds.remove(&hold);
+            self.holds.rename(&hold, (bunch, cause));
+            return;
         }
         self.holds.insert((bunch, cause));
     }
@@ -293,6 +295,11 @@ impl Forest {
         all
     }
 
+    /// Where a bunch is among the nodes, if it is known.
+    pub(crate) fn find(&self, bunch: LocalDot) -> Option<u32> {
+        self.names.get(&bunch).copied()
+    }
+
     /// Where a known bunch is among the nodes; [`NONE`] for the root.
     pub(super) fn number(&self, bunch: LocalDot) -> u32 {
         if bunch == LocalDot::ROOT {
@@ -307,7 +314,8 @@ impl Forest {
     }
 
     pub(super) fn is_extended(&self, bunch: LocalDot, right: Option<LocalPosition>) -> bool {
-        self.extended == Some((bunch, right))
+        let remembered = self.extended == Some((bunch, right));
+        remembered || fault::active(Fault::PlaceForgetsRight) && self.extended.is_some_and(|last| last.0 == bunch)
     }
 
     /// The numbers of all nodes.

@@ -12,6 +12,7 @@ use core::ops::RangeInclusive;
 
 use super::position::LocalPosition;
 use crate::clock::{Dot, LocalDot};
+use crate::fault::{self, Fault};
 use crate::ordered::{Groups, Map};
 use crate::replica_id::Origin;
 use crate::store::LocalContainer;
@@ -84,9 +85,9 @@ impl Stretch {
     /// Whether the dots of `next` follow those of this one, so that both can be told as one.
     pub(crate) fn goes_on_in(&self, next: &Self) -> bool {
         self.first.bits() + u64::from(self.len) == next.first.bits()
-            && self.bunch == next.bunch
+            && (self.bunch == next.bunch || fault::active(Fault::RunsJoinAcrossBunches))
             && self.backward == next.backward
-            && self.container == next.container
+            && (self.container == next.container || fault::active(Fault::RunsJoinAcrossIncarnations))
     }
 
     /// Whether `next` goes on where this ends, read, so that both can be one.
@@ -157,11 +158,15 @@ impl Runs {
     ) -> impl Iterator<Item = (RunId, Stretch)> + '_ {
         let (start, end) = (*seqs.start(), (*seqs.end()).min(Dot::MAX_SEQ));
         let (first, last) = (LocalDot::new(origin, start.min(end)), LocalDot::new(origin, end));
-        let from = self.find(first).map_or(first, |(id, _)| self.stretch(id).first);
+        let within = self.find(first).filter(|_| !fault::active(Fault::RangeForgetsCutRuns));
+        let from = within.map_or(first, |(id, _)| self.stretch(id).first);
         let found = self.index.range(from..=last).filter(move |_| start <= end);
         found.map(move |(_, id)| {
             let stretch = &self.slab[*id as usize].stretch;
             let skip = first.bits().saturating_sub(stretch.first.bits()) as u32;
+            if fault::active(Fault::RangeTakesWholeRuns) {
+                return (RunId(*id), *stretch);
+            }
             let end = stretch.last().min(last).bits() - stretch.first.bits() + 1;
             (RunId(*id), stretch.part(skip, end as u32 - skip))
         })
@@ -266,7 +271,8 @@ impl Runs {
         let rest = stretch.len - end;
         if nth > 0 {
             self.slab[id.0 as usize].stretch.len = nth;
-            let high = (rest > 0).then(|| self.add(stretch.part(end, rest), rope, leaf));
+            let high = (rest > 0 && !fault::active(Fault::CutRunLosesTail))
+                .then(|| self.add(stretch.part(end, rest), rope, leaf));
             return (Some(id), high);
         }
         if rest == 0 {

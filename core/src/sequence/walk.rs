@@ -6,11 +6,10 @@
 //!
 //! Rules: SEQ-4 the order is that of `Forest::compare`. SEQ-3 the chain of every value is present.
 
-use alloc::vec::Vec;
-
 use super::forest::Forest;
 use super::order::Point;
 use super::runs::{NONE, Stretch};
+use crate::fault::{self, Fault};
 use crate::ordered::{Groups, sort_by};
 use crate::replica_id::Origins;
 
@@ -25,21 +24,19 @@ struct Level {
 }
 
 impl Forest {
-    /// Acquires the values of some stretches.
-    fn acquire_all(&mut self, stretches: &[Stretch]) -> Vec<u32> {
-        let mut bunches = Vec::with_capacity(stretches.len());
-        for stretch in stretches {
-            let number = self.number_again(stretch.bunch());
-            self.acquire_nth(number, stretch.len);
-            bunches.push(number);
-        }
-        bunches
-    }
-
     /// Acquires the values of some stretches, and says in which order they are read: `part` is told the number of a stretch,
-    /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two.
-    pub(super) fn walk(&mut self, origins: &Origins, stretches: &[Stretch], part: &mut dyn FnMut(usize, u32, u32)) {
-        let bunches = self.acquire_all(stretches);
+    /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two; `bunches`
+    /// are the numbers of theirs.
+    pub(super) fn walk(
+        &mut self,
+        origins: &Origins,
+        stretches: &[Stretch],
+        bunches: &[u32],
+        part: &mut dyn FnMut(usize, u32, u32),
+    ) {
+        for (stretch, bunch) in stretches.iter().zip(bunches) {
+            self.acquire_nth(*bunch, stretch.len);
+        }
         let root = self.node_count();
         let group = |above: u32| if above == NONE { root as u32 } else { above };
         let needed = self.numbers().filter(|number| self.nth(*number).is_needed());
@@ -70,6 +67,7 @@ impl Forest {
             if level.stretch < level.stretches_end {
                 let nth = values.items[level.stretch] as usize;
                 let stretch = &stretches[nth];
+                let child = child.filter(|_| !fault::active(Fault::LaidOutWithoutSides));
                 let before = child.map_or(i64::MAX, |child| self.hanging(child).indexes_before());
                 let more = before.saturating_sub(stretch.read(level.read).index);
                 if more > 0 {

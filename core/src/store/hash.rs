@@ -84,7 +84,8 @@ pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, ba
     let keys = words.hash();
     let (of_seq, of_character) = (keys as u64, (keys >> 64) as u64);
     let mut sum = 0u128;
-    for (character, seq) in text.chars().zip(first.seq..) {
+    let from = if fault::active(Fault::BeaconCountsRuns) { 1 } else { first.seq };
+    for (character, seq) in text.chars().zip(from..) {
         let spread = seq.wrapping_mul(SPREAD[0]);
         let spread = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
         let character = u64::from(u32::from(character)).wrapping_mul(SPREAD[2]);

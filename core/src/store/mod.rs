@@ -30,6 +30,7 @@ pub use removals::RemovalRun;
 pub(crate) use removals::{LocalRun, Removals};
 pub(crate) use table::Table;
 pub use text_run::TextRun;
+pub(crate) use windows::Range as LiveDots;
 use windows::Windows;
 
 use crate::clock::LocalDot;
@@ -184,8 +185,7 @@ impl Store {
         let (came, node) = (live.byte_len(), self.node_mut(id));
         let old = (core::mem::replace(&mut node.dot, dot), core::mem::replace(&mut node.live, live));
         self.live_bytes = self.live_bytes + came - old.1.byte_len();
-        self.windows.remove(old.0);
-        self.windows.insert(dot, id);
+        self.windows.rename(old.0, dot, id);
         old
     }
 
@@ -211,11 +211,7 @@ impl Store {
     }
 
     /// The same, with their places instead of themselves.
-    pub(crate) fn ids(
-        &self,
-        origin: Origin,
-        seqs: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = (LocalDot, EntryId)> + '_ {
+    pub(crate) fn ids(&self, origin: Origin, seqs: RangeInclusive<u64>) -> LiveDots<'_> {
         self.windows.range(origin, seqs)
     }
 

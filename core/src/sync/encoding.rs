@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use super::message::{DiffMessage, Message, PackedRows, Rows};
 use super::row::Row;
-use super::wire::{Malformed, Reader, put_bytes, put_varint};
+use super::wire::{Malformed, Reader, put_bytes, put_varint, told};
 use super::{control, limits};
 use crate::replica_id::ReplicaId;
 
@@ -173,9 +173,9 @@ impl Message {
     pub fn decode(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
         let bulk = matches!(kind, MessageKind::Rows | MessageKind::Packed | MessageKind::Diff);
         if !bulk && body.len() > limits::MAX_CONTROL {
-            return Err(MessageError::TooLong { what: kind.name(), len: body.len(), limit: limits::MAX_CONTROL });
+            return Err(MessageError::TooLong { what: told(kind.name()), len: body.len(), limit: limits::MAX_CONTROL });
         }
-        Self::read(kind, Reader::new(body)).map_err(|Malformed| MessageError::Malformed { what: kind.name() })
+        Self::read(kind, Reader::new(body)).map_err(|Malformed| MessageError::Malformed { what: told(kind.name()) })
     }
 
     fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Self, Malformed> {

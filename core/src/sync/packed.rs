@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use super::roster::Roster;
 use super::row::{RecordError, Row};
-use super::wire::{Malformed, Reader, put_varint};
+use super::wire::{Malformed, Reader, put_varint, told};
 use crate::clock::{Hlc, Tag};
 use crate::codec::limits::MAX_DELTA_BYTES;
 use crate::codec::{DeltaHeader, LoneText, decode_delta};
@@ -104,7 +104,8 @@ impl Said {
     /// # Errors
     /// When it is not the packed form of a row for this roster, or continues what was not said.
     pub fn unpack(&mut self, packed: &[u8], roster: &Roster) -> Result<Unpacked, RecordError> {
-        let unpacked = read(packed, roster, Some(self)).map_err(|Malformed| RecordError { what: "packed row" })?;
+        let unpacked =
+            read(packed, roster, Some(self)).map_err(|Malformed| RecordError { what: told("packed row") })?;
         let bytes = match &unpacked {
             Unpacked::Row(Row::Delta { bytes, .. }) | Unpacked::Next { bytes, .. } => bytes,
             Unpacked::Row(Row::Diff { .. }) => return Ok(unpacked),
@@ -212,7 +213,7 @@ fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec
 /// # Errors
 /// When it is not the packed form of a row for this roster.
 pub fn unpack(packed: &[u8], roster: &Roster) -> Result<Unpacked, RecordError> {
-    read(packed, roster, None).map_err(|Malformed| RecordError { what: "packed row" })
+    read(packed, roster, None).map_err(|Malformed| RecordError { what: told("packed row") })
 }
 
 /// The length of an id.

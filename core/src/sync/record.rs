@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::row::{RecordError, Row};
-use super::wire::{Malformed, Reader, put_varint};
+use super::wire::{Malformed, Reader, put_varint, told};
 use crate::clock::Tag;
 use crate::replica_id::ReplicaId;
 
@@ -195,7 +195,7 @@ impl Record {
     /// # Errors
     /// When the bytes are not a record.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        Self::read(bytes).map_err(|_| RecordError { what: "record" })
+        Self::read(bytes).map_err(|_| RecordError { what: told("record") })
     }
 
     fn read(bytes: &[u8]) -> Result<Self, Malformed> {

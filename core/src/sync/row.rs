@@ -5,7 +5,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::wire::{Malformed, Reader};
+use super::wire::{Malformed, Reader, told};
 use crate::clock::Tag;
 use crate::codec::DecodeError;
 use crate::delta::Delta;
@@ -89,7 +89,7 @@ impl Row {
     /// # Errors
     /// When the kind is unknown or the bytes end before the content.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        Self::read(bytes).map_err(|_| RecordError { what: "row" })
+        Self::read(bytes).map_err(|_| RecordError { what: told("row") })
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Malformed> {

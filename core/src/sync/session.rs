@@ -13,6 +13,7 @@ use super::frame::{self, Assembler, CONNECTION, FrameError};
 use super::limits;
 use super::message::{CloseReason, Goodbye, Hello, Message};
 use super::queue::Queue;
+use super::wire::told;
 use crate::clock::Timestamp;
 
 /// What one end of a connection takes in and expects.
@@ -144,9 +145,9 @@ impl Session {
                 self.quiet_since = now;
                 Ok(None)
             }
-            Message::Hello(_) => Err(ProtocolError::Unexpected { what: "Hello" }),
+            Message::Hello(_) => Err(ProtocolError::Unexpected { what: told("Hello") }),
             // Before Hello nothing else may come: what the peer means is not known yet.
-            _ if self.peer.is_none() => Err(ProtocolError::Unexpected { what: "message before Hello" }),
+            _ if self.peer.is_none() => Err(ProtocolError::Unexpected { what: told("message before Hello") }),
             Message::Ping if channel == CONNECTION => {
                 self.send(CONNECTION, &Message::Pong);
                 Ok(None)
@@ -154,9 +155,11 @@ impl Session {
             Message::Pong if channel == CONNECTION => Ok(None),
             Message::Goodbye(_) if channel == CONNECTION => Ok(Some((channel, message))),
             Message::Ping | Message::Pong | Message::Goodbye(_) => {
-                Err(ProtocolError::Unexpected { what: "connection message on a channel" })
+                Err(ProtocolError::Unexpected { what: told("connection message on a channel") })
             }
-            _ if channel == CONNECTION => Err(ProtocolError::Unexpected { what: "document message on channel 0" }),
+            _ if channel == CONNECTION => {
+                Err(ProtocolError::Unexpected { what: told("document message on channel 0") })
+            }
             _ => Ok(Some((channel, message))),
         }
     }

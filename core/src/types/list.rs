@@ -8,6 +8,7 @@
 //! with positions in bunches (see `crate::sequence`); a place as a register is Kleppmann, "Moving elements in list CRDTs" (2020).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{
     At, AtMut, BoundedCounterMut, BoundedCounterRef, CounterMut, CounterRef, DisableWinsFlagMut, DisableWinsFlagRef,
@@ -115,9 +116,9 @@ impl<'d> ListRef<'d> {
     }
 
     /// Every element in order from an index on: all iteration over what is in a list begins here.
-    fn entries(&self, from: usize) -> impl Iterator<Item = EntryId> + use<'d> {
+    pub(super) fn entries(&self, from: usize) -> impl Iterator<Item = EntryId> + use<'d> {
         let state = self.at.state();
-        self.order().into_iter().flat_map(move |order| order.names(from)).filter_map(move |name| state.seated(name))
+        self.at.place.into_iter().flat_map(move |place| state.elements(place, from))
     }
 
     fn entry_at(&self, index: usize) -> Option<EntryId> {
@@ -355,6 +356,7 @@ impl<'t, 'd> ListMut<'t, 'd> {
         for entry in self.read().entries(0) {
             all.push(entry);
         }
+        self.at.tx.document.state.clear_seats(self.at.place);
         for entry in all {
             self.at.tx.remove(entry);
         }
@@ -372,13 +374,15 @@ impl<'t, 'd> ListMut<'t, 'd> {
         if index >= len {
             return Err(EditError::OutOfRange { index, len });
         }
-        let from = self.read().index_of(id).ok_or(EditError::NoSuchElement)?;
+        let state = &self.at.tx.document.state;
+        let order = state.order(self.at.place);
+        let seat = state.seat_at(entry).and_then(|(_, seat)| seat.dot());
+        let from = seat.and_then(|seat| order.index_of(seat)).ok_or(EditError::NoSuchElement)?;
         if from == index {
             return Ok(());
         }
         // The neighbours it will have: those of a gap on the side from which it does not come.
-        let state = &self.at.tx.document.state;
-        let (left, right) = state.order(self.at.place).neighbours(if index < from { index } else { index + 1 });
+        let (left, right) = order.neighbours(if index < from { index } else { index + 1 });
         let mut observed = Vec::new();
         if let Some(seat) = state.entity_at(entry).and_then(|place| state.view.place(place).seat.as_ref()) {
             seat.moves.append_to(&mut observed);
@@ -388,6 +392,43 @@ impl<'t, 'd> ListMut<'t, 'd> {
         self.put_at(index, Target { container, slot }, Kind::MOVE, false, Payload::Empty)?;
         for entry in observed.into_iter().filter(|_| !fault::active(Fault::MoveKeepsOld)) {
             self.at.tx.remove(entry);
+        }
+        Ok(())
+    }
+
+    /// Moves the elements with indexes in `range` so that the first of them is at `to` afterwards, and the others follow it in
+    /// the order they have; moving them to where they are is no edit. Each of them moves once: where somebody else moves one of
+    /// them at the same time, that one ends up at one of the two places, and the others stay together. What others insert
+    /// between them meanwhile stays where it was. O(elements of it · log n).
+    ///
+    /// # Errors
+    /// [`EditError::OutOfRange`] when the range ends beyond the end or before it begins, or when `to` is an index that the first of
+    /// them cannot have; [`EditError::TooLarge`] when they do not fit into the transaction; and as [`ListMut::insert`].
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| {
+    ///     let mut list = tx.list("l")?;
+    ///     (0..6).try_for_each(|number| list.push(number).map(drop))?;
+    ///     list.move_range(1..3, 4) // 1 and 2, to the end
+    /// })?;
+    /// assert!(doc.list("l").values().filter_map(|value| value.as_int()).eq([0, 3, 4, 5, 1, 2]));
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn move_range(&mut self, range: Range<usize>, to: usize) -> Result<(), EditError> {
+        let (len, count) = (self.read().len(), range.len());
+        let beyond = [range.start, range.end, to.saturating_add(count)].into_iter().find(|index| *index > len);
+        if let Some(index) = beyond.or((range.start > range.end).then_some(range.start)) {
+            return Err(EditError::OutOfRange { index, len });
+        }
+        self.at.tx.has_room(count)?;
+        for nth in (0..count).take_while(|_| range.start != to) {
+            // Towards the end, the next one is always where the first was.
+            let (from, to) =
+                if to < range.start { (range.start + nth, to + nth) } else { (range.start, to + count - 1) };
+            let id = self.read().id_at(from).ok_or(EditError::NoSuchElement)?;
+            self.move_to(id, to)?;
         }
         Ok(())
     }

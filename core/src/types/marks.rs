@@ -106,7 +106,8 @@ impl TextMut<'_, '_> {
     const MOST_VALUE_BYTES: usize = limits::MAX_KEY_BYTES;
 
     /// Says `value` of the characters with indexes in `range`, under `key`. It takes one dot, and some sixty bytes of state; marks of this key that it
-    /// covers wholly go. An empty range is left alone; null takes the key off, as [`TextMut::unmark`] does. O(marks · depth · log n).
+    /// covers wholly go. An empty range is left alone; null takes the key off, as [`TextMut::unmark`] does. O(marks · depth · log n); O(marks) again from the same handle,
+    /// as long as the text is not edited in between: whoever has many marks to make should make them one after the other.
     ///
     /// ```
     /// # use weftline::{Document, EditError, Expand, ReplicaId, Timestamp};
@@ -162,54 +163,57 @@ impl TextMut<'_, '_> {
         if found > limit {
             return Err(EditError::TooLarge { what: "bytes in the value of a mark", found, limit });
         }
+        let known = self.marks.take();
         let state = &self.at.tx.document().state;
         let Some((_, container)) = state.character(self.at.place, start).filter(|_| start < end) else { return Ok(()) };
-        let (mut gone, mut beside, mut last) = (Vec::new(), Vec::new(), None);
-        for mark in state.live_marks(self.at.place) {
-            if mark.start == mark.end {
-                gone.push(mark.id);
-            } else if mark.start < end && start < mark.end && *mark.parts.key == *key {
-                let later = |last: &LiveMark| state.by_stamp(mark.id, last.id).is_gt();
-                if mark.parts.value != Value::Null && last.as_ref().is_none_or(later) {
-                    last = Some(LiveMark { parts: mark.parts.clone(), ..mark });
-                }
-                beside.push(mark);
+        let mut known = known.unwrap_or_else(|| state.live_marks(self.at.place));
+        let beside = |mark: &LiveMark| mark.start < end && start < mark.end && *mark.parts.key == *key;
+        let mut last: Option<&LiveMark> = None;
+        for mark in known.iter().filter(|mark| beside(mark) && mark.parts.value != Value::Null) {
+            if last.is_none_or(|last| state.by_stamp(mark.id, last.id).is_gt()) {
+                last = Some(mark);
             }
         }
-        let like = |last: LiveMark| Expand::of(last.parts.start.bias, last.parts.end.bias);
+        let like = |last: &LiveMark| Expand::of(last.parts.start.bias, last.parts.end.bias);
         let expand = expand.or_else(|| last.map(like)).unwrap_or(Expand::None);
         let anchor = |index, bias| state.anchor(self.at.place, index, bias).ok_or(EditError::Gone);
         let (from, to) = (anchor(start, expand.start())?, anchor(end, expand.end())?);
         let chains = state.chains_of(&[from, to]);
         let parts = MarkParts { key: Str::from(key), value, start: from, end: to, chains };
-        let mut cut = false;
-        for mark in &beside {
-            if covers(&parts, (start, end), mark) && !fault::active(Fault::MarksPileUp) {
-                gone.push(mark.id);
-            } else {
-                cut |= mark.parts.value != Value::Null;
-            }
-        }
         self.at.tx.has_room(1)?;
-        for id in gone {
-            self.at.tx.remove(id);
-        }
+        let mut cut = false;
+        known.retain(|mark| {
+            let covered = beside(mark) && covers(&parts, (start, end), mark) && !fault::active(Fault::MarksPileUp);
+            let goes = covered || mark.start == mark.end;
+            if goes {
+                self.at.tx.remove(mark.id);
+            }
+            cut |= !goes && beside(mark) && mark.parts.value != Value::Null;
+            !goes
+        });
         if cut || parts.value != Value::Null {
             let target = Target { container, slot: LocalSlot::Unit };
             self.at.tx.add(target, Kind::MARK, false, Payload::Opaque(encode_mark(&parts).into()))?;
+            if let Some(id) = self.at.tx.last_added() {
+                known.push(LiveMark { id, parts, start, end });
+            }
         }
+        self.marks = Some(known);
         Ok(())
     }
 
-    /// Removes the marks that cover nothing any more, after so many characters were deleted. Looking costs O(marks), so after a single one
-    /// it is done only where the text is empty: the next mark does it anyway.
+    /// Removes the marks that cover nothing any more, when so many characters were deleted. It is looked which those are whenever as many
+    /// characters were deleted as there are marks, or the text is empty: a few looks a character, however many there are.
     pub(super) fn drop_bare_marks(&mut self, deleted: usize) {
-        let state = &self.at.tx.document().state;
-        let Content::Text(marks) = &state.view.place(self.at.place).content else { return };
-        if marks.is_empty() || deleted < 2 && !self.read().is_empty() || fault::active(Fault::BareMarksStay) {
+        let (place, empty) = (self.at.place, self.read().is_empty());
+        let Content::Text(marks) = &mut self.at.tx.document.state.view.place_mut(place).content else { return };
+        let count = marks.dots.view().len();
+        marks.deleted = marks.deleted.saturating_add(deleted);
+        if count == 0 || marks.deleted < count && !empty || fault::active(Fault::BareMarksStay) {
             return;
         }
-        for mark in state.live_marks(self.at.place) {
+        marks.deleted = 0;
+        for mark in self.at.tx.document().state.live_marks(place) {
             if mark.start == mark.end {
                 self.at.tx.remove(mark.id);
             }

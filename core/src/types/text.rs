@@ -16,8 +16,9 @@ use core::ops::{Bound, RangeBounds};
 
 use super::text_diff::{Hunk, hunks};
 use super::{At, AtMut};
-use crate::document::EditError;
+use crate::document::{EditError, LiveMark};
 use crate::sequence::{Rope, Unit, Weight};
+use crate::string::characters;
 
 /// A text, to read.
 ///
@@ -187,11 +188,13 @@ impl PartialEq<&str> for TextRef<'_> {
 #[derive(Debug)]
 pub struct TextMut<'t, 'd> {
     pub(super) at: AtMut<'t, 'd>,
+    /// Where the marks are, if that is known and the text was not edited since.
+    pub(super) marks: Option<Vec<LiveMark>>,
 }
 
 impl<'t, 'd> TextMut<'t, 'd> {
     pub(super) fn at(at: AtMut<'t, 'd>) -> Self {
-        Self { at }
+        Self { at, marks: None }
     }
 
     /// The text as it is now, to read.
@@ -210,6 +213,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         if index > len {
             return Err(EditError::OutOfRange { index, len });
         }
+        self.marks = None;
         self.at.tx.type_text(self.at.place, index, text)
     }
 
@@ -227,6 +231,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
     /// [`EditError::OutOfRange`] when the range ends beyond the end, or before it begins.
     pub fn delete(&mut self, range: impl RangeBounds<usize>) -> Result<(), EditError> {
         let (start, end) = self.checked(&range)?;
+        self.marks = None;
         self.at.tx.delete_text(self.at.place, start, end - start);
         self.drop_bare_marks(end - start);
         Ok(())
@@ -240,7 +245,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         let (start, end) = self.checked(&range)?;
         // What comes goes before what goes, so that it is put next to what is seen there.
         self.insert(start, text)?;
-        let typed = text.chars().count();
+        let typed = characters(text);
         self.at.tx.delete_text(self.at.place, start + typed, end - start);
         self.drop_bare_marks(end - start);
         Ok(())

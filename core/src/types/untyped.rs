@@ -12,7 +12,7 @@ use super::{
 };
 use crate::clock::Dot;
 use crate::document::{Document, KeyView, PathStep};
-use crate::store::Kind;
+use crate::store::{EntryId, Kind};
 use crate::value::Value;
 
 /// The order in which kinds stand for what is under one name, the last first.
@@ -145,7 +145,9 @@ impl<'d> ListRef<'d> {
     /// # Ok::<(), EditError>(())
     /// ```
     pub fn values(&self) -> impl Iterator<Item = &'d Value> + use<'d> {
-        self.iter().filter_map(|(_, node)| node.value())
+        let document = self.at.document;
+        let plain = move |id: &EntryId| document.state.store.live(*id).kind == Kind::REGISTER;
+        self.entries(0).filter(plain).filter_map(move |id| RegisterRef::element(document, id).get_ref())
     }
 
     /// The element `id`; nothing if it is not there, or of a kind that this version does not know. O(log n).

@@ -91,3 +91,18 @@ fn runs_inserted_at_one_place_do_not_interleave() {
         assert!(all == "begin a a a a b b b b end" || all == "begin b b b b a a a a end", "{all}");
     });
 }
+
+#[test]
+fn a_range_moves_in_order_and_meets_what_others_do() {
+    everywhere(|pair| {
+        pair.begin(|map| push_all(map, &["a", "b", "c", "d", "e"]));
+        // One moves two to the end, the other one of these to the start, and inserts between them.
+        pair.a(|map| map.list("l")?.move_range(1..3, 3)).b(|map| {
+            let mut list = map.list("l")?;
+            list.insert(2, "between")?;
+            let id = list.read().id_at(3).expect("it is there");
+            list.move_to(id, 0)
+        });
+        assert_eq!(pair.both(|map| items(map.list("l"))), ["c", "a", "between", "d", "e", "b"], "the later move wins");
+    });
+}

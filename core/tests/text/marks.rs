@@ -298,6 +298,41 @@ fn undo_2_a_mark_that_would_hide_a_later_one_of_another_replica_stays_away() {
     assert_eq!(read(document.text("t")), "Th[colour=green|e f]ox jumped.");
 }
 
+#[test]
+fn bytes_1_no_bytes_are_a_mark_that_breaks_anything() {
+    use weftline::Payload;
+    let mut group = Group::new(3, 3);
+    for _ in 0..60 {
+        step(&mut group, false);
+    }
+    group.settle();
+    let diff = group.documents[0].diff_since(&weftline::VersionVector::new());
+    assert!(!diff.adds.is_empty());
+    let mut shown = 0;
+    for _ in 0..4_000 {
+        let mut diff = diff.clone();
+        let at = group.random.below(diff.adds.len());
+        let Payload::Opaque(bytes) = &diff.adds[at].entry.payload else { panic!("these are marks alone") };
+        let mut bytes = bytes.to_vec();
+        for _ in 0..1 + group.random.below(2) {
+            let place = group.random.below(bytes.len());
+            bytes[place] = group.random.next_u64() as u8;
+        }
+        diff.adds[at].entry.payload = Payload::Opaque(bytes.into());
+        let mut reader = Document::with_writer(ReplicaId::from(9));
+        reader.apply_diff(&diff).expect("its header is in order");
+        let all = marked(reader.text("t"));
+        assert_eq!(all.len(), reader.text("t").len());
+        shown += usize::from(all != group.marked(0));
+        edit(&mut reader, 900, |t| {
+            t.push("!")?;
+            t.mark(.., "bold", 1, Expand::None)
+        });
+        assert!(marked(reader.text("t")).iter().all(|(_, said)| said["bold"] == Value::Int(1)));
+    }
+    assert!(shown > 500, "{shown} were read, as something else");
+}
+
 fn random_mark(group: &mut Group, at: usize) {
     let len = group.text(at).len();
     let (a, b) = (group.random.below(len + 1), group.random.below(len + 1));
@@ -335,6 +370,40 @@ fn step(group: &mut Group, nested: bool) {
     let at = group.pick();
     match group.random.below(12) {
         0..=2 => random_mark(group, at),
+        3 if group.random.one_in(3) => {
+            // What is rolled back leaves nothing, and brings back what it removed.
+            let (before, beacon) = (group.marked(at), group.documents[at].beacon());
+            let all = |text: &mut TextMut<'_, '_>| {
+                text.mark(.., "bold", 9, Expand::Both)?;
+                text.clear()?;
+                text.push("?")?;
+                text.mark(.., "link", 9, Expand::Both)?;
+                Err::<(), EditError>(EditError::Gone)
+            };
+            let refused = group.documents[at].transact(Timestamp(1), |tx| match nested {
+                true => all(&mut tx.map("m")?.text("t")?),
+                false => all(&mut tx.text("t")?),
+            });
+            assert_eq!(refused.unwrap_err(), EditError::Gone);
+            assert_eq!((group.marked(at), group.documents[at].beacon()), (before, beacon));
+        }
+        3 if group.random.one_in(3) => {
+            // Several from one handle, with edits in between, are as if each were by itself.
+            let (text, len) = (group.fresh(2), group.text(at).len());
+            let cuts: Vec<usize> = (0..6).map(|_| group.random.below(len + 1)).collect();
+            let range = |at: usize| cuts[at].min(cuts[at + 1])..cuts[at].max(cuts[at + 1]);
+            group.edit(at, |t| {
+                t.mark(range(0), "bold", 4, Expand::After)?;
+                t.mark(range(1), "bold", 5, Expand::After)?;
+                t.insert(cuts[0], &text)?;
+                t.unmark(range(2), "bold")?;
+                t.mark(range(3), "bold", 6, Expand::Both)?;
+                t.delete(range(4))?;
+                t.mark(0..cuts[5].min(t.read().len()), "bold", 7, Expand::None)
+            });
+            let end = cuts[5].min(group.text(at).len());
+            assert!(group.marked(at)[..end].iter().all(|(_, said)| said["bold"] == Value::Int(7)));
+        }
         3 if group.random.one_in(2) => {
             // Anchors at characters that nobody ever sees.
             let (text, index) = (group.fresh(3), group.random.below(group.text(at).len() + 1));

@@ -195,7 +195,10 @@ impl World {
         let message =
             connection.tap.frame(now, &bytes).map_err(|error| format!("peer {index} sends nonsense: {error}"))?;
         let message = match message {
-            Some((_, message)) => Some(oracle::unpacked(message, &connection.roster, &mut self.payloads)?),
+            Some((_, message)) => {
+                let (roster, said) = (&connection.roster, Some(&mut connection.said));
+                Some(oracle::unpacked(message, roster, said, &mut self.payloads)?)
+            }
             None => None,
         };
         if let Some(message) = &message {

@@ -1,19 +1,27 @@
 //! Takes out of the module what no page needs: `xtask-snip MODULE.wasm SNIPPED.wasm`.
 //!
 //! A panic in the module is a trap, whose message nobody sees, so what would put the message together is replaced by the trap
-//! itself. The optimiser then drops what only led there. That is a fifteenth of the module. Where in the source a panic would have
-//! been is blanked in the data, too: a hundredth. And of what the linker exports, only what JavaScript calls stays.
+//! itself. The optimiser then drops what only led there. That is a fifteenth of the module. So are functions that nothing can reach
+//! any more, and their data is blanked (`reach`): the tables by which text is escaped, for example. What is left in the data for
+//! panics, where in the source they would have been and their sentences, is blanked as well. And of what the linker exports, only
+//! what JavaScript calls stays.
 //!
 //! A program of its own and not a module of `xtask`, because reading and writing modules is a heavy dependency, and most tasks do
 //! not need it.
 
+mod reach;
+
+use std::collections::BTreeSet;
+use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use rustc_demangle::demangle;
 use walrus::ir::Value;
 use walrus::{
-    ConstExpr, Data, DataKind, ExportItem, FunctionBuilder, FunctionId, FunctionKind, Module, ModuleConfig, passes,
+    ConstExpr, CustomSection, Data, DataKind, ExportItem, Function, FunctionBuilder, FunctionId, FunctionKind, Module,
+    ModuleConfig, passes,
 };
 
 /// What only panics reach, as parts of the functions' names: the panics themselves, and text formatting, which the module uses for
@@ -38,12 +46,30 @@ fn main() -> Result<()> {
     let module = arguments.next().context("the first argument is the module")?;
     let snipped = arguments.next().context("the second argument is the module to write")?;
 
-    let mut module = ModuleConfig::new().generate_producers_section(false).parse_file(module)?;
-    snip(&mut module)?;
+    let mut bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let mut config = ModuleConfig::new();
+    config.generate_producers_section(false);
+    let panics = only_for_panics(&config.parse(&bytes)?);
+    ensure!(
+        !panics.is_empty(),
+        "nothing is only for panics: the module's functions have no names, or others than expected"
+    );
+    let reachable = reach::blank_unreachable(&mut bytes, |function| panics.contains(&function))?;
+    let mut module = config.parse(&bytes)?;
+    snip(&mut module, |function| panics.contains(&function) || !reachable.contains(&function))?;
     module.emit_wasm_file(snipped)
 }
 
-fn snip(module: &mut Module) -> Result<()> {
+/// The numbers of the functions that only panics reach.
+fn only_for_panics(module: &Module) -> BTreeSet<usize> {
+    let is_for_panics = |function: &Function| {
+        let name = demangle(function.name.as_deref().unwrap_or_default()).to_string();
+        ONLY_FOR_PANICS.iter().any(|part| name.contains(part))
+    };
+    module.funcs.iter().enumerate().filter(|(_, function)| is_for_panics(function)).map(|(number, _)| number).collect()
+}
+
+fn snip(module: &mut Module, is_snipped: impl Fn(usize) -> bool) -> Result<()> {
     // What is exported besides functions and the memory are the linker's marks in it.
     let marks: Vec<_> = module
         .exports
@@ -54,23 +80,26 @@ fn snip(module: &mut Module) -> Result<()> {
     for mark in marks {
         module.exports.delete(mark);
     }
-    let about_sources: Vec<_> =
-        module.customs.iter().filter(|(_, section)| section.name().starts_with(".debug")).map(|(id, _)| id).collect();
-    for section in about_sources {
+    // What the linker says has served, and debuggers are not expected.
+    let kept = |section: &dyn CustomSection| section.name() == "target_features";
+    let served: Vec<_> = module.customs.iter().filter(|(_, section)| !kept(*section)).map(|(id, _)| id).collect();
+    for section in served {
         module.customs.delete(section);
     }
     for function in module.funcs.iter_mut() {
-        function.name = function.name.as_deref().map(|name| rustc_demangle::demangle(name).to_string());
+        function.name = function.name.as_deref().map(|name| demangle(name).to_string());
     }
-    let snipped: Vec<(FunctionId, FunctionKind)> = module
+    let snipped: Vec<_> = module
         .funcs
-        .iter_local()
-        .filter(|(id, _)| {
-            let name = module.funcs.get(*id).name.as_deref().unwrap_or_default();
-            ONLY_FOR_PANICS.iter().any(|part| name.contains(part))
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| is_snipped(*number))
+        .filter_map(|(_, function)| match &function.kind {
+            FunctionKind::Local(local) => Some((function.id(), local.ty(), local.args.clone())),
+            _ => None,
         })
-        .map(|(id, function)| (id, function.ty(), function.args.clone()))
-        .collect::<Vec<_>>()
+        .collect();
+    let snipped: Vec<(FunctionId, FunctionKind)> = snipped
         .into_iter()
         .map(|(id, ty, args)| {
             let (params, results) = module.types.params_results(ty);
@@ -80,7 +109,6 @@ fn snip(module: &mut Module) -> Result<()> {
             (id, FunctionKind::Local(body.local_func(args)))
         })
         .collect();
-    ensure!(!snipped.is_empty(), "nothing was snipped: the module's functions have no names, or others than expected");
     for (id, kind) in snipped {
         module.funcs.get_mut(id).kind = kind;
     }

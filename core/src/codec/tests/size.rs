@@ -192,7 +192,7 @@ fn format_v1_a_delta_has_these_bytes() {
         "01ac02", // two deps: 0:6, 1:300
         "00",
         "08", // one bunch: one dot, the third
-        "18",
+        "1e",
         "a202",
         "01", // right of bunch 1:290, index -1
         "01",
@@ -274,8 +274,8 @@ fn format_v1_positions_have_these_bytes() {
         "35353535353535353535353535353535", // the table
         "02",                               // two bunches
         "ac0920",                           // 0:300, and 0:310 behind a gap of nine
-        "00",                               // hangs on START
-        "2508",                             // hangs on the left of the one before it, at index 4
+        "06",                               // hangs on START
+        "0b08",                             // hangs on the left of the one before it, at index 4
     );
     assert_eq!(hex(&codec::encode_positions(&[first, hung])), expected);
 }

@@ -259,7 +259,7 @@ impl State {
                 members.get(value.hash(self.seed), value, &self.store).append_to(&mut all);
             }
             (Content::Unit(unit), Slot::Unit) => unit.view().append_to(&mut all),
-            (Content::Text(marks), Slot::Unit) if kind == Kind::MARK => marks.view().append_to(&mut all),
+            (Content::Text(marks), Slot::Unit) if kind == Kind::MARK => marks.dots.view().append_to(&mut all),
             (_, Slot::Position { .. }) if kind == Kind::MOVE => {
                 if let Some(seat) = &place.seat {
                     seat.moves.append_to(&mut all);

@@ -15,6 +15,8 @@ use crate::replica_id::Origins;
 pub(crate) struct Loaded<'t> {
     /// The rope they go into.
     pub(crate) rope: u32,
+    /// The number of their bunch, from whom it was found out already.
+    pub(crate) bunch: Option<u32>,
     pub(crate) stretch: Stretch,
     /// In the order of dots; empty in a list.
     pub(crate) text: &'t str,
@@ -43,16 +45,18 @@ pub(crate) fn lay_out(
     ropes: &mut dyn Ropes,
 ) {
     let mut stretches = Vec::with_capacity(loaded.len());
+    let mut bunches = Vec::with_capacity(loaded.len());
     for values in loaded {
         stretches.push(values.stretch);
+        bunches.push(values.bunch.unwrap_or_else(|| forest.number_again(values.stretch.bunch())));
     }
     // How much of each text is laid out.
     let mut used = alloc::vec![0; loaded.len()];
     let mut order = Vec::with_capacity(loaded.len());
     runs.reserve(loaded.len() + loaded.len() / 4);
     let mut open = NONE;
-    forest.walk(origins, &stretches, &mut |nth, from, more| {
-        let Loaded { rope, stretch, text } = loaded[nth];
+    forest.walk(origins, &stretches, &bunches, &mut |nth, from, more| {
+        let Loaded { rope, stretch, text, .. } = loaded[nth];
         if rope != open {
             if open != NONE {
                 ropes.rope(open).tree.weigh();

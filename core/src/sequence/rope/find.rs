@@ -1,6 +1,6 @@
 //! Finding places: by index in any unit, by position, by run; and reading from a place on.
 
-use alloc::string::String;
+use alloc::borrow::Cow;
 use core::cmp::Ordering;
 use core::ops::Range;
 
@@ -13,6 +13,7 @@ use super::tree::Tree;
 use super::weight::{Unit, Weight};
 use super::{Cursor, Rope, turned};
 use crate::clock::LocalDot;
+use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 
 impl Rope {
@@ -106,15 +107,15 @@ impl Rope {
         Some((sum.plus(leaf.weight_to(byte)), exact))
     }
 
-    /// Appends the text of a part of a run, in the order of its dots. O(log n + bytes).
-    pub(crate) fn read(&self, runs: &Runs, run: RunId, part: &Stretch, text: &mut String) {
+    /// The text of a part of a run, in the order of its dots. O(runs of a leaf + bytes).
+    pub(crate) fn read(&self, runs: &Runs, run: RunId, part: &Stretch) -> Cow<'_, str> {
         let (place, whole) = (self.place_of_run(runs, run), runs.stretch(run));
         let nth = (part.first.bits() - whole.first.bits()) as u32;
         let offset = if whole.backward { whole.len - nth - part.len } else { nth };
         let leaf = self.tree.leaf(place.leaf);
         let start = leaf.byte(&Place { offset, ..place });
         let end = leaf.byte(&Place { offset: offset + part.len, ..place });
-        text.push_str(&turned(part, &leaf.text[start..end]));
+        turned(part, &leaf.text[start..end])
     }
 
     /// The text of the values with indexes in a range, in pieces. O(log n), and O(pieces) to go through.
@@ -188,6 +189,11 @@ impl Rope {
     pub(super) fn place_of_run(&self, runs: &Runs, run: RunId) -> Place {
         let id = runs.get(run).leaf;
         let leaf = self.tree.leaf(id);
+        // What was typed last is where the cursor is.
+        let near = self.cursor.place;
+        if near.leaf == id && leaf.pieces.get(near.piece).is_some_and(|piece| piece.run == run) {
+            return near;
+        }
         let piece = leaf.pieces.iter().position(|piece| piece.run == run);
         leaf.start(id, piece.expect("a run is one of its leaf's"))
     }
@@ -278,7 +284,7 @@ impl Leaf {
         let mut rest = units as usize;
         for (at, scalar) in self.text.char_indices() {
             if rest < scalar.len_utf16() {
-                return (at, rest == 0);
+                return (at, rest == 0 || fault::active(Fault::HalfPairsPass));
             }
             rest -= scalar.len_utf16();
         }

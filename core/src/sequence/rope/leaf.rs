@@ -89,6 +89,14 @@ impl Leaf {
         self.text.insert_str(byte, text);
     }
 
+    /// Puts a run in, which is tight as the text is.
+    pub(super) fn insert_piece(&mut self, at: usize, piece: Piece) {
+        if self.pieces.len() == self.pieces.capacity() {
+            self.pieces.reserve_exact(self.pieces.len() / 4 + 1);
+        }
+        self.pieces.insert(at, piece);
+    }
+
     /// The place `rest` values behind the start of a run: at the end of a run rather than at the start of the next, or the
     /// other way round.
     pub(super) fn walk(&self, start: Place, rest: u32, or_end: bool) -> Place {
@@ -211,7 +219,7 @@ impl Tree {
             let (Some(left), Some(right)) = (left, right) else { unreachable!("both sides have values") };
             leaf.pieces[place.piece] = Piece { run: left, len: place.offset, bytes };
             let right = Piece { run: right, len: piece.len - place.offset, bytes: piece.bytes - bytes };
-            leaf.pieces.insert(place.piece + 1, right);
+            leaf.insert_piece(place.piece + 1, right);
         }
         place.piece + 1
     }
@@ -243,6 +251,7 @@ impl Tree {
         right.pieces = leaf.pieces.split_off(at);
         right.text = leaf.text.split_off(byte);
         leaf.text.shrink_to(byte + byte / 4);
+        leaf.pieces.shrink_to(at + at / 4);
         right.weight = Weight { values: right.pieces.iter().map(|piece| piece.len).sum(), ..Weight::of(&right.text) };
         debug_assert!(!leaf.pieces.is_empty() && !right.pieces.is_empty(), "both sides have runs");
         let right = self.insert_after(id, right);

@@ -25,9 +25,11 @@ use alloc::vec::Vec;
 
 use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
+use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
+pub(crate) use find::Stretches;
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;
 pub(crate) use weight::{Unit, Weight};
@@ -130,6 +132,7 @@ impl Rope {
             if place.leaf == NONE {
                 place = self.plant();
             } else if more > 1
+                && !fault::active(Fault::SpanInOnePiece)
                 && let Some(next) = self.position_at(runs, &place)
             {
                 let before = forest.indexes_before(at.bunch, next).saturating_sub(at.index);
@@ -150,7 +153,8 @@ impl Rope {
     pub(crate) fn remove(&mut self, runs: &mut Runs, run: RunId, nth: u32, more: u32, text: &mut String) -> Span {
         let mut place = self.place_of_run(runs, run);
         let stretch = runs.stretch(run);
-        place.offset = if stretch.backward { stretch.len - nth - more } else { nth };
+        let falls = stretch.backward && !fault::active(Fault::RemovesWrongHalf);
+        place.offset = if falls { stretch.len - nth - more } else { nth };
         let before = match self.cursor {
             Cursor { place: Place { leaf, .. }, before } if leaf == place.leaf => before,
             _ => self.tree.before(place.leaf).values,
@@ -273,7 +277,7 @@ impl Rope {
             grow(runs, next);
         } else {
             let run = runs.add(stretch, self.number, place.leaf);
-            leaf.pieces.insert(at, Piece { run, len: weight.values, bytes: weight.utf8 });
+            leaf.insert_piece(at, Piece { run, len: weight.values, bytes: weight.utf8 });
         }
         self.tree.add(place.leaf, weight);
     }
@@ -356,7 +360,7 @@ impl Rope {
         match (left, right) {
             (Some(left), Some(right)) => {
                 leaf.pieces[place.piece] = left;
-                leaf.pieces.insert(place.piece + 1, right);
+                leaf.insert_piece(place.piece + 1, right);
             }
             (Some(rest), None) | (None, Some(rest)) => leaf.pieces[place.piece] = rest,
             (None, None) => _ = leaf.pieces.remove(place.piece),
@@ -379,5 +383,6 @@ impl Rope {
 
 /// Text between the order of dots and the order of reading.
 pub(crate) fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
-    if stretch.backward && stretch.len > 1 { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
+    let turns = stretch.backward && stretch.len > 1 && !fault::active(Fault::BackwardTextNotTurned);
+    if turns { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
 }

@@ -466,7 +466,10 @@ proptest! {
         }
         let mut forest = wood.forest.clone();
         let loaded: Vec<Loaded<'_>> =
-            loaded.iter().map(|(stretch, rope, text)| Loaded { rope: *rope, stretch: *stretch, text }).collect();
+            loaded.iter().map(|(stretch, rope, text)| {
+                let bunch = wood.forest.find(stretch.bunch());
+                Loaded { rope: *rope, bunch, stretch: *stretch, text }
+            }).collect();
         lay_out(&mut runs, &mut forest, &wood.origins, &loaded, &mut ropes);
         runs.check();
         for (stretch, bunch) in loaded.iter().map(|loaded| (loaded.stretch, loaded.stretch.bunch())) {

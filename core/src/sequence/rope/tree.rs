@@ -332,9 +332,9 @@ impl Tree {
 
     fn new_leaf(&mut self, leaf: Leaf) -> u32 {
         if self.free_leaf == NONE {
-            if self.leaves.is_empty() {
+            if self.leaves.len() == self.leaves.capacity() {
                 // Most lists and texts are small.
-                self.leaves.reserve_exact(1);
+                self.leaves.reserve_exact(self.leaves.len() / 4 + 1);
             }
             self.leaves.push(leaf);
             return self.leaves.len() as u32 - 1;
@@ -352,6 +352,9 @@ impl Tree {
     fn new_inner(&mut self) -> u32 {
         let new = Inner { parent: NONE, slot: 0, len: 0, children: [NONE; WIDTH], weights: [Weight::default(); WIDTH] };
         if self.free_inner == NONE {
+            if self.inner.len() == self.inner.capacity() {
+                self.inner.reserve_exact(self.inner.len() / 4 + 1);
+            }
             self.inner.push(new);
             return self.inner.len() as u32 - 1;
         }

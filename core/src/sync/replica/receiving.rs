@@ -24,6 +24,7 @@ use crate::sync::record::{Class, Cursor, Record};
 use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
+use crate::sync::wire::told;
 
 /// A row as it was sent.
 enum Sent {
@@ -34,7 +35,7 @@ enum Sent {
 impl Replica {
     pub(super) fn receive(&mut self, message: Message) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        let unexpected = |what| Err(ProtocolError::Unexpected { what });
+        let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
             Message::Close(_) => self.turned_away(None),
             Message::Goodbye(goodbye) => self.turned_away(goodbye.retry_after_ms),
@@ -88,7 +89,7 @@ impl Replica {
         connection.heard = connection.relay.clone();
         if let Some(news) = &ack.roster {
             let roster = Roster::from_news(news, &connection.relay);
-            connection.roster = Some(roster.map_err(|_| ProtocolError::Invalid { what: "roster" })?);
+            connection.roster = Some(roster.map_err(|_| ProtocolError::Invalid { what: told("roster") })?);
         }
         let relay = connection.relay.clone();
         match ack.resume {
@@ -163,7 +164,7 @@ impl Replica {
     fn packed(&mut self, rows: PackedRows) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let Some(roster) = &mut connection.roster else {
-            return Err(ProtocolError::Unexpected { what: "packed rows" });
+            return Err(ProtocolError::Unexpected { what: told("packed rows") });
         };
         for id in rows.new_ids {
             roster.add(id);
@@ -176,7 +177,7 @@ impl Replica {
 
     /// What was packed; `None` if all of it is here already.
     fn unpack(&self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
-        let invalid = ProtocolError::Invalid { what: "packed row" };
+        let invalid = ProtocolError::Invalid { what: told("packed row") };
         let Some(connection) = &self.connection else { return Ok(None) };
         let Some(roster) = &connection.roster else { return Err(invalid) };
         let (replica, first_seq, last_seq, bytes) = match unpack(packed, roster).map_err(|_| invalid.clone())? {
@@ -196,7 +197,7 @@ impl Replica {
     fn rows(&mut self, from: u64, to: u64, rows: Vec<Sent>) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if from != connection.position + 1 || to < from {
-            return Err(ProtocolError::Unexpected { what: "position of rows" });
+            return Err(ProtocolError::Unexpected { what: told("position of rows") });
         }
         connection.position = to;
         let mut records = Vec::new();
@@ -210,7 +211,7 @@ impl Replica {
             };
             let outcome = match row.delta() {
                 Some(delta) => {
-                    let delta = delta.map_err(|_| ProtocolError::Invalid { what: "delta" })?;
+                    let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
                     if outcome == Outcome::Applied {
                         records.extend(self.positions_of(&delta));
@@ -254,7 +255,7 @@ impl Replica {
             }
             // Nothing is lost by dropping it: the comparison at the end of catching up finds that it is missing.
             Err(ApplyError::TooMuchParked { .. }) => Ok(Outcome::Known),
-            Err(_) => Err(ProtocolError::Invalid { what: "delta" }),
+            Err(_) => Err(ProtocolError::Invalid { what: told("delta") }),
         }
     }
 
@@ -265,7 +266,7 @@ impl Replica {
     }
 
     fn apply_diff_bytes(&mut self, bytes: &[u8]) -> Result<Outcome, ProtocolError> {
-        let diff = codec::decode_diff(bytes).map_err(|_| ProtocolError::Invalid { what: "diff" })?;
+        let diff = codec::decode_diff(bytes).map_err(|_| ProtocolError::Invalid { what: told("diff") })?;
         self.relay_has(&diff.head);
         self.judge_by(&diff.head);
         if let Some(own) = self.slot.replica().filter(|_| !fault::active(Fault::OwnRowIgnored))
@@ -283,14 +284,14 @@ impl Replica {
                 Ok(Outcome::Known)
             }
             Err(ApplyError::BaseNotCovered { .. }) => Ok(Outcome::Known),
-            Err(_) => Err(ProtocolError::Invalid { what: "diff" }),
+            Err(_) => Err(ProtocolError::Invalid { what: told("diff") }),
         }
     }
 
     fn diff(&mut self, message: &DiffMessage) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if !connection.wanted {
-            return Err(ProtocolError::Unexpected { what: "Diff" });
+            return Err(ProtocolError::Unexpected { what: told("Diff") });
         }
         connection.wanted = false;
         connection.position = message.position;
@@ -309,7 +310,7 @@ impl Replica {
             return Ok(());
         }
         if reached.position != connection.position {
-            return Err(ProtocolError::Unexpected { what: "position of CaughtUp" });
+            return Err(ProtocolError::Unexpected { what: told("position of CaughtUp") });
         }
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
@@ -357,7 +358,7 @@ impl Replica {
     fn asked(&mut self, want: Want) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if connection.refill != Refill::Asked {
-            return Err(ProtocolError::Unexpected { what: "Want" });
+            return Err(ProtocolError::Unexpected { what: told("Want") });
         }
         connection.refill = Refill::Needed;
         connection.digest = Some(want);

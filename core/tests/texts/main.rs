@@ -1,0 +1,64 @@
+//! Lists and texts in whole documents: what users are promised, in random histories and told as stories.
+#![cfg(feature = "testing")]
+
+mod archive;
+mod draft;
+mod incarnations;
+mod moves;
+mod refused;
+mod story;
+mod structure;
+mod traces;
+mod world;
+
+use world::{Options, Seen, history};
+
+/// How many histories a test runs; `WEFTLINE_SEEDS` sets another number for a long run.
+fn seeds() -> u64 {
+    std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+}
+
+fn run(options: Options) -> Seen {
+    let mut all = Seen::default();
+    for seed in 0..seeds() {
+        let seen = std::panic::catch_unwind(|| history(seed, options));
+        let seen = seen.unwrap_or_else(|_| panic!("seed {seed} of {options:?}"));
+        all.parked += seen.parked;
+        all.by_version += seen.by_version;
+        all.by_digest += seen.by_digest;
+        all.in_full += seen.in_full;
+        all.undone += seen.undone;
+        all.several += seen.several;
+        all.values += seen.values;
+        all.pairs = (all.pairs.0 + seen.pairs.0, all.pairs.1 + seen.pairs.1);
+    }
+    println!("{all:?}");
+    all
+}
+
+const TEXTS: Options = Options { steps: 40, lists: 0, moves: 0, keyed: 0, undo: false };
+
+#[test]
+fn c_1_to_3_and_n_1_to_3_hold_in_texts_of_whole_documents() {
+    let seen = run(TEXTS);
+    assert!(seen.parked > 0 && seen.by_version > 0 && seen.by_digest > 0 && seen.in_full > 0, "{seen:?}");
+    assert!(seen.pairs.0 > 0 && seen.pairs.1 > 0, "there was something to interleave: {seen:?}");
+}
+
+#[test]
+fn c_1_to_3_and_n_1_to_3_hold_in_lists_and_texts_of_several_incarnations() {
+    let seen = run(Options { lists: 40, keyed: 75, ..TEXTS });
+    assert!(seen.several > 0, "creations met: {seen:?}");
+}
+
+#[test]
+fn c_1_to_3_hold_in_lists_whose_elements_move() {
+    let seen = run(Options { lists: 90, moves: 40, keyed: 20, ..TEXTS });
+    assert!(seen.values > 0);
+}
+
+#[test]
+fn c_1_to_3_hold_where_edits_are_undone() {
+    let seen = run(Options { lists: 40, moves: 20, keyed: 20, undo: true, ..TEXTS });
+    assert!(seen.undone > 0);
+}
