@@ -101,7 +101,14 @@ fn read_text(document: &Document, text: Option<TextRef<'_>>, op: u8, args: &mut 
                 out.bytes(&cursor.to_bytes());
             }
         }
-        TEXT_SPANS => {
+        TEXT_INDEX_OF => match Cursor::from_bytes(args.bytes()) {
+            Ok(cursor) => {
+                let index = text.and_then(|text| text.to_utf16(text.index_of(&cursor)?));
+                out.count(index.map_or(0, |index| index + 1));
+            }
+            Err(_) => args.fail(),
+        },
+        _ => {
             for span in text.iter().flat_map(|text| text.spans()) {
                 out.text(&span.text);
                 out.count(span.marks.len());
@@ -111,14 +118,6 @@ fn read_text(document: &Document, text: Option<TextRef<'_>>, op: u8, args: &mut 
                 }
             }
         }
-        TEXT_INDEX_OF => match Cursor::from_bytes(args.bytes()) {
-            Ok(cursor) => {
-                let index = text.and_then(|text| text.to_utf16(text.index_of(&cursor)?));
-                out.count(index.map_or(0, |index| index + 1));
-            }
-            Err(_) => args.fail(),
-        },
-        _ => args.fail(),
     }
 }
 
@@ -289,17 +288,10 @@ fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
 }
 
 fn list_cell(list: ListRef<'_>, id: Dot, out: &mut Writer) {
-    let node = match list.kind(id) {
-        Some(Kind::REGISTER) => NodeRef::Register(list.register(id)),
-        Some(Kind::FLAG) => NodeRef::Flag(list.flag(id)),
-        Some(Kind::COUNTER) => NodeRef::Counter(list.counter(id)),
-        Some(Kind::SET) => NodeRef::Set(list.set(id)),
-        Some(Kind::MAP) => NodeRef::Map(list.map(id)),
-        Some(Kind::LIST) => NodeRef::List(list.list(id)),
-        Some(Kind::TEXT) => NodeRef::Text(list.text(id)),
-        _ => return out.byte(0),
-    };
-    cell(node, out);
+    match list.node(id).filter(|node| is_known(node.kind())) {
+        Some(node) => cell(node, out),
+        None => out.byte(0),
+    }
 }
 
 /// The elements of a list. A replica is named only where it is another one than that of the element before.
