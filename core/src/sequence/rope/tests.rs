@@ -246,7 +246,7 @@ impl Pair {
             assert_eq!(rope.index_of(runs, known.stretch.first), Some(index));
         }
         assert_eq!(rope.dot_at(runs, len), None);
-        for unit in [Unit::Values, Unit::Utf8, Unit::Utf16, Unit::Lines] {
+        for unit in [Unit::Values, Unit::Utf16] {
             assert_eq!(rope.find(unit, total.get(unit) as usize + 1), None, "beyond the end");
         }
     }
@@ -276,19 +276,12 @@ impl Pair {
             assert_eq!(from, index);
         }
         if self.is_text {
-            assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize), Some((weight, true)));
             assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize), Some((weight, true)));
             if let Some(next) = after.first() {
-                for inside in 1..next.scalar.len_utf8() {
-                    assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize + inside), Some((weight, false)));
-                }
                 for inside in 1..next.scalar.len_utf16() {
                     assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize + inside), Some((weight, false)));
                 }
             }
-            let feed = before.iter().rposition(|known| known.scalar == '\n');
-            let line = self.weight(&before[..feed.map_or(0, |feed| feed + 1)]);
-            assert_eq!(rope.find(Unit::Lines, weight.lines as usize), Some((line, true)));
         }
         let (start, end) = (index.min(end), index.max(end));
         let text: String = rope.chunks(start..end).collect();
@@ -386,20 +379,7 @@ proptest! {
                 pair.check_at(index.index(len), end.index(len));
             }
         }
-        // One incarnation dies, then what is left goes: value by value, or all at once.
-        let container = LocalContainer::root(1);
-        let mut gone = Vec::new();
-        pair.rope.remove_container(&mut pair.runs, container, &mut |span, text| gone.push((span, String::from(text))));
-        for (Span { index, stretch }, text) in gone {
-            let mut known: Vec<Known> = pair.known.drain(index..index + stretch.len as usize).collect();
-            prop_assert!(known.iter().map(|known| known.stretch).eq((0..stretch.len).map(|at| stretch.read_part(at, 1))));
-            if stretch.backward {
-                known.reverse();
-            }
-            prop_assert_eq!(text, pair.text_of(&known));
-        }
-        prop_assert!(pair.known.iter().all(|known| known.stretch.container != container));
-        pair.check();
+        // All goes: value by value, or all at once.
         while all_at_once.is_none() && !pair.known.is_empty() {
             pair.remove(pair.known.len() / 2, 9, false);
             pair.check();
