@@ -70,8 +70,9 @@ pub enum ChangeKind {
     Moved(Dot),
     /// Text: what became of it, from the beginning on. What follows the last step is retained.
     Text(Vec<TextStep>),
-    /// Text: a mark came, whose value is `new`, or went, whose value was `old`; null takes the key off. What is read there now,
-    /// [`TextRef::marks`](crate::TextRef::marks) tells: another mark may count. Indexes are those after the batch; marks that cover nothing then are not told.
+    /// Text: a mark came, whose value is `new`, or went, whose value was `old`; null takes the key off. Another mark may count there:
+    /// [`TextRef::marks`](crate::TextRef::marks) tells what is read now. Indexes are those after the batch; marks that cover nothing by
+    /// then are not told.
     Marks {
         /// The index of the first character.
         start: usize,

@@ -60,7 +60,7 @@ use crate::replica_id::ReplicaId;
 use transaction::{Log, Open};
 use undo::Undo;
 
-/// A replicated document of registers, flags, counters, sets, maps and lists.
+/// A replicated document of registers, flags, counters, sets, maps, lists and texts.
 ///
 /// Roots are named and always exist; everything else is created inside of them. Read through [`Document::map`] and its siblings, which
 /// never create; edit in [`Document::transact`]; join what others did with [`Document::apply`] and [`Document::apply_diff`]. Memory is

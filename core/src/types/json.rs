@@ -15,8 +15,8 @@ fn json(shown: &impl serde_core::Serialize) -> Json {
 impl Document {
     /// All that the document shows, as JSON: the same for every replica of the same version. O(document).
     ///
-    /// Maps become objects; lists and sets, arrays; counters, numbers (beyond 64 bits: decimal text); flags, truth values; registers,
-    /// their values, with null for what is no finite number and lower-case hexadecimal text for bytes. Of several kinds under one
+    /// Maps become objects; lists and sets, arrays; texts, strings; counters, numbers (beyond 64 bits: decimal text); flags, truth
+    /// values; registers, their values, with null for what is no finite number and lower-case hexadecimal text for bytes. Of several kinds under one
     /// key or root name the one that stands for all is shown, as in [`MapRef::iter`]; of concurrent values, the winner. What this
     /// version cannot read, and what is nested deeper than containers may be, is null.
     ///
