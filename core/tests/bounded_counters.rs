@@ -5,12 +5,12 @@
 //! must show the same.
 #![cfg(feature = "testing")]
 
+mod common;
+
 use weftline::testing::{Random, Shape, Spec, dump};
 use weftline::{Commit, Document, EditError, Kind, ReplicaId, Timestamp, Transaction};
 
-fn seeds() -> u64 {
-    std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
-}
+use common::seeds;
 
 /// What was refused and what was done, so that a run shows something.
 #[derive(Default)]

@@ -1,13 +1,12 @@
 //! The specification and the laws of the join over random histories of all types.
 #![cfg(feature = "testing")]
 
+mod common;
+
 use weftline::testing::{self, History, Options, Random, Spec, dump};
 use weftline::{Commit, Delta, Document, EditError, ReplicaId, Timestamp, VersionEntry, VersionVector, codec};
 
-/// How many histories a test runs; `WEFTLINE_SEEDS` sets another number for a long run.
-fn seeds() -> u64 {
-    std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
-}
+use common::seeds;
 
 fn run(options: &Options) {
     for seed in 0..seeds() {

@@ -1,12 +1,12 @@
 //! Undo and redo over random histories: the rules UNDO-1 and UNDO-3, and convergence.
 #![cfg(feature = "testing")]
 
+mod common;
+
 use weftline::testing::{History, Options, Random, Shape, content, random_edit};
 use weftline::{Commit, Document, EditError, Kind, ReplicaId, Timestamp, UndoLimits};
 
-fn seeds() -> u64 {
-    std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
-}
+use common::seeds;
 
 /// A document that others have written to, joined, and that goes on under an id of its own.
 fn inherited(seed: u64) -> Document {

@@ -1,9 +1,14 @@
-//! Replicas that edit apart and then meet, for the tests that tell stories about them.
+//! Replicas that edit apart and then meet, for the tests that tell stories about them; and how many histories others run.
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::fmt::Debug;
 
 use weftline::{Commit, Delta, Document, EditError, ListRef, MapRef, ReplicaId, Timestamp, Transaction};
+
+/// How many histories a test runs; `WEFTLINE_SEEDS` sets another number for a long run.
+pub(crate) fn seeds() -> u64 {
+    std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+}
 
 /// A document that this replica writes to.
 pub(crate) fn writer(id: u128) -> Document {

@@ -1,6 +1,9 @@
 //! Lists and texts in whole documents: what users are promised, in random histories and told as stories.
 #![cfg(feature = "testing")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod archive;
 mod draft;
 mod incarnations;
@@ -11,12 +14,8 @@ mod structure;
 mod traces;
 mod world;
 
+use common::seeds;
 use world::{Options, Seen, history};
-
-/// How many histories a test runs; `WEFTLINE_SEEDS` sets another number for a long run.
-fn seeds() -> u64 {
-    std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
-}
 
 fn run(options: Options) -> Seen {
     run_some(options, seeds())
