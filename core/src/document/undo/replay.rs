@@ -11,6 +11,7 @@ use super::super::{Content, EditError, State};
 use super::Role;
 use super::place::Placed;
 use super::record::{Amount, Killed, Mover, Step, is_mark, newest};
+use super::text::{Fresh, text_removed_by_others};
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
@@ -21,9 +22,11 @@ use crate::store::{Kind, LocalContainer, LocalSlot, Payload, Slot};
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     /// What came back, by the dot it had.
-    pub(super) fresh: Map<LocalDot, LocalDot>,
+    pub(super) fresh: Fresh,
     /// Fresh dots of what others wrote.
     pub(super) copies: Set<LocalDot>,
+    /// The same of text: the first dots of runs, and how many.
+    pub(super) copied_text: Map<LocalDot, u32>,
 }
 
 impl Replay {
@@ -32,6 +35,7 @@ impl Replay {
         // What lives and who removed what is asked before anything changes.
         let mut waiting: Vec<u32> = Vec::new();
         let removed = removed_by_others(tx, step);
+        let removed_text = text_removed_by_others(tx, step);
         for (at, killed) in step.killed.iter().enumerate() {
             let Killed { dot, container, entity, replaced_by, .. } = killed;
             let container = self.now(*container);
@@ -61,6 +65,7 @@ impl Replay {
             }
         }
         self.remove_added(tx, step, &mine);
+        self.remove_typed(tx, step, &mine);
         let mut placed = Placed::default();
         for mover in back {
             self.move_back(tx, step, mover, &mut placed)?;
@@ -79,6 +84,7 @@ impl Replay {
             }
             waiting = still;
         }
+        self.retype(tx, step, &removed_text)?;
         for amount in &step.amounts {
             let container = self.now(amount.container);
             if !stays_whole(tx, container, &mine) {
@@ -97,28 +103,34 @@ impl Replay {
     }
 
     fn remove_added(&self, tx: &mut Transaction<'_>, step: &Step, mine: &Set<LocalDot>) {
+        let typed = self.typed_set(step);
         for dot in &step.added {
             let dot = newest(&self.fresh, *dot);
             let state = &tx.document().state;
             let Some(id) = state.store.find(dot) else { continue };
             let container = state.store.live(id).container();
             let stays = state.is_kept(container, state.store.live(id).kind) || stays_whole(tx, container, mine);
-            if !stays && self.is_free(tx, dot, mine) || fault::active(Fault::UndoRemovesForeign) {
+            if !stays && self.is_free(tx, dot, (mine, &typed)) || fault::active(Fault::UndoRemovesForeign) {
                 tx.remove(id);
             }
         }
     }
 
     /// Whether nothing that another replica wrote is in a dot. What came back in an undo, `mine`, is the exception of its redo.
-    fn is_free(&self, tx: &Transaction<'_>, dot: LocalDot, mine: &Set<LocalDot>) -> bool {
+    fn is_free(&self, tx: &Transaction<'_>, dot: LocalDot, mine: (&Set<LocalDot>, &Map<LocalDot, u32>)) -> bool {
         let Some(undo) = &tx.document().undo else { return false };
         let mut inside = Vec::from([dot]);
         while let Some(dot) = inside.pop() {
-            let back = undo.role == Role::Redo && mine.contains(&dot);
+            let redo = undo.role == Role::Redo;
+            let back = redo && mine.0.contains(&dot);
             if !back && (!undo.is_own(dot) || self.copies.contains(&dot)) {
                 return false;
             }
-            tx.document().state.add_inside(dot, &mut inside);
+            let state = &tx.document().state;
+            if !self.is_own_text(state, undo, dot, redo.then_some(mine.1)) {
+                return false;
+            }
+            state.add_inside(dot, &mut inside);
         }
         true
     }
@@ -275,7 +287,7 @@ impl Replay {
 }
 
 impl State {
-    /// Adds the dots of the entries in an entity, and of its text one of each run, which is of one replica.
+    /// Adds the dots of the entries in an entity.
     fn add_inside(&self, dot: LocalDot, all: &mut Vec<LocalDot>) {
         let (Some(id), Some(place)) = (self.store.find(dot), self.entity(dot)) else { return };
         let mut inside = Vec::new();
@@ -283,7 +295,6 @@ impl State {
         for id in inside {
             all.push(self.store.dot(id));
         }
-        self.text_inside(place, dot, &mut |stretch| all.push(stretch.first));
     }
 }
 
@@ -295,7 +306,7 @@ fn position(dot: LocalDot, slot: &LocalSlot) -> Option<LocalPosition> {
 
 /// Whether what is in a container stays because the container does: what came back as a whole goes as a whole or not at
 /// all. An edit is taken back out of what it created, if that cannot go.
-fn stays_whole(tx: &Transaction<'_>, container: LocalContainer, mine: &Set<LocalDot>) -> bool {
+pub(super) fn stays_whole(tx: &Transaction<'_>, container: LocalContainer, mine: &Set<LocalDot>) -> bool {
     let document = tx.document();
     let redo = document.undo.as_ref().is_some_and(|undo| undo.role == Role::Redo);
     let lives = |dot| mine.contains(&dot) && document.state.store.find(dot).is_some();
