@@ -1,7 +1,7 @@
 //! Text: typing, deleting, and what comes back with its container.
 
 use crate::pair::{Edit, Pair};
-use weftline::{Document, Kind, Timestamp, UndoLimits};
+use weftline::{Document, Expand, Kind, Timestamp, UndoLimits};
 
 fn text(document: &Document) -> String {
     document.text("t").to_string()
@@ -270,4 +270,47 @@ fn kept_text_counts_by_its_bytes() {
         undone += 1;
     }
     assert_eq!(undone, 2, "the second deletion left no room for the first one");
+}
+
+// ---- marks ----
+
+fn marked(document: &Document) -> Vec<(String, bool)> {
+    let spans = document.text("t").spans();
+    spans.into_iter().map(|span| (span.text, !span.marks.is_empty())).collect()
+}
+
+const BOLD: Edit = |tx| tx.text("t")?.mark(1..4, "bold", true, Expand::None);
+
+#[test]
+fn a_mark_that_goes_with_its_text_comes_back_with_it() {
+    let mut pair = Pair::after(HELLO);
+    pair.ann(BOLD);
+    let bold = pair.both(marked);
+    assert_eq!(bold, [("h".into(), false), ("ell".into(), true), ("o".into(), false)]);
+    pair.ann(|tx| tx.text("t")?.delete(1..4));
+    for _ in 0..2 {
+        pair.undo();
+        assert_eq!(pair.both(marked), bold);
+        pair.redo();
+        assert_eq!(pair.both(marked), [("ho".into(), false)]);
+    }
+    pair.undo().undo();
+    assert_eq!(pair.both(marked), [("hello".into(), false)], "the mark is undone");
+    pair.redo();
+    assert_eq!(pair.both(marked), bold, "and is where the text is that came back");
+}
+
+#[test]
+fn marks_come_back_with_the_container_they_are_in() {
+    let mut pair = Pair::after(|tx| tx.map("m")?.text("t")?.push("hello"));
+    pair.ann(|tx| tx.map("m")?.text("t")?.mark(1..4, "bold", true, Expand::After));
+    let shown = |document: &Document| document.map("m").text("t").marks();
+    let bold = pair.both(shown);
+    assert_eq!(bold.len(), 1);
+    pair.ann(|tx| tx.map("m")?.remove("t").map(drop));
+    assert_eq!(pair.both(shown), []);
+    pair.undo();
+    assert_eq!(pair.both(shown), bold);
+    pair.redo().undo();
+    assert_eq!(pair.both(shown), bold);
 }

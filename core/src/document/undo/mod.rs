@@ -120,9 +120,9 @@ impl Stack {
         self.groups.drain(..oldest);
     }
 
-    fn rename(&mut self, fresh: &Fresh) {
+    fn rename(&mut self, state: &State, fresh: &Fresh) {
         for step in self.groups.iter_mut().flatten() {
-            step.rename(fresh);
+            step.rename(state, fresh);
         }
     }
 }
@@ -178,9 +178,9 @@ impl Undo {
     /// Things came back under fresh dots.
     fn came_back(&mut self, state: &State, replay: &Replay) {
         let (fresh, copies) = (&replay.fresh, &replay.copies);
-        self.done.rename(fresh);
+        self.done.rename(state, fresh);
         if !fault::active(Fault::UndoForgetsNames) {
-            self.undone.rename(fresh);
+            self.undone.rename(state, fresh);
         }
         let before = core::mem::take(&mut self.copies);
         for dots in [&before, copies] {

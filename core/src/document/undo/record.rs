@@ -9,7 +9,7 @@ use super::super::state::Dead;
 use super::super::winner::amount;
 use super::super::{Content, State};
 use super::place::{Gap, Nook, order_of};
-use super::text::{Dots, Fresh, KilledText};
+use super::text::{Dots, Fresh, KilledText, follow};
 use crate::clock::{Hlc, LocalDot};
 use crate::ordered::Set;
 use crate::replica_id::Origin;
@@ -214,7 +214,7 @@ impl Step {
     }
 
     /// Names what came back by its fresh dots.
-    pub(super) fn rename(&mut self, fresh: &Fresh) {
+    pub(super) fn rename(&mut self, state: &State, fresh: &Fresh) {
         let rename = |dot: &mut LocalDot| *dot = newest(fresh, *dot);
         let within = |container: &mut LocalContainer| {
             if let Some(dot) = container.as_entity() {
@@ -225,6 +225,7 @@ impl Step {
         for killed in &mut self.killed {
             within(&mut killed.container);
             killed.replaced_by.iter_mut().for_each(rename);
+            follow(state, fresh, killed.kind, &mut killed.payload);
         }
         let typed = core::mem::take(&mut self.typed);
         for dots in typed {

@@ -11,7 +11,7 @@ use super::super::{Content, EditError, State};
 use super::Role;
 use super::place::Placed;
 use super::record::{Amount, Killed, Mover, Step, is_mark, newest};
-use super::text::{Fresh, text_removed_by_others};
+use super::text::{Fresh, follow, text_removed_by_others};
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
@@ -70,6 +70,15 @@ impl Replay {
         for mover in back {
             self.move_back(tx, step, mover, &mut placed)?;
         }
+        // Marks come back onto the text that they were on.
+        let mut marks: Vec<u32> = Vec::new();
+        waiting.retain(|at| {
+            let other = killed(*at).kind != Kind::MARK;
+            if !other {
+                marks.push(*at);
+            }
+            other
+        });
         // A container comes back before what is in it. Stamps mostly say so; where clocks ran apart, it takes another round.
         loop {
             let before = waiting.len();
@@ -85,6 +94,9 @@ impl Replay {
             waiting = still;
         }
         self.retype(tx, step, &removed_text)?;
+        for at in marks {
+            self.restore(tx, step, killed(at), &mut placed)?;
+        }
         for amount in &step.amounts {
             let container = self.now(amount.container);
             if !stays_whole(tx, container, &mine) {
@@ -150,7 +162,9 @@ impl Replay {
         if container != killed.container && fault::active(Fault::UndoRestoresTopOnly) {
             return Ok(true);
         }
-        if Self::is_taken(tx, step, killed, container) {
+        let mut payload = killed.payload.clone();
+        follow(&tx.document().state, &self.fresh, killed.kind, &mut payload);
+        if Self::is_taken(tx, step, killed, &payload, container) {
             return Ok(true);
         }
         let slot = match &killed.slot {
@@ -170,7 +184,7 @@ impl Replay {
             }
         };
         let at = position(tx.next_dot()?, &slot);
-        let fresh = tx.add(Target { container, slot }, killed.kind, killed.entity, killed.payload.clone())?;
+        let fresh = tx.add(Target { container, slot }, killed.kind, killed.entity, payload)?;
         if let Some(at) = at {
             placed.insert(killed.nook, at);
         }
@@ -213,10 +227,16 @@ impl Replay {
 
     /// Whether others wrote something into its slot that it would hide: later, if the latest is read; of a mark, since it was
     /// taken away.
-    fn is_taken(tx: &Transaction<'_>, step: &Step, killed: &Killed, container: LocalContainer) -> bool {
+    fn is_taken(
+        tx: &Transaction<'_>,
+        step: &Step,
+        killed: &Killed,
+        payload: &Payload,
+        container: LocalContainer,
+    ) -> bool {
         let document = tx.document();
         let state = &document.state;
-        if let (Kind::MARK, Payload::Opaque(bytes)) = (killed.kind, &killed.payload) {
+        if let (Kind::MARK, Payload::Opaque(bytes)) = (killed.kind, payload) {
             let own = |dot| document.undo.as_ref().is_some_and(|undo| undo.is_own(dot));
             return state.is_marked_since(container, bytes, &|dot, hlc| {
                 let later = hlc.cmp(&killed.hlc).then_with(|| state.origins.compare(dot, killed.dot)).is_gt();

@@ -5,7 +5,8 @@
 //! What others inserted meanwhile stays on the side on which they put it, also in the middle. Text that died with its
 //! container comes back in order, after the container.
 //!
-//! What names a character by its position does not follow: a cursor, or the ends of a mark, stay where the old one was.
+//! What names a character by its position does not follow: a cursor, or the ends of a mark that lives, stay where the old one
+//! was. A mark that comes back itself does.
 
 use alloc::vec::Vec;
 
@@ -17,10 +18,11 @@ use super::place::{Gap, order_of};
 use super::record::{Done, Step, newest};
 use super::replay::{Replay, stays_whole};
 use crate::clock::{Dot, LocalDot};
+use crate::codec::{decode_mark, encode_mark};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set};
-use crate::sequence::{LocalPosition, Stretch, turned};
-use crate::store::LocalContainer;
+use crate::sequence::{LocalPosition, Position, Stretch, turned};
+use crate::store::{Kind, LocalContainer, Payload};
 use crate::string::Str;
 
 /// Dots that follow one another: the first, and how many.
@@ -101,6 +103,35 @@ impl Fresh {
             all.push((fresh, more));
             at += u64::from(more);
         }
+    }
+}
+
+/// Leads the ends of a mark to the characters that came back, if it is known where everything is that they are next to.
+pub(super) fn follow(state: &State, fresh: &Fresh, kind: Kind, payload: &mut Payload) {
+    let Payload::Opaque(bytes) = payload else { return };
+    if kind != Kind::MARK || fresh.again.is_empty() {
+        return;
+    }
+    let Some(mut mark) = decode_mark(bytes) else { return };
+    let mut follows = false;
+    for anchor in [&mut mark.start, &mut mark.end] {
+        if anchor.at == Position::START {
+            continue;
+        }
+        let Some(bunch) = state.origins.local(anchor.at.bunch) else { return };
+        let dot = LocalPosition { bunch, index: anchor.at.index }.dot();
+        let run = dot.and_then(|dot| fresh.get(dot)).and_then(|dot| state.texts.runs.find(dot));
+        if let Some((run, nth)) = run {
+            let at = state.texts.runs.stretch(run).position(nth);
+            anchor.at = Position { bunch: state.origins.dot(at.bunch), index: at.index };
+            follows = true;
+        } else if !state.forest.contains(bunch) {
+            return;
+        }
+    }
+    if follows {
+        mark.chains = state.chains_of(&[mark.start, mark.end]);
+        *payload = Payload::Opaque(encode_mark(&mark).into());
     }
 }
 
