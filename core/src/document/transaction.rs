@@ -592,7 +592,6 @@ impl Transaction<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        self.has_room(characters(text))?;
         let state = &self.document.state;
         let (mut left, mut right, mut container) = (None, None, None);
         if let Some(rope) = state.rope(place) {

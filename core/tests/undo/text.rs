@@ -1,7 +1,7 @@
 //! Text: typing, deleting, and what comes back with its container.
 
 use crate::pair::{Edit, Pair};
-use weftline::{Document, Expand, Kind, Timestamp, UndoLimits};
+use weftline::{Commit, Document, Expand, Kind, Timestamp, UndoLimits};
 
 fn text(document: &Document) -> String {
     document.text("t").to_string()
@@ -111,6 +111,35 @@ fn deleted_text_comes_back_at_its_place_when_its_neighbours_are_gone() {
     assert_eq!(pair.both(text), "0189");
     pair.undo();
     assert_eq!(pair.both(text), "014589");
+}
+
+/// Overwrites so much that nobody knows any more where the text was that had been deleted before.
+fn forget(document: &mut Document, clock: u64) {
+    for nth in 0..6_000u64 {
+        let overwritten = document.transact(Timestamp(clock), |tx| {
+            tx.leave_out_of_undo();
+            let key = nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59;
+            tx.map("m")?.put(&key.to_string(), nth as i64)
+        });
+        let _: Commit<()> = overwritten.expect("it is possible");
+    }
+}
+
+#[test]
+fn deleted_text_comes_back_between_its_neighbours_when_its_bunch_is_forgotten() {
+    for (delete, left, shown) in
+        [(1..6, "[]", "[hello]"), (0..6, "]", "[hello]"), (1..7, "[", "[hello]"), (0..7, "", "[hello]")]
+    {
+        let mut pair = Pair::new();
+        pair.ann(|tx| tx.text("t")?.push("[]")).meet().bob(|tx| tx.text("t")?.insert(1, "hello")).meet();
+        let now = pair.now();
+        let deleted: Commit<()> = pair.ann.transact(now, |tx| tx.text("t")?.delete(delete)).expect("it is possible");
+        assert!(deleted.delta.is_some());
+        forget(&mut pair.ann, now.0);
+        assert_eq!(pair.both(text), left);
+        pair.undo();
+        assert_eq!(pair.both(text), shown);
+    }
 }
 
 #[test]

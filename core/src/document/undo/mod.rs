@@ -238,8 +238,8 @@ impl Document {
     /// and O(removal log) where something was removed.
     ///
     /// # Errors
-    /// As [`Self::begin`] and [`Self::commit`]; also when a counter that comes back is too large for one replica's total, or
-    /// positions would nest too deep. Nothing is changed then, and the step is kept.
+    /// As [`Self::begin`] and [`Self::commit`]; also when a counter that comes back is too large for one replica's total, when
+    /// positions would nest too deep, or when more text would come back than one transaction may type. Nothing is changed then, and the step is kept.
     pub fn undo(&mut self, now: Timestamp) -> Result<Option<Commit<()>>, EditError> {
         self.take_back(now, Role::Undo)
     }

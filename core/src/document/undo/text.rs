@@ -402,8 +402,8 @@ impl Replay {
         let from = left.map_or(0, |left| left + 1);
         let to = right.unwrap_or(order.len()).max(from);
         if !forest.contains(old.bunch()) {
-            let starts = right.is_none() && gap.is_none_or(|gap| gap.left.is_some());
-            return (if left.is_some() || !starts && right.is_none() { from } else { to }, old.len);
+            let was_first = right.is_none() && gap.is_some_and(|gap| gap.left.is_none());
+            return (if left.is_some() || was_first { from } else { to }, old.len);
         }
         // Whether a position is older than the step, or not one's own: only to those what died is compared. What came back
         // since is at another position than it was.
