@@ -294,8 +294,10 @@ impl Unacked {
         let parts = delta.parts();
         let own = |dot: Dot| dot.replica == delta.replica() && dot.seq >= self.first_seq;
         let among = |dot: Dot| dots.contains(dot) && !own(dot);
+        let within = |container: &Container| matches!(container, Container::Entity(dot) if among(*dot));
         parts.removes.dots().any(among)
-            || parts.adds.iter().any(|(_, entry)| matches!(entry.container, Container::Entity(dot) if among(dot)))
+            || parts.adds.iter().any(|(_, entry)| within(&entry.container))
+            || parts.text.iter().any(|run| within(&run.container))
             || parts.bunches.iter().any(|bunch| among(bunch.parent.bunch))
     }
 }
@@ -344,5 +346,24 @@ mod tests {
         let (dot, tag) = (deltas[1].dot(), deltas[1].tag());
         let fact = Fact { replica: dot.replica, seq: dot.seq, tag, agrees: None };
         assert_eq!(outbox.judge(&fact), Some(Verdict::Agrees { through: dot.seq }));
+    }
+
+    #[test]
+    fn fork_2_text_in_what_the_relay_refuses_waits_with_it() {
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        let mut outbox = Outbox::default();
+        let created = document.transact(Timestamp(1), |tx| tx.map("m")?.text("t").map(drop));
+        let created: Result<Commit<()>, EditError> = created;
+        let created = created.unwrap().delta.unwrap();
+        outbox.push(&created, Token(1));
+        outbox.stick(created.replica(), created.last_seq());
+        // The relay has another delta of that name, so that whatever is said to follow it seems to be ready there.
+        let mut covered = document.version();
+        document.set_writer(Some(ReplicaId::from(2))).unwrap();
+        let typed = document.transact(Timestamp(2), |tx| tx.map("m")?.text("t")?.push("x"));
+        let typed: Result<Commit<()>, EditError> = typed;
+        outbox.push(&typed.unwrap().delta.unwrap(), Token(1));
+        assert_eq!(outbox.next_rows(&mut covered, Token(1), 1 << 20), []);
+        assert_eq!(outbox.stuck(), 2);
     }
 }
