@@ -19,15 +19,12 @@ mod forest;
 mod order;
 mod place;
 mod position;
-#[allow(dead_code, reason = "lists and texts are to be held in it")]
 mod rope;
-#[allow(dead_code, reason = "lists and texts are to be held in it")]
 mod runs;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod sorted;
-#[allow(dead_code, reason = "lists and texts are to be held in it")]
 mod walk;
 
 pub(crate) use forest::{Forest, ForestError};

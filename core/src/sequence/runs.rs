@@ -172,11 +172,6 @@ impl Runs {
         })
     }
 
-    /// Every run, ascending by dot.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (RunId, &Run)> {
-        self.index.values().map(|id| (RunId(*id), &self.slab[*id as usize]))
-    }
-
     pub(super) fn add(&mut self, stretch: Stretch, rope: u32, leaf: u32) -> RunId {
         let run = Run { stretch, rope, leaf };
         let id = if self.free == NONE {

@@ -27,7 +27,6 @@ use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
-use crate::store::LocalContainer;
 pub(crate) use build::{Loaded, Ropes, lay_out};
 pub(crate) use find::Stretches;
 use leaf::{Leaf, Piece, Place, byte_of};
@@ -173,27 +172,6 @@ impl Rope {
         self.cursor = Cursor::leaf(place.leaf, before);
         let more = (self.tree.leaf(place.leaf).pieces[place.piece].len - place.offset).min(most.min(self.len()) as u32);
         Some(self.take(runs, place, more, text))
-    }
-
-    /// Takes out all values of one container, in order of reading: `gone` is told of each piece, with its text in the order of
-    /// dots. O(runs · log n + bytes).
-    pub(crate) fn remove_container(
-        &mut self,
-        runs: &mut Runs,
-        container: LocalContainer,
-        gone: &mut dyn FnMut(Span, &str),
-    ) {
-        let (mut index, mut text) = (0, String::new());
-        while let Some((run, nth)) = self.at(runs, index) {
-            let stretch = runs.stretch(run);
-            let rest = (stretch.len - stretch.turn(nth)) as usize;
-            if stretch.container != container {
-                index += rest;
-            } else if let Some(span) = self.remove_at(runs, index, rest, &mut text) {
-                gone(span, &text);
-                text.clear();
-            }
-        }
     }
 
     /// Takes out everything, and tells nothing of it. O(runs · log runs of the document).

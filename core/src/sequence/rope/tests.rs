@@ -386,20 +386,7 @@ proptest! {
                 pair.check_at(index.index(len), end.index(len));
             }
         }
-        // One incarnation dies, then what is left goes: value by value, or all at once.
-        let container = LocalContainer::root(1);
-        let mut gone = Vec::new();
-        pair.rope.remove_container(&mut pair.runs, container, &mut |span, text| gone.push((span, String::from(text))));
-        for (Span { index, stretch }, text) in gone {
-            let mut known: Vec<Known> = pair.known.drain(index..index + stretch.len as usize).collect();
-            prop_assert!(known.iter().map(|known| known.stretch).eq((0..stretch.len).map(|at| stretch.read_part(at, 1))));
-            if stretch.backward {
-                known.reverse();
-            }
-            prop_assert_eq!(text, pair.text_of(&known));
-        }
-        prop_assert!(pair.known.iter().all(|known| known.stretch.container != container));
-        pair.check();
+        // All of it goes: value by value, or all at once.
         while all_at_once.is_none() && !pair.known.is_empty() {
             pair.remove(pair.known.len() / 2, 9, false);
             pair.check();
