@@ -6,10 +6,11 @@
 //!   with [`Document::apply`] and [`Document::apply_diff`]. [`Document::diff_since`] gives exactly what another version lacks, removals
 //!   included; [`Document::snapshot`] saves it. Nothing is kept of what was removed or overwritten.
 //! - [`Document::undo`] and [`Document::redo`] take back one's own edits, beside what others do, once [`Document::keep_undo`] asks for it.
-//! - The types and their concurrent outcomes: [`RegisterRef`], [`FlagRef`], [`CounterRef`], [`SetRef`], [`MapRef`], [`ListRef`]. Creations
-//!   under one key merge; deletion wins over edits inside what it deleted; a put survives a concurrent delete. With other policies:
-//!   [`MaxRegisterRef`], [`MinRegisterRef`], [`DisableWinsFlagRef`], [`RemoveWinsSetRef`], [`GrowOnlySetRef`], and [`BoundedCounterRef`], which
-//!   never goes below its floor.
+//! - The types and their concurrent outcomes: [`RegisterRef`], [`FlagRef`], [`CounterRef`], [`SetRef`], [`MapRef`], [`ListRef`],
+//!   [`TextRef`]. Creations under one key merge; deletion wins over edits inside what it deleted; a put survives a concurrent delete.
+//!   A text also has [`Cursor`]s, which are places that stay, and marks, which make it rich text ([`TextMut::mark`]). With other
+//!   policies: [`MaxRegisterRef`], [`MinRegisterRef`], [`DisableWinsFlagRef`], [`RemoveWinsSetRef`], [`GrowOnlySetRef`], and
+//!   [`BoundedCounterRef`], which never goes below its floor.
 //! - [`sync`] is the protocol between a replica and a relay, and a replica's outbox and identity, without any input or output of its own.
 //! - [`codec`] is the bytes, laid down in `docs/format.md`. The invariants are in `docs/rules.md`.
 //!

@@ -10,7 +10,7 @@ fn seeds() -> u64 {
 
 /// A document that others have written to, joined, and that goes on under an id of its own.
 fn inherited(seed: u64) -> Document {
-    let options = Options { steps: 30, text: false, ..Options::default() };
+    let options = Options { steps: 30, ..Options::default() };
     let history = History::grow(seed, &options).unwrap_or_else(|failure| panic!("seed {seed}: {}", failure.what));
     let mut document = Document::new();
     for other in history.documents() {
@@ -105,7 +105,7 @@ fn undo_3_a_group_is_undone_as_one() {
 #[test]
 fn undo_1_and_undo_3_beside_others_nothing_of_theirs_is_removed_and_all_converge() {
     for seed in 0..seeds() {
-        let options = Options { steps: 90, undo: true, text: false, ..Options::default() };
+        let options = Options { steps: 90, undo: true, ..Options::default() };
         if let Err(failure) = History::run(seed, &options) {
             panic!("seed {seed}, step {}: {}", failure.step, failure.what);
         }

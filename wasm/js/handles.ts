@@ -137,6 +137,7 @@ export class MapHandle extends Handle<MapSnapshot> {
 
 /** Elements in an order that all replicas agree on. Each has an id that stays when it moves. */
 export class ListHandle extends Handle<readonly Snapshot[]> {
+  /** How many elements there are. */
   get length(): number {
     return this.read(Read.ListLength).uint();
   }
@@ -172,50 +173,62 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
     return this.insert(this.length, value);
   }
 
+  /** Inserts an empty map before the element that is at `index`, or at the end if `index` is the length. */
   insertMap(index: number): MapHandle {
     return this.map(this.#insert(index, 'map'));
   }
 
+  /** Inserts an empty list. */
   insertList(index: number): ListHandle {
     return this.list(this.#insert(index, 'list'));
   }
 
+  /** Inserts an empty set. */
   insertSet(index: number): SetHandle {
     return this.setAt(this.#insert(index, 'set'));
   }
 
+  /** Inserts a counter, at 0. */
   insertCounter(index: number): CounterHandle {
     return this.counter(this.#insert(index, 'counter'));
   }
 
+  /** Inserts a flag, off. */
   insertFlag(index: number): FlagHandle {
     return this.flag(this.#insert(index, 'flag'));
   }
 
+  /** Inserts an empty text. */
   insertText(index: number): TextHandle {
     return this.text(this.#insert(index, 'text'));
   }
 
+  /** Appends an empty map. */
   pushMap(): MapHandle {
     return this.insertMap(this.length);
   }
 
+  /** Appends an empty list. */
   pushList(): ListHandle {
     return this.insertList(this.length);
   }
 
+  /** Appends an empty set. */
   pushSet(): SetHandle {
     return this.insertSet(this.length);
   }
 
+  /** Appends a counter, at 0. */
   pushCounter(): CounterHandle {
     return this.insertCounter(this.length);
   }
 
+  /** Appends a flag, off. */
   pushFlag(): FlagHandle {
     return this.insertFlag(this.length);
   }
 
+  /** Appends an empty text. */
   pushText(): TextHandle {
     return this.insertText(this.length);
   }
@@ -235,10 +248,12 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
     this.edit(Edit.ListSet, (args) => target(args, at).scalar(value));
   }
 
+  /** The map that is this element. */
   map(id: ElementId): MapHandle {
     return new MapHandle(this.host, this.#below(id));
   }
 
+  /** The list that is this element. */
   list(id: ElementId): ListHandle {
     return new ListHandle(this.host, this.#below(id));
   }
@@ -248,18 +263,22 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
     return new SetHandle(this.host, this.#below(id));
   }
 
+  /** The counter that is this element. */
   counter(id: ElementId): CounterHandle {
     return new CounterHandle(this.host, this.#below(id));
   }
 
+  /** The flag that is this element. */
   flag(id: ElementId): FlagHandle {
     return new FlagHandle(this.host, this.#below(id));
   }
 
+  /** The register that is this element. */
   register(id: ElementId): RegisterHandle {
     return new RegisterHandle(this.host, this.#below(id));
   }
 
+  /** The text that is this element. */
   text(id: ElementId): TextHandle {
     return new TextHandle(this.host, this.#below(id));
   }
@@ -280,10 +299,12 @@ export class ListHandle extends Handle<readonly Snapshot[]> {
 
 /** Values without order, each once. Adding wins over a concurrent removal. */
 export class SetHandle extends Handle<readonly Scalar[]> {
+  /** How many members there are. */
   get size(): number {
     return this.read(Read.SetSize).uint();
   }
 
+  /** Whether a value is a member. */
   has(value: Scalar): boolean {
     return this.read(Read.SetHas, (args) => args.scalar(value)).byte() !== 0;
   }
@@ -294,6 +315,7 @@ export class SetHandle extends Handle<readonly Scalar[]> {
     return reader.byte() === 0 || reader.kind() !== 'set' ? [] : readScalars(reader);
   }
 
+  /** Adds a member, also if it is one: a concurrent removal then does not take it away. */
   add(value: Scalar): void {
     this.edit(Edit.SetAdd, (args) => args.scalar(value));
   }
@@ -305,6 +327,7 @@ export class SetHandle extends Handle<readonly Scalar[]> {
     return isMember;
   }
 
+  /** Removes every member. */
   clear(): void {
     this.edit(Edit.SetClear);
   }
@@ -335,18 +358,22 @@ export class CounterHandle extends Handle<number | bigint> {
 
 /** On or off. Enabling wins over a concurrent disabling. */
 export class FlagHandle extends Handle<boolean> {
+  /** Whether it is on. */
   get value(): boolean {
     return leaf(this.read(Read.Content), 'flag') === true;
   }
 
+  /** Turns it on, also if it is: a concurrent disabling then does not turn it off. */
   enable(): void {
     this.set(true);
   }
 
+  /** Turns it off. */
   disable(): void {
     this.set(false);
   }
 
+  /** Turns it on or off. */
   set(isOn: boolean): void {
     this.edit(Edit.FlagSet, (args) => args.byte(isOn ? 1 : 0));
   }
@@ -368,6 +395,7 @@ export class RegisterHandle extends Handle<Scalar | undefined> {
     return readScalars(this.read(Read.RegisterValues));
   }
 
+  /** Overwrites all values that are there. */
   set(value: Scalar): void {
     this.edit(Edit.RegisterSet, (args) => args.scalar(value));
   }
@@ -386,6 +414,7 @@ export class RegisterHandle extends Handle<Scalar | undefined> {
  * character (`bad-argument`).
  */
 export class TextHandle extends Handle<string> {
+  /** How many code units of UTF-16 it has. */
   get length(): number {
     return this.read(Read.TextLength).uint();
   }
@@ -412,10 +441,12 @@ export class TextHandle extends Handle<string> {
     this.replace(index, 0, string);
   }
 
+  /** Inserts a string at the end. */
   append(string: string): void {
     this.replace(this.length, 0, string);
   }
 
+  /** Deletes `count` units from `index` on. What others write among them meanwhile stays. */
   delete(index: number, count: number): void {
     this.replace(index, count, '');
   }
@@ -425,7 +456,10 @@ export class TextHandle extends Handle<string> {
     this.edit(Edit.TextReplace, (args) => args.uint(position(index)).uint(position(count)).string(whole(string)));
   }
 
-  /** Makes it read so, by the fewest insertions and deletions: what others write meanwhile stays next to what it is written to. */
+  /**
+   * Makes it read as `string`, by the fewest insertions and deletions. What others write meanwhile stays where it is, as far as what it is
+   * next to stays.
+   */
   setText(string: string): void {
     this.edit(Edit.TextSet, (args) => args.string(whole(string)));
   }
@@ -440,7 +474,7 @@ export class TextHandle extends Handle<string> {
     this.edit(Edit.TextMark, (args) => args.uint(position(index)).uint(position(count)).string(text(key)).byte(ends).scalar(value));
   }
 
-  /** Takes a key off. */
+  /** Takes a key off `count` units from `index` on. */
   unmark(index: number, count: number, key: string): void {
     this.edit(Edit.TextUnmark, (args) => args.uint(position(index)).uint(position(count)).string(text(key)));
   }

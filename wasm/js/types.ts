@@ -65,7 +65,10 @@ export interface TextSpan {
 /** What a transaction, or an arrival from the relay, did to one text. */
 export interface TextEvent {
   readonly origin: 'local' | 'remote';
-  /** Each goes on from where the last one led; none where only marks changed. Absent where the text came or went with what it is in: what it reads now is all there is. */
+  /**
+   * Each goes on from what the one before it led to. Empty where only marks changed. `undefined` where the text came or went with
+   * what it is in: what it reads now is all that can be said.
+   */
   readonly deltas: readonly TextDelta[] | undefined;
 }
 

@@ -65,8 +65,8 @@ impl Lists {
 /// The order of one list.
 #[derive(Clone, Copy)]
 pub(crate) struct Order<'d> {
-    runs: &'d Runs,
-    rope: Option<&'d Rope>,
+    pub(super) runs: &'d Runs,
+    pub(super) rope: Option<&'d Rope>,
 }
 
 impl<'d> Order<'d> {
@@ -82,8 +82,14 @@ impl<'d> Order<'d> {
 
     /// The position at an index. O(log n).
     pub(crate) fn position_at(self, index: usize) -> Option<LocalPosition> {
+        let (stretch, nth) = self.stretch_at(index)?;
+        Some(stretch.position(nth))
+    }
+
+    /// What sits at an index, as one of its run. O(log n).
+    pub(crate) fn stretch_at(self, index: usize) -> Option<(Stretch, u32)> {
         let (run, nth) = self.rope?.at(self.runs, index)?;
-        Some(self.runs.stretch(run).position(nth))
+        Some((*self.runs.stretch(run), nth))
     }
 
     /// What a new element at an index, which is not behind the end, goes between. O(log n).

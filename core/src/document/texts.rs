@@ -12,6 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
+use super::lists::Order;
 use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
@@ -110,6 +111,11 @@ impl State {
     /// The rope of a place, if a character was ever in it.
     pub(crate) fn rope(&self, place: PlaceId) -> Option<&Rope> {
         self.texts.rope(self.view.place(place).rope)
+    }
+
+    /// The order of the characters of a place.
+    pub(super) fn text_order(&self, place: PlaceId) -> Order<'_> {
+        Order { runs: &self.texts.runs, rope: self.rope(place) }
     }
 
     fn rope_number(&mut self, place: PlaceId) -> u32 {

@@ -194,8 +194,8 @@ impl Log {
 impl Log {
     /// What was done, for those who will undo it.
     fn done(&self, open: &Open) -> Done<'_> {
-        let (added, killed) = (&self.added, &self.journal.entries);
-        Done { origin: open.origin, first_seq: open.first_seq, next_seq: open.next_seq, added, killed }
+        let (added, killed, text) = (&self.added, &self.journal.entries, &self.journal.text);
+        Done { origin: open.origin, first_seq: open.first_seq, next_seq: open.next_seq, added, killed, text }
     }
 }
 
@@ -589,12 +589,9 @@ impl Transaction<'_> {
 
     /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
     pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
-        let characters = characters(text);
-        if characters == 0 {
+        if text.is_empty() {
             return Ok(());
         }
-        self.has_room(characters)?;
-        let first = self.next_dot()?;
         let state = &self.document.state;
         let (mut left, mut right, mut container) = (None, None, None);
         if let Some(rope) = state.rope(place) {
@@ -608,7 +605,23 @@ impl Transaction<'_> {
             container = left.or(right).map(|neighbour| neighbour.1).filter(|_| !fault::active(Fault::TextIntoLowest));
         }
         let container = container.map_or_else(|| self.lowest(place), Ok)?;
-        let slot = self.place_between(left.map(|left| left.0), right.map(|right| right.0))?;
+        let between = (left.map(|left| left.0), right.map(|right| right.0));
+        self.type_between(place, index, between, container, text).map(drop)
+    }
+
+    /// The same, of some text, into one incarnation and between the neighbours at the index. Gives what it became.
+    pub(super) fn type_between(
+        &mut self,
+        place: PlaceId,
+        index: usize,
+        (left, right): (Option<LocalPosition>, Option<LocalPosition>),
+        container: LocalContainer,
+        text: &str,
+    ) -> Result<Stretch, EditError> {
+        let characters = characters(text);
+        self.has_room(characters)?;
+        let first = self.next_dot()?;
+        let slot = self.place_between(left, right)?;
         let LocalSlot::Position { bunch, backward } = slot else { return Err(EditError::Gone) };
         let stretch = Stretch { first, len: characters as u32, backward, bunch, container };
         let turned: String;
@@ -620,7 +633,22 @@ impl Transaction<'_> {
         };
         self.document.state.insert_text_at(place, index, stretch, in_dots);
         self.open().next_seq += characters as u64;
-        Ok(())
+        Ok(stretch)
+    }
+
+    /// Takes live characters away whose dots follow one another. O(runs · log n + bytes).
+    pub(super) fn remove_text(&mut self, (first, len): (LocalDot, u32)) {
+        let Document { state, open, log, .. } = &mut *self.document;
+        let open = open.as_ref().expect("a Transaction exists only while one is open");
+        let cause = LocalDot::new(open.origin, open.first_seq);
+        // What this transaction has typed itself is netted out.
+        let observed =
+            if first.origin() == open.origin { open.first_seq.saturating_sub(first.seq()) } else { u64::MAX };
+        let removed = u64::from(len).min(observed) as u32;
+        state.kill_text((first, u64::from(len) - 1), Some(cause), &[], &mut Some(&mut log.journal));
+        if removed > 0 {
+            log.removed_text.push((first, removed));
+        }
     }
 
     /// Takes so many characters out of a place, from an index on. O(runs · log n + bytes).

@@ -269,6 +269,10 @@ faults! {
     UndoRestoresTopOnly,
     /// UNDO-3: a list element comes back at the end, wherever it was.
     UndoForgetsPlace,
+    /// UNDO-3: deleted text comes back in one piece, past what others have inserted in its middle.
+    UndoTypesInOnePiece,
+    /// UNDO-1: what an undo typed again for another replica counts as one's own.
+    UndoOwnsCopiedText,
 
     // ---- Positions ----
 

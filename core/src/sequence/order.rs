@@ -39,7 +39,7 @@ impl Forest {
     }
 
     /// The indexes of a bunch that are before a position: those below the answer. Some of them are, that is known.
-    pub(super) fn indexes_before(&self, bunch: LocalDot, next: LocalPosition) -> i64 {
+    pub(crate) fn indexes_before(&self, bunch: LocalDot, next: LocalPosition) -> i64 {
         if next.bunch == bunch {
             return next.index;
         }

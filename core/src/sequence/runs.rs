@@ -68,7 +68,7 @@ impl Stretch {
     }
 
     /// The position of the value that is read at a place.
-    pub(super) fn read(&self, place: u32) -> LocalPosition {
+    pub(crate) fn read(&self, place: u32) -> LocalPosition {
         self.position(self.turn(place))
     }
 
@@ -78,7 +78,7 @@ impl Stretch {
     }
 
     /// The part that is read from one place on.
-    pub(super) fn read_part(&self, from: u32, more: u32) -> Self {
+    pub(crate) fn read_part(&self, from: u32, more: u32) -> Self {
         self.part(if self.backward { self.len - from - more } else { from }, more)
     }
 

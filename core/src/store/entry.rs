@@ -117,7 +117,7 @@ impl Kind {
 /// Where in its container an entry sits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Slot {
-    /// The only slot of a register or a flag, of whichever policy.
+    /// The only slot of a register or a flag, of whichever policy; of a text the one of its marks.
     Unit,
     /// A map key.
     Key(Str),
@@ -125,8 +125,8 @@ pub enum Slot {
     Member(Value),
     /// The slot of the writing replica: counters, bounded or not.
     Owner,
-    /// A position: lists. The value's dot has the same replica as the bunch (SEQ-2), and its distance from the bunch's
-    /// dot is its index, so only the bunch's sequence number is given.
+    /// A position: elements of lists, characters of texts. The value's dot has the same replica as the bunch (SEQ-2), and its distance
+    /// from the bunch's dot is its index, so only the bunch's sequence number is given.
     Position {
         /// The sequence number of the bunch; its replica is the replica of the entry's dot.
         bunch: u64,

@@ -36,22 +36,11 @@ pub struct Options {
     pub clones_keep_id: bool,
     /// Whether documents also undo and redo.
     pub undo: bool,
-    /// Whether text is edited, too.
-    pub text: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            steps: 60,
-            replicas: 3,
-            diffs: true,
-            truncate: true,
-            disks: true,
-            clones_keep_id: false,
-            undo: false,
-            text: true,
-        }
+        Self { steps: 60, replicas: 3, diffs: true, truncate: true, disks: true, clones_keep_id: false, undo: false }
     }
 }
 
@@ -235,14 +224,14 @@ impl History {
         // Clocks differ, run backwards, and now and then agree to the millisecond.
         let now = Timestamp(1_000 + (self.step as u64 / 6) * 20 + self.random.next_u64() % 30);
         let random = &mut self.random;
-        let (edits, text) = (1 + random.below(3), self.options.text);
+        let edits = 1 + random.below(3);
         let (before, version) = (dump(&self.documents[at]), self.documents[at].version());
         let mut expected = before.clone();
         let mut counted = 0;
         let mut otherwise = None;
         let commit: Result<Commit<()>, EditError> = self.documents[at].transact(now, |tx| {
             for _ in 0..edits {
-                let (path, edit) = Edit::random(tx.document(), random, true, text);
+                let (path, edit) = Edit::random(tx.document(), random, true);
                 let new = edit.apply(tx, &path)?;
                 let writer = tx.document().writer().unwrap_or(ReplicaId::NIL);
                 edit.show(&mut expected, &path, writer, new);

@@ -55,9 +55,10 @@ impl Cursor {
 }
 
 impl TextRef<'_> {
-    /// The place before the character at `index`, or at the end, as a value that stays while the text is edited. With [`Bias::Left`] it keeps to the
-    /// character before it: what is inserted right there comes behind it. With [`Bias::Right`] it keeps to the one behind it. At the start and at the
-    /// end, where there is no such character, it keeps to the start or the end itself. `None` beyond the end. O(depth · log n).
+    /// The place before the character at `index`, or at the end, as a value that stays while the text is edited. With [`Bias::Left`] it
+    /// keeps to the character before it: what is inserted right there comes behind it. With [`Bias::Right`] it keeps to the one behind it:
+    /// what is inserted there comes before it. At the start and at the end, where there is no such character, it keeps to the start or the
+    /// end itself. `None` beyond the end. O(depth · log n).
     pub fn cursor(&self, index: usize, bias: Bias) -> Option<Cursor> {
         let state = self.at.state();
         let anchor = match self.at.place {
@@ -75,8 +76,8 @@ impl TextRef<'_> {
     }
 
     /// Where a cursor is now: the index of the first character behind it, or the length. The same at every replica that shows the same
-    /// text. `None` if this document has not yet got the edit that its character came with. A cursor of another text of the document gives some index
-    /// that means nothing. O(depth · log n).
+    /// text. `None` if this document has not yet got the edit that its character came with. A cursor of another text of the document gives
+    /// some index that means nothing. O(depth · log n).
     pub fn index_of(&self, cursor: &Cursor) -> Option<usize> {
         self.at.state().index_of_anchor(self.at.place, &cursor.anchor, &cursor.chain)
     }

@@ -9,7 +9,7 @@
 //! without the mark. Taking a key off where nothing else of it is left around leaves nothing behind either; it has taken off what was
 //! seen (REM-1), and a mark made at the same time stays.
 //!
-//! Rules: MARK-1, MARK-2, MARK-3. Undo takes marks for entries like others.
+//! Rules: MARK-1, MARK-2, MARK-3. Undo treats marks like other entries.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -105,9 +105,10 @@ impl TextMut<'_, '_> {
     /// The longest value of a mark, in bytes.
     const MOST_VALUE_BYTES: usize = limits::MAX_KEY_BYTES;
 
-    /// Says `value` of the characters with indexes in `range`, under `key`. It takes one dot, and some sixty bytes of state; marks of this key that it
-    /// covers wholly go. An empty range is left alone; null takes the key off, as [`TextMut::unmark`] does. O(marks · depth · log n); O(marks) again from the same handle,
-    /// as long as the text is not edited in between: whoever has many marks to make should make them one after the other.
+    /// Says `value` of the characters with indexes in `range`, under `key`. It takes one dot, and some sixty bytes of state; marks of this
+    /// key that it covers wholly go. An empty range is left alone. Null takes the key off, like [`TextMut::unmark`], at its ends as
+    /// `expand` says. O(marks · depth · log n). Further marks from the same handle take O(marks) each, as long as the text is not edited
+    /// in between: whoever has many marks to make should make them one after the other.
     ///
     /// ```
     /// # use weftline::{Document, EditError, Expand, ReplicaId, Timestamp};

@@ -1,8 +1,8 @@
 //! Text: characters in an order that everybody agrees on.
 //!
-//! A character is a Unicode scalar value. It is put between two others and stays between them; what replicas type at one
-//! place at the same time stays whole, word by word, in the order in which each typed it. Deleting a range takes away the
-//! characters that were seen, and leaves no trace: what somebody else types into the range survives.
+//! A character is a Unicode scalar value. It is put between two others and stays between them. What replicas type at one place at
+//! the same time stays whole: what one typed is behind what the other typed, each in the order in which it was typed. Deleting a
+//! range takes away the characters that were seen, and leaves no trace: what somebody else types into the range survives.
 //!
 //! Indexes count scalar values here; [`TextRef::len_utf16`] and its siblings count in other units.
 //!
@@ -251,7 +251,7 @@ impl<'t, 'd> TextMut<'t, 'd> {
         Ok(())
     }
 
-    /// Makes it read `text`, with the fewest characters inserted and deleted: for who has only the whole text before and after,
+    /// Makes it read `text`, with the fewest characters inserted and deleted: for callers that have only the new text as a whole,
     /// as an input field gives it. What others typed meanwhile stays where it is, as far as what it is next to stays. Where the two have
     /// little in common, after some thousand edits, what is between the first and the last difference is replaced as a whole.
     ///

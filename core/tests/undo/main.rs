@@ -2,6 +2,7 @@
 
 mod pair;
 mod policies;
+mod text;
 
 use pair::{Edit, Pair};
 use weftline::{

@@ -1,6 +1,7 @@
 //! Undo and redo of one's own edits, beside what others do meanwhile.
 //!
-//! A *step* is what one local transaction did, net: the dots it added that lived at its end, and what it killed, kept whole.
+//! A *step* is what one local transaction did, net: the dots it added that lived at its end, and what it killed, kept whole;
+//! of text, both in runs.
 //! To take a step back is an ordinary transaction with an ordinary delta: what was added and still lives is removed, what
 //! was killed is written again under fresh dots. That transaction is a step itself, which the other stack keeps: redo is
 //! the undo of an undo. Steps name dots, so whenever something comes back under fresh dots, every step that named the old
@@ -15,6 +16,7 @@
 //! - An increment is taken back by the opposite one, as long as the counter lives; of a bounded counter as far as one's own
 //!   rights go. Rights that were given away are not: they are another replica's. What comes back with a removed counter is
 //!   one's own total, or rights, of its whole value.
+//! - Of what was typed goes what still lives. What was deleted is typed again where it was, around what others inserted there.
 //! - What only grows (max and min registers, grow-only sets) stays as it is, unless it goes with what it is in.
 //! - A mark (a disabling, a removal from a remove-wins set) does not come back over what another replica wrote since.
 //!
@@ -27,6 +29,7 @@
 mod place;
 mod record;
 mod replay;
+mod text;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -34,6 +37,7 @@ use alloc::vec::Vec;
 pub(crate) use record::Done;
 use record::Step;
 use replay::Replay;
+use text::Fresh;
 
 use super::transaction::Transaction;
 use super::{Commit, Document, EditError, State};
@@ -76,6 +80,8 @@ pub(crate) struct Undo {
     own: Vec<Origin>,
     /// Own dots that stand for what others wrote, and came back in an undo.
     copies: Set<LocalDot>,
+    /// The same of text: the first dots of runs, and how many.
+    copied_text: Map<LocalDot, u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +120,9 @@ impl Stack {
         self.groups.drain(..oldest);
     }
 
-    fn rename(&mut self, fresh: &Map<LocalDot, LocalDot>) {
+    fn rename(&mut self, state: &State, fresh: &Fresh) {
         for step in self.groups.iter_mut().flatten() {
-            step.rename(fresh);
+            step.rename(state, fresh);
         }
     }
 }
@@ -128,8 +134,9 @@ fn size(group: &[Step]) -> usize {
 impl Undo {
     fn new(limits: UndoLimits) -> Self {
         let (done, undone) = (Stack::default(), Stack::default());
-        let (role, last_edit, own, copies) = (Role::Edit, None, Vec::new(), Set::new());
-        Self { record: Self::learn, limits, done, undone, role, last_edit, own, copies }
+        let (role, last_edit, own) = (Role::Edit, None, Vec::new());
+        let (copies, copied_text) = (Set::new(), Map::new());
+        Self { record: Self::learn, limits, done, undone, role, last_edit, own, copies, copied_text }
     }
 
     /// Learns of a local transaction that is about to end.
@@ -141,7 +148,10 @@ impl Undo {
         if !self.own.contains(&done.origin) {
             self.own.push(done.origin);
         }
-        let step = Step::of(state, done, &|dot| self.is_own(dot));
+        let step = Step::of(state, done, &|dot| self.is_own(dot), &|stretch| {
+            let copied = |nth| text::is_in(&self.copied_text, stretch.dot(nth));
+            !self.own.contains(&stretch.first.origin()) || (0..stretch.len).any(copied)
+        });
         match self.role {
             Role::Edit => {
                 self.undone = Stack::default();
@@ -166,16 +176,26 @@ impl Undo {
     }
 
     /// Things came back under fresh dots.
-    fn came_back(&mut self, state: &State, fresh: &Map<LocalDot, LocalDot>, copies: &Set<LocalDot>) {
-        self.done.rename(fresh);
+    fn came_back(&mut self, state: &State, replay: &Replay) {
+        let (fresh, copies) = (&replay.fresh, &replay.copies);
+        self.done.rename(state, fresh);
         if !fault::active(Fault::UndoForgetsNames) {
-            self.undone.rename(fresh);
+            self.undone.rename(state, fresh);
         }
         let before = core::mem::take(&mut self.copies);
         for dots in [&before, copies] {
             for dot in dots.iter() {
                 if state.store.find(*dot).is_some() {
                     self.copies.insert(*dot);
+                }
+            }
+        }
+        let before = core::mem::take(&mut self.copied_text);
+        for runs in [&before, &replay.copied_text] {
+            for (first, len) in runs.iter() {
+                let seqs = first.seq()..=first.seq() + u64::from(*len) - 1;
+                if state.texts.runs.range(first.origin(), seqs).next().is_some() {
+                    self.copied_text.insert(*first, *len);
                 }
             }
         }
@@ -218,8 +238,8 @@ impl Document {
     /// and O(removal log) where something was removed.
     ///
     /// # Errors
-    /// As [`Self::begin`] and [`Self::commit`]; also when a counter that comes back is too large for one replica's total, or
-    /// positions would nest too deep. Nothing is changed then, and the step is kept.
+    /// As [`Self::begin`] and [`Self::commit`]; also when a counter that comes back is too large for one replica's total, when
+    /// positions would nest too deep, or when more text would come back than one transaction may type. Nothing is changed then, and the step is kept.
     pub fn undo(&mut self, now: Timestamp) -> Result<Option<Commit<()>>, EditError> {
         self.take_back(now, Role::Undo)
     }
@@ -269,7 +289,7 @@ impl Document {
         }
         let commit = self.commit()?;
         if let Some(undo) = &mut self.undo {
-            undo.came_back(&self.state, &replay.fresh, &replay.copies);
+            undo.came_back(&self.state, &replay);
         }
         Ok(commit)
     }

@@ -12,9 +12,10 @@ use core::cmp::Ordering;
 
 use super::super::{Content, Document, PlaceId, State};
 use super::record::{Killed, Mover, Step, newest};
+use super::text::Fresh;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, Set, sort_by};
+use crate::ordered::{Set, sort_by};
 use crate::sequence::LocalPosition;
 use crate::store::{LocalContainer, Slot};
 
@@ -136,14 +137,7 @@ impl Placed {
     }
 
     /// What came back from the same gap, or is a neighbour of that gap: the nearest of each side.
-    fn bounds(
-        &self,
-        state: &State,
-        fresh: &Map<LocalDot, LocalDot>,
-        step: &Step,
-        nook: Nook,
-        list: PlaceId,
-    ) -> Between {
+    fn bounds(&self, state: &State, fresh: &Fresh, step: &Step, nook: Nook, list: PlaceId) -> Between {
         let (before, after) = self.siblings(nook);
         let seat = |seat: Option<LocalDot>| state.seat_in(list, newest(fresh, seat?));
         let gap = nook.gap.and_then(|gap| step.gaps.get(gap as usize));
@@ -165,7 +159,7 @@ impl Placed {
     pub(super) fn fits(
         &self,
         state: &State,
-        fresh: &Map<LocalDot, LocalDot>,
+        fresh: &Fresh,
         step: &Step,
         nook: Nook,
         list: PlaceId,
@@ -181,7 +175,7 @@ impl Placed {
     pub(super) fn neighbours(
         &self,
         document: &Document,
-        fresh: &Map<LocalDot, LocalDot>,
+        fresh: &Fresh,
         step: &Step,
         nook: Nook,
         list: Option<PlaceId>,

@@ -9,11 +9,13 @@ use super::super::state::Dead;
 use super::super::winner::amount;
 use super::super::{Content, State};
 use super::place::{Gap, Nook, order_of};
+use super::text::{Dots, Fresh, KilledText, follow};
 use crate::clock::{Hlc, LocalDot};
-use crate::ordered::{Map, Set};
+use crate::ordered::Set;
 use crate::replica_id::Origin;
-use crate::sequence::LocalPosition;
+use crate::sequence::{LocalPosition, Stretch};
 use crate::store::{EntryId, Kind, LocalContainer, Payload, Slot};
+use crate::string::Str;
 use crate::value::Value;
 
 /// What a transaction did, as its journal tells it.
@@ -26,6 +28,8 @@ pub(crate) struct Done<'t> {
     pub(crate) added: &'t [(LocalDot, EntryId)],
     /// What it killed of what was there before, with what died inside, in any order.
     pub(crate) killed: &'t [Dead],
+    /// The text that it killed of what was there before, each run in the order of its dots.
+    pub(crate) text: &'t [(Stretch, Str)],
 }
 
 /// What a transaction did, net.
@@ -35,6 +39,10 @@ pub(super) struct Step {
     pub(super) added: Vec<LocalDot>,
     /// What it killed, in any order.
     pub(super) killed: Vec<Killed>,
+    /// What it typed and left alive.
+    pub(super) typed: Vec<Dots>,
+    /// The text that it killed, in order.
+    pub(super) text: Vec<KilledText>,
     /// Elements that it moved and that go back to where they were created.
     pub(super) movers: Vec<Mover>,
     /// The first dot that was free after it.
@@ -97,7 +105,12 @@ impl Killed {
 }
 
 impl Step {
-    pub(super) fn of(state: &State, done: Done<'_>, is_own: &dyn Fn(LocalDot) -> bool) -> Self {
+    pub(super) fn of(
+        state: &State,
+        done: Done<'_>,
+        is_own: &dyn Fn(LocalDot) -> bool,
+        is_foreign: &dyn Fn(&Stretch) -> bool,
+    ) -> Self {
         let mut step = Self { end: Some(LocalDot::new(done.origin, done.next_seq)), ..Self::default() };
         for (dot, id) in done.added {
             let live = state.store.live(*id);
@@ -134,6 +147,7 @@ impl Step {
         step.add_up();
         step.find_movers(state, &made);
         step.gaps = super::place::find_gaps(state, &made, &mut step.killed, &mut step.movers);
+        step.take_text(state, &done, is_foreign);
         step.bytes = step.weigh();
         step
     }
@@ -179,6 +193,10 @@ impl Step {
         let mut bytes = size_of::<Self>() + self.added.len() * size_of::<LocalDot>();
         bytes += self.amounts.len() * size_of::<Amount>() + self.gaps.len() * size_of::<Gap>();
         bytes += self.movers.len() * size_of::<Mover>() + self.seen.len() * size_of::<u64>();
+        bytes += self.typed.len() * size_of::<Dots>();
+        for text in &self.text {
+            bytes += text.bytes();
+        }
         for killed in &self.killed {
             let slot = match &killed.slot {
                 Slot::Key(key) => key.len(),
@@ -196,7 +214,7 @@ impl Step {
     }
 
     /// Names what came back by its fresh dots.
-    pub(super) fn rename(&mut self, fresh: &Map<LocalDot, LocalDot>) {
+    pub(super) fn rename(&mut self, state: &State, fresh: &Fresh) {
         let rename = |dot: &mut LocalDot| *dot = newest(fresh, *dot);
         let within = |container: &mut LocalContainer| {
             if let Some(dot) = container.as_entity() {
@@ -207,6 +225,18 @@ impl Step {
         for killed in &mut self.killed {
             within(&mut killed.container);
             killed.replaced_by.iter_mut().for_each(rename);
+            follow(state, fresh, killed.kind, &mut killed.payload);
+        }
+        let typed = core::mem::take(&mut self.typed);
+        for dots in typed {
+            fresh.append_newest(dots, &mut self.typed);
+        }
+        for text in &mut self.text {
+            within(&mut text.stretch.container);
+            if let Some(gap) = &mut text.gap {
+                gap.left.iter_mut().for_each(rename);
+                gap.right.iter_mut().for_each(rename);
+            }
         }
         for mover in &mut self.movers {
             rename(&mut mover.element);
@@ -223,10 +253,10 @@ impl Step {
 }
 
 /// Under which dot something lives now, or lived last.
-pub(super) fn newest(fresh: &Map<LocalDot, LocalDot>, dot: LocalDot) -> LocalDot {
+pub(super) fn newest(fresh: &Fresh, dot: LocalDot) -> LocalDot {
     let mut dot = dot;
-    while let Some(fresh) = fresh.get(&dot) {
-        dot = *fresh;
+    while let Some(fresh) = fresh.get(dot) {
+        dot = fresh;
     }
     dot
 }

@@ -11,6 +11,7 @@ use super::super::{Content, EditError, State};
 use super::Role;
 use super::place::Placed;
 use super::record::{Amount, Killed, Mover, Step, is_mark, newest};
+use super::text::{Fresh, follow, text_removed_by_others};
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by};
@@ -21,9 +22,11 @@ use crate::store::{Kind, LocalContainer, LocalSlot, Payload, Slot};
 #[derive(Debug, Default)]
 pub(super) struct Replay {
     /// What came back, by the dot it had.
-    pub(super) fresh: Map<LocalDot, LocalDot>,
+    pub(super) fresh: Fresh,
     /// Fresh dots of what others wrote.
     pub(super) copies: Set<LocalDot>,
+    /// The same of text: the first dots of runs, and how many.
+    pub(super) copied_text: Map<LocalDot, u32>,
 }
 
 impl Replay {
@@ -32,6 +35,7 @@ impl Replay {
         // What lives and who removed what is asked before anything changes.
         let mut waiting: Vec<u32> = Vec::new();
         let removed = removed_by_others(tx, step);
+        let removed_text = text_removed_by_others(tx, step);
         for (at, killed) in step.killed.iter().enumerate() {
             let Killed { dot, container, entity, replaced_by, .. } = killed;
             let container = self.now(*container);
@@ -61,10 +65,20 @@ impl Replay {
             }
         }
         self.remove_added(tx, step, &mine);
+        self.remove_typed(tx, step, &mine);
         let mut placed = Placed::default();
         for mover in back {
             self.move_back(tx, step, mover, &mut placed)?;
         }
+        // Marks come back onto the text that they were on.
+        let mut marks: Vec<u32> = Vec::new();
+        waiting.retain(|at| {
+            let other = killed(*at).kind != Kind::MARK;
+            if !other {
+                marks.push(*at);
+            }
+            other
+        });
         // A container comes back before what is in it. Stamps mostly say so; where clocks ran apart, it takes another round.
         loop {
             let before = waiting.len();
@@ -78,6 +92,10 @@ impl Replay {
                 break;
             }
             waiting = still;
+        }
+        self.retype(tx, step, &removed_text)?;
+        for at in marks {
+            self.restore(tx, step, killed(at), &mut placed)?;
         }
         for amount in &step.amounts {
             let container = self.now(amount.container);
@@ -97,28 +115,34 @@ impl Replay {
     }
 
     fn remove_added(&self, tx: &mut Transaction<'_>, step: &Step, mine: &Set<LocalDot>) {
+        let typed = self.typed_set(step);
         for dot in &step.added {
             let dot = newest(&self.fresh, *dot);
             let state = &tx.document().state;
             let Some(id) = state.store.find(dot) else { continue };
             let container = state.store.live(id).container();
             let stays = state.is_kept(container, state.store.live(id).kind) || stays_whole(tx, container, mine);
-            if !stays && self.is_free(tx, dot, mine) || fault::active(Fault::UndoRemovesForeign) {
+            if !stays && self.is_free(tx, dot, (mine, &typed)) || fault::active(Fault::UndoRemovesForeign) {
                 tx.remove(id);
             }
         }
     }
 
     /// Whether nothing that another replica wrote is in a dot. What came back in an undo, `mine`, is the exception of its redo.
-    fn is_free(&self, tx: &Transaction<'_>, dot: LocalDot, mine: &Set<LocalDot>) -> bool {
+    fn is_free(&self, tx: &Transaction<'_>, dot: LocalDot, mine: (&Set<LocalDot>, &Map<LocalDot, u32>)) -> bool {
         let Some(undo) = &tx.document().undo else { return false };
         let mut inside = Vec::from([dot]);
         while let Some(dot) = inside.pop() {
-            let back = undo.role == Role::Redo && mine.contains(&dot);
+            let redo = undo.role == Role::Redo;
+            let back = redo && mine.0.contains(&dot);
             if !back && (!undo.is_own(dot) || self.copies.contains(&dot)) {
                 return false;
             }
-            tx.document().state.add_inside(dot, &mut inside);
+            let state = &tx.document().state;
+            if !self.is_own_text(state, undo, dot, redo.then_some(mine.1)) {
+                return false;
+            }
+            state.add_inside(dot, &mut inside);
         }
         true
     }
@@ -138,7 +162,9 @@ impl Replay {
         if container != killed.container && fault::active(Fault::UndoRestoresTopOnly) {
             return Ok(true);
         }
-        if Self::is_taken(tx, step, killed, container) {
+        let mut payload = killed.payload.clone();
+        follow(&tx.document().state, &self.fresh, killed.kind, &mut payload);
+        if Self::is_taken(tx, step, killed, &payload, container) {
             return Ok(true);
         }
         let slot = match &killed.slot {
@@ -158,7 +184,7 @@ impl Replay {
             }
         };
         let at = position(tx.next_dot()?, &slot);
-        let fresh = tx.add(Target { container, slot }, killed.kind, killed.entity, killed.payload.clone())?;
+        let fresh = tx.add(Target { container, slot }, killed.kind, killed.entity, payload)?;
         if let Some(at) = at {
             placed.insert(killed.nook, at);
         }
@@ -201,10 +227,16 @@ impl Replay {
 
     /// Whether others wrote something into its slot that it would hide: later, if the latest is read; of a mark, since it was
     /// taken away.
-    fn is_taken(tx: &Transaction<'_>, step: &Step, killed: &Killed, container: LocalContainer) -> bool {
+    fn is_taken(
+        tx: &Transaction<'_>,
+        step: &Step,
+        killed: &Killed,
+        payload: &Payload,
+        container: LocalContainer,
+    ) -> bool {
         let document = tx.document();
         let state = &document.state;
-        if let (Kind::MARK, Payload::Opaque(bytes)) = (killed.kind, &killed.payload) {
+        if let (Kind::MARK, Payload::Opaque(bytes)) = (killed.kind, payload) {
             let own = |dot| document.undo.as_ref().is_some_and(|undo| undo.is_own(dot));
             return state.is_marked_since(container, bytes, &|dot, hlc| {
                 let later = hlc.cmp(&killed.hlc).then_with(|| state.origins.compare(dot, killed.dot)).is_gt();
@@ -275,7 +307,7 @@ impl Replay {
 }
 
 impl State {
-    /// Adds the dots of the entries in an entity, and of its text one of each run, which is of one replica.
+    /// Adds the dots of the entries in an entity.
     fn add_inside(&self, dot: LocalDot, all: &mut Vec<LocalDot>) {
         let (Some(id), Some(place)) = (self.store.find(dot), self.entity(dot)) else { return };
         let mut inside = Vec::new();
@@ -283,7 +315,6 @@ impl State {
         for id in inside {
             all.push(self.store.dot(id));
         }
-        self.text_inside(place, dot, &mut |stretch| all.push(stretch.first));
     }
 }
 
@@ -295,7 +326,7 @@ fn position(dot: LocalDot, slot: &LocalSlot) -> Option<LocalPosition> {
 
 /// Whether what is in a container stays because the container does: what came back as a whole goes as a whole or not at
 /// all. An edit is taken back out of what it created, if that cannot go.
-fn stays_whole(tx: &Transaction<'_>, container: LocalContainer, mine: &Set<LocalDot>) -> bool {
+pub(super) fn stays_whole(tx: &Transaction<'_>, container: LocalContainer, mine: &Set<LocalDot>) -> bool {
     let document = tx.document();
     let redo = document.undo.as_ref().is_some_and(|undo| undo.role == Role::Redo);
     let lives = |dot| mine.contains(&dot) && document.state.store.find(dot).is_some();
