@@ -154,6 +154,9 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        if self.texts.len() == 0 {
+            loaded.reserve_exact(runs.len());
+        }
         let (mut last, mut near) = (None, None);
         for run in runs {
             let origin = self.origins.intern(run.first.replica);
