@@ -533,21 +533,19 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// Sorts items by their groups, each of which is below `groups`. Those of one group stay in their order. O(n).
-    pub(crate) fn of(groups: usize, items: impl Iterator<Item = (u32, u32)> + Clone) -> Self {
+    pub(crate) fn of(groups: usize, items: &[(u32, u32)]) -> Self {
         let mut starts = alloc::vec![0; groups + 1];
-        let mut len = 0;
-        for (_, group) in items.clone() {
-            starts[group as usize] += 1;
-            len += 1;
+        for (_, group) in items {
+            starts[*group as usize] += 1;
         }
         let mut sum = 0;
         for start in &mut starts {
             sum += core::mem::replace(start, sum);
         }
-        let mut all = alloc::vec![0; len];
+        let mut all = alloc::vec![0; items.len()];
         for (item, group) in items {
-            let next = &mut starts[group as usize];
-            all[*next as usize] = item;
+            let next = &mut starts[*group as usize];
+            all[*next as usize] = *item;
             *next += 1;
         }
         // Each start has come to where its group ends, which is where the next one begins.
@@ -715,12 +713,12 @@ mod tests {
     #[test]
     fn groups_hold_every_item_in_its_order() {
         let items = [(7u32, 2u32), (5, 0), (1, 2), (9, 3), (4, 0)];
-        let groups = Groups::of(5, items.into_iter());
+        let groups = Groups::of(5, &items);
         let bounds = |group| {
             let (start, end) = groups.bounds(group);
             &groups.items[start..end]
         };
         assert_eq!([0, 1, 2, 3, 4].map(bounds), [&[5, 4][..], &[], &[7, 1], &[9], &[]]);
-        assert_eq!(Groups::of(0, core::iter::empty()).items, [0u32; 0]);
+        assert_eq!(Groups::of(0, &[]).items, [0u32; 0]);
     }
 }

@@ -17,7 +17,8 @@ pub(crate) fn characters(text: &str) -> usize {
     if cfg!(target_family = "wasm") {
         return text.bytes().filter(|byte| byte & 0xc0 != 0x80).count();
     }
-    text.chars().count()
+    // Most text is ASCII and short, and to see that is quicker than to count.
+    if text.is_ascii() { text.len() } else { text.chars().count() }
 }
 
 /// Immutable text that is cheap to clone: up to 23 bytes in place, longer ones shared. Ordered and compared like `str`.

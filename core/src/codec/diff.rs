@@ -261,10 +261,19 @@ fn read_bunches(
 ) -> Result<(), Refused> {
     let count = reader.count("number of bunches", 1, u64::MAX);
     bunches::read(reader, table, count, bunches)?;
+    // Many of one replica follow one another.
+    let mut last = None;
+    let mut covers = |dot: Dot| {
+        let seq = match last {
+            Some((replica, seq)) if replica == dot.replica => seq,
+            _ => scope.seq(dot.replica),
+        };
+        last = Some((dot.replica, seq));
+        dot.seq <= seq
+    };
     for bunch in bunches {
-        let parent_written =
-            bunch.parent == bunches::START || bunches::dot_at(bunch.parent).is_some_and(|dot| scope.covers(dot));
-        if !scope.covers(bunch.id) || !parent_written {
+        let parent_written = bunch.parent == bunches::START || bunches::dot_at(bunch.parent).is_some_and(&mut covers);
+        if !covers(bunch.id) || !parent_written {
             return Err(reader.invalid("VALID-1: a bunch of dots that nobody wrote"));
         }
     }
@@ -308,10 +317,16 @@ fn read_text<'a>(
     adds: &dyn Intake<'a>,
     runs: &mut Vec<TextRun>,
 ) -> Result<(), Refused> {
-    text::read_in_diff(reader, table, bunches, &mut |run| runs.push(run))?;
+    text::read_in_diff(reader, table, bunches, runs)?;
+    // Many runs of one replica follow one another.
+    let (mut replica, mut base, mut head) = (None, 0, 0);
     for run in runs.iter() {
         let last = Dot::new(run.first.replica, run.last_seq());
-        if scope.base.covers(run.first) || !scope.head.covers(last) {
+        if replica != Some(last.replica) {
+            replica = Some(last.replica);
+            (base, head) = (scope.base.seq(last.replica), scope.head.seq(last.replica));
+        }
+        if run.first.seq <= base || last.seq > head {
             return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
         }
         if let Container::Entity(entity) = run.container

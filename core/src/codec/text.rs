@@ -138,13 +138,14 @@ pub(crate) fn read_in_diff(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     known: &[BunchRecord],
-    each: &mut dyn FnMut(TextRun),
+    runs: &mut Vec<TextRun>,
 ) -> Result<(), Refused> {
     let count = reader.count("number of runs of text", 2, u64::MAX);
     if count == 0 {
         return reader.ok();
     }
     let mut heads = Few::new();
+    heads.make_room(count);
     let (mut before, mut near) = ((0u64, 1u64), 0);
     for _ in 0..count {
         let head = reader.varint();
@@ -173,7 +174,8 @@ pub(crate) fn read_in_diff(
     }
     let containers = read_containers(reader, table, &heads)?;
     let bytes = reader.length("length of text");
-    read_characters(reader, &heads, &containers, bytes, each)
+    runs.reserve_exact(heads.len());
+    read_characters(reader, &heads, &containers, bytes, &mut |run| runs.push(run))
 }
 
 /// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first. Dots ascend, so
@@ -219,6 +221,7 @@ type Containers = Few<(Container, usize)>;
 
 fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &Few<Head>) -> Result<Containers, Refused> {
     let (mut dots, mut containers) = (Few::<(ReplicaId, u64, u64)>::new(), Few::new());
+    dots.make_room(heads.len());
     for head in heads.iter() {
         dots.push((head.first.replica, head.first.seq, head.first.seq));
     }

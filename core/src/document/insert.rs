@@ -27,6 +27,9 @@ impl State {
     /// is too deep, is left out: callers have checked that nothing that survives needs it.
     pub(crate) fn take_bunches<'r>(&mut self, records: impl Iterator<Item = &'r BunchRecord>) -> Vec<LocalDot> {
         let mut known = Vec::new();
+        let most = records.size_hint().0;
+        known.reserve_exact(most);
+        self.forest.reserve(most);
         for record in records {
             let id = self.origins.intern_dot(record.id);
             let bunch = self.origins.intern_dot(record.parent.bunch);

@@ -260,6 +260,9 @@ impl Document {
                     return Err(ApplyError::BunchConflict { bunch: record.id });
                 }
                 depths[number] = forest.depth(id);
+            } else if coming.last().is_none_or(|last| last.0 < record.id) {
+                // As they are told, ascending.
+                coming.append(record.id, number as u64);
             } else if let Some(other) = coming.insert(record.id, number as u64)
                 && bunches[other as usize] != *record
             {
@@ -268,6 +271,8 @@ impl Document {
         }
         let mut order = Vec::with_capacity(coming.len());
         let mut chain = Vec::new();
+        // Many hang on the same one as the bunch before.
+        let mut above: Option<(Dot, usize)> = None;
         for (start, record) in bunches.iter().enumerate() {
             // Climb to something known, then come down again. A cycle would climb for ever: it shows as too deep.
             let mut at = start;
@@ -280,8 +285,12 @@ impl Document {
                 }
                 chain.push(at);
                 let bunch = bunches[at].parent.bunch;
-                match coming.get(&bunch) {
-                    Some(number) => at = *number as usize,
+                let number = match above {
+                    Some((known, number)) if known == bunch => Some(number),
+                    _ => coming.get(&bunch).map(|number| *number as usize),
+                };
+                match number {
+                    Some(number) => (at, above) = (number, Some((bunch, number))),
                     None => break known_depth(bunch).ok_or(ApplyError::MissingBunch { bunch })?,
                 }
             };

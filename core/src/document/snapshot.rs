@@ -280,6 +280,9 @@ impl<'a> Intake<'a> for Loading {
 
     fn has(&self, first: Dot, last: Dot) -> bool {
         let state = &self.document.state;
+        if state.store.len() == 0 && self.late.is_empty() {
+            return false;
+        }
         let lives = |origin| state.store.ids(origin, first.seq..=last.seq).next().is_some();
         state.origins.get(&first.replica).is_some_and(lives) || codec::is_among(&self.late, first, last)
     }

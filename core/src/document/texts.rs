@@ -160,10 +160,17 @@ impl State {
     /// character was, they are laid out without a comparison.
     pub(crate) fn take_runs(&mut self, runs: &[TextRun], old: &[u64]) {
         let mut loaded = Vec::new();
+        if self.texts.len() == 0 {
+            loaded.reserve_exact(runs.len());
+        }
         let (mut last, mut near) = (None, None);
+        let (mut replica, mut known) = (None, 0);
         for run in runs {
-            let origin = self.origins.intern(run.first.replica);
-            let known = old.get(origin.0 as usize).copied().unwrap_or(0);
+            if replica != Some(run.first.replica) {
+                replica = Some(run.first.replica);
+                let origin = self.origins.intern(run.first.replica);
+                known = old.get(origin.0 as usize).copied().unwrap_or(0);
+            }
             if self.texts.len() > 0 {
                 self.take_run(run, known);
                 continue;

@@ -130,8 +130,19 @@ impl Forest {
         let bunch = LocalBunch { parent, side, rank };
         if let Some((above, depth)) = self.admit(id, bunch)? {
             self.add(id, bunch, above, depth);
+            if above != NONE {
+                self.recent = Some((parent.bunch, above));
+            }
         }
         Ok(())
+    }
+
+    /// Takes memory for so many bunches that come, where there are none yet.
+    pub(crate) fn reserve(&mut self, bunches: usize) {
+        if self.nodes.is_empty() {
+            self.nodes.reserve_exact(bunches);
+            self.idle.reserve_exact(bunches);
+        }
     }
 
     /// So many more live values are in this bunch.
@@ -362,7 +373,10 @@ impl Forest {
 
     /// The node that a bunch will hang on and the depth it will have, or `None` when it is there already.
     fn admit(&self, id: LocalDot, bunch: LocalBunch) -> Result<Option<(u32, u32)>, ForestError> {
-        if let Some(known) = self.get(id) {
+        // What comes after all others needs not be looked for.
+        if !self.is_last(id)
+            && let Some(known) = self.get(id)
+        {
             return if known == bunch { Ok(None) } else { Err(ForestError::Conflict { bunch: id }) };
         }
         let parent = bunch.parent;
@@ -375,8 +389,9 @@ impl Forest {
         if id == LocalDot::ROOT || !possible {
             return Err(ForestError::InvalidParent { bunch: id });
         }
-        let above = match self.names.get(&parent.bunch) {
-            Some(number) => *number,
+        let recent = self.recent.filter(|(name, _)| *name == parent.bunch).map(|(_, number)| number);
+        let above = match recent.or_else(|| self.find(parent.bunch)) {
+            Some(number) => number,
             None if parent.bunch == LocalDot::ROOT => NONE,
             None => return Err(ForestError::UnknownParent { bunch: id }),
         };
@@ -385,6 +400,11 @@ impl Forest {
             return Err(ForestError::TooDeep { bunch: id, limit: Self::MAX_DEPTH });
         }
         Ok(Some((above, depth)))
+    }
+
+    /// Whether a bunch would come after all others.
+    fn is_last(&self, id: LocalDot) -> bool {
+        self.names.last().is_none_or(|last| last.0 < id)
     }
 
     fn add(&mut self, id: LocalDot, bunch: LocalBunch, above: u32, depth: u32) {
@@ -418,7 +438,11 @@ impl Forest {
                 number
             }
         };
-        self.names.insert(id, number);
+        if self.is_last(id) {
+            self.names.append(id, number);
+        } else {
+            self.names.insert(id, number);
+        }
         if let Some(parent) = self.nodes.get_mut(above as usize) {
             parent.children += 1;
         }

@@ -216,9 +216,19 @@ impl Runs {
     /// Has all runs found by their dots that were pushed: parts of stretches that ascend by dot, each with the number of its
     /// stretch, and of one stretch as they are read.
     pub(super) fn index_all(&mut self, stretches: &[Stretch], parts: &[(u32, u32)]) {
-        let rising = |part: &&(u32, u32)| !stretches[part.0 as usize].backward;
-        let parts = parts.iter().filter(rising).chain(parts.iter().rev().filter(|part| !rising(part)));
-        let groups = Groups::of(stretches.len(), parts.map(|(nth, id)| (*id, *nth)));
+        let rising = |nth: u32| !stretches[nth as usize].backward;
+        let mut numbered = Vec::with_capacity(parts.len());
+        for (nth, id) in parts {
+            if rising(*nth) {
+                numbered.push((*id, *nth));
+            }
+        }
+        for (nth, id) in parts.iter().rev() {
+            if !rising(*nth) {
+                numbered.push((*id, *nth));
+            }
+        }
+        let groups = Groups::of(stretches.len(), &numbered);
         for id in groups.items {
             self.index.append(self.slab[id as usize].stretch.first, id);
         }

@@ -6,6 +6,8 @@
 //!
 //! Rules: SEQ-4 the order is that of `Forest::compare`. SEQ-3 the chain of every value is present.
 
+use alloc::vec::Vec;
+
 use super::forest::Forest;
 use super::order::Point;
 use super::runs::{NONE, Stretch};
@@ -39,8 +41,14 @@ impl Forest {
         }
         let root = self.node_count();
         let group = |above: u32| if above == NONE { root as u32 } else { above };
-        let needed = self.numbers().filter(|number| self.nth(*number).is_needed());
-        let mut children = Groups::of(root + 1, needed.map(|number| (number, group(self.nth(number).above))));
+        let mut needed = Vec::with_capacity(root);
+        for number in self.numbers() {
+            let node = self.nth(number);
+            if node.is_needed() {
+                needed.push((number, group(node.above)));
+            }
+        }
+        let mut children = Groups::of(root + 1, &needed);
         for bunch in 0..=root {
             let (start, end) = children.bounds(bunch);
             if end - start > 1 {
@@ -50,11 +58,18 @@ impl Forest {
         }
 
         // By bunch, and there backward ones first: read from the last to the first, they ascend.
-        let numbered = || (0..stretches.len() as u32).map(|nth| (nth, bunches[nth as usize]));
-        let backward = |(nth, _): &(u32, u32)| stretches[*nth as usize].backward;
-        let falling = numbered().rev().filter(backward);
-        let rising = numbered().filter(|item| !backward(item));
-        let values = Groups::of(root, falling.chain(rising));
+        let mut numbered = Vec::with_capacity(stretches.len());
+        for (nth, stretch) in stretches.iter().enumerate().rev() {
+            if stretch.backward {
+                numbered.push((nth as u32, bunches[nth]));
+            }
+        }
+        for (nth, stretch) in stretches.iter().enumerate() {
+            if !stretch.backward {
+                numbered.push((nth as u32, bunches[nth]));
+            }
+        }
+        let values = Groups::of(root, &numbered);
 
         let enter = |bunch: usize| {
             let (child, children_end) = children.bounds(bunch);

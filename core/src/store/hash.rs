@@ -83,13 +83,20 @@ pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, ba
     put_container(&mut words, container);
     let keys = words.hash();
     let (of_seq, of_character) = (keys as u64, (keys >> 64) as u64);
-    let mut sum = 0u128;
     let from = if fault::active(Fault::BeaconCountsRuns) { 1 } else { first.seq };
-    for (character, seq) in text.chars().zip(from..) {
-        let spread = seq.wrapping_mul(SPREAD[0]);
-        let spread = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
-        let character = u64::from(u32::from(character)).wrapping_mul(SPREAD[2]);
-        sum = sum.wrapping_add(u128::from(of_seq ^ spread) * u128::from(of_character ^ character));
+    // The product of each sequence number with the first constant: one is the sum of the one before and the constant.
+    let (mut sum, mut spread) = (0u128, from.wrapping_mul(SPREAD[0]));
+    let mut add = |character: u32| {
+        let of_one = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
+        let character = u64::from(character).wrapping_mul(SPREAD[2]);
+        sum = sum.wrapping_add(u128::from(of_seq ^ of_one) * u128::from(of_character ^ character));
+        spread = spread.wrapping_add(SPREAD[0]);
+    };
+    // Most text is ASCII, which needs not be decoded. In a web page one loop does for all.
+    if cfg!(not(target_family = "wasm")) && text.is_ascii() {
+        text.bytes().for_each(|byte| add(byte.into()));
+    } else {
+        text.chars().for_each(|character| add(character.into()));
     }
     sum
 }
