@@ -34,6 +34,7 @@ const CORE_LAYERS: &[&[&str]] = &[
 /// What each package may import of ours.
 const PACKAGES: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("core/fuzz", &["weftline"]),
     ("relay", &["weftline"]),
     ("relay/client", &["weftline"]),
     ("wasm", &["weftline"]),
@@ -251,7 +252,7 @@ fn lock_files_name_no_mirror() {
             }
         }
     }
-    for path in ["Cargo.lock", "tests/peers/Cargo.lock"] {
+    for path in ["Cargo.lock", "core/fuzz/Cargo.lock", "tests/peers/Cargo.lock"] {
         for (index, line) in read(&root().join(path)).lines().enumerate() {
             if line.starts_with("source = ")
                 && line != "source = \"registry+https://github.com/rust-lang/crates.io-index\""

@@ -1,9 +1,11 @@
 //! For tests, ours and yours (feature `testing`): an executable specification, random histories, and laws over them.
 //!
 //! [`Spec`] computes from the set of deltas alone what a document must show; [`History`] makes documents edit, talk, forget
-//! and fail at random, and compares each with the specification after every step. A seed replays exactly.
+//! and fail at random, and compares each with the specification after every step. A seed replays exactly. What [`fuzz`] does
+//! follows from a byte string instead.
 
 mod edit;
+pub mod fuzz;
 mod history;
 mod random;
 mod shape;
