@@ -2,7 +2,7 @@
 //!
 //! The first replica writes here: its values go where [`Forest::place`] says. What the others write comes as spans with positions of
 //! their own, at once or late, upon positions that are gone as well; sides and ranks are any. As in a document, a dot is used once, and
-//! what a bunch hangs on has been here before.
+//! what a bunch hangs on was written before.
 //!
 //! Rules: SEQ-1, SEQ-2, SEQ-3, SEQ-4, SEQ-6, DOT-1.
 
@@ -81,7 +81,7 @@ struct Pair {
     bunches: Vec<LocalDot>,
     /// By replica.
     next_seq: [u64; REPLICAS.len()],
-    /// Positions that were here.
+    /// Positions that were here, or are on their way.
     seen: Vec<LocalPosition>,
     /// What is still on its way, each in the order of its dots.
     late: Vec<Vec<Known>>,
@@ -215,7 +215,12 @@ impl Pair {
 
     fn send(&mut self, values: Vec<Known>, operation: u8) {
         self.acquire(&values);
-        if operation & 0x80 == 0 { self.deliver(&values) } else { self.late.push(values) }
+        if operation & 0x80 == 0 {
+            return self.deliver(&values);
+        }
+        // A diff has no order: what hangs on a value may come before it.
+        self.seen.extend(values.iter().map(|value| value.stretch.position(0)));
+        self.late.push(values);
     }
 
     fn acquire(&mut self, values: &[Known]) {
@@ -276,7 +281,10 @@ impl Pair {
         let span = if by_dot {
             let (run, nth) = self.rope.at(&self.runs, index).expect("there is a value");
             let more = (self.runs.stretch(run).len - nth).min(most as u32);
-            self.rope.remove(&mut self.runs, run, nth, more, &mut text)
+            let part = self.runs.stretch(run).part(nth, more);
+            let span = self.rope.remove(&mut self.runs, run, nth, more, &mut text);
+            assert_eq!(span.stretch, part, "those that were asked for");
+            span
         } else {
             let span = self.rope.remove_at(&mut self.runs, index, most, &mut text).expect("there is a value");
             assert_eq!(span.index, index);
