@@ -100,6 +100,38 @@ impl<'d> TextRef<'d> {
         self.convert(Unit::Values, index).map(|weight| weight.utf16 as usize)
     }
 
+    /// The index of the character that begins at a byte of UTF-8; the length, at the end. `None` inside of a character and
+    /// beyond the end. O(log n).
+    pub fn from_utf8(&self, byte: usize) -> Option<usize> {
+        self.convert(Unit::Utf8, byte).map(|weight| weight.values as usize)
+    }
+
+    /// The byte of UTF-8 at which the character at `index` begins, or the end. `None` beyond the end. O(log n).
+    pub fn to_utf8(&self, index: usize) -> Option<usize> {
+        self.convert(Unit::Values, index).map(|weight| weight.utf8 as usize)
+    }
+
+    /// The index of the first character of a line, which is counted from 0. `None` beyond the last. O(log n).
+    ///
+    /// ```
+    /// # use weftline::{Document, EditError, ReplicaId, Timestamp};
+    /// # let mut doc = Document::with_writer(ReplicaId::from(1));
+    /// doc.transact(Timestamp(1), |tx| tx.text("note")?.push("milk\nbread"))?;
+    /// let note = doc.text("note");
+    /// assert_eq!((note.line_start(0), note.line_start(1), note.line_start(2)), (Some(0), Some(5), None));
+    /// assert_eq!((note.line_of(4), note.line_of(5), note.line_of(11)), (Some(0), Some(1), None));
+    /// # Ok::<(), EditError>(())
+    /// ```
+    pub fn line_start(&self, line: usize) -> Option<usize> {
+        self.convert(Unit::Lines, line).map(|weight| weight.values as usize)
+    }
+
+    /// The line, counted from 0, of the character at `index`, or of the end. A line feed is the last of its line. `None` beyond
+    /// the end. O(log n).
+    pub fn line_of(&self, index: usize) -> Option<usize> {
+        self.convert(Unit::Values, index).map(|weight| weight.lines as usize)
+    }
+
     /// How much is before an index at which a character begins.
     fn convert(&self, unit: Unit, index: usize) -> Option<Weight> {
         let Some(rope) = self.rope() else { return (index == 0).then(Weight::default) };

@@ -91,7 +91,18 @@ impl Rope {
         }
         let (byte, exact) = match unit {
             Unit::Values => (leaf.byte(&leaf.gap(id, rest)), true),
+            Unit::Utf8 => {
+                let mut byte = rest as usize;
+                while !leaf.text.is_char_boundary(byte) {
+                    byte -= 1;
+                }
+                (byte, byte == rest as usize)
+            }
             Unit::Utf16 => leaf.byte_of_utf16(rest),
+            Unit::Lines => {
+                let feed = (rest as usize).checked_sub(1).and_then(|nth| leaf.text.match_indices('\n').nth(nth));
+                (feed.map_or(0, |(at, _)| at + 1), true)
+            }
         };
         Some((sum.plus(leaf.weight_to(byte)), exact))
     }

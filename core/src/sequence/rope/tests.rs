@@ -246,7 +246,7 @@ impl Pair {
             assert_eq!(rope.index_of(runs, known.stretch.first), Some(index));
         }
         assert_eq!(rope.dot_at(runs, len), None);
-        for unit in [Unit::Values, Unit::Utf16] {
+        for unit in [Unit::Values, Unit::Utf8, Unit::Utf16, Unit::Lines] {
             assert_eq!(rope.find(unit, total.get(unit) as usize + 1), None, "beyond the end");
         }
     }
@@ -276,12 +276,19 @@ impl Pair {
             assert_eq!(from, index);
         }
         if self.is_text {
+            assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize), Some((weight, true)));
             assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize), Some((weight, true)));
             if let Some(next) = after.first() {
+                for inside in 1..next.scalar.len_utf8() {
+                    assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize + inside), Some((weight, false)));
+                }
                 for inside in 1..next.scalar.len_utf16() {
                     assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize + inside), Some((weight, false)));
                 }
             }
+            let feed = before.iter().rposition(|known| known.scalar == '\n');
+            let line = self.weight(&before[..feed.map_or(0, |feed| feed + 1)]);
+            assert_eq!(rope.find(Unit::Lines, weight.lines as usize), Some((line, true)));
         }
         let (start, end) = (index.min(end), index.max(end));
         let text: String = rope.chunks(start..end).collect();

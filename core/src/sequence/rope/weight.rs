@@ -1,12 +1,16 @@
-//! Weights: how much there is in a stretch of text, in every unit that it is counted in.
+//! Weights: how much there is in a stretch of text, in every unit that positions are counted in.
 
 /// What positions in a text are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Values: of a text, Unicode scalar values.
     Values,
+    /// Bytes of UTF-8.
+    Utf8,
     /// Code units of UTF-16.
     Utf16,
+    /// Line feeds: the line `n` begins after the `n`th.
+    Lines,
 }
 
 /// How much there is. Sums and differences wrap, so that a difference may be added before what it is taken from.
@@ -49,7 +53,9 @@ impl Weight {
     pub(crate) fn get(&self, unit: Unit) -> u32 {
         match unit {
             Unit::Values => self.values,
+            Unit::Utf8 => self.utf8,
             Unit::Utf16 => self.utf16,
+            Unit::Lines => self.lines,
         }
     }
 

@@ -295,13 +295,11 @@ impl Pair {
         self.gone(span, &text);
     }
 
+    /// All of one incarnation, wherever it lies.
     fn remove_container(&mut self, container: LocalContainer) {
-        let mut all = Vec::new();
-        self.rope.remove_container(&mut self.runs, container, &mut |span, text| all.push((span, String::from(text))));
-        for (span, text) in all {
-            self.gone(span, &text);
+        while let Some(index) = self.known.iter().position(|known| known.stretch.container == container) {
+            self.remove_at(index, 1, true);
         }
-        assert!(self.known.iter().all(|known| known.stretch.container != container), "none is left");
     }
 
     fn clear(&mut self) {
@@ -360,7 +358,8 @@ impl Pair {
         let read = rope.stretches(runs, 0..len).flat_map(|(_, stretch)| single(stretch));
         assert!(read.eq(self.known.iter().map(|known| known.stretch)), "the values in order");
         assert!(rope.chunks(0..len).collect::<String>() == self.text_of(&self.known), "the text in order");
-        let in_runs: u32 = runs.iter().map(|(_, run)| run.stretch.len).sum();
+        let all = (0..REPLICAS.len() as u32).flat_map(|origin| runs.range(Origin(origin), 1..=u64::MAX));
+        let in_runs: u32 = all.map(|(_, stretch)| stretch.len).sum();
         assert_eq!(in_runs as usize, len, "every value is in one run");
         for (index, known) in self.known.iter().enumerate() {
             assert_eq!(rope.dot_at(runs, index), Some(known.stretch.first));
