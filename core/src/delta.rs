@@ -130,6 +130,12 @@ impl Delta {
         }
     }
 
+    /// The heads that its writer had seen, but for its own. O(1) where there are none, which a bit says.
+    pub(crate) fn deps_on_others(&self) -> Vec<Dot> {
+        let some = codec::DeltaHeader::split(&self.bytes).is_ok_and(|header| header.has_deps());
+        if some { self.parts().deps.to_vec() } else { Vec::new() }
+    }
+
     /// The canonical bytes: what is stored, sent and hashed.
     pub fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes

@@ -1,7 +1,7 @@
 //! BYTES-1: what a decoder allocates is bounded by the length of its input, whatever the input declares.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "common/allocations.rs"]
+mod allocations;
 
 use proptest::prelude::*;
 use weftline::{
@@ -9,49 +9,7 @@ use weftline::{
     Side, Tag, TextRun, Timestamp, Transaction, VersionVector, codec,
 };
 
-/// Counts what the current thread has allocated and not yet freed.
-struct Counting;
-
-thread_local! {
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    // Threads that are being torn down no longer count.
-    let _ = LIVE.try_with(|live| {
-        live.set(live.get() + change);
-        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
-    });
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same here.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: the pointer came from `System.alloc` with this layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most memory that was in use at once during `body`, beyond what was in use before.
-fn peak_of<T>(body: impl FnOnce() -> T) -> usize {
-    let before = LIVE.get();
-    PEAK.set(before);
-    let result = body();
-    let peak = PEAK.get() - before;
-    drop(result);
-    peak.try_into().unwrap()
-}
+use allocations::{live, peak_of};
 
 /// An entry takes about 350 bytes while it is read and at least one byte of input.
 const FACTOR: usize = 512;
@@ -139,11 +97,11 @@ fn bytes_1_loading_takes_little_more_memory_than_what_is_loaded() {
     assert!(document.transact(Timestamp(1), fill).is_ok());
     let bytes = document.snapshot();
     drop(document);
-    let before = LIVE.get();
+    let before = live();
     let mut held = 0;
     let peak = peak_of(|| {
         let loaded = Document::load(&bytes).expect("what was saved is loaded");
-        held = (LIVE.get() - before) as usize;
+        held = (live() - before) as usize;
         loaded
     });
     assert!(peak < held + held / 4, "{peak} for {held}");

@@ -4,9 +4,8 @@
 //! many values in one call (`wire`); the other half is `js/codec.ts` and `js/engine.ts`.
 //!
 //! Three rules keep JavaScript out of trouble. Nothing here calls JavaScript, so no call can come back into an engine that is
-//! busy. Errors are returned as codes and numbers, and
-//! nothing is thrown, so whatever is thrown is a trap, after which the caller uses the module no more. Time and randomness
-//! are arguments.
+//! busy. Errors are returned as codes and numbers, and nothing is thrown, so whatever is thrown is a trap, after which the
+//! caller uses the module no more. Time and randomness are arguments.
 //!
 //! On wasm the crate does without `std`, which would bring text formatting along for messages that nobody sees: a panic is
 //! a trap, by `trap` and not by a hook.

@@ -147,6 +147,11 @@ impl<'a> DeltaHeader<'a> {
         if flags & !MANY == expected { Some(flags ^ DEPS) } else { None }
     }
 
+    /// Whether it depends on more than what its writer did before.
+    pub(crate) const fn has_deps(&self) -> bool {
+        self.flags & DEPS != 0
+    }
+
     /// Whether flags say that a stamp is there.
     pub(crate) const fn has_stamp(flags: u8) -> bool {
         has_stamp(flags)

@@ -28,6 +28,7 @@ struct Unacked {
     last_seq: u64,
     prev_tag: Tag,
     tag: Tag,
+    /// What it depends on beside what its writer did before.
     deps: Vec<Dot>,
     row: Row,
     /// The batch that makes it durable.
@@ -85,7 +86,7 @@ impl Outbox {
             last_seq: delta.last_seq(),
             prev_tag: delta.prev_tag(),
             tag: delta.tag(),
-            deps: delta.parts().deps.to_vec(),
+            deps: delta.deps_on_others(),
             row: Row::of(delta),
             token,
         });

@@ -11,6 +11,8 @@ const RIGHT: f64 = 30.0;
 const TOP: f64 = 56.0;
 const STEP: f64 = 24.0;
 const BOTTOM: f64 = 34.0;
+/// About as wide as a letter of a library's name.
+const LETTER: f64 = 7.5;
 
 /// Colours that can be told apart on white and on black, also by those who see fewer of them.
 const COLOURS: &[&str] = &["#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#8f7cf7"];
@@ -79,7 +81,7 @@ fn legend(svg: &mut String, peers: &[&str]) {
         let _ = writeln!(svg, "{}", dot(at, 40.0, peer, peers, peer));
         let name = if *peer == FLOOR { "no CRDT" } else { peer };
         let _ = writeln!(svg, r#"<text x="{:.1}" y="44.5">{name}</text>"#, at + 10.0);
-        at += 96.0;
+        at += 32.0 + LETTER * name.len() as f64;
     }
 }
 
