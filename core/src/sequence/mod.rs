@@ -32,5 +32,7 @@ pub(crate) use place::Placement;
 pub(crate) use position::Anchor;
 pub(crate) use position::LocalPosition;
 pub use position::{Bias, BunchRecord, Position, Side};
+#[cfg(feature = "testing")]
+pub(crate) use rope::{Expected, Known};
 pub(crate) use rope::{Loaded, Rope, Ropes, Span, Stretches, Unit, Weight, lay_out, turned};
 pub(crate) use runs::{RunId, Runs, Stretch};

@@ -12,6 +12,8 @@
 //! Not here: how positions are compared ([`super::order`]), and where new values go ([`super::place`]).
 
 mod build;
+#[cfg(any(test, feature = "testing"))]
+mod expected;
 mod find;
 mod leaf;
 #[cfg(test)]
@@ -28,6 +30,8 @@ use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
 pub(crate) use build::{Loaded, Ropes, lay_out};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use expected::{Expected, Known};
 pub(crate) use find::Stretches;
 use leaf::{Leaf, Piece, Place, byte_of};
 use tree::Tree;

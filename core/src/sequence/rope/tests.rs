@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use proptest::prelude::*;
 
@@ -10,9 +9,10 @@ use super::super::forest::Forest;
 use super::super::place::Placement;
 use super::super::position::{LocalPosition, Side};
 use super::super::runs::{NONE, Runs, Stretch};
+use super::expected::{Expected, Known};
 use super::leaf::Leaf;
 use super::tree::WIDTH;
-use super::{Cursor, Loaded, Rope, Span, Unit, Weight, lay_out};
+use super::{Cursor, Loaded, Rope, Span, Weight, lay_out};
 use crate::clock::LocalDot;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::store::LocalContainer;
@@ -51,14 +51,6 @@ fn woods() -> impl Strategy<Value = Wood> {
         }
         wood
     })
-}
-
-/// One value as the model knows it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Known {
-    /// A stretch of one.
-    stretch: Stretch,
-    scalar: char,
 }
 
 #[derive(Clone, Debug)]
@@ -111,8 +103,7 @@ struct Pair {
     wood: Wood,
     runs: Runs,
     rope: Rope,
-    known: Vec<Known>,
-    is_text: bool,
+    list: Expected,
 }
 
 impl Pair {
@@ -121,18 +112,12 @@ impl Pair {
     }
 
     fn numbered(wood: Wood, is_text: bool, number: u32) -> Self {
-        Self { wood, runs: Runs::default(), rope: Rope::new(number), known: Vec::new(), is_text }
+        Self { wood, runs: Runs::default(), rope: Rope::new(number), list: Expected::new(is_text) }
     }
 
     /// Where a position is in the sorted list.
     fn place(&self, at: LocalPosition) -> usize {
-        self.known.partition_point(|known| {
-            self.wood.forest.compare(&self.wood.origins, known.stretch.position(0), at) == Ordering::Less
-        })
-    }
-
-    fn text_of(&self, known: &[Known]) -> String {
-        if self.is_text { known.iter().map(|known| known.scalar).collect() } else { String::new() }
+        self.list.place(&self.wood.forest, &self.wood.origins, at)
     }
 
     fn step(&mut self, step: Step) {
@@ -140,7 +125,7 @@ impl Pair {
             Step::Insert { bunch, from, backward, container, text, by_index } => {
                 let bunch = self.wood.bunches[bunch.index(self.wood.bunches.len())];
                 let dot = |distance| LocalDot::new(bunch.origin(), bunch.seq() + distance);
-                let is_free = |dot| self.known.iter().all(|known| known.stretch.first != dot);
+                let is_free = |dot| self.list.values.iter().all(|known| known.stretch.first != dot);
                 let Some(from) = (from..SPACE / 2).find(|distance| is_free(dot(*distance))) else { return };
                 let mut values = Vec::new();
                 for (scalar, distance) in text.chars().zip(from..) {
@@ -153,8 +138,8 @@ impl Pair {
                 }
                 self.insert(&values, by_index);
             }
-            Step::Remove { index, more, by_dot } if !self.known.is_empty() => {
-                self.remove(index.index(self.known.len()), more, by_dot);
+            Step::Remove { index, more, by_dot } if !self.list.values.is_empty() => {
+                self.remove(index.index(self.list.values.len()), more, by_dot);
             }
             Step::Remove { .. } => {}
         }
@@ -163,12 +148,12 @@ impl Pair {
     /// Values in the order of dots.
     fn insert(&mut self, values: &[Known], by_index: bool) {
         let stretch = Stretch { len: values.len() as u32, ..values[0].stretch };
-        let text = self.text_of(values);
+        let text = self.list.text_of(values);
         let first = self.place(stretch.read(0));
         let together = first == self.place(stretch.read(stretch.len - 1));
         for value in values {
             let place = self.place(value.stretch.position(0));
-            self.known.insert(place, *value);
+            self.list.values.insert(place, *value);
         }
         if by_index && together {
             self.rope.insert_at(&mut self.runs, first, stretch, &text);
@@ -181,7 +166,7 @@ impl Pair {
         let mut count = 0;
         for Span { index, stretch } in told {
             for place in 0..stretch.len {
-                let known = &self.known[index + place as usize].stretch;
+                let known = &self.list.values[index + place as usize].stretch;
                 assert_eq!(*known, stretch.read_part(place, 1));
             }
             count += stretch.len as usize;
@@ -201,102 +186,33 @@ impl Pair {
             span
         };
         assert!(span.stretch.len as usize <= more);
-        let end = span.index + span.stretch.len as usize;
-        let mut gone: Vec<Known> = self.known.drain(span.index..end).collect();
-        assert!(by_dot || end > index);
-        if span.stretch.backward {
-            gone.reverse();
-        }
-        assert_eq!(text, self.text_of(&gone));
-        for (nth, gone) in gone.iter().enumerate() {
-            assert_eq!(gone.stretch, span.stretch.part(nth as u32, 1));
-        }
-    }
-
-    fn weight(&self, known: &[Known]) -> Weight {
-        if !self.is_text {
-            return Weight::values(known.len() as u32);
-        }
-        let scalars = || known.iter().map(|known| known.scalar);
-        Weight {
-            values: known.len() as u32,
-            utf8: scalars().map(char::len_utf8).sum::<usize>() as u32,
-            utf16: scalars().map(char::len_utf16).sum::<usize>() as u32,
-            lines: scalars().filter(|scalar| *scalar == '\n').count() as u32,
-        }
+        assert!(by_dot || span.stretch.len > 0);
+        self.list.take(span, &text);
     }
 
     /// That everything is as in the sorted list.
     fn check(&self) {
         self.rope.check(&self.runs);
         self.runs.check();
-        let (rope, runs, len) = (&self.rope, &self.runs, self.known.len());
-        assert_eq!((rope.len(), rope.is_empty()), (len, len == 0));
-        let total = self.weight(&self.known);
-        assert_eq!(rope.weight(), total);
-        let read: Vec<Stretch> = rope
-            .stretches(runs, 0..len)
-            .flat_map(|(_, stretch)| (0..stretch.len).map(move |place| stretch.read_part(place, 1)))
-            .collect();
-        assert!(read.iter().eq(self.known.iter().map(|known| &known.stretch)));
-        let text: String = rope.chunks(0..len).collect();
-        assert_eq!(text, self.text_of(&self.known));
-        for (index, known) in self.known.iter().enumerate() {
-            assert_eq!(rope.dot_at(runs, index), Some(known.stretch.first));
-            assert_eq!(rope.index_of(runs, known.stretch.first), Some(index));
-        }
-        assert_eq!(rope.dot_at(runs, len), None);
-        for unit in [Unit::Values, Unit::Utf8, Unit::Utf16, Unit::Lines] {
-            assert_eq!(rope.find(unit, total.get(unit) as usize + 1), None, "beyond the end");
-        }
+        self.list.check(&self.rope, &self.runs);
     }
 
-    /// Conversions at a place, and reading from one place to another.
+    /// Conversions at a place, reading from one place to another, and the runs between two dots.
     fn check_at(&self, index: usize, end: usize) {
-        let (rope, runs) = (&self.rope, &self.runs);
-        let (before, after) = self.known.split_at(index);
-        let weight = self.weight(before);
-        let at = |known: Option<&Known>| known.map(|known| known.stretch.position(0));
-        assert_eq!(rope.neighbours(runs, index), (at(before.last()), at(after.first())));
-        assert_eq!(rope.find(Unit::Values, index), Some((weight, true)));
+        let (runs, Wood { forest, origins, .. }) = (&self.runs, &self.wood);
+        self.list.check_at(&self.rope, runs, forest, origins, (index, end));
         let bounds = |known: &Known| (known.stretch.first.origin(), known.stretch.first.seq());
-        if let (Some(next), Some(last)) = (after.first(), self.known.get(end)) {
+        if let (Some(next), Some(last)) = (self.list.values.get(index), self.list.values.get(end)) {
             let ((origin, start), (_, end)) = (bounds(next), bounds(last));
             let found = runs.range(origin, start..=end).flat_map(|(id, part)| {
                 assert!(runs.find(part.first).unwrap().0 == id && runs.find(part.last()).unwrap().0 == id);
                 (0..part.len).map(move |nth| part.part(nth, 1))
             });
-            let mut expected: Vec<Stretch> = self.known.iter().map(|known| known.stretch).collect();
+            let mut expected: Vec<Stretch> = self.list.values.iter().map(|known| known.stretch).collect();
             expected.retain(|value| value.first.origin() == origin && (start..=end).contains(&value.first.seq()));
             expected.sort_by_key(|value| value.first);
             assert!(found.eq(expected));
         }
-        if let Some(next) = after.first() {
-            let from = rope.index_from(runs, &self.wood.forest, &self.wood.origins, next.stretch.position(0));
-            assert_eq!(from, index);
-        }
-        if self.is_text {
-            assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize), Some((weight, true)));
-            assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize), Some((weight, true)));
-            if let Some(next) = after.first() {
-                for inside in 1..next.scalar.len_utf8() {
-                    assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize + inside), Some((weight, false)));
-                }
-                for inside in 1..next.scalar.len_utf16() {
-                    assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize + inside), Some((weight, false)));
-                }
-            }
-            let feed = before.iter().rposition(|known| known.scalar == '\n');
-            let line = self.weight(&before[..feed.map_or(0, |feed| feed + 1)]);
-            assert_eq!(rope.find(Unit::Lines, weight.lines as usize), Some((line, true)));
-        }
-        let (start, end) = (index.min(end), index.max(end));
-        let text: String = rope.chunks(start..end).collect();
-        assert_eq!(text, self.text_of(&self.known[start..end]));
-        let dots = rope
-            .stretches(runs, start..end)
-            .flat_map(|(_, stretch)| (0..stretch.len).map(move |place| stretch.dot(stretch.turn(place))));
-        assert!(dots.eq(self.known[start..end].iter().map(|known| known.stretch.first)));
     }
 }
 
@@ -382,17 +298,17 @@ proptest! {
             pair.step(step);
             pair.check();
             for (index, end) in &at {
-                let len = pair.known.len() + 1;
+                let len = pair.list.values.len() + 1;
                 pair.check_at(index.index(len), end.index(len));
             }
         }
         // All goes: value by value, or all at once.
-        while all_at_once.is_none() && !pair.known.is_empty() {
-            pair.remove(pair.known.len() / 2, 9, false);
+        while all_at_once.is_none() && !pair.list.values.is_empty() {
+            pair.remove(pair.list.values.len() / 2, 9, false);
             pair.check();
         }
         pair.rope.clear(&mut pair.runs);
-        pair.known.clear();
+        pair.list.values.clear();
         pair.check();
         prop_assert_eq!(pair.runs.len(), 0);
     }
@@ -410,7 +326,7 @@ fn shared(wood: Wood, steps: Vec<(Step, usize)>) -> (Runs, Vec<Rope>, Vec<Pair>)
         let from = from % 40 + 80 * which as u64 + if backward { 240 } else { 0 };
         let name = wood.bunches[bunch.index(wood.bunches.len())];
         let first = LocalDot::new(name.origin(), name.seq() + from);
-        if pairs[which].known.iter().any(|known| known.stretch.first == first) {
+        if pairs[which].list.values.iter().any(|known| known.stretch.first == first) {
             continue;
         }
         pairs[which].step(Step::Insert { bunch, from, backward, container, text, by_index });
@@ -432,13 +348,13 @@ proptest! {
         // Every value with its text, ascending by dot, and as long stretches as there are; some are cut nevertheless.
         let mut known: Vec<(Known, u32)> = Vec::new();
         for (number, pair) in pairs.iter().enumerate() {
-            known.extend(pair.known.iter().map(|known| (*known, number as u32)));
+            known.extend(pair.list.values.iter().map(|known| (*known, number as u32)));
         }
         known.sort_by_key(|(known, _)| known.stretch.first);
         let mut loaded: Vec<(Stretch, u32, String)> = Vec::new();
         for (nth, (known, rope)) in known.iter().enumerate() {
             let Known { stretch, scalar } = known;
-            let text = if pairs[*rope as usize].is_text { Some(*scalar) } else { None };
+            let text = if pairs[*rope as usize].list.is_text { Some(*scalar) } else { None };
             match loaded.last_mut() {
                 Some((last, number, so_far))
                     if number == rope
@@ -468,8 +384,8 @@ proptest! {
         for (pair, rope) in pairs.iter_mut().zip(ropes) {
             (pair.rope, pair.runs) = (rope, runs);
             pair.check();
-            while pair.known.len() > 3 {
-                pair.remove(pair.known.len() / 2, 5, true);
+            while pair.list.values.len() > 3 {
+                pair.remove(pair.list.values.len() / 2, 5, true);
                 pair.check();
             }
             runs = core::mem::take(&mut pair.runs);

@@ -14,7 +14,7 @@ use super::super::Random;
 use super::Input;
 use crate::clock::LocalDot;
 use crate::replica_id::{Origin, Origins, ReplicaId};
-use crate::sequence::{Forest, LocalPosition, Placement, Rope, Runs, Side, Span, Stretch, Unit, Weight};
+use crate::sequence::{Expected, Forest, Known, LocalPosition, Placement, Rope, Runs, Side, Span, Stretch};
 use crate::store::LocalContainer;
 
 /// So that one byte string takes no longer than some milliseconds.
@@ -36,7 +36,7 @@ pub fn rope(bytes: &[u8]) {
     for step in 0..MOST_STEPS {
         let Some(operation) = input.next() else { break };
         pair.step(operation, &mut input);
-        while pair.known.len() > MOST_VALUES {
+        while pair.list.values.len() > MOST_VALUES {
             pair.remove_at(0, MOST_VALUES, false);
         }
         if step % STEPS_BETWEEN_CHECKS == 0 {
@@ -62,21 +62,13 @@ pub fn valid_ropes() -> Vec<Vec<u8>> {
     HABITS.iter().cycle().take(8).enumerate().map(habit).collect()
 }
 
-/// One value as the list knows it: a stretch of one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Known {
-    stretch: Stretch,
-    scalar: char,
-}
-
 /// A rope, and the same as a sorted list.
 struct Pair {
     origins: Origins,
     forest: Forest,
     runs: Runs,
     rope: Rope,
-    known: Vec<Known>,
-    is_text: bool,
+    list: Expected,
     /// The bunches that were made, with the side they grow to.
     bunches: Vec<LocalDot>,
     /// By replica.
@@ -99,8 +91,7 @@ impl Pair {
             forest: Forest::default(),
             runs: Runs::default(),
             rope: Rope::new(7),
-            known: Vec::new(),
-            is_text: head & 1 == 0,
+            list: Expected::new(head & 1 == 0),
             bunches: Vec::new(),
             next_seq: [1; REPLICAS.len()],
             seen: Vec::from([LocalPosition::START]),
@@ -121,7 +112,7 @@ impl Pair {
                     self.deliver(&values);
                 }
             }
-            5 => self.check_at(input.below(self.known.len() + 1), input.below(self.known.len() + 1)),
+            5 => self.check_at(input.below(self.list.values.len() + 1), input.below(self.list.values.len() + 1)),
             6 => self.remove_container(LocalContainer::root(u32::from(operation >> 3 & 3))),
             _ if operation >> 3 == 31 => self.clear(),
             _ => self.drop_dead(),
@@ -130,7 +121,7 @@ impl Pair {
 
     /// The first replica writes at an index.
     fn write_here(&mut self, operation: u8, input: &mut Input<'_>) {
-        let index = input.below(self.known.len() + 1);
+        let index = input.below(self.list.values.len() + 1);
         let (left, right) = self.rope.neighbours(&self.runs, index);
         let (me, seq) = (Origin(0), self.next_seq[0]);
         let placed = self.forest.place(&self.origins, me, seq, left, right).expect("the forest is not that deep");
@@ -152,7 +143,7 @@ impl Pair {
         }
         let Some(stretch) = whole(&values) else { return };
         self.acquire(&values);
-        let text = self.text_of(&values);
+        let text = self.list.text_of(&values);
         self.list(&values);
         // Both ways in are used for what is written here; a document finds the index of its own edits.
         if operation & 0x80 == 0 {
@@ -232,11 +223,11 @@ impl Pair {
     /// Values from elsewhere, in the order of their dots.
     fn deliver(&mut self, values: &[Known]) {
         let Some(stretch) = whole(values) else { return };
-        let text = self.text_of(values);
+        let text = self.list.text_of(values);
         self.list(values);
         let mut count = 0;
         for Span { index, stretch } in self.insert(stretch, &text) {
-            for (place, known) in (0..stretch.len).zip(&self.known[index..]) {
+            for (place, known) in (0..stretch.len).zip(&self.list.values[index..]) {
                 assert_eq!(known.stretch, stretch.part(stretch.turn(place), 1), "it is told where it is");
             }
             count += stretch.len;
@@ -255,7 +246,7 @@ impl Pair {
         for value in values {
             let at = value.stretch.position(0);
             let place = self.place(at);
-            self.known.insert(place, *value);
+            self.list.values.insert(place, *value);
             if self.seen.len() < MOST_POSITIONS {
                 self.seen.push(at);
             }
@@ -264,13 +255,12 @@ impl Pair {
 
     /// Where a position is in the list.
     fn place(&self, at: LocalPosition) -> usize {
-        let position = |known: &Known| known.stretch.position(0);
-        self.known.partition_point(|known| self.forest.compare(&self.origins, position(known), at) == Ordering::Less)
+        self.list.place(&self.forest, &self.origins, at)
     }
 
     fn remove(&mut self, operation: u8, input: &mut Input<'_>) {
-        if !self.known.is_empty() {
-            let index = input.below(self.known.len());
+        if !self.list.values.is_empty() {
+            let index = input.below(self.list.values.len());
             let most = 1 + usize::from(input.byte()) % if operation & 0x10 == 0 { 2 } else { 100 };
             self.remove_at(index, most, operation & 0x80 != 0);
         }
@@ -292,42 +282,28 @@ impl Pair {
         };
         let len = span.stretch.len as usize;
         assert!((1..=most).contains(&len));
-        self.gone(span, &text);
+        self.list.take(span, &text);
+        self.forest.release(span.stretch.bunch(), span.stretch.len, None);
     }
 
     /// All of one incarnation, wherever it lies.
     fn remove_container(&mut self, container: LocalContainer) {
-        while let Some(index) = self.known.iter().position(|known| known.stretch.container == container) {
+        while let Some(index) = self.list.values.iter().position(|known| known.stretch.container == container) {
             self.remove_at(index, 1, true);
         }
     }
 
     fn clear(&mut self) {
         self.rope.clear(&mut self.runs);
-        for known in core::mem::take(&mut self.known) {
+        for known in core::mem::take(&mut self.list.values) {
             self.forest.release(known.stretch.bunch(), 1, None);
         }
-    }
-
-    /// What the rope took out, from the list.
-    fn gone(&mut self, span: Span, text: &str) {
-        let stretch = span.stretch;
-        let mut gone: Vec<Known> = self.known.drain(span.index..span.index + stretch.len as usize).collect();
-        if stretch.backward {
-            gone.reverse();
-        }
-        assert_eq!(whole(&gone), Some(stretch));
-        for (nth, gone) in (0..).zip(&gone) {
-            assert_eq!(gone.stretch, stretch.part(nth, 1));
-        }
-        assert_eq!(text, self.text_of(&gone), "in the order of dots");
-        self.forest.release(stretch.bunch(), stretch.len, None);
     }
 
     /// Forgets what nothing needs; what a live value needs stays.
     fn drop_dead(&mut self) {
         self.forest.drop_dead(|_| true);
-        for value in self.known.iter().chain(self.late.iter().flatten()) {
+        for value in self.list.values.iter().chain(self.late.iter().flatten()) {
             let mut bunch = value.stretch.bunch();
             while bunch != LocalDot::ROOT {
                 assert!(self.forest.is_needed(bunch), "SEQ-6: a live value is in it or below it");
@@ -336,86 +312,27 @@ impl Pair {
         }
     }
 
-    fn text_of(&self, known: &[Known]) -> String {
-        if self.is_text { known.iter().map(|known| known.scalar).collect() } else { String::new() }
-    }
-
-    fn weight(&self, known: &[Known]) -> Weight {
-        let values = known.len() as u32;
-        if !self.is_text {
-            return Weight::values(values);
-        }
-        let sum = |of: fn(char) -> usize| known.iter().map(|known| of(known.scalar)).sum::<usize>() as u32;
-        let lines = sum(|scalar| usize::from(scalar == '\n'));
-        Weight { values, utf8: sum(char::len_utf8), utf16: sum(char::len_utf16), lines }
-    }
-
     /// That everything is as in the list.
     fn check(&self) {
-        let (rope, runs, len) = (&self.rope, &self.runs, self.known.len());
-        let total = self.weight(&self.known);
-        assert_eq!((rope.len(), rope.is_empty(), rope.weight()), (len, len == 0, total));
-        let read = rope.stretches(runs, 0..len).flat_map(|(_, stretch)| single(stretch));
-        assert!(read.eq(self.known.iter().map(|known| known.stretch)), "the values in order");
-        assert!(rope.chunks(0..len).collect::<String>() == self.text_of(&self.known), "the text in order");
-        let all = (0..REPLICAS.len() as u32).flat_map(|origin| runs.range(Origin(origin), 1..=u64::MAX));
+        self.list.check(&self.rope, &self.runs);
+        let all = (0..REPLICAS.len() as u32).flat_map(|origin| self.runs.range(Origin(origin), 1..=u64::MAX));
         let in_runs: u32 = all.map(|(_, stretch)| stretch.len).sum();
-        assert_eq!(in_runs as usize, len, "every value is in one run");
-        for (index, known) in self.known.iter().enumerate() {
-            assert_eq!(rope.dot_at(runs, index), Some(known.stretch.first));
-            assert_eq!(rope.index_of(runs, known.stretch.first), Some(index));
-        }
-        assert_eq!(rope.dot_at(runs, len), None);
-        for unit in [Unit::Values, Unit::Utf8, Unit::Utf16, Unit::Lines] {
-            assert_eq!(rope.find(unit, total.get(unit) as usize + 1), None, "beyond the end");
-        }
+        assert_eq!(in_runs as usize, self.list.values.len(), "every value is in one run");
     }
 
     /// Conversions at an index, and reading from one to another.
     fn check_at(&self, index: usize, end: usize) {
-        let (rope, runs) = (&self.rope, &self.runs);
-        let (before, after) = self.known.split_at(index);
-        let weight = self.weight(before);
-        let at = |known: Option<&Known>| known.map(|known| known.stretch.position(0));
-        assert_eq!(rope.neighbours(runs, index), (at(before.last()), at(after.first())));
-        assert_eq!(rope.find(Unit::Values, index), Some((weight, true)));
-        if let Some(next) = after.first() {
-            let from = rope.index_from(runs, &self.forest, &self.origins, next.stretch.position(0));
-            assert_eq!(from, index);
-        }
+        let Self { rope, runs, forest, origins, .. } = self;
+        self.list.check_at(rope, runs, forest, origins, (index, end));
         // Positions of what is gone have a place, too.
         let gone = self.seen[(index * 31 + end) % self.seen.len()];
-        if self.forest.contains(gone.bunch) && gone != LocalPosition::START {
-            assert_eq!(rope.index_from(runs, &self.forest, &self.origins, gone), self.place(gone));
+        if forest.contains(gone.bunch) && gone != LocalPosition::START {
+            assert_eq!(rope.index_from(runs, forest, origins, gone), self.place(gone));
         }
-        if self.is_text {
-            assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize), Some((weight, true)));
-            assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize), Some((weight, true)));
-            if let Some(next) = after.first() {
-                for inside in 1..next.scalar.len_utf8() {
-                    assert_eq!(rope.find(Unit::Utf8, weight.utf8 as usize + inside), Some((weight, false)));
-                }
-                for inside in 1..next.scalar.len_utf16() {
-                    assert_eq!(rope.find(Unit::Utf16, weight.utf16 as usize + inside), Some((weight, false)));
-                }
-            }
-            let feed = before.iter().rposition(|known| known.scalar == '\n');
-            let line = self.weight(&before[..feed.map_or(0, |feed| feed + 1)]);
-            assert_eq!(rope.find(Unit::Lines, weight.lines as usize), Some((line, true)));
-        }
-        let (start, end) = (index.min(end), index.max(end));
-        assert_eq!(rope.chunks(start..end).collect::<String>(), self.text_of(&self.known[start..end]));
-        let read = rope.stretches(runs, start..end).flat_map(|(_, stretch)| single(stretch));
-        assert!(read.eq(self.known[start..end].iter().map(|known| known.stretch)), "the values of a part");
     }
 }
 
 /// All values, in the order of their dots, as one stretch.
 fn whole(values: &[Known]) -> Option<Stretch> {
     Some(Stretch { len: values.len() as u32, ..values.first()?.stretch })
-}
-
-/// The values of a stretch in the order of reading.
-fn single(stretch: Stretch) -> impl Iterator<Item = Stretch> {
-    (0..stretch.len).map(move |place| stretch.part(stretch.turn(place), 1))
 }
