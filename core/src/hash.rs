@@ -23,6 +23,8 @@ pub(crate) enum Domain {
     Mint = 5,
     /// The checksum of what is kept at rest.
     Checksum = 6,
+    /// The id that the deltas of a void branch get.
+    Void = 7,
 }
 
 /// The 128 bits over bytes in one piece.

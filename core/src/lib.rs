@@ -54,7 +54,7 @@ pub mod testing;
 mod types;
 mod value;
 
-pub use clock::{Dot, DotRuns, Hlc, HlcClock, Tag, Timestamp, VersionEntry, VersionVector};
+pub use clock::{Dot, DotRuns, Hlc, HlcClock, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 pub use delta::{Delta, DeltaParts};
 pub use diff::{Diff, Digest, LiveEntry, Snapshot, Tier};
 pub use document::{

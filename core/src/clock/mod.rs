@@ -5,6 +5,7 @@ mod dot_runs;
 mod hybrid;
 mod tag;
 mod version_vector;
+mod void;
 
 pub use dot::Dot;
 pub(crate) use dot::LocalDot;
@@ -12,3 +13,4 @@ pub use dot_runs::DotRuns;
 pub use hybrid::{Hlc, HlcClock, Timestamp};
 pub use tag::Tag;
 pub use version_vector::{VersionEntry, VersionVector};
+pub use void::VoidFact;
