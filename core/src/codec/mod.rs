@@ -46,6 +46,8 @@ pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
+#[cfg(feature = "testing")]
+pub(crate) use envelope::reseal;
 pub use error::DecodeError;
 pub(crate) use header::{DeltaHeader, LoneText};
 pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
