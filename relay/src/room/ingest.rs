@@ -169,6 +169,8 @@ impl Room {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
         } else if self.replica_count() + fresh > self.config.max_replicas {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
+            Some((ReplicaId::NIL, NackReason::Invalid.into()))
         } else {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
