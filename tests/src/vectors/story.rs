@@ -1,5 +1,6 @@
 //! What the golden vectors tell: two people, then a third, and every kind of thing that can be written.
 
+use weftline::sync::{Opening, Replica};
 use weftline::{
     Bias, Commit, Delta, DeltaParts, Document, DotRuns, EditError, Entry, Expand, Few, Hlc, Kind as EntryKind, Payload,
     ReplicaId, Slot, Tag, Timestamp, Transaction, Value, VersionVector, codec,
@@ -58,6 +59,7 @@ pub fn story() -> Vec<Vector> {
     removals(&mut book, &mut anna, &mut ben);
     unknown(&mut book, &mut anna, &mut ben);
     catch_up(&mut book, &mut anna);
+    book.vectors.push(as_the_package_writes());
     book.vectors
 }
 
@@ -236,4 +238,23 @@ fn catch_up(book: &mut Book, anna: &mut Writer) {
     let _: Commit<()> = alone.expect("an edit");
     book.vectors.push(diff("what died, by a digest".into(), &forgetful.diff_for(&carla.digest())));
     book.vectors.extend(at_rest(|what| format!("without a log of removals: {what}"), &forgetful));
+}
+
+/// What an opening writes whose random bytes are 1 to 16 and whose time stands still. The tests of the npm package write the same.
+fn as_the_package_writes() -> Vector {
+    let entropy = std::array::from_fn(|at| at as u8 + 1);
+    let now = Timestamp(1_700_000_000_000);
+    let mut replica =
+        Replica::open("vectors", Opening { slot: Some(0), entropy, now }, []).expect("an empty store opens");
+    let commit: Commit<()> = replica
+        .transact(now, |tx| {
+            tx.map("m")?.put("k", "v")?;
+            tx.map("m")?.counter("hits")?.add(3)?;
+            tx.list("l")?.push("a")?;
+            tx.text("t")?.insert(0, "Weft")?;
+            Ok::<_, EditError>(())
+        })
+        .expect("an edit");
+    let delta = commit.delta.expect("an edit");
+    Vector::of("as the npm package writes it", Kind::Delta, delta.bytes(), Some(delta.prev_tag()))
 }
