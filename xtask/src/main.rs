@@ -4,7 +4,9 @@
 
 mod bench;
 mod consumer;
+mod coverage;
 mod demo;
+mod fuzz;
 mod mutants;
 mod process;
 mod programs;
@@ -37,6 +39,10 @@ enum Task {
     Test(test::Options),
     /// Turn on one mistake after the other, and see that some test notices each
     Mutants(mutants::Options),
+    /// Feed what reads bytes from strangers with bytes that a fuzzer makes up
+    Fuzz(fuzz::Options),
+    /// Measure which lines and branches of the core its tests reach
+    Coverage(coverage::Options),
     /// Measure how Weftline compares with other libraries
     Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
@@ -52,6 +58,8 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
+        Task::Coverage(options) => coverage::coverage(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),
