@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Unpacked, limits};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, Tag, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
@@ -197,8 +197,10 @@ impl Room {
         for (replica, _) in moves.iter() {
             self.roster.add(replica);
         }
+        let at = Source { position: self.head, pusher: pusher.0 };
         self.appending.push_back(LogRow {
             position: self.head,
+            before: self.log_said.tell(row, at),
             bytes: row.encode().into(),
             moves,
             pusher: Some(pusher),
