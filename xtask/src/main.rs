@@ -4,6 +4,7 @@
 
 mod bench;
 mod consumer;
+mod crash;
 mod demo;
 mod mutants;
 mod process;
@@ -37,6 +38,8 @@ enum Task {
     Test(test::Options),
     /// Turn on one mistake after the other, and see that some test notices each
     Mutants(mutants::Options),
+    /// Kill real clients and a real relay at random moments, and see that nothing they promised is lost
+    Crash(crash::Options),
     /// Measure how Weftline compares with other libraries
     Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::Crash(options) => crash::crash(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),
