@@ -15,9 +15,19 @@ struct Promise {
     made: u64,
     stored: u64,
     saved: u64,
-    /// Its store is gone: what was only stored went with it.
-    device_lost: bool,
+    /// How many of them its store still holds, if that store is gone or was put back. What was only stored went with it.
+    kept: Option<u64>,
 }
+
+impl Promise {
+    /// How many its store must hold.
+    fn in_store(&self) -> u64 {
+        self.kept.unwrap_or(self.stored.max(self.saved))
+    }
+}
+
+/// What a store holds, of what was promised: by document, client and run.
+pub(crate) type Held = BTreeMap<(usize, usize, u64), u64>;
 
 /// What all clients of a world have promised.
 #[derive(Debug, Default)]
@@ -49,26 +59,28 @@ impl Ledger {
         promise.saved = promise.saved.max(all("saved"));
     }
 
-    /// The store that these clients wrote to is gone.
-    pub(crate) fn device_lost(&mut self, clients: &[usize]) {
-        for ((_, client, _), promise) in &mut self.promises {
-            promise.device_lost |= clients.contains(client);
+    /// What the store of these clients holds, none of which runs.
+    pub(crate) fn held(&self, clients: &[usize]) -> Held {
+        let owned = self.promises.iter().filter(|((_, client, _), _)| clients.contains(client));
+        owned.map(|(key, promise)| (*key, promise.in_store())).collect()
+    }
+
+    /// The store of these clients holds no more than this from now on.
+    pub(crate) fn keep(&mut self, clients: &[usize], held: &Held) {
+        for (key, promise) in self.promises.iter_mut().filter(|((_, client, _), _)| clients.contains(client)) {
+            promise.kept = Some(held.get(key).copied().unwrap_or_default());
         }
     }
 
     /// The promised edits that a document lacks at a replica that has come to rest, where it shows `edits`, as runs of
     /// numbers.
     pub(crate) fn lost(&self, document: usize, edits: &[(u64, u64)]) -> Vec<String> {
-        self.missing(document, edits, |_, promise| {
-            if promise.device_lost { promise.saved } else { promise.stored.max(promise.saved) }
-        })
+        self.missing(document, edits, |_, promise| promise.saved.max(promise.in_store()))
     }
 
     /// The same for a document as it is in the store of these clients alone: what they called stored must be there.
     pub(crate) fn lost_in_store(&self, document: usize, edits: &[(u64, u64)], clients: &[usize]) -> Vec<String> {
-        self.missing(document, edits, |client, promise| {
-            if promise.device_lost || !clients.contains(&client) { 0 } else { promise.stored.max(promise.saved) }
-        })
+        self.missing(document, edits, |client, promise| if clients.contains(&client) { promise.in_store() } else { 0 })
     }
 
     fn missing(&self, document: usize, edits: &[(u64, u64)], promised: impl Fn(usize, &Promise) -> u64) -> Vec<String> {
@@ -130,11 +142,22 @@ mod tests {
         let mut ledger = ledger();
         assert_eq!(ledger.lost_in_store(0, &[], &[1]).len(), 0);
         assert_eq!(ledger.lost_in_store(0, &[], &[1, 2]).len(), 5);
-        ledger.device_lost(&[1]);
+        ledger.keep(&[1], &Held::new());
         assert_eq!(ledger.lost(0, &[]).len(), 5);
-        ledger.device_lost(&[2]);
+        ledger.keep(&[2], &Held::new());
         assert_eq!(ledger.lost(0, &[]).len(), 3);
         assert_eq!(ledger.lost_in_store(0, &[], &[1, 2]).len(), 0, "a new store has nothing of the old one");
+    }
+
+    #[test]
+    fn a_store_that_is_put_back_holds_what_it_held_and_what_was_saved_meanwhile_is_elsewhere() {
+        let mut ledger = ledger();
+        let held = ledger.held(&[2]);
+        ledger.note(2, 3, &json!({ "document": 0, "made": 12, "stored": 9, "saved": 7 }));
+        ledger.note(2, 4, &json!({ "document": 0, "made": 4, "stored": 2, "saved": 1 }));
+        ledger.keep(&[2], &held);
+        assert_eq!(ledger.lost_in_store(0, &[], &[2]).len(), 5);
+        assert_eq!(ledger.lost(0, &[]).len(), 7 + 1);
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! `cargo xtask crash`: real clients and a real relay, killed at random moments, and nothing they promised may be lost.
 //!
-//! Native clients, each with a folder store, and the relay with SQLite run as processes on loopback. Clients edit several
-//! documents of all types without pause, two of them on one store, and say of each edit when it is stored in their own
-//! store and when it is saved at the relay. Meanwhile they and the relay are killed, also while starting or compacting, paused and asked to end; the
-//! relay's store is wiped or put back, or a client's device is lost. Then everything comes to rest, and every promised edit must be
-//! at every replica, once, and all must show the same.
+//! Native clients, each with a folder store, and the relay with SQLite run as processes on loopback. Clients edit several documents of
+//! all types without pause, two of them on one store, and say of each edit when it is stored in their own store and when it is saved at
+//! the relay. Meanwhile they and the relay are killed, also while starting or compacting, paused and asked to end; the relay's store is
+//! wiped or put back, or a client's device is lost. Then everything comes to rest, and every promised edit must be at every replica,
+//! once, and all must show the same.
 //!
-//! A killed process takes its memory with it, but not what it has written, synced or not: power cuts are the
-//! simulation's part.
+//! A killed process takes its memory with it, but not what it has written, synced or not: power cuts are the simulation's part.
 //!
-//! `random` is what is drawn from the seed; `process` is something to be killed; `relay` and `client` are the two; `world` holds them and strikes;
-//! `rest` compares; `ledger` knows what was promised.
+//! `random` is what is drawn from the seed; `process` is something to be killed; `relay` and `client` are the two; `world` holds them
+//! and strikes; `rest` compares; `ledger` knows what was promised.
 
 mod client;
 mod ledger;
@@ -53,9 +52,15 @@ pub(crate) struct Options {
     /// What happens follows from this; a failed round names it. Drawn from the clock if absent
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Begin with this round: a failed one names the round its stores were new in
+    #[arg(long, value_name = "R", default_value_t = 0)]
+    from: u64,
     /// How many clients, of which the first two share a store
     #[arg(long, value_name = "K", default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=64))]
     clients: u16,
+    /// Put stores of clients back to an earlier state, and use copies of them beside them
+    #[arg(long)]
+    copies: bool,
     /// Print a JSON object for each round, too; the last line always is one
     #[arg(long)]
     json: bool,
@@ -69,16 +74,27 @@ pub(crate) fn crash(options: &Options) -> Result<ExitCode> {
     let programs = Programs::build_to_crash(options.release)?;
     let clock = || std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
     let seed = options.seed.unwrap_or_else(clock);
-    let totals = run(&programs, seed, options.rounds, usize::from(options.clients), options.json)?;
+    let plan = Plan { seed, from: options.from, rounds: options.rounds, copies: options.copies, json: options.json };
+    let totals = run(&programs, &plan, usize::from(options.clients))?;
     println!("{}", totals.json(seed));
     Ok(if totals.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A short run with a fixed seed.
 pub(crate) fn check(programs: &Programs) -> Result<ExitCode> {
-    let totals = run(programs, 1, 20, 4, false)?;
-    println!("{}", totals.json(1));
+    let plan = Plan { seed: 1, from: 0, rounds: 20, copies: false, json: false };
+    let totals = run(programs, &plan, 4)?;
+    println!("{}", totals.json(plan.seed));
     Ok(if totals.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What to do.
+struct Plan {
+    seed: u64,
+    from: u64,
+    rounds: u64,
+    copies: bool,
+    json: bool,
 }
 
 /// What all rounds came to.
@@ -94,19 +110,24 @@ struct Totals {
     seconds: f64,
 }
 
-fn run(programs: &Programs, seed: u64, rounds: u64, clients: usize, json: bool) -> Result<Totals> {
+fn run(programs: &Programs, plan: &Plan, clients: usize) -> Result<Totals> {
+    let &Plan { seed, from, rounds, copies, json } = plan;
     let began = Instant::now();
     let setting = Setting { relay: programs.relay.clone(), client: programs.crash_client.clone(), clients };
     let mut totals = Totals { clients, ..Totals::default() };
     let mut world: Option<World> = None;
     eprintln!("==> {rounds} rounds of seed {seed}");
-    for round in 0..rounds {
+    let mut born = from;
+    for round in from..from + rounds {
         let mut random = Random::of_round(seed, round);
         let mut present = match world.take() {
             Some(world) => world,
-            None => World::new(&folder(seed, round), &setting, fate(round), &mut random)?,
+            None => {
+                born = round;
+                World::new(&folder(seed, round), &setting, fate(round, copies), &mut random)?
+            }
         };
-        let last = (round + 1) % ROUNDS_OF_A_WORLD == 0 || round + 1 == rounds;
+        let last = (round + 1) % ROUNDS_OF_A_WORLD == 0 || round + 1 == from + rounds;
         let before = present.counts();
         let finding = present
             .round(&mut random, last)
@@ -124,7 +145,8 @@ fn run(programs: &Programs, seed: u64, rounds: u64, clients: usize, json: bool) 
         }
         if failed {
             totals.failures += 1;
-            tell(seed, round, &present, &finding);
+            eprintln!("round {round} of seed {seed} failed; its stores were new in round {born}:");
+            tell(&present, &finding);
         }
         if failed || last {
             totals.add(&present);
@@ -147,8 +169,9 @@ fn run(programs: &Programs, seed: u64, rounds: u64, clients: usize, json: bool) 
 }
 
 /// Which fate a world has that begins with this round: each in its turn.
-fn fate(round: u64) -> Fate {
+fn fate(round: u64, copies: bool) -> Fate {
     match round / ROUNDS_OF_A_WORLD % 3 {
+        _ if copies => Fate::Copies,
         0 => Fate::RelayLoses,
         1 => Fate::DevicesLost,
         _ => Fate::Plain,
@@ -159,8 +182,7 @@ fn folder(seed: u64, round: u64) -> PathBuf {
     repo::target().join("crash").join(format!("{seed}-{round}"))
 }
 
-fn tell(seed: u64, round: u64, world: &World, finding: &Finding) {
-    eprintln!("round {round} of seed {seed} failed:");
+fn tell(world: &World, finding: &Finding) {
     finding.lines().iter().for_each(|line| eprintln!("  {line}"));
     eprintln!("what happened before:");
     let skipped = world.events.len().saturating_sub(EVENTS_SHOWN);
@@ -197,7 +219,8 @@ impl Totals {
             "edits": self.counts.made, "stored": self.counts.stored, "acknowledged": self.counts.saved,
             "lost": self.lost, "duplicated": self.duplicated, "failures": self.failures,
             "relay_wipes": count("relay_wipe"), "relay_rollbacks": count("relay_rollback"),
-            "devices_lost": count("device_lost"), "seconds": (self.seconds * 10.0).round() / 10.0,
+            "devices_lost": count("device_lost"),
+            "store_rollbacks": count("store_rollback"), "store_clones": count("store_clone"), "seconds": (self.seconds * 10.0).round() / 10.0,
         })
     }
 }

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::client::{Client, Opens};
-use super::ledger::{Counts, Ledger};
+use super::ledger::{Counts, Held, Ledger};
 use super::random::Random;
-use super::relay::Relay;
+use super::relay::{Relay, replace};
 use super::rest::{Finding, at_rest, in_stores};
 
 /// How many documents every client has open.
@@ -29,6 +29,9 @@ const DOCUMENTS: usize = 3;
 /// Where to look for a port: below those that systems give out by themselves, so that it is still free when a relay
 /// comes back.
 const PORTS: (u64, u64) = (20_000, 30_000);
+
+/// How many stores are used twice in a world, at most.
+const CLONES: usize = 2;
 
 /// Which promise a world puts to the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(crate) enum Fate {
     RelayLoses,
     /// Stores of clients are gone for good.
     DevicesLost,
+    /// Stores of clients are put back to an earlier state, or copied and used twice.
+    Copies,
 }
 
 /// The programs, and how many clients.
@@ -60,6 +65,8 @@ pub(crate) struct World {
     pub(crate) relay: Relay,
     pub(crate) clients: Vec<Client>,
     ledger: Arc<Mutex<Ledger>>,
+    /// What the copies of stores hold of what was promised.
+    copies: BTreeMap<PathBuf, Held>,
     /// How many replica ids a document may have come to: one for each client and device.
     pub(crate) most_ids: usize,
     pub(crate) tally: Tally,
@@ -82,6 +89,9 @@ enum Blow {
     RelayCopy,
     RelayPutBack,
     DeviceLost,
+    StoreCopy,
+    StorePutBack,
+    StoreClone,
 }
 
 impl World {
@@ -107,7 +117,9 @@ impl World {
             clients: clients.collect(),
             relay,
             ledger,
-            most_ids: setting.clients,
+            copies: BTreeMap::new(),
+            // Where stores are copied, every copy may come to ids of its own.
+            most_ids: if fate == Fate::Copies { usize::MAX } else { setting.clients },
             tally: Tally::new(),
             events: Vec::new(),
             began: Instant::now(),
@@ -211,6 +223,9 @@ impl World {
             (only(Fate::RelayLoses, 6), Blow::RelayCopy),
             (only(Fate::RelayLoses, 10), Blow::RelayPutBack),
             (only(Fate::DevicesLost, 10), Blow::DeviceLost),
+            (only(Fate::Copies, 8), Blow::StoreCopy),
+            (only(Fate::Copies, 10), Blow::StorePutBack),
+            (only(Fate::Copies, 4), Blow::StoreClone),
         ])
     }
 
@@ -299,23 +314,68 @@ impl World {
                     self.kill_relay("relay_kill_paused")?;
                 }
             }
+            Blow::StoreCopy | Blow::StorePutBack => self.copy_or_put_back(victim, matches!(blow, Blow::StoreCopy))?,
+            Blow::StoreClone => self.clone_store(victim)?,
         }
         Ok(())
     }
 
     fn lose_device(&mut self, victim: usize) -> Result<()> {
-        let (store, owners) = self.store_of(victim);
-        for &owner in &owners {
-            self.kill(owner, "client_kill")?;
-        }
+        let (store, owners) = self.closed_store_of(victim)?;
         self.note(&format!("the store of clients {owners:?} is gone"));
         if store.is_dir() {
             fs::remove_dir_all(&store)?;
         }
-        self.ledger().device_lost(&owners);
+        self.ledger().keep(&owners, &Held::new());
         self.most_ids += owners.len();
         self.count("device_lost");
         Ok(())
+    }
+
+    fn copy_or_put_back(&mut self, victim: usize, copy: bool) -> Result<()> {
+        let (store, owners) = self.closed_store_of(victim)?;
+        let beside = store.with_extension("copy");
+        match self.copies.get(&store) {
+            Some(held) if !copy => {
+                self.ledger().keep(&owners, held);
+                self.note(&format!("the store of clients {owners:?} is put back"));
+                replace(&beside, &store)?;
+                self.count("store_rollback");
+            }
+            _ => {
+                let held = self.ledger().held(&owners);
+                self.note(&format!("the store of clients {owners:?} is copied"));
+                replace(&store, &beside)?;
+                self.copies.insert(store, held);
+            }
+        }
+        Ok(())
+    }
+
+    fn clone_store(&mut self, victim: usize) -> Result<()> {
+        let index = self.clients.len();
+        if index >= self.setting.clients + CLONES {
+            return Ok(());
+        }
+        let (store, owners) = self.closed_store_of(victim)?;
+        self.note(&format!("the store of clients {owners:?} is used by client {index}, too"));
+        let copy = self.folder.join(format!("store-{index}"));
+        replace(&store, &copy)?;
+        let opens = Opens { store: Some(copy), ..self.clients[victim].opens.clone() };
+        let identity = (index, format!("client-{index}"));
+        let client = Client::new(&self.setting.client, &self.folder, identity, (opens, true), &self.ledger);
+        self.clients.push(client);
+        self.count("store_clone");
+        Ok(())
+    }
+
+    /// The store of a client and its owners, none of whom runs any more.
+    fn closed_store_of(&mut self, victim: usize) -> Result<(PathBuf, Vec<usize>)> {
+        let (store, owners) = self.store_of(victim);
+        for &owner in &owners {
+            self.kill(owner, "client_kill")?;
+        }
+        Ok((store, owners))
     }
 
     /// The store of a client, and who else writes to it.
