@@ -5,6 +5,7 @@
 mod bench;
 mod consumer;
 mod coverage;
+mod crash;
 mod demo;
 mod fuzz;
 mod mutants;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure which lines and branches of the core its tests reach
     Coverage(coverage::Options),
+    /// Kill real clients and a real relay at random moments, and see that nothing they promised is lost
+    Crash(crash::Options),
     /// Measure how Weftline compares with other libraries
     Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Mutants(options) => mutants::mutants(&options),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Coverage(options) => coverage::coverage(&options),
+        Task::Crash(options) => crash::crash(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),
