@@ -25,6 +25,7 @@ const SUITES: &[(&str, &str, &str)] = &[
     ("convergence", "tests/tests/convergence.rs", ""),
     ("sync_faults", "tests/tests/sync_faults.rs", ""),
     ("relay", "relay/src/lib.rs", "room::"),
+    ("client", "relay/client/src/lib.rs", ""),
 ];
 
 /// The program that lists the faults.
@@ -56,7 +57,8 @@ pub(super) fn build(workspace: bool) -> Result<(Vec<Suite>, Vec<Fault>)> {
     if workspace {
         command.arg("--workspace");
     } else {
-        command.args(["--package", "weftline", "--package", "weftline-relay", "--package", "weftline-tests"]);
+        command.args(["--package", "weftline", "--package", "weftline-relay"]);
+        command.args(["--package", "weftline-client", "--package", "weftline-tests"]);
     }
     let messages = read(&mut command)?;
     let programs: Vec<Program> = messages.lines().filter_map(Program::of_message).collect();
