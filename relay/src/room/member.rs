@@ -42,6 +42,10 @@ pub(super) struct Member {
     pub(super) chains_from: Position,
     /// Every row after this position was sent to it, or is its own.
     pub(super) sent_from: Position,
+    /// The ids whose lease it has.
+    pub(super) leases: Vec<ReplicaId>,
+    /// Void facts with rows up to here were told to it.
+    pub(super) voids_upto: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
@@ -80,6 +84,8 @@ impl Member {
             named: 0,
             chains_from: 0,
             sent_from: 0,
+            leases: Vec::new(),
+            voids_upto: 0,
             said: Said::default(),
             pushed: BTreeMap::new(),
         }
