@@ -15,6 +15,7 @@ use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
 use crate::sync::limits;
 use crate::sync::outbox::Outbox;
+use crate::sync::presence::Peers;
 use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
@@ -109,18 +110,20 @@ impl Replica {
         let set = document.set_writer(slot.replica());
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
+        let number = entropy.next() as u64;
         Ok(Self {
             name: document_name.into(),
             document,
             slot,
             outbox,
-            opening: entropy.next() as u64,
+            opening: number,
             entropy,
             connections: 0,
             // The cursor promises that everything up to it is here.
             cursor: stored.cursor.filter(|_| whole && complete),
             dialing: false,
             connection: None,
+            peers: Peers::new(number),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),
