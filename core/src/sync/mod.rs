@@ -64,7 +64,7 @@
 //! ```
 //!
 //! At any time after OpenAck *Presence* goes both ways: who is here and what each shows of itself, without any of the promises
-//! made of edits ([`presence`]). It goes to those only who said in Hello that they take it.
+//! made of edits (`presence.rs`). It goes to those only who said in Hello that they take it.
 //!
 //! *Nack{replica, seq, reason, version?}* refuses something pushed; *Ask* tells a client that the rows after its cursor are
 //! gone, or a relay that a client has something to give back, and the receiver sends Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.

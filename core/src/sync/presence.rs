@@ -164,7 +164,7 @@ impl Peers {
     }
 
     /// What is to be sent now, if anything: the newest value, however many there were since the last.
-    pub(super) fn to_send(&mut self, now: Timestamp) -> Option<Presence> {
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<Presence> {
         self.due.take_if(|due| *due <= now)?;
         self.next = now.plus_ms(limits::PRESENCE_INTERVAL_MS);
         let own = PeerState { peer: PeerId(0), ..self.own.clone() };
@@ -334,20 +334,20 @@ mod tests {
     #[test]
     fn values_are_sent_so_often_and_no_more_and_the_last_one_counts() {
         let mut peers = Peers::new(1);
-        assert_eq!(peers.to_send(NOW), None);
+        assert_eq!(peers.take_due(NOW), None);
         peers.set(Some(b"a")).unwrap();
-        assert_eq!(peers.to_send(NOW).unwrap().states, [state(0, 1, "a")]);
+        assert_eq!(peers.take_due(NOW).unwrap().states, [state(0, 1, "a")]);
         for value in ["b", "c", "c"] {
             peers.set(Some(value.as_bytes())).unwrap();
-            assert_eq!(peers.to_send(NOW), None);
+            assert_eq!(peers.take_due(NOW), None);
         }
         let next = NOW.plus_ms(limits::PRESENCE_INTERVAL_MS);
         assert_eq!((peers.deadline(true), peers.deadline(false)), (Some(next), None));
-        assert_eq!(peers.to_send(next).unwrap().states, [state(0, 3, "c")]);
+        assert_eq!(peers.take_due(next).unwrap().states, [state(0, 3, "c")]);
         peers.set(Some(b"c")).unwrap();
         assert_eq!(peers.deadline(true), None, "nothing new is nothing to send");
         peers.set(None).unwrap();
-        assert_eq!(peers.to_send(next.plus_ms(1_000)).unwrap().states, [state(0, 4, "")]);
+        assert_eq!(peers.take_due(next.plus_ms(1_000)).unwrap().states, [state(0, 4, "")]);
         let len = limits::MAX_PRESENCE + 1;
         let refused = peers.set(Some(&vec![0; len]));
         assert_eq!(refused, Err(PresenceTooLong { len, limit: limits::MAX_PRESENCE }));
@@ -358,14 +358,14 @@ mod tests {
         let mut ann = Peers::new(1);
         let mut ben = Peers::new(2);
         ann.set(Some(b"a")).unwrap();
-        let first = ann.to_send(NOW).unwrap().states[0].clone();
+        let first = ann.take_due(NOW).unwrap().states[0].clone();
         let as_sent = |state: &PeerState| told(&[PeerState { peer: ann_id(), ..state.clone() }]);
         assert_eq!(ben.receive(NOW, as_sent(&first)).len(), 1);
         let gone = PeerState { value: None, ..first.clone() };
         assert_eq!(ben.receive(NOW, as_sent(&gone)).len(), 1);
         assert!(ben.receive(NOW, as_sent(&first)).is_empty(), "what was said before it left");
         ann.connected();
-        let again = ann.to_send(NOW.plus_ms(limits::PRESENCE_INTERVAL_MS)).unwrap().states[0].clone();
+        let again = ann.take_due(NOW.plus_ms(limits::PRESENCE_INTERVAL_MS)).unwrap().states[0].clone();
         assert_eq!(ben.receive(NOW, as_sent(&again)).len(), 1);
     }
 
@@ -402,6 +402,6 @@ mod tests {
         assert!(peers.receive(NOW, told(&[PeerState { peer: ann_id(), ..state(0, 9, "a") }])).is_empty());
         let many: Vec<PeerState> = (0..limits::MAX_PEERS as u64 + 5).map(|peer| state(peer, 1, "a")).collect();
         assert_eq!(peers.receive(NOW, told(&many)).len(), limits::MAX_PEERS);
-        assert_eq!(peers.to_send(NOW), None, "nothing is sent because something was received");
+        assert_eq!(peers.take_due(NOW), None, "nothing is sent because something was received");
     }
 }

@@ -172,7 +172,7 @@ impl Session {
 
     /// Queues a message, if the peer takes it.
     pub fn send(&mut self, channel: u64, message: &Message) {
-        _ = self.send_body(channel, message.kind(), &message.encode_body());
+        self.send_body(channel, message.kind(), &message.encode_body());
     }
 
     /// Queues a message whose body is encoded already. Gives whether it did: a peer is not sent what it does not take.

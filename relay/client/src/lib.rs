@@ -42,8 +42,9 @@ mod writer;
 pub use config::{ClientConfig, Store};
 pub use error::{FlushError, NotSynced, OpenError};
 pub use replica::{ChangeStream, Replica, Update};
+pub use shared::Present;
 pub use status::Status;
 pub use storage::StoreError;
 /// The core, in the version this crate is built on.
 pub use weftline;
-pub use weftline::sync::Link;
+pub use weftline::sync::{Link, PeerId, PresenceTooLong};

@@ -270,7 +270,7 @@ impl Replica {
     /// Sends what this replica shows of itself, if that is new and it is time.
     fn show_myself(&mut self, now: Timestamp) {
         if let Some(connection) = self.connection.as_mut().filter(|connection| connection.is_answered())
-            && let Some(presence) = self.peers.to_send(now)
+            && let Some(presence) = self.peers.take_due(now)
         {
             connection.send(&Message::Presence(presence));
         }
