@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::process::{cargo, npm, run, run_tests};
+use crate::process::{cargo, node, npm, run, run_tests};
 use crate::programs::Programs;
 use crate::steps::{self, Step};
 use crate::tally::Tally;
@@ -26,6 +26,12 @@ const STEPS: &[Step] = &[
         about: "all Rust tests, the examples in the documentation included",
         needs: &["build"],
         run: rust,
+    },
+    Step {
+        name: "vectors",
+        about: "another reader, written from the format's document alone, finds the same in golden and in random bytes",
+        needs: &["build"],
+        run: vectors,
     },
     Step {
         name: "mutants",
@@ -113,6 +119,18 @@ fn build(_: &mut Tally) -> Result<()> {
 
 fn rust(tally: &mut Tally) -> Result<()> {
     run_tests(cargo().args(["test", "--workspace", "--no-fail-fast"]), tally)
+}
+
+/// How many random histories the other reader is given.
+const HISTORIES: &str = "300";
+
+fn vectors(tally: &mut Tally) -> Result<()> {
+    setup::node()?;
+    let random = repo::target().join("random-vectors.json");
+    let program = ["run", "--package", "weftline-tests", "--bin", "vectors", "--", "random", HISTORIES];
+    run(cargo().args(program).arg(&random))?;
+    let reader = repo::root().join("tests/vectors/reader");
+    run_tests(node(&reader).args(["check.mjs", "../v1/story.json"]).arg(random), tally)
 }
 
 fn notice_faults(tally: &mut Tally) -> Result<()> {
