@@ -41,6 +41,7 @@ impl Room {
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
             Message::Want(want) => self.want(id, want),
             Message::Ask => self.asked(id),
+            Message::Presence(presence) => self.show(id, presence),
             _ => self.close(id, CloseReason::Protocol),
         }
     }

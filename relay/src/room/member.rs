@@ -26,10 +26,12 @@ pub(super) struct Member {
     pub(super) cursor: Position,
     /// Up to where it knows that.
     pub(super) told: Position,
-    /// A batch is on its way.
+    /// Something bulky is on its way: a batch of rows, a diff, or presence.
     pub(super) outstanding: bool,
     /// The rows after this position are being read for it.
     pub(super) reading: Option<Position>,
+    /// Up to which change it was told what others show of themselves.
+    pub(super) presence: u64,
     /// It has been told that it is up to date.
     pub(super) caught_up: bool,
     /// How many replicas it has introduced.
@@ -78,6 +80,7 @@ impl Member {
             told: 0,
             outstanding: false,
             reading: None,
+            presence: 0,
             caught_up: false,
             new_replicas: 0,
             packed: false,

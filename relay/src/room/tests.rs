@@ -12,6 +12,8 @@ use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, V
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
+mod presence;
+
 const NOW: Timestamp = Timestamp(1_000_000);
 const ANN: MemberId = MemberId(1);
 const BEN: MemberId = MemberId(2);

@@ -17,6 +17,7 @@ use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
 mod positions;
+mod presence;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -28,6 +29,9 @@ struct Desk {
     pending: Vec<Persist>,
     relay: Session,
     heard: Vec<Message>,
+    news: Vec<PeerState>,
+    /// Those of the relay.
+    features: u64,
     hung_up: bool,
 }
 
@@ -36,7 +40,17 @@ impl Desk {
         let opening = Opening { slot, entropy: [seed; 16], now: NOW };
         let replica = Replica::open("d", opening, store.clone()).unwrap();
         let relay = Session::new(SessionConfig::default(), NOW);
-        Self { replica, store, pending: Vec::new(), relay, heard: Vec::new(), hung_up: false }
+        let features = SessionConfig::default().features;
+        Self {
+            replica,
+            store,
+            pending: Vec::new(),
+            relay,
+            heard: Vec::new(),
+            news: Vec::new(),
+            features,
+            hung_up: false,
+        }
     }
 
     /// The next process on the same store; what was not written is gone.
@@ -61,6 +75,7 @@ impl Desk {
                 }
                 Output::Persist(persist) => self.pending.push(persist),
                 Output::Disconnect { .. } => self.hung_up = true,
+                Output::Presence(news) => self.news.extend(news),
                 Output::Changed(_) | Output::Status(_) => {}
             }
         }
@@ -78,7 +93,8 @@ impl Desk {
     }
 
     fn connect(&mut self) -> Open {
-        self.relay = Session::new(SessionConfig::default(), NOW);
+        let config = SessionConfig { features: self.features, ..SessionConfig::default() };
+        self.relay = Session::new(config, NOW);
         self.replica.connected(NOW);
         self.drain();
         self.flush();
