@@ -128,6 +128,7 @@ mod backoff;
 mod control;
 mod encoding;
 mod entropy;
+mod fork;
 mod frame;
 pub mod limits;
 mod link;
