@@ -42,8 +42,18 @@ pub const MAX_BATCH: usize = 256 << 10;
 /// A version vector up to this length rides in Open, which saves a round trip when no cursor is valid.
 pub const INLINE_VERSION: usize = 64;
 
-/// The most claims in one Open: one for the opening's own id and one for each id that still has an outbox.
+/// The most claims and settled ids in one Open: one for the opening's own id and one for each id that still has an outbox.
 pub const MAX_CLAIMS: usize = 1_024;
+
+/// The most openings of a slot in a row that may claim an id and never hear whether they got its lease (ID-4). After one more a
+/// fresh id is cheaper than a longer claim.
+pub const MAX_UNCONFIRMED: usize = 8;
+
+/// The most boundaries of one chain that are named in Open. Of more, some are named, and the deltas between two of them tell the rest.
+pub const MAX_MARKS: usize = 64;
+
+/// The most void facts of one document. Each is a fork that was found, and costs everybody some 26 bytes for ever.
+pub const MAX_VOIDS: usize = 1_024;
 
 /// The longest name of a document, in bytes.
 pub const MAX_DOCUMENT_NAME: usize = 512;

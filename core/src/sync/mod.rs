@@ -151,12 +151,12 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
+    NackReason, Open, OpenAck, PackedRows, Resume, Rows, Settle, Want,
 };
 pub use packed::{Said, Unpacked, pack, unpack};
 pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
 pub use replica::{OpenError, Opening, Output, Replica};
 pub use roster::{Roster, RosterNews};
-pub use row::{RecordError, Row};
+pub use row::{Lease, RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
 pub use status::{Link, Status};

@@ -40,6 +40,10 @@ pub(super) struct Member {
     pub(super) named: usize,
     /// It knows the chains of the log from this position on: later rows do without the tag before them.
     pub(super) chains_from: Position,
+    /// The ids whose lease it has.
+    pub(super) leases: Vec<ReplicaId>,
+    /// Void facts with rows up to here were told to it.
+    pub(super) voids_upto: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
@@ -77,6 +81,8 @@ impl Member {
             packed: false,
             named: 0,
             chains_from: 0,
+            leases: Vec::new(),
+            voids_upto: 0,
             said: Said::default(),
             pushed: BTreeMap::new(),
         }

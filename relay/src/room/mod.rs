@@ -15,10 +15,14 @@
 //! Not here: connections and frames (`session`), who may enter, when an idle room is let go.
 
 pub(crate) mod actor;
+mod chains;
 mod feeding;
+mod forks;
 mod ingest;
 mod io;
 mod joining;
+mod kept;
+mod leases;
 mod member;
 mod recent;
 pub(crate) mod registry;
@@ -29,10 +33,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
-use weftline::{Document, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
+use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
+pub use self::kept::{KeptError, RoomSnapshot};
 use crate::store::{Epoch, Position, Recovered};
+use chains::Chains;
+use kept::Kept;
 use member::Member;
 use recent::{LogRow, Recent};
 
@@ -62,8 +69,8 @@ pub struct Room {
     head: Position,
     /// What the committed rows add up to.
     version: VersionVector,
-    /// The tag after each delta in the log above the floor, to tell a repetition from a fork.
-    tags: BTreeMap<(ReplicaId, u64), (Tag, Position)>,
+    chains: Chains,
+    kept: Kept,
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
     roster: Roster,
@@ -102,8 +109,13 @@ impl Room {
         let Recovered { snapshot, rows, head, epochs } = recovered;
         let floor = snapshot.as_ref().map_or(0, |snapshot| snapshot.upto);
         let snapshot_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
+        let mut kept = Kept::default();
         let mut document = match snapshot {
-            Some(snapshot) => Document::load(&snapshot.bytes)?,
+            Some(snapshot) => {
+                let snapshot = RoomSnapshot::decode(&snapshot.bytes)?;
+                snapshot.kept.iter().for_each(|row| kept.fold(row, 0));
+                Document::load(&snapshot.document)?
+            }
             None => Document::new(),
         };
         document.observe_time(now);
@@ -117,7 +129,8 @@ impl Room {
             floor,
             committed: floor,
             head: floor,
-            tags: BTreeMap::new(),
+            chains: Chains::default(),
+            kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
             named: 0,
@@ -220,23 +233,26 @@ impl Room {
             Row::Delta { prev_tag, bytes } => {
                 let delta = weftline::Delta::decode(bytes, *prev_tag).map_err(decode)?;
                 let last = delta.dot();
-                self.tags.insert((last.replica, last.seq), (delta.tag(), position));
+                self.chains.insert(&delta, position);
                 let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
-                (moves, self.document.apply(&delta))
+                (moves, Some(self.document.apply(&delta)))
             }
             Row::Diff { bytes } => {
                 let diff = weftline::codec::decode_diff(bytes).map_err(decode)?;
                 let applied = self.document.apply_diff(&diff);
-                (diff.head, applied)
+                (diff.head, Some(applied))
             }
+            Row::Void(_) | Row::Lease { .. } => (VersionVector::new(), None),
         };
-        let applied = applied.map_err(|error| RecoverError::Apply { position, error })?;
-        if applied.outcome == Outcome::Parked {
+        let applied = applied.transpose().map_err(|error| RecoverError::Apply { position, error })?;
+        if applied.is_some_and(|applied| applied.outcome == Outcome::Parked) {
             return Err(RecoverError::NotReady { position });
         }
+        self.kept.fold(&row, position);
         self.committed = position;
         self.head = position;
-        self.store_row(LogRow { position, bytes, moves, pusher: None, named: 0 });
+        let is_private = Row::is_private(&bytes);
+        self.store_row(LogRow { position, bytes, moves, pusher: None, is_private, named: 0 });
         Ok(())
     }
 
@@ -288,7 +304,7 @@ impl Room {
             return;
         }
         // The document is ahead of the disk; so is its snapshot, until what it covers is committed.
-        let bytes = Bytes::from(self.document.snapshot());
+        let bytes = RoomSnapshot::new(&self.kept, self.document.snapshot()).encode();
         self.snapshot = Some(PendingSnapshot { upto: self.head, bytes: bytes.len(), tail_bytes: 0 });
         self.hold(Held::Snapshot { bytes });
     }
@@ -299,7 +315,7 @@ impl Room {
         self.tail_bytes = snapshot.tail_bytes;
         self.snapshot_bytes = snapshot.bytes;
         self.no_snapshot_below = 0;
-        self.tags.retain(|_, (_, position)| *position > upto);
+        self.chains.forget(upto);
     }
 
     /// Tells something as soon as all that is part of the document now is committed.

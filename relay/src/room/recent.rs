@@ -18,6 +18,8 @@ pub(super) struct LogRow {
     pub(super) moves: VersionVector,
     /// Who pushed it: it is not sent back to them.
     pub(super) pusher: Option<MemberId>,
+    /// It is sent to nobody.
+    pub(super) is_private: bool,
     /// How many replicas had a number in the roster after it.
     pub(super) named: usize,
 }

@@ -105,7 +105,8 @@ impl Replica {
         let version = document.version();
         // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
         let whole = whole && unacked.iter().all(|delta| version.covers(delta.dot()));
-        let slot = Slot::open(opening.slot, stored.slot.as_ref(), &version, whole);
+        let inc = entropy.next() as u64;
+        let slot = Slot::open(opening.slot, inc, stored.slot, &version, whole);
         let set = document.set_writer(slot.replica());
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
@@ -114,7 +115,7 @@ impl Replica {
             document,
             slot,
             outbox,
-            opening: entropy.next() as u64,
+            opening: inc,
             entropy,
             connections: 0,
             // The cursor promises that everything up to it is here.
@@ -167,6 +168,7 @@ impl Stored {
         match row {
             Row::Delta { prev_tag, bytes } => self.deltas.push(Delta::decode(bytes, *prev_tag)?),
             Row::Diff { bytes } => self.diffs.push(codec::decode_diff(bytes)?),
+            Row::Void(_) | Row::Lease { .. } => {}
         }
         Ok(())
     }
