@@ -131,6 +131,7 @@ mod backoff;
 mod control;
 mod encoding;
 mod entropy;
+mod fork;
 mod frame;
 pub mod limits;
 mod link;
