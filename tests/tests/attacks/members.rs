@@ -8,7 +8,7 @@
 //! | false removals, inflated versions in a diff | nothing: members are trusted with diffs | what the diff says, all alike; whoever was away is told that something is wrong |
 //! | containers too deep, by delta or by diff | `MAX_CONTAINER_DEPTH` | nothing |
 //! | an id for every delta | `max_new_replicas` for each connection, `max_replicas` for each document | a longer version vector |
-//! | refused messages without end | nothing of them is kept | nothing |
+//! | refused messages without end | nothing of them is kept, and what waits to be answered is counted | nothing |
 
 use weftline::codec::limits::MAX_CONTAINER_DEPTH;
 use weftline::sync::{Message, NackReason, Row, Rows, limits};
@@ -230,6 +230,39 @@ fn what_is_refused_is_not_kept_however_often_it_is_said() {
     let held = live();
     let peak = peak_of(|| flood(&mut relay, 2000));
     assert!(live() - held < 16 << 10 && peak < 256 << 10, "{} bytes stay, {peak} at most", live() - held);
+    honest.put(0, &mut relay);
+    honest.assert_at_one(&relay);
+}
+
+/// A refusal says the relay's version, which is long where many have written, and waits until that is stored. Little said makes much wait;
+/// what waits is counted, and while it is too much, a relay listens to nobody.
+#[test]
+fn what_is_refused_while_the_store_is_slow_is_counted() {
+    let mut relay = Relay::new();
+    let mut honest = Honest::new(2, &mut relay);
+    let mut attacker = Attacker::join(9, &mut relay);
+    for id in 0..200 {
+        let delta = delta(relay.room.document(), ReplicaId::from(7000 + id), |_, _| {});
+        assert_eq!(attacker.push(&mut relay, &[delta]), None);
+    }
+    relay.stalled = true;
+    let known = relay.room.document().clone();
+    let slow = delta(&known, ReplicaId::from(7000), |_, _| {});
+    assert_eq!(attacker.push(&mut relay, &[slow]), None);
+    let unready = delta(&known, STRANGER, |parts, _| parts.deps = Few::one(Dot::new(ReplicaId::from(999), 1)));
+    let (held, waiting) = (live(), relay.room.waiting_bytes());
+    for _ in 0..500 {
+        assert_eq!(
+            attacker.push(&mut relay, std::slice::from_ref(&unready)),
+            None,
+            "nothing is told before the commit"
+        );
+    }
+    let (held, waiting) = ((live() - held) as usize, relay.room.waiting_bytes() - waiting);
+    assert!(held > 500 * 200 * 16, "it takes memory: {held} bytes");
+    assert!(2 * waiting > held, "{held} bytes are taken, {waiting} are counted");
+    relay.resume();
+    assert!(relay.room.waiting_bytes() < 1 << 10);
     honest.put(0, &mut relay);
     honest.assert_at_one(&relay);
 }
