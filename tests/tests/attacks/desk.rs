@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use weftline::sync::{
-    DiffMessage, Message, MessageKind, NackReason, Opening, Output, Replica, Row, Rows, Session, SessionConfig,
+    DiffMessage, Message, MessageKind, NackReason, Open, Opening, Output, Replica, Row, Rows, Session, SessionConfig,
 };
 use weftline::testing::dump;
 use weftline::{Delta, DeltaParts, Diff, Document, DotRuns, EditError, Few, Hlc, ReplicaId, Tag, Timestamp, codec};
@@ -272,6 +272,11 @@ pub(super) struct Attacker {
 impl Attacker {
     /// Opens the document, as a client does.
     pub(super) fn join(number: usize, relay: &mut Relay) -> Self {
+        Self::join_saying(number, relay, |_| {})
+    }
+
+    /// Opens the document, and says something else in it.
+    pub(super) fn join_saying(number: usize, relay: &mut Relay, say: impl FnOnce(&mut Open)) -> Self {
         let opening = Opening { slot: Some(0), entropy: [number as u8; 16], now: NOW };
         let mut model = Replica::open("d", opening, []).unwrap();
         model.connected(NOW);
@@ -284,10 +289,11 @@ impl Attacker {
                 _ => {}
             }
         }
-        let (channel, open) = open.expect("a client opens its document");
+        let Some((channel, Message::Open(mut open))) = open else { panic!("a client opens its document") };
+        say(&mut open);
         relay.connect(number);
         let mut attacker = Self { number, session: Session::new(SessionConfig::default(), NOW), channel };
-        attacker.say(relay, &open);
+        attacker.say(relay, &Message::Open(open));
         attacker
     }
 

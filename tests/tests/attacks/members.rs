@@ -6,6 +6,7 @@
 //! | the same in the chain, whose tag everybody knows | nothing | the forged replica gives its id up and goes on under another |
 //! | removing and writing under what nobody wrote | the relay parks nothing | nothing |
 //! | false removals, inflated versions in a diff | nothing: members are trusted with diffs | what the diff says, all alike; whoever was away is told that something is wrong |
+//! | declaring void what the log has | the relay believes it only of what is not in its log | nothing |
 //! | containers too deep, by delta or by diff | `MAX_CONTAINER_DEPTH` | nothing |
 //! | an id for every delta | `max_new_replicas` for each connection, `max_replicas` for each document | a longer version vector |
 //! | refused messages without end | nothing of them is kept, and what waits to be answered is counted | nothing |
@@ -13,7 +14,8 @@
 use weftline::codec::limits::MAX_CONTAINER_DEPTH;
 use weftline::sync::{Message, NackReason, Row, Rows, limits};
 use weftline::{
-    Container, Dot, Entry, Few, Hlc, Kind, LiveEntry, Payload, ReplicaId, Slot, Tag, VersionEntry, VersionVector,
+    Container, Delta, Dot, Entry, Few, Hlc, Kind, LiveEntry, Payload, ReplicaId, Slot, Tag, VersionEntry,
+    VersionVector, VoidFact,
 };
 use weftline_relay::room::RoomConfig;
 
@@ -166,6 +168,30 @@ fn valid_1_containers_too_deep_are_refused_by_delta_and_by_diff() {
     honest.settle(&mut relay);
     honest.put(1, &mut relay);
     honest.assert_at_one(&relay);
+}
+
+/// A void fact takes a branch out of everybody's history. Whoever could make one up about what the log has, and whose tags are forgotten
+/// there, could have clients rename what the relay does not.
+#[test]
+fn fork_2_what_the_log_has_is_declared_void_by_nobody() {
+    for compact_from in [1, usize::MAX] {
+        let mut relay = Relay::with(RoomConfig { compact_from, ..RoomConfig::default() });
+        let mut honest = Honest::new(2, &mut relay);
+        let keys: Vec<String> = (0..40).map(|nth| honest.put(nth % 2, &mut relay)).collect();
+        let deltas = relay.log.iter().filter_map(|row| Row::decode(row).expect("it was stored").delta());
+        let fact = |delta: Delta| VoidFact { replica: delta.replica(), first_seq: delta.first_seq(), tag: delta.tag() };
+        let facts: Vec<VoidFact> = deltas.map(|delta| fact(delta.expect("it was stored"))).collect();
+        let known = relay.log.len();
+        drop(Attacker::join_saying(9, &mut relay, |open| open.voids = facts));
+        assert_eq!(relay.log.len(), known, "nothing of it is stored");
+        honest.settle(&mut relay);
+        for nth in 0..2 {
+            relay.disconnect(nth + 1);
+            honest.put(nth, &mut relay);
+        }
+        honest.assert_at_one(&relay);
+        assert!(keys.iter().all(|key| honest.show(key)));
+    }
 }
 
 /// So many ids as one connection may introduce; over many connections, so many as the document may have. Those who write already, write on.
