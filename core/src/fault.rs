@@ -6,7 +6,6 @@
 //! [`active`] is `false` at compile time, and nothing of this is left.
 //!
 //! Rules: every fault names the one that it breaks. The table in `docs/rules.md` is written by `cargo xtask mutants --write`.
-#![cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "public with the feature `testing`"))]
 
 /// Makes the enum of all faults, their names and their texts from one list, so that they cannot drift apart.
 macro_rules! faults {
@@ -67,12 +66,12 @@ pub use list::Fault;
 
 #[cfg(not(any(test, feature = "testing")))]
 #[inline]
-pub(crate) const fn active(_: Fault) -> bool {
+pub const fn active(_: Fault) -> bool {
     false
 }
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use switch::active;
+pub use switch::active;
 #[cfg(feature = "testing")]
 pub use switch::{UnknownFault, with_fault};
 
@@ -95,7 +94,7 @@ mod switch {
     }
 
     /// Whether `fault` is on: the one of this thread, or else the one of the process.
-    pub(crate) fn active(fault: Fault) -> bool {
+    pub fn active(fault: Fault) -> bool {
         static PROCESS: OnceLock<Option<Fault>> = OnceLock::new();
         let process = || *PROCESS.get_or_init(|| of_variable(std::env::var(VARIABLE).ok().as_deref()));
         ACTIVE.get().or_else(process) == Some(fault)

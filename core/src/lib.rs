@@ -40,7 +40,8 @@ pub mod codec;
 mod delta;
 mod diff;
 mod document;
-mod fault;
+#[doc(hidden)]
+pub mod fault;
 mod few;
 mod hash;
 mod ordered;

@@ -62,6 +62,8 @@ pub(super) struct Connection {
     pub(super) heard: VersionVector,
     /// The last dot of each id that was pushed here: what a pushed row continues.
     said: Said,
+    /// How far the id that is written under was claimed.
+    pub(super) claimed: u64,
     /// The epoch and the last position of the relay's log that is here.
     pub(super) epoch: u64,
     pub(super) position: u64,
@@ -88,6 +90,7 @@ impl Connection {
             roster: None,
             heard: VersionVector::new(),
             said: Said::new(),
+            claimed: 0,
             epoch: 0,
             position: 0,
             wanted: false,
