@@ -70,10 +70,10 @@ pub const fn active(_: Fault) -> bool {
     false
 }
 
-#[cfg(any(test, feature = "testing"))]
-pub use switch::active;
+#[cfg(all(test, not(feature = "testing")))]
+pub(crate) use switch::active;
 #[cfg(feature = "testing")]
-pub use switch::{UnknownFault, with_fault};
+pub use switch::{UnknownFault, active, with_fault};
 
 #[cfg(any(test, feature = "testing"))]
 mod switch {
@@ -93,7 +93,7 @@ mod switch {
         static ACTIVE: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
-    /// Whether `fault` is on: the one of this thread, or else the one of the process.
+    /// Whether `fault` is on: the one of this thread, or else the one of the process. For the tests of crates around this one.
     pub fn active(fault: Fault) -> bool {
         static PROCESS: OnceLock<Option<Fault>> = OnceLock::new();
         let process = || *PROCESS.get_or_init(|| of_variable(std::env::var(VARIABLE).ok().as_deref()));

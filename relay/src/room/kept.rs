@@ -56,7 +56,11 @@ pub struct KeptError;
 impl RoomSnapshot {
     pub(super) fn new(kept: &Kept, document: Vec<u8>) -> Self {
         let (no_leases, no_voids) = (fault::active(Fault::LeasesNotFolded), fault::active(Fault::VoidsNotFolded));
-        let leases = kept.leases.iter().filter(|_| !no_leases).map(|(replica, lease)| Row::Lease { replica: *replica, lease: *lease });
+        let leases = kept
+            .leases
+            .iter()
+            .filter(|_| !no_leases)
+            .map(|(replica, lease)| Row::Lease { replica: *replica, lease: *lease });
         let voids = kept.voids.keys().filter(|_| !no_voids).map(|fact| Row::Void(*fact));
         Self { kept: leases.chain(voids).collect(), document: document.into() }
     }

@@ -44,6 +44,8 @@ pub(super) struct Member {
     pub(super) leases: Vec<ReplicaId>,
     /// Void facts with rows up to here were told to it.
     pub(super) voids_upto: Position,
+    /// Every row after this position was sent to it, or is its own.
+    pub(super) sent_from: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
@@ -83,6 +85,7 @@ impl Member {
             chains_from: 0,
             leases: Vec::new(),
             voids_upto: 0,
+            sent_from: 0,
             said: Said::default(),
             pushed: BTreeMap::new(),
         }
@@ -92,6 +95,7 @@ impl Member {
     pub(super) fn start_at(&mut self, position: Position) {
         self.cursor = position;
         self.told = position;
+        self.sent_from = position;
         self.feeding = true;
         self.caught_up = false;
     }

@@ -33,7 +33,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
-use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{
+    Ack, CloseReason, DiffMessage, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want,
+};
 use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
@@ -75,6 +77,8 @@ pub struct Room {
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
     roster: Roster,
+    /// What its rows said of their writers, for those that come next.
+    log_said: LogSaid,
     named: usize,
     /// Rows that are not committed.
     appending: VecDeque<LogRow>,
@@ -134,6 +138,7 @@ impl Room {
             kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
+            log_said: LogSaid::default(),
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
@@ -253,7 +258,7 @@ impl Room {
         self.committed = position;
         self.head = position;
         let is_private = Row::is_private(&bytes);
-        self.store_row(LogRow { position, bytes, moves, pusher: None, is_private, named: 0 });
+        self.store_row(LogRow { position, bytes, moves, pusher: None, is_private, before: None, named: 0 });
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use weftline::VersionVector;
+use weftline::sync::Before;
 
 use super::MemberId;
 use crate::store::Position;
@@ -20,6 +21,8 @@ pub(super) struct LogRow {
     pub(super) pusher: Option<MemberId>,
     /// It is sent to nobody.
     pub(super) is_private: bool,
+    /// What of the rows before it its packed form does without.
+    pub(super) before: Option<Before>,
     /// How many replicas had a number in the roster after it.
     pub(super) named: usize,
 }
