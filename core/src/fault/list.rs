@@ -406,6 +406,8 @@ faults! {
     IncsUnbounded,
     /// ID-4: an opening is claimed as before it is in the store.
     IncNotStored,
+    /// DUR-3: what proves what was loaded, and names the opening, is written without waiting for the disk.
+    OpeningRelaxed,
     /// ID-5: the verdict is about what was claimed, not about what is here now.
     JudgedByClaim,
     /// ID-5: whoever is not given the lease gives its id up.

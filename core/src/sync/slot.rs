@@ -168,7 +168,10 @@ impl Slot {
                 held.earlier.clear();
                 LeaseVerdict::Ours(if is_known { None } else { self.record() })
             }
-            Some(Lease { number, inc }) if number >= held.lease_no && !held.earlier.contains(&inc) => {
+            Some(Lease { number, inc })
+                if (number >= held.lease_no || fault::active(Fault::LeaseNotNumbered))
+                    && !held.earlier.contains(&inc) =>
+            {
                 LeaseVerdict::Foreign
             }
             _ => LeaseVerdict::Withheld,

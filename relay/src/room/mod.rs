@@ -36,7 +36,7 @@ use weftline::fault::{self, Fault};
 use weftline::sync::{
     Ack, CloseReason, DiffMessage, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want,
 };
-use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
+use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
@@ -220,6 +220,11 @@ impl Room {
     /// The last position that is on stable storage.
     pub fn committed(&self) -> Position {
         self.committed
+    }
+
+    /// The branches that are known not to count (FORK-2).
+    pub fn voids(&self) -> impl Iterator<Item = VoidFact> {
+        self.kept.voids.keys().copied()
     }
 
     /// The numbers that rows of a session say replicas by.

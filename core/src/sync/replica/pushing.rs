@@ -24,7 +24,7 @@ impl Replica {
         let version = self.durable_version();
         let short = codec::encode_version(&version).len() < limits::INLINE_VERSION;
         let claim = self.slot.claim(&version);
-        let claimed = claim.as_ref().map_or(0, |claim| claim.seq);
+        let claimed = claim.as_ref().map(|claim| claim.seq);
         let open = Open {
             document: self.name.clone(),
             opening: self.opening,

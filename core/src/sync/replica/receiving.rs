@@ -154,8 +154,8 @@ impl Replica {
         };
         // Longer than ours *now*: somebody else writes this id, or this store was rolled back (ID-5). Nothing is lost: the
         // rest of the chain comes down like everything else.
-        let claimed = self.connection.as_ref().map_or(0, |connection| connection.claimed);
-        let seq = if fault::active(Fault::JudgedByClaim) { claimed } else { here.seq };
+        let claimed = self.connection.as_ref().and_then(|connection| connection.claimed);
+        let seq = if fault::active(Fault::JudgedByClaim) { claimed.unwrap_or(here.seq) } else { here.seq };
         if own && (fact.seq > seq || differs) {
             self.retire_writer();
         }
@@ -163,14 +163,14 @@ impl Replica {
 
     /// Whether we may go on writing under an id of ours; whether the lease has to be asked for again.
     fn judge_lease(&mut self, fact: &Fact) -> bool {
-        let claimed = self.connection.as_ref().map_or(0, |connection| connection.claimed);
+        let claimed = self.connection.as_ref().and_then(|connection| connection.claimed);
         match self.slot.judge(fact) {
             // Losing this costs a longer claim, nothing more.
             Some(LeaseVerdict::Ours(Some(record))) => _ = self.persist(Class::Relaxed, vec![record]),
             Some(LeaseVerdict::Foreign) if !fault::active(Fault::CloneUnnoticed) => self.retire_writer(),
             // Another tab has pushed for us meanwhile, so that what we claimed was behind when it was looked at. That is
             // no reason to give anything up (ID-5).
-            Some(LeaseVerdict::Withheld) if fact.seq > claimed => {
+            Some(LeaseVerdict::Withheld) if claimed.is_some_and(|claimed| fact.seq > claimed) => {
                 if fault::active(Fault::RaceRetires) {
                     self.retire_writer();
                 }

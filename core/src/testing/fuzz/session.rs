@@ -13,11 +13,11 @@ use alloc::vec::Vec;
 use super::super::{Random, random_edit};
 use super::apply::goes_on;
 use super::{Input, world};
-use crate::clock::{Timestamp, VersionVector};
+use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::sync::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Level, Message, MessageKind, OpenAck, Opening, Output, PackedRows,
-    Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table, Unpacked,
-    Want, pack,
+    Ack, CaughtUp, Claim, DiffMessage, Durable, Fact, Level, Message, MessageKind, OpenAck, Opening, Output,
+    PackedRows, Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table,
+    Unpacked, Want, pack,
 };
 use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, codec};
 
@@ -369,11 +369,14 @@ impl Relay {
         match message {
             Message::Open(open) => {
                 let version = self.document.version();
-                let fact = |claim: &crate::sync::Claim| {
-                    let (seq, tag) = version.get(claim.replica).map_or((0, claim.tag), |entry| (entry.seq, entry.tag));
-                    Fact { replica: claim.replica, seq, tag, agrees: (seq == claim.seq).then(|| tag == claim.tag) }
+                let fact = |(replica, marks): (ReplicaId, &[VersionEntry])| {
+                    let here = self.document.chain(replica);
+                    let same_upto = if marks.contains(&here) { here.seq } else { 0 };
+                    Fact { replica, seq: here.seq, tag: here.tag, same_upto, lease: None }
                 };
-                let facts = open.claims.iter().map(fact).collect();
+                let settled = open.settles.iter().map(|settle| fact((settle.replica, &settle.marks[..])));
+                let claim = |claim: &Claim| fact((claim.replica, &[VersionEntry { seq: claim.seq, tag: claim.tag }]));
+                let facts = open.claims.iter().map(claim).chain(settled).collect();
                 let same = open.version_hash == self.document.version_hash();
                 let cursor = open.cursor.filter(|cursor| cursor.epoch == self.epoch && cursor.position <= head);
                 let resume = match (cursor, &open.version) {
@@ -396,6 +399,7 @@ impl Relay {
                     version: (!same).then(|| version.clone()),
                     horizon: self.document.horizon(),
                     facts,
+                    voids: Vec::new(),
                     resume,
                     roster: open.packed.then(|| self.roster.news(&version)),
                 };
