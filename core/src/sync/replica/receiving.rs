@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{VersionEntry, VersionVector, VoidFact};
+use crate::clock::{VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome};
@@ -43,6 +43,8 @@ impl Replica {
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
+            Message::Diff(diff) if connection.rebuilding => return self.rebuild(&diff),
+            _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
                 return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
             }
@@ -76,12 +78,16 @@ impl Replica {
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
-        for fact in &ack.voids {
-            self.void(fact);
-        }
+        self.learn_voids(&ack.voids);
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.stage == Stage::Closed {
+            return Ok(());
+        }
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
+        if connection.rebuilding {
+            return self.rebuilding(ack);
+        }
         // The same version and nothing here beyond it, yet other payloads: some dot was bound twice, unnoticed (FORK-2).
         let same = ack.version.is_none() && self.outbox.len() == 0;
         connection.diverged = same && ack.beacon != self.document.beacon();
@@ -111,6 +117,12 @@ impl Replica {
         for fact in &ack.facts {
             self.judge(fact);
             self.judge_lease(fact);
+        }
+        for (replica, entry) in relay.iter() {
+            let here = self.document.chain(replica);
+            if here.seq == entry.seq && here.tag != entry.tag && !self.outbox.has(replica) {
+                self.contradicted(replica, entry.seq);
+            }
         }
         // Edits made since Open was sent have no fact; another tab may have pushed them meanwhile.
         self.judge_by(&relay);
@@ -163,13 +175,6 @@ impl Replica {
         }
     }
 
-    /// A branch does not count. Until it can be renamed, it is kept as it is if it is here.
-    fn void(&mut self, fact: &VoidFact) {
-        if self.outbox.has_branch(fact) {
-            self.forked(fact.replica, fact.first_seq);
-        }
-    }
-
     /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
     fn judge_by(&mut self, version: &VersionVector) {
         for replica in self.outbox.replicas().collect::<Vec<_>>() {
@@ -179,23 +184,6 @@ impl Replica {
             {
                 self.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None });
             }
-        }
-    }
-
-    /// The relay has other deltas than ours under this id, at `seq` or before: what waits is pushed, which tells from where on.
-    fn contradicted(&mut self, replica: ReplicaId, seq: u64) {
-        self.outbox.doubt(replica, seq);
-        if self.slot.replica() == Some(replica) {
-            self.retire_writer();
-        }
-    }
-
-    /// The relay has another delta than ours under this id at `seq`. Until such branches can be renamed, they are kept: shown
-    /// here, not sent, counted as stuck.
-    fn forked(&mut self, replica: ReplicaId, seq: u64) {
-        self.outbox.stick(replica, seq);
-        if self.slot.replica() == Some(replica) {
-            self.retire_writer();
         }
     }
 
@@ -260,7 +248,7 @@ impl Replica {
                 }
                 (None, Row::Diff { bytes }) => self.apply_diff_bytes(bytes)?,
                 (None, Row::Void(fact)) => {
-                    self.void(fact);
+                    self.learn_voids(&[*fact]);
                     Outcome::Known
                 }
                 (None, _) => return Err(ProtocolError::Invalid { what: told("row") }),
@@ -452,12 +440,7 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork => {
-                if diff {
-                    connection.refill = Refill::Refused;
-                }
-                self.forked(nack.replica, nack.seq);
-            }
+            NackReason::Fork => self.refused_as_fork(nack.replica, diff),
             _ if diff => connection.refill = Refill::Refused,
             _ => self.outbox.stick(nack.replica, nack.seq),
         }
@@ -476,6 +459,7 @@ impl Replica {
         if self.outbox.acked(replica, through) {
             // Losing this costs a repeated push, nothing more.
             self.persist(Class::Relaxed, vec![Record::Acked { replica, through }]);
+            self.forget_branch(replica, through);
         }
     }
 
