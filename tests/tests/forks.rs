@@ -241,7 +241,8 @@ impl Client {
     fn sync(&mut self, relay: &mut Relay) -> &mut Self {
         self.connected = 0;
         if !relay.connections.contains_key(&self.number) {
-            self.replica.disconnected(NOW);
+            self.go_offline(relay);
+            self.later.clear();
             self.connect(relay);
         }
         self.settle(relay);
