@@ -218,7 +218,7 @@ impl Client {
                         assert!(!dots.is_empty(), "an application was told of nothing");
                         self.repaired += 1;
                     }
-                    Output::Changed(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
                 }
             }
             while let Some(frame) = relay.connections.get_mut(&self.number).and_then(|one| one.session.poll()) {
@@ -268,6 +268,15 @@ fn converge(relay: &mut Relay, clients: &mut [&mut Client]) {
         for client in clients.iter_mut() {
             client.sync(relay);
         }
+    }
+    // That equal versions stand for other payloads is found out at the next connection.
+    for _ in 0..3 {
+        for client in clients.iter_mut() {
+            client.go_offline(relay).sync(relay);
+        }
+    }
+    for client in clients.iter_mut() {
+        client.sync(relay);
     }
     let relay = relay.room.document();
     for client in clients.iter() {

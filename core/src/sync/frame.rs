@@ -3,13 +3,14 @@
 //! A frame is one binary websocket message: flags (1 byte), message kind (1 byte), channel (varint), then the message's
 //! body or a piece of it. Bit 0 of the flags says that the frame continues a message, bit 1 that more of it follows; the
 //! other bits are 0. Pieces of one message come in order on their channel; frames of other channels may come between.
-//! Channel 0 is the connection itself.
+//! Channel 0 is the connection itself. A kind that is not known is refused, or ignored if its number is 128 or more.
 //!
 //! Not here: what the messages mean ([`super::message`]).
 
 use alloc::vec::Vec;
 
 use super::encoding::{MessageError, MessageKind};
+use super::limits::STAGED_MESSAGE;
 use super::message::Message;
 use super::wire::{Malformed, Reader, put_varint};
 use crate::ordered::Map;
@@ -102,7 +103,12 @@ impl Assembler {
         if flags & !(CONTINUES | MORE) != 0 {
             return Err(FrameError::Header);
         }
-        let kind = MessageKind::from_byte(kind)?;
+        let kind = match MessageKind::from_byte(kind) {
+            Ok(kind) => kind,
+            // Whole or in pieces, it is not kept.
+            Err(_) if MessageKind::is_ignorable(kind) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let piece = reader.rest();
 
         if (flags & CONTINUES != 0) != self.staged.contains_key(&channel) {
@@ -111,11 +117,13 @@ impl Assembler {
         if flags == 0 {
             return Ok(Some((channel, Message::decode(kind, piece)?)));
         }
-        // Every piece but the first must carry something, else an endless message would cost its sender nothing.
-        if flags & CONTINUES != 0 && piece.is_empty() {
+        // Every piece must carry something, else an endless message would cost its sender nothing. One that begins counts for more than
+        // it carries: so do a million channels, on each of which a message was begun.
+        if piece.is_empty() {
             return Err(FrameError::Header);
         }
-        let len = self.staged_bytes + piece.len();
+        let begins = if flags & CONTINUES == 0 { STAGED_MESSAGE } else { 0 };
+        let len = self.staged_bytes + piece.len() + begins;
         if len > self.max_staged {
             return Err(FrameError::Staged { len, limit: self.max_staged });
         }
@@ -129,7 +137,7 @@ impl Assembler {
             return Ok(None);
         }
         let (kind, body) = self.staged.remove(&channel).expect("the entry was just written");
-        self.staged_bytes -= body.len();
+        self.staged_bytes -= body.len() + STAGED_MESSAGE;
         Ok(Some((channel, Message::decode(kind, &body)?)))
     }
 }

@@ -9,20 +9,23 @@
 
 use crate::clock::Clock;
 use crate::replica::Update;
-use crate::status::Status;
+use crate::status::{Status, StoreProblem};
 use crate::storage::StoreError;
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast, watch};
-use weftline::sync::{self, Output, Persist, Replica as Machine};
 use weftline::Timestamp;
+use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine};
 
 /// How many batches of changes a reader may be behind before it is told to read everything again instead.
 const CHANGES_KEPT: usize = 1024;
+
+/// The others who have a document open, and what each shows of itself.
+pub type Present = BTreeMap<PeerId, Arc<[u8]>>;
 
 /// What the application asked of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) wish: watch::Sender<Wish>,
     /// The status as everybody sees it.
     pub(crate) status: watch::Sender<Status>,
+    /// What others show of themselves.
+    pub(crate) presence: watch::Sender<Present>,
     /// What changed in the document.
     pub(crate) changes: broadcast::Sender<Update>,
 }
@@ -88,7 +93,7 @@ pub(crate) struct HangUp {
 impl Shared {
     /// Around a machine that was just opened.
     pub(crate) fn new(machine: Machine, stored: bool, wish: Wish, clock: Clock) -> Self {
-        let status = Status::new(machine.status(), None);
+        let status = Status::new(machine.status(), None, None);
         let state = State {
             machine,
             outgoing: VecDeque::new(),
@@ -109,6 +114,7 @@ impl Shared {
             hurry: Notify::new(),
             wish: watch::Sender::new(wish),
             status: watch::Sender::new(status),
+            presence: watch::Sender::new(Present::new()),
             changes: broadcast::Sender::new(CHANGES_KEPT),
         };
         shared.with(|_, _| ());
@@ -181,6 +187,17 @@ impl Shared {
         self.work.notify_all();
     }
 
+    fn tell_presence(&self, news: &[PeerState]) {
+        self.presence.send_modify(|present| {
+            for PeerState { peer, value, .. } in news {
+                match value {
+                    Some(value) => _ = present.insert(*peer, Arc::clone(value)),
+                    None => _ = present.remove(peer),
+                }
+            }
+        });
+    }
+
     fn drain(&self, state: &mut State) {
         loop {
             let now = state.now();
@@ -192,6 +209,7 @@ impl Shared {
                 // Nobody may be listening.
                 Output::Changed(changes) => drop(self.changes.send(Update::Changes(Arc::new(changes)))),
                 Output::ForkRepaired { dots } => drop(self.changes.send(Update::ForkRepaired(Arc::new(dots)))),
+                Output::Presence(news) => self.tell_presence(&news),
                 Output::Status(_) => {}
                 Output::Disconnect { retry_after_ms } => state.hang_up = Some(HangUp { retry_after_ms }),
             }
@@ -207,7 +225,7 @@ impl Shared {
             state.deadline = deadline;
             self.deadline.notify_one();
         }
-        let status = Status::new(state.machine.status(), state.error());
+        let status = Status::new(state.machine.status(), state.store_problem(), state.error());
         self.status.send_if_modified(|present| {
             let changes = *present != status;
             if changes {
@@ -222,6 +240,11 @@ impl State {
     /// The present.
     pub(crate) fn now(&mut self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn store_problem(&self) -> Option<StoreProblem> {
+        let error = self.store_error.as_ref()?;
+        Some(if error.is_full() { StoreProblem::Full } else { StoreProblem::Failing })
     }
 
     fn error(&self) -> Option<String> {

@@ -24,6 +24,7 @@ mod joining;
 mod kept;
 mod leases;
 mod member;
+mod presence;
 mod recent;
 pub(crate) mod registry;
 #[cfg(test)]
@@ -32,7 +33,9 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{
+    Ack, CloseReason, DiffMessage, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want,
+};
 use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
@@ -41,6 +44,7 @@ use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
 use kept::Kept;
 use member::Member;
+use presence::Board;
 use recent::{LogRow, Recent};
 
 /// Something that may be told once a position is committed.
@@ -74,6 +78,8 @@ pub struct Room {
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
     roster: Roster,
+    /// What its rows said of their writers, for those that come next.
+    log_said: LogSaid,
     named: usize,
     /// Rows that are not committed.
     appending: VecDeque<LogRow>,
@@ -81,6 +87,8 @@ pub struct Room {
     in_flight: Option<Position>,
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
+    /// What members show of themselves.
+    board: Board,
     /// Bytes of committed rows above the floor.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -133,11 +141,13 @@ impl Room {
             kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
+            log_said: LogSaid::default(),
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
             held: VecDeque::new(),
             members: BTreeMap::new(),
+            board: Board::new(),
             tail_bytes: 0,
             snapshot_bytes,
             snapshot: None,
@@ -164,7 +174,8 @@ impl Room {
         self.document.observe_time(now);
         match input {
             Input::Join { member, open, may_write } => self.join(member, &open, may_write),
-            Input::Leave { member } => _ = self.members.remove(&member),
+            Input::Leave { member } => _ = self.forget(member),
+            Input::Tick => {}
             Input::Message { member, message } => self.message(member, message),
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
@@ -179,7 +190,13 @@ impl Room {
         }
         self.append();
         self.release();
+        self.tell_presence(now);
         self.feed();
+    }
+
+    /// When [`Input::Tick`] is due, if nothing else happens before.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.board.deadline()
     }
 
     /// The next thing to do.
@@ -252,7 +269,7 @@ impl Room {
         self.committed = position;
         self.head = position;
         let is_private = Row::is_private(&bytes);
-        self.store_row(LogRow { position, bytes, moves, pusher: None, is_private, named: 0 });
+        self.store_row(LogRow { position, bytes, moves, pusher: None, before: None, is_private, named: 0 });
         Ok(())
     }
 
@@ -371,8 +388,15 @@ impl Room {
         self.effects.push_back(Effect::Send { member, message: Outgoing { kind, body, bulk: true } });
     }
 
+    /// Says whether it was here.
+    fn forget(&mut self, id: MemberId) -> bool {
+        let Some(member) = self.members.remove(&id) else { return false };
+        self.shows_no_more(id, member.opening);
+        true
+    }
+
     fn close(&mut self, member: MemberId, reason: CloseReason) {
-        if self.members.remove(&member).is_some() {
+        if self.forget(member) {
             self.effects.push_back(Effect::Close { member, reason });
         }
     }

@@ -1,5 +1,7 @@
 //! One room, its inputs and effects by hand.
 
+mod short_rows;
+
 use bytes::Bytes;
 use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,
@@ -9,6 +11,8 @@ use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, V
 
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
+
+mod presence;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const ANN: MemberId = MemberId(1);

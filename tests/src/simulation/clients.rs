@@ -170,6 +170,7 @@ impl World {
                     }
                 }
                 Output::ForkRepaired { dots } => self.note(|| format!("peer {index} has repaired {dots:?}")),
+                Output::Presence(_) => {}
                 Output::Status(status) => {
                     self.note(|| format!("peer {index}: {status:?}"));
                     if status.link == Link::Live {
@@ -197,7 +198,7 @@ impl World {
             connection.tap.frame(now, &bytes).map_err(|error| format!("peer {index} sends nonsense: {error}"))?;
         let message = match message {
             Some((_, message)) => {
-                let (roster, said) = (&connection.roster, Some(&mut connection.said));
+                let (roster, said) = (&connection.roster, &mut connection.said);
                 Some(oracle::unpacked(message, roster, said, &mut self.payloads)?)
             }
             None => None,

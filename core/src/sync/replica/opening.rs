@@ -16,6 +16,7 @@ use crate::sync::entropy::Entropy;
 use crate::sync::fork::{self, Chains, Moved, Waiting};
 use crate::sync::limits;
 use crate::sync::outbox::Outbox;
+use crate::sync::presence::Peers;
 use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
@@ -125,6 +126,7 @@ impl Replica {
             cursor: stored.cursor.filter(|_| whole && complete && clean),
             dialing: false,
             connection: None,
+            peers: Peers::new(inc),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),

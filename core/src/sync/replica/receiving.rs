@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{VersionEntry, VersionVector};
+use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome};
@@ -19,7 +19,7 @@ use crate::sync::message::{
     Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
-use crate::sync::packed::{Unpacked, unpack};
+use crate::sync::packed::Unpacked;
 use crate::sync::record::{Class, Cursor, Record};
 use crate::sync::roster::Roster;
 use crate::sync::row::Row;
@@ -34,7 +34,7 @@ enum Sent {
 }
 
 impl Replica {
-    pub(super) fn receive(&mut self, message: Message) -> Result<(), ProtocolError> {
+    pub(super) fn receive(&mut self, now: Timestamp, message: Message) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
@@ -50,7 +50,16 @@ impl Replica {
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
-            Message::CaughtUp(reached) => return self.caught_up(reached),
+            Message::CaughtUp(reached) => {
+                // Whoever is here was told of before.
+                let gone = self.peers.settle();
+                self.told_of(gone);
+                return self.caught_up(reached);
+            }
+            Message::Presence(presence) => {
+                let news = self.peers.receive(now, presence);
+                self.told_of(news);
+            }
             // One that crosses a Want was said before that arrived, which is answered all the same.
             Message::Ask if connection.wanted => {}
             Message::Ask => {
@@ -79,6 +88,7 @@ impl Replica {
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
         self.learn_voids(&ack.voids);
+        let may_rebuild = self.may_rebuild();
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if connection.stage == Stage::Closed {
             return Ok(());
@@ -91,6 +101,10 @@ impl Replica {
         // The same version and nothing here beyond it, yet other payloads: some dot was bound twice, unnoticed (FORK-2).
         let same = ack.version.is_none() && self.outbox.len() == 0;
         connection.diverged = same && ack.beacon != self.document.beacon();
+        if connection.diverged && may_rebuild {
+            self.must_rebuild(ReplicaId::NIL);
+            return Ok(());
+        }
         if let Some(version) = ack.version {
             connection.relay = version;
             connection.horizon = ack.horizon;
@@ -203,14 +217,15 @@ impl Replica {
     }
 
     /// What was packed; `None` if all of it is here already.
-    fn unpack(&self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
+    fn unpack(&mut self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
         let invalid = ProtocolError::Invalid { what: told("packed row") };
-        let Some(connection) = &self.connection else { return Ok(None) };
+        let Some(connection) = &mut self.connection else { return Ok(None) };
         let Some(roster) = &connection.roster else { return Err(invalid) };
-        let (replica, first_seq, last_seq, bytes) = match unpack(packed, roster).map_err(|_| invalid.clone())? {
-            Unpacked::Row(row) => return Ok(Some(row)),
-            Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
-        };
+        let (replica, first_seq, last_seq, bytes) =
+            match connection.log_said.unpack(packed, roster).map_err(|_| invalid.clone())? {
+                Unpacked::Row(row) => return Ok(Some(row)),
+                Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
+            };
         match connection.heard.get(replica) {
             Some(entry) if entry.seq + 1 == first_seq || fault::active(Fault::TagGuessed) => {
                 Ok(Some(Row::Delta { prev_tag: entry.tag, bytes }))
@@ -342,6 +357,9 @@ impl Replica {
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
             connection.repaired();
+            if !connection.diverged {
+                self.rebuilt = 0;
+            }
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.

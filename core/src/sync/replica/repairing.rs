@@ -69,7 +69,13 @@ impl Replica {
         self.must_rebuild(replica);
     }
 
-    fn must_rebuild(&mut self, replica: ReplicaId) {
+    /// Whether that has not been done again and again.
+    pub(super) const fn may_rebuild(&self) -> bool {
+        self.rebuilt < limits::MAX_REPAIRS
+    }
+
+    /// The document is to be built anew, because of what is here of this id.
+    pub(super) fn must_rebuild(&mut self, replica: ReplicaId) {
         if self.slot.replica() == Some(replica) {
             self.retire_writer();
         }
@@ -81,8 +87,8 @@ impl Replica {
 
     /// Ends the connection; another one comes at once, unless that happens again and again.
     fn reconnect(&mut self) {
-        self.rebuilt += 1;
-        self.hang_up(CloseReason::Done, (self.rebuilt <= limits::MAX_REPAIRS).then_some(0));
+        let again = !self.may_rebuild();
+        self.hang_up(CloseReason::Done, (!again).then_some(0));
     }
 
     /// The answer to an Open that asked for everything.
@@ -111,6 +117,7 @@ impl Replica {
 
     fn build_anew(&mut self, relay: &Diff) -> Result<(), ProtocolError> {
         let Some(connection) = &self.connection else { return Ok(()) };
+        self.rebuilt += 1;
         let cursor = Cursor { epoch: connection.epoch, position: connection.position };
         let blank = self.document.blank(self.entropy.next());
         let waiting = self.outbox.waiting(&self.document);

@@ -17,6 +17,7 @@ use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
 mod positions;
+mod presence;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -28,6 +29,9 @@ struct Desk {
     pending: Vec<Persist>,
     relay: Session,
     heard: Vec<Message>,
+    news: Vec<PeerState>,
+    /// Those of the relay.
+    features: u64,
     hung_up: bool,
     repaired: Vec<DotRuns>,
 }
@@ -37,7 +41,18 @@ impl Desk {
         let opening = Opening { slot, entropy: [seed; 16], now: NOW };
         let replica = Replica::open("d", opening, store.clone()).unwrap();
         let relay = Session::new(SessionConfig::default(), NOW);
-        Self { replica, store, pending: Vec::new(), relay, heard: Vec::new(), hung_up: false, repaired: Vec::new() }
+        let features = SessionConfig::default().features;
+        Self {
+            replica,
+            store,
+            pending: Vec::new(),
+            relay,
+            heard: Vec::new(),
+            news: Vec::new(),
+            features,
+            hung_up: false,
+            repaired: Vec::new(),
+        }
     }
 
     /// The next process on the same store; what was not written is gone.
@@ -63,6 +78,7 @@ impl Desk {
                 Output::Persist(persist) => self.pending.push(persist),
                 Output::Disconnect { .. } => self.hung_up = true,
                 Output::ForkRepaired { dots } => self.repaired.push(dots),
+                Output::Presence(news) => self.news.extend(news),
                 Output::Changed(_) | Output::Status(_) => {}
             }
         }
@@ -80,7 +96,8 @@ impl Desk {
     }
 
     fn connect(&mut self) -> Open {
-        self.relay = Session::new(SessionConfig::default(), NOW);
+        let config = SessionConfig { features: self.features, ..SessionConfig::default() };
+        self.relay = Session::new(config, NOW);
         self.replica.connected(NOW);
         self.drain();
         self.flush();
@@ -353,34 +370,48 @@ fn fork_2_the_gap_behind_what_is_stuck_asks_for_nothing() {
 }
 
 #[test]
-fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
+fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synced() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let delta = desk.write("a");
     desk.flush();
     desk.connect_to(version_of(&delta), vec![fact(delta.replica(), delta.dot().seq, delta.tag())]);
-    for (beacon, stuck) in [(desk.replica.document().beacon(), 0), ([5; 16], 1)] {
+    let version_hash = desk.replica.document().version_hash();
+    let mut answer = |desk: &mut Desk, beacon, resume| {
         desk.replica.disconnected(NOW);
+        desk.hung_up = false;
+        desk.heard();
         desk.connect();
-        let version_hash = desk.replica.document().version_hash();
-        let (facts, resume) = (Vec::new(), Resume::Same);
-        let horizon = VersionVector::new();
         desk.say(Message::OpenAck(OpenAck {
             epoch: 7,
             head: 3,
             version_hash,
             beacon,
             version: None,
-            horizon,
-            facts,
+            horizon: VersionVector::new(),
+            facts: Vec::new(),
             voids: Vec::new(),
             resume,
             roster: None,
         }))
         .unwrap();
-        desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
-        let status = desk.replica.status();
-        assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, stuck, stuck == 0));
+    };
+    let ours = desk.replica.document().beacon();
+    answer(&mut desk, ours, Resume::Same);
+    desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
+    assert!(desk.replica.status().is_synced());
+    // The relay has something else, and what it tells does not change that: everything is asked for, but not for ever.
+    for times in 1..=crate::sync::limits::MAX_REPAIRS {
+        answer(&mut desk, [5; 16], Resume::Same);
+        assert!(desk.hung_up, "{times}");
+        answer(&mut desk, [5; 16], Resume::Diff);
+        let diff = desk.replica.document().diff_since(&VersionVector::new());
+        let bytes = codec::encode_diff(&diff).into();
+        desk.say(Message::Diff(DiffMessage { position: 3, bytes })).unwrap();
     }
+    answer(&mut desk, [5; 16], Resume::Same);
+    desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
+    let status = desk.replica.status();
+    assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, 1, false));
 }
 
 #[test]
