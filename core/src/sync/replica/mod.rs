@@ -263,6 +263,7 @@ impl Replica {
             | Record::Slot { .. }
             | Record::Outbox { .. }
             | Record::Acked { .. }
+            | Record::Dropped(_)
             | Record::Cursor(_) => false,
         }
     }

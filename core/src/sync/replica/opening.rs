@@ -145,7 +145,11 @@ impl Replica {
 impl Stored {
     fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>, keys: u128) -> Result<Self, OpenError> {
         let mut stored = Self::default();
+        let mut folded = Vec::new();
         for record in records {
+            Record::fold(&mut folded, record);
+        }
+        for record in folded {
             match record {
                 Record::Slot { index, .. } => {
                     if slot == Some(index) {
@@ -167,6 +171,7 @@ impl Stored {
                 }
                 Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
                 Record::Snapshot(bytes) => stored.snapshots.push(keyed(keys).loaded(&bytes)?),
+                Record::Dropped(_) => {}
             }
         }
         // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.

@@ -23,7 +23,7 @@ use crate::sync::fork::{self, Repaired, Waiting};
 use crate::sync::limits;
 use crate::sync::message::{CloseReason, DiffMessage, Message, OpenAck, Resume, Want};
 use crate::sync::outbox::Outbox;
-use crate::sync::record::{Class, Cursor, Record};
+use crate::sync::record::{Class, Cursor, Record, Table};
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 use crate::sync::wire::told;
@@ -133,11 +133,13 @@ impl Replica {
         self.document = document;
         let set = self.document.set_writer(self.slot.replica());
         debug_assert!(set.is_ok(), "a document that was just built has no open transaction");
-        let mut records = Vec::new();
+        let mut records = Vec::from([Record::Dropped(Table::Rows), Record::Dropped(Table::Snapshots)]);
         for fact in &moved.facts {
             if !self.voids.contains(fact) {
                 self.voids.push(*fact);
             }
+        }
+        for fact in &self.voids {
             records.push(Record::Row(Row::Void(*fact)));
         }
         self.compacted = self.document.version();
