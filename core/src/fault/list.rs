@@ -382,6 +382,10 @@ faults! {
     RenamedFromTheStart,
     /// FORK-3: what builds upon a void branch under another id is sent as it is.
     OnlyTheBranchIsVoid,
+    /// FORK-3: what builds upon a chain that is not acked is pushed right behind it.
+    PushedUponUnacked,
+    /// FORK-4: a repaired store is written without waiting for the disk.
+    RepairedRelaxed,
     /// FORK-3: text that a void branch typed on comes behind what hangs on its last character.
     RenamedTextAfterChildren,
 

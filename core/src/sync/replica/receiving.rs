@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
+use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome};
@@ -44,6 +44,8 @@ impl Replica {
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
+            Message::Diff(diff) if connection.rebuilding => return self.rebuild(&diff),
+            _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
                 return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
             }
@@ -90,15 +92,24 @@ impl Replica {
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
-        for fact in &ack.voids {
-            self.void(fact);
-        }
+        self.learn_voids(&ack.voids);
+        let may_rebuild = self.may_rebuild();
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.stage == Stage::Closed {
+            return Ok(());
+        }
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
+        if connection.rebuilding {
+            return self.rebuilding(ack);
+        }
         // The same version and nothing here beyond it, yet other payloads: some dot was bound twice, unnoticed (FORK-2).
         let same = ack.version.is_none() && self.outbox.len() == 0;
         connection.diverged = same && ack.beacon != self.document.beacon();
+        if connection.diverged && may_rebuild {
+            self.must_rebuild(ReplicaId::NIL);
+            return Ok(());
+        }
         if let Some(version) = ack.version {
             connection.relay = version;
             connection.horizon = ack.horizon;
@@ -130,6 +141,12 @@ impl Replica {
         if lost {
             self.hang_up(CloseReason::Done, Some(0));
             return Ok(());
+        }
+        for (replica, entry) in relay.iter() {
+            let here = self.document.chain(replica);
+            if here.seq == entry.seq && here.tag != entry.tag && !self.outbox.has(replica) {
+                self.contradicted(replica, entry.seq);
+            }
         }
         // Edits made since Open was sent have no fact; another tab may have pushed them meanwhile.
         self.judge_by(&relay);
@@ -190,13 +207,6 @@ impl Replica {
         false
     }
 
-    /// A branch does not count. Until it can be renamed, it is kept as it is if it is here.
-    fn void(&mut self, fact: &VoidFact) {
-        if self.outbox.has_branch(fact) {
-            self.forked(fact.replica, fact.first_seq);
-        }
-    }
-
     /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
     fn judge_by(&mut self, version: &VersionVector) {
         for replica in self.outbox.replicas().collect::<Vec<_>>() {
@@ -206,23 +216,6 @@ impl Replica {
             {
                 self.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None });
             }
-        }
-    }
-
-    /// The relay has other deltas than ours under this id, at `seq` or before: what waits is pushed, which tells from where on.
-    fn contradicted(&mut self, replica: ReplicaId, seq: u64) {
-        self.outbox.doubt(replica, seq);
-        if self.slot.replica() == Some(replica) {
-            self.retire_writer();
-        }
-    }
-
-    /// The relay has another delta than ours under this id at `seq`. Until such branches can be renamed, they are kept: shown
-    /// here, not sent, counted as stuck.
-    fn forked(&mut self, replica: ReplicaId, seq: u64) {
-        self.outbox.stick(replica, seq);
-        if self.slot.replica() == Some(replica) {
-            self.retire_writer();
         }
     }
 
@@ -288,7 +281,7 @@ impl Replica {
                 }
                 (None, Row::Diff { bytes }) => self.apply_diff_bytes(bytes)?,
                 (None, Row::Void(fact)) => {
-                    self.void(fact);
+                    self.learn_voids(&[*fact]);
                     Outcome::Known
                 }
                 (None, _) => return Err(ProtocolError::Invalid { what: told("row") }),
@@ -382,6 +375,9 @@ impl Replica {
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
             connection.repaired();
+            if !connection.diverged {
+                self.rebuilt = 0;
+            }
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.
@@ -480,15 +476,7 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork => {
-                if diff {
-                    connection.refill = Refill::Refused;
-                    let seq = connection.relay.seq(nack.replica);
-                    self.contradicted(nack.replica, seq);
-                } else {
-                    self.forked(nack.replica, nack.seq);
-                }
-            }
+            NackReason::Fork => self.refused_as_fork(nack.replica, diff),
             _ if diff => connection.refill = Refill::Refused,
             _ => self.outbox.stick(nack.replica, nack.seq),
         }
@@ -507,6 +495,7 @@ impl Replica {
         if self.outbox.acked(replica, through) {
             // Losing this costs a repeated push, nothing more.
             self.persist(Class::Relaxed, vec![Record::Acked { replica, through }]);
+            self.forget_branch(replica, through);
         }
     }
 
