@@ -23,6 +23,8 @@ impl Replica {
         let settled = self.settled_version();
         let version = self.durable_version();
         let short = codec::encode_version(&version).len() < limits::INLINE_VERSION;
+        let claim = self.slot.claim(&version);
+        let claimed = claim.as_ref().map(|claim| claim.seq);
         let open = Open {
             document: self.name.clone(),
             opening: self.opening,
@@ -31,7 +33,7 @@ impl Replica {
             version_hash: settled.hash(),
             beacon: self.document.beacon(),
             voids: Vec::new(),
-            claims: self.slot.claim(&version).into_iter().collect(),
+            claims: claim.into_iter().collect(),
             settles: self.outbox.settles(self.stored),
             version: (short && self.cursor.is_none()).then_some(version),
             packed: true,
@@ -39,6 +41,7 @@ impl Replica {
         self.send(&Message::Open(open));
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Opening;
+            connection.claimed = claimed;
             connection.relay = settled;
         }
     }

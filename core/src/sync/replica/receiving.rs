@@ -16,7 +16,8 @@ use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume, Rows, Want,
+    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume,
+    Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::Unpacked;
@@ -38,8 +39,8 @@ impl Replica {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
-            Message::Close(_) => self.turned_away(None),
-            Message::Goodbye(goodbye) => self.turned_away(goodbye.retry_after_ms),
+            Message::Close(close) => self.turned_away(close.reason, None),
+            Message::Goodbye(goodbye) => self.turned_away(goodbye.reason, goodbye.retry_after_ms),
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
@@ -77,7 +78,11 @@ impl Replica {
     }
 
     /// Whatever the reason was, the driver's backoff is the answer, unless the relay names a time.
-    fn turned_away(&mut self, retry_after_ms: Option<u32>) {
+    fn turned_away(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+        // This is the connection that counts (SES-1): whoever took it over writes under the same id, and is not us (ID-5).
+        if reason == CloseReason::Superseded && !fault::active(Fault::SupersededGoesOn) {
+            self.retire_writer();
+        }
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Closed;
         }
@@ -117,9 +122,14 @@ impl Replica {
             Resume::Ask => self.want(),
         }
 
+        let mut lost = false;
         for fact in &ack.facts {
             self.judge(fact);
-            self.judge_lease(fact);
+            lost |= self.judge_lease(fact);
+        }
+        if lost {
+            self.hang_up(CloseReason::Done, Some(0));
+            return Ok(());
         }
         // Edits made since Open was sent have no fact; another tab may have pushed them meanwhile.
         self.judge_by(&relay);
@@ -127,7 +137,7 @@ impl Replica {
         // ACK-5: what the relay lacks of any origin, beyond what the outbox will bring, goes up as a diff.
         let settled = self.settled_version();
         let lacks = settled.iter().any(|(id, entry)| entry.seq > relay.seq(id) && !self.outbox.is_stuck(id));
-        if lacks {
+        if lacks && !fault::active(Fault::AckedOnlyGrows) {
             self.need_refill();
         }
         self.push();
@@ -153,23 +163,31 @@ impl Replica {
         };
         // Longer than ours *now*: somebody else writes this id, or this store was rolled back (ID-5). Nothing is lost: the
         // rest of the chain comes down like everything else.
-        if own && (fact.seq > here.seq || differs) {
+        let claimed = self.connection.as_ref().and_then(|connection| connection.claimed);
+        let seq = if fault::active(Fault::JudgedByClaim) { claimed.unwrap_or(here.seq) } else { here.seq };
+        if own && (fact.seq > seq || differs) {
             self.retire_writer();
         }
     }
 
-    /// Whether we may go on writing under an id of ours.
-    fn judge_lease(&mut self, fact: &Fact) {
+    /// Whether we may go on writing under an id of ours; whether the lease has to be asked for again.
+    fn judge_lease(&mut self, fact: &Fact) -> bool {
+        let claimed = self.connection.as_ref().and_then(|connection| connection.claimed);
         match self.slot.judge(fact) {
             // Losing this costs a longer claim, nothing more.
-            LeaseVerdict::Ours(record) => {
-                if let Some(record) = record {
-                    self.persist(Class::Relaxed, vec![record]);
+            Some(LeaseVerdict::Ours(Some(record))) => _ = self.persist(Class::Relaxed, vec![record]),
+            Some(LeaseVerdict::Foreign) if !fault::active(Fault::CloneUnnoticed) => self.retire_writer(),
+            // Another tab has pushed for us meanwhile, so that what we claimed was behind when it was looked at. That is
+            // no reason to give anything up (ID-5).
+            Some(LeaseVerdict::Withheld) if claimed.is_some_and(|claimed| fact.seq > claimed) => {
+                if fault::active(Fault::RaceRetires) {
+                    self.retire_writer();
                 }
+                return true;
             }
-            LeaseVerdict::Foreign => self.retire_writer(),
-            LeaseVerdict::Open => {}
+            _ => {}
         }
+        false
     }
 
     /// A branch does not count. Until it can be renamed, it is kept as it is if it is here.
@@ -465,8 +483,11 @@ impl Replica {
             NackReason::Fork => {
                 if diff {
                     connection.refill = Refill::Refused;
+                    let seq = connection.relay.seq(nack.replica);
+                    self.contradicted(nack.replica, seq);
+                } else {
+                    self.forked(nack.replica, nack.seq);
                 }
-                self.forked(nack.replica, nack.seq);
             }
             _ if diff => connection.refill = Refill::Refused,
             _ => self.outbox.stick(nack.replica, nack.seq),

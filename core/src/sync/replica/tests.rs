@@ -13,9 +13,11 @@ use crate::sync::message::{
 use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
 use crate::sync::roster::Roster;
+use crate::sync::row::Lease;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
+mod leases;
 mod positions;
 mod presence;
 
@@ -685,7 +687,9 @@ fn ack_5_a_relay_below_ones_own_horizon_is_asked_what_lives_there() {
 fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
     let junk: Arc<[u8]> = [1, 2, 3].as_slice().into();
     let row = Row::Delta { prev_tag: Tag::from_bytes([0; 8]), bytes: junk.clone() };
+    let private = Row::Lease { replica: ReplicaId::from(1), lease: Lease { number: 1, inc: 2 } };
     for message in [
+        Message::Rows(Rows { from: 4, to: 4, rows: vec![private] }),
         Message::Rows(Rows { from: 4, to: 4, rows: vec![row, Row::Diff { bytes: junk.clone() }] }),
         Message::Rows(Rows { from: 4, to: 2, rows: Vec::new() }),
         Message::Diff(crate::sync::DiffMessage { position: 9, bytes: junk }),
