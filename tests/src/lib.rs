@@ -9,6 +9,7 @@ mod peer;
 mod relay_disk;
 mod rng;
 mod simulation;
+pub mod vectors;
 pub mod workload;
 
 pub use rng::Rng;

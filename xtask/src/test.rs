@@ -10,11 +10,11 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::process::{cargo, npm, run, run_tests};
+use crate::process::{cargo, node, npm, run, run_tests};
 use crate::programs::Programs;
 use crate::steps::{self, Step};
 use crate::tally::Tally;
-use crate::{bench, demo, mutants, readme, repo, setup, size, wasm};
+use crate::{bench, crash, demo, mutants, readme, repo, setup, size, wasm};
 
 const STEPS: &[Step] = &[
     Step { name: "format", about: "the formatter has nothing to change", needs: &[], run: format },
@@ -28,10 +28,22 @@ const STEPS: &[Step] = &[
         run: rust,
     },
     Step {
+        name: "vectors",
+        about: "another reader, written from the format's document alone, finds the same in golden and in random bytes",
+        needs: &["build"],
+        run: vectors,
+    },
+    Step {
         name: "mutants",
         about: "the tests notice every fault: cargo xtask mutants --quick",
         needs: &["build", "rust"],
         run: notice_faults,
+    },
+    Step {
+        name: "crash",
+        about: "killed processes keep their promises: cargo xtask crash --rounds 20",
+        needs: &["build"],
+        run: crash_check,
     },
     Step { name: "no-std", about: "the core without std, for wasm and for bare metal", needs: &[], run: no_std },
     Step { name: "wasm", about: "the npm package", needs: &[], run: wasm_package },
@@ -115,8 +127,27 @@ fn rust(tally: &mut Tally) -> Result<()> {
     run_tests(cargo().args(["test", "--workspace", "--no-fail-fast"]), tally)
 }
 
+/// How many random histories the other reader is given.
+const HISTORIES: &str = "300";
+
+fn vectors(tally: &mut Tally) -> Result<()> {
+    setup::node()?;
+    let random = repo::target().join("random-vectors.json");
+    let program = ["run", "--package", "weftline-tests", "--bin", "vectors", "--", "random", HISTORIES];
+    run(cargo().args(program).arg(&random))?;
+    let reader = repo::root().join("tests/vectors/reader");
+    run_tests(node(&reader).args(["check.mjs", "../v1/story.json"]).arg(random), tally)
+}
+
 fn notice_faults(tally: &mut Tally) -> Result<()> {
     tally.passed += mutants::check()?;
+    Ok(())
+}
+
+fn crash_check(_: &mut Tally) -> Result<()> {
+    if crash::check(&Programs::build_with_tests()?)? != ExitCode::SUCCESS {
+        bail!("something that a killed process had promised is lost, or the replicas differ");
+    }
     Ok(())
 }
 

@@ -388,6 +388,10 @@ faults! {
     RowsWithoutTag,
     /// FORK-2: after a row that was not taken the next is sent as if it had been.
     SaidInVainKept,
+    /// FORK-2: a row is sent short also to who was not sent the row before it.
+    ShortToAll,
+    /// FORK-2: a row that types does without what it types into, although that was not sent.
+    ShortWithoutText,
     /// FORK-2: a tag that was left out is taken to be the last that was told, whatever it is of.
     TagGuessed,
     /// FORK-2: what an ack tells of one's own chain is forgotten.

@@ -14,6 +14,10 @@ pub const MIN_FRAME: usize = 64 << 10;
 /// must pass; a peer that never finishes a message must not hold more than this.
 pub const MAX_STAGED: usize = 64 << 20;
 
+/// What an unfinished message counts for beside its bytes: about what keeping one takes. Without it a few bytes on each of
+/// very many channels would take many times [`MAX_STAGED`].
+pub const STAGED_MESSAGE: usize = 128;
+
 /// The longest control message. They hold a version vector at most, 26 bytes for each replica that ever wrote.
 pub const MAX_CONTROL: usize = 16 << 20;
 

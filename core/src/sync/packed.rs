@@ -4,6 +4,9 @@
 //! by its distance from the roster's time, and leaves the tag before it out where the receiver has been told the chain that
 //! it continues. Unpacking gives the row back byte for byte, so that chains and logs know nothing of this.
 //!
+//! What a row continues, and what it types into, is left out where the receiver was sent that on the same connection: upward by
+//! [`Said`], downward as [`super::relayed`] has it.
+//!
 //! A tag is left out by a relay when it has told the receiver the log's version at a position before the row, and by a client
 //! when it has sent the delta before on the same connection. Both are about what was *said* on one connection, not about what
 //! the receiver holds: a receiver whose own chain parts from the log's resolves the tag to the log's, and finds the fork.
@@ -52,33 +55,64 @@ pub enum Unpacked {
     },
 }
 
-/// What was said last of each writer on one connection, in one direction. Both ends keep it alike: one packs with it, the
-/// other unpacks with it, every row in the same order.
+/// What was said last of each writer on one connection, in one direction. Upward both ends keep it alike: one packs with it, the
+/// other unpacks with it, every row in the same order. Downward it is the receiver's alone.
 ///
 /// So a row that comes after another of its writer does without its first dot, and one that does nothing but type into the text
 /// that the last one typed into, without naming that.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Said {
     last: Map<ReplicaId, Last>,
+    /// Of so many writers it is remembered what was said last. Where there are more, all are forgotten.
+    most: usize,
 }
 
+/// What was said last of one writer.
 #[derive(Clone, Debug)]
-struct Last {
-    seq: u64,
+pub(super) struct Last {
+    pub(super) seq: u64,
     /// What it typed into last, if it typed.
-    text: Option<Container>,
+    pub(super) text: Option<Container>,
+    /// In a log, which row said the one, and which the other.
+    pub(super) at: Source,
+    pub(super) text_at: Source,
+}
+
+/// Which row of a log said something, and who is not sent it because they pushed it: a number that the relay gives them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The row's position.
+    pub position: u64,
+    /// Who pushed it.
+    pub pusher: u64,
 }
 
 /// No dot comes after it.
 const NEVER: u64 = u64::MAX;
 
+impl Default for Said {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Said {
-    /// Of so many writers it is remembered what was said last. Where there are more, all are forgotten, at both ends.
     const MOST: usize = 64;
 
     /// Nothing was said so far.
     pub const fn new() -> Self {
-        Self { last: Map::new() }
+        Self { last: Map::new(), most: Self::MOST }
+    }
+
+    /// The same for whoever is sent a log: the relay may go by any row that it has sent, so of each writer the last one is
+    /// remembered. They are writers of the document, which remembers each of them anyway.
+    pub const fn of_log() -> Self {
+        Self { last: Map::new(), most: usize::MAX }
+    }
+
+    /// What was said last of the writer of a delta, if the delta comes next.
+    pub(super) fn before(&self, header: &DeltaHeader<'_>) -> Option<&Last> {
+        self.last.get(&header.writer).filter(|last| last.seq.wrapping_add(1) == header.first_seq)
     }
 
     /// What was said was in vain: the next row of each writer says everything, the tag before it included. Only whoever packs does
@@ -93,9 +127,8 @@ impl Said {
     pub fn pack(&mut self, row: &Row, roster: &Roster) -> Vec<u8> {
         let header = if let Row::Delta { bytes, .. } = row { DeltaHeader::split(bytes).ok() } else { None };
         let Some(header) = header else { return write(row, roster, false, None) };
-        let last = self.last.get(&header.writer).filter(|last| last.seq.wrapping_add(1) == header.first_seq);
-        let out = write(row, roster, false, last);
-        self.hear(&header);
+        let out = write(row, roster, false, self.before(&header));
+        self.hear(&header, Source::default());
         out
     }
 
@@ -111,23 +144,23 @@ impl Said {
             Unpacked::Row(Row::Diff { .. }) => return Ok(unpacked),
         };
         if let Ok(header) = DeltaHeader::split(bytes) {
-            self.hear(&header);
+            self.hear(&header, Source::default());
         }
         Ok(unpacked)
     }
 
-    fn hear(&mut self, header: &DeltaHeader<'_>) {
+    pub(super) fn hear(&mut self, header: &DeltaHeader<'_>, at: Source) {
         let before = self.last.remove(&header.writer);
-        let text = match header.lone_text() {
-            Some(lone) => Some(lone.container),
-            None if header.has_text() => last_text(&header.join()),
-            None => before.and_then(|before| before.text),
+        let (text, text_at) = match header.lone_text() {
+            Some(lone) => (Some(lone.container), at),
+            None if header.has_text() => (last_text(&header.join()), at),
+            None => before.map_or((None, at), |before| (before.text, before.text_at)),
         };
-        if self.last.len() >= Self::MOST {
+        if self.last.len() >= self.most {
             self.last.clear();
         }
         if let Ok(seq) = header.last_seq() {
-            self.last.insert(header.writer, Last { seq, text });
+            self.last.insert(header.writer, Last { seq, text, at, text_at });
         }
     }
 }
@@ -144,7 +177,7 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     write(row, roster, follows, None)
 }
 
-fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec<u8> {
+pub(super) fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec<u8> {
     let (prev_tag, bytes) = match row {
         Row::Diff { bytes } => {
             let mut out = Vec::with_capacity(1 + bytes.len());

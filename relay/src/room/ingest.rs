@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Unpacked, limits};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, Tag, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
@@ -169,6 +169,8 @@ impl Room {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
         } else if self.replica_count() + fresh > self.config.max_replicas {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
+            Some((ReplicaId::NIL, NackReason::Invalid.into()))
         } else {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
@@ -195,8 +197,10 @@ impl Room {
         for (replica, _) in moves.iter() {
             self.roster.add(replica);
         }
+        let at = Source { position: self.head, pusher: pusher.0 };
         self.appending.push_back(LogRow {
             position: self.head,
+            before: self.log_said.tell(row, at),
             bytes: row.encode().into(),
             moves,
             pusher: Some(pusher),

@@ -28,7 +28,9 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{
+    Ack, CloseReason, DiffMessage, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want,
+};
 use weftline::{Document, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
@@ -67,6 +69,8 @@ pub struct Room {
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
     roster: Roster,
+    /// What its rows said of their writers, for those that come next.
+    log_said: LogSaid,
     named: usize,
     /// Rows that are not committed.
     appending: VecDeque<LogRow>,
@@ -120,6 +124,7 @@ impl Room {
             tags: BTreeMap::new(),
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
+            log_said: LogSaid::default(),
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
@@ -236,7 +241,7 @@ impl Room {
         }
         self.committed = position;
         self.head = position;
-        self.store_row(LogRow { position, bytes, moves, pusher: None, named: 0 });
+        self.store_row(LogRow { position, bytes, moves, pusher: None, before: None, named: 0 });
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! One room, its inputs and effects by hand.
 
+mod short_rows;
+
 use bytes::Bytes;
 use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,

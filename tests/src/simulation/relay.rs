@@ -114,7 +114,7 @@ impl World {
                 (Message::Packed(rows), _) => rows.new_ids.iter().for_each(|id| connection.roster.add(*id)),
                 _ => {}
             }
-            message = oracle::unpacked(message, &connection.roster, None, &mut self.payloads)?;
+            message = oracle::unpacked(message, &connection.roster, &mut connection.heard, &mut self.payloads)?;
         }
         oracle::may_be_shown(&message, &self.relay_disk.version, &mut self.payloads)?;
         self.report.diffs_down += u64::from(matches!(message, Message::Diff(_)));

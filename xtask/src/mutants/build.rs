@@ -20,7 +20,7 @@ const SUITES: &[(&str, &str, &str)] = &[
     ("lists", "core/tests/lists.rs", ""),
     ("text", "core/tests/text/main.rs", ""),
     ("text_histories", "core/tests/text_histories/main.rs", ""),
-    ("hostile", "core/tests/hostile.rs", ""),
+    ("attacks", "core/tests/attacks/main.rs", ""),
     ("core", "core/src/lib.rs", ""),
     ("convergence", "tests/tests/convergence.rs", ""),
     ("sync_faults", "tests/tests/sync_faults.rs", ""),

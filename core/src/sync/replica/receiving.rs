@@ -19,7 +19,7 @@ use crate::sync::message::{
     Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
-use crate::sync::packed::{Unpacked, unpack};
+use crate::sync::packed::Unpacked;
 use crate::sync::record::{Class, Cursor, Record};
 use crate::sync::roster::Roster;
 use crate::sync::row::Row;
@@ -176,14 +176,15 @@ impl Replica {
     }
 
     /// What was packed; `None` if all of it is here already.
-    fn unpack(&self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
+    fn unpack(&mut self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
         let invalid = ProtocolError::Invalid { what: told("packed row") };
-        let Some(connection) = &self.connection else { return Ok(None) };
+        let Some(connection) = &mut self.connection else { return Ok(None) };
         let Some(roster) = &connection.roster else { return Err(invalid) };
-        let (replica, first_seq, last_seq, bytes) = match unpack(packed, roster).map_err(|_| invalid.clone())? {
-            Unpacked::Row(row) => return Ok(Some(row)),
-            Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
-        };
+        let (replica, first_seq, last_seq, bytes) =
+            match connection.log_said.unpack(packed, roster).map_err(|_| invalid.clone())? {
+                Unpacked::Row(row) => return Ok(Some(row)),
+                Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
+            };
         match connection.heard.get(replica) {
             Some(entry) if entry.seq + 1 == first_seq || fault::active(Fault::TagGuessed) => {
                 Ok(Some(Row::Delta { prev_tag: entry.tag, bytes }))
