@@ -16,6 +16,7 @@ use crate::sync::roster::Roster;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
+mod durability;
 mod positions;
 
 const NOW: Timestamp = Timestamp(1_000_000);
