@@ -132,6 +132,8 @@ pub(crate) fn may_be_shown(message: &Message, stored: &VersionVector, payloads: 
         }
         Message::Rows(rows) => rows.rows.iter().try_for_each(|row| match row {
             Row::Diff { bytes } => diff_is_stored(bytes),
+            Row::Void(_) => Ok(()),
+            Row::Lease { .. } => Err("a lease was sent".to_owned()),
             Row::Delta { prev_tag, bytes } => {
                 let delta = Delta::decode(bytes, *prev_tag).map_err(|error| format!("an undecodable row: {error}"))?;
                 payloads.note(&delta)?;

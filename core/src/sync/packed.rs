@@ -17,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::roster::Roster;
-use super::row::{RecordError, Row};
+use super::row::{RecordError, Row, put_void, void};
 use super::wire::{Malformed, Reader, put_varint, told};
 use crate::clock::{Hlc, Tag};
 use crate::codec::limits::MAX_DELTA_BYTES;
@@ -32,8 +32,9 @@ const HAS_TAG: u64 = 1;
 const HAS_OTHERS: u64 = 2;
 const AFTER: u64 = 4;
 const WRITER_SHIFT: u32 = 3;
-/// In place of the head: a diff.
+/// In place of the head: a diff, or a void fact as in a log.
 const DIFF: u64 = 0;
+const VOID: u64 = 1;
 /// The writer is told in full. Above, it is its number plus two.
 const IN_FULL: u64 = 1;
 
@@ -141,7 +142,7 @@ impl Said {
             read(packed, roster, Some(self)).map_err(|Malformed| RecordError { what: told("packed row") })?;
         let bytes = match &unpacked {
             Unpacked::Row(Row::Delta { bytes, .. }) | Unpacked::Next { bytes, .. } => bytes,
-            Unpacked::Row(Row::Diff { .. }) => return Ok(unpacked),
+            Unpacked::Row(_) => return Ok(unpacked),
         };
         if let Ok(header) = DeltaHeader::split(bytes) {
             self.hear(&header, Source::default());
@@ -185,7 +186,15 @@ pub(super) fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&La
             out.extend_from_slice(bytes);
             return out;
         }
+        Row::Void(fact) => {
+            let mut out = Vec::new();
+            put_varint(&mut out, VOID);
+            put_void(&mut out, fact);
+            return out;
+        }
         Row::Delta { prev_tag, bytes } => (prev_tag, bytes),
+        // Nobody is sent one.
+        Row::Lease { .. } => return Vec::new(),
     };
     let Ok(header) = DeltaHeader::split(bytes) else { return Vec::new() };
     let lone = after
@@ -263,6 +272,10 @@ fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked,
     }
     if head == DIFF {
         return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
+    }
+    if head == VOID {
+        let fact = void(&mut reader);
+        return reader.finish().map(|()| Unpacked::Row(Row::Void(fact)));
     }
     let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
         0 => reader.replica(),
@@ -343,10 +356,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::{Timestamp, VersionEntry, VersionVector};
+    use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
     use crate::delta::Delta;
     use crate::document::{Document, EditError};
     use crate::sync::roster::RosterNews;
+    use crate::sync::row::Lease;
     use crate::types::TextMut;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -399,6 +413,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn fork_2_a_void_fact_is_a_packed_row_and_a_lease_is_none() {
+        let replica = ReplicaId::from(4);
+        let (roster, tag) = (Roster::new(NOW, &version(&[])), Tag::from_bytes([7; 8]));
+        let row = Row::Void(VoidFact { replica, first_seq: 300, tag });
+        let packed = pack(&row, &roster, true);
+        assert_eq!(unpack(&packed, &roster), Ok(Unpacked::Row(row.clone())));
+        assert_eq!(Said::new().unpack(&Said::new().pack(&row, &roster), &roster), Ok(Unpacked::Row(row)));
+        for cut in 1..packed.len() {
+            assert!(unpack(&packed[..cut], &roster).is_err());
+        }
+        let lease = Row::Lease { replica, lease: Lease { number: 1, inc: 2 } };
+        assert!(unpack(&pack(&lease, &roster, true), &roster).is_err());
     }
 
     #[test]

@@ -150,6 +150,7 @@ fn id_6_a_replica_whose_numbers_were_used_up_goes_on_under_a_fresh_id() {
             version: Some(VersionVector::new()),
             horizon: VersionVector::new(),
             facts: Vec::new(),
+            voids: Vec::new(),
             resume: Resume::Diff,
             roster: None,
         }),

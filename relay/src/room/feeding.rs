@@ -3,12 +3,14 @@
 //! A member that takes its batches is fed from memory. One that does not take them costs nothing: its cursor stays, and when it comes
 //! back, the rows are read from the log, or a diff replaces them if they are gone.
 //!
-//! Rules: FAN-1 only committed rows. CUR-2 every row after the cursor is either sent, in order, or the member's own.
+//! Rules: FAN-1 only committed rows. CUR-2 every row after the cursor is either sent, in order, or the member's own, or one that stays here.
 
 use bytes::Bytes;
 use weftline::sync::{Before, CaughtUp, CloseReason, Message, MessageKind, PackedRows, Row, Rows, pack};
 
 use super::member::Member;
+use super::presence::SharedNews;
+use super::recent::LogRow;
 use super::{Effect, MemberId, Room};
 use crate::store::{Position, Tail};
 
@@ -39,10 +41,12 @@ impl Room {
     /// Gives every member that can take something the next thing.
     pub(super) fn feed(&mut self) {
         let mut shared = <[Shared; 2]>::default();
+        let mut news = SharedNews::default();
         let ids: Vec<MemberId> = self.members.keys().copied().collect();
         for id in ids {
             self.skip_own(id);
             self.feed_one(id, &mut shared);
+            self.feed_presence(id, &mut news);
         }
     }
 
@@ -88,7 +92,7 @@ impl Room {
         for row in self.recent.after(member.cursor) {
             if row.pusher == Some(id) {
                 own = true;
-            } else {
+            } else if !row.is_private {
                 bytes += row.bytes.len();
                 if !rows.is_empty() && bytes > max_batch {
                     break;
@@ -178,7 +182,7 @@ impl Room {
             return self.close(id, CloseReason::Storage);
         }
         let form = member.form(*last);
-        let body = self.body(form, rows);
+        let body = self.body(form, rows.into_iter().filter(|(_, row, _)| !Row::is_private(row)));
         self.send_batch(id, form, body);
     }
 
@@ -190,11 +194,12 @@ impl Room {
         Some(member.cursor)
     }
 
-    /// Moves a member's cursor over rows that it pushed itself.
+    /// Moves a member's cursor over rows that it pushed itself, and those that nobody is sent.
     fn skip_own(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.feeding && self.recent.reaches(member.cursor) {
-            let own = self.recent.after(member.cursor).take_while(|row| row.pusher == Some(id)).last();
+            let own = |row: &&LogRow| row.pusher == Some(id) || row.is_private;
+            let own = self.recent.after(member.cursor).take_while(own).last();
             member.cursor = own.map_or(member.cursor, |row| row.position);
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct LogRow {
     pub(super) pusher: Option<MemberId>,
     /// What of the rows before it its packed form does without.
     pub(super) before: Option<Before>,
+    /// It is sent to nobody.
+    pub(super) is_private: bool,
     /// How many replicas had a number in the roster after it.
     pub(super) named: usize,
 }

@@ -15,9 +15,9 @@ use super::apply::goes_on;
 use super::{Input, world};
 use crate::clock::{Timestamp, VersionVector};
 use crate::sync::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Level, Message, MessageKind, OpenAck, Opening, Output, PackedRows,
-    Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table, Unpacked,
-    Want, pack,
+    Ack, CaughtUp, DiffMessage, Durable, Fact, Lease, Level, Message, MessageKind, OpenAck, Opening, Output,
+    PackedRows, Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table,
+    Unpacked, Want, pack,
 };
 use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, codec};
 
@@ -185,7 +185,7 @@ impl Scene {
                     Output::Transmit(frame) => self.relay.hears(self.now, &frame),
                     Output::Persist(persist) => self.pending.push_back(persist),
                     Output::Disconnect { .. } => self.replica.disconnected(self.now),
-                    Output::Changed(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
                 }
             }
             if idle {
@@ -371,7 +371,9 @@ impl Relay {
                 let version = self.document.version();
                 let fact = |claim: &crate::sync::Claim| {
                     let (seq, tag) = version.get(claim.replica).map_or((0, claim.tag), |entry| (entry.seq, entry.tag));
-                    Fact { replica: claim.replica, seq, tag, agrees: (seq == claim.seq).then(|| tag == claim.tag) }
+                    let same_upto = if (seq, tag) == (claim.seq, claim.tag) { seq } else { 0 };
+                    let lease = Some(Lease { number: claim.lease_no + 1, inc: open.opening });
+                    Fact { replica: claim.replica, seq, tag, same_upto, lease }
                 };
                 let facts = open.claims.iter().map(fact).collect();
                 let same = open.version_hash == self.document.version_hash();
@@ -396,6 +398,7 @@ impl Relay {
                     version: (!same).then(|| version.clone()),
                     horizon: self.document.horizon(),
                     facts,
+                    voids: Vec::new(),
                     resume,
                     roster: open.packed.then(|| self.roster.news(&version)),
                 };

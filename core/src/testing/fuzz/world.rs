@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use super::super::{Random, random_edit};
 use crate::clock::{Timestamp, VersionVector};
 use crate::sync::{
-    Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, Record, Resume, RosterNews, Row, Want,
+    Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
+    Message, Nack, NackReason, Open, OpenAck, Record, Resume, RosterNews, Row, Settle, Want,
 };
-use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, codec};
+use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, VersionEntry, VoidFact, codec};
 
 /// Who writes it. The nil id is nobody's.
 pub(super) const WRITERS: [u128; 3] = [1, 2, 3];
@@ -59,8 +59,22 @@ pub(super) fn records(deltas: &[Delta]) -> Vec<Record> {
     let (replica, last_seq) = (delta.replica(), delta.last_seq());
     let row = Row::of(delta);
     [
-        Record::Slot { index: 0, replica: Some(replica), high_water: last_seq, tag: delta.tag() },
-        Record::Slot { index: 1, replica: None, high_water: 0, tag: Tag::start(replica) },
+        Record::Slot {
+            index: 0,
+            replica: Some(replica),
+            high_water: last_seq,
+            tag: delta.tag(),
+            lease_no: 2,
+            incs: [7, 8].into(),
+        },
+        Record::Slot {
+            index: 1,
+            replica: None,
+            high_water: 0,
+            tag: Tag::start(replica),
+            lease_no: 0,
+            incs: Vec::new(),
+        },
         Record::Row(row.clone()),
         Record::Row(Row::Diff { bytes: codec::encode_diff(&document.diff_since(&VersionVector::new())).into() }),
         Record::Outbox { replica, first_seq: delta.first_seq(), last_seq, row },
@@ -97,7 +111,14 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             version_hash: hash,
             beacon,
             version: Some(version.clone()),
-            claims: [Claim { replica, seq: 2, tag }].into(),
+            claims: [Claim { replica, seq: 2, tag, lease_no: 2, incs: [7, 8].into() }].into(),
+            settles: [Settle {
+                replica,
+                is_whole: true,
+                marks: [VersionEntry { seq: 1, tag }, VersionEntry { seq: 2, tag }].into(),
+            }]
+            .into(),
+            voids: [VoidFact { replica, first_seq: 2, tag }].into(),
             packed: true,
         }),
         Message::OpenAck(OpenAck {
@@ -107,7 +128,8 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             beacon,
             version: Some(version.clone()),
             horizon: version.clone(),
-            facts: [Fact { replica, seq: 2, tag, agrees: Some(true) }].into(),
+            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 3, inc: 9 }) }].into(),
+            voids: [VoidFact { replica, first_seq: 2, tag }].into(),
             resume: Resume::Tail,
             roster: Some(news),
         }),

@@ -244,7 +244,8 @@ mod tests {
 
     fn slot_record(index: u32) -> Record {
         let replica = ReplicaId::from(u128::from(index) + 1);
-        Record::Slot { index, replica: Some(replica), high_water: 1, tag: Tag::start(replica) }
+        let tag = Tag::start(replica);
+        Record::Slot { index, replica: Some(replica), high_water: 1, tag, lease_no: 0, incs: vec![7] }
     }
 
     fn cursor(position: u64) -> Record {

@@ -442,7 +442,8 @@ mod tests {
 
     fn slot_record(high_water: u64) -> Record {
         let replica = ReplicaId::from(7);
-        Record::Slot { index: 0, replica: Some(replica), high_water, tag: Tag::start(replica) }
+        let tag = Tag::start(replica);
+        Record::Slot { index: 0, replica: Some(replica), high_water, tag, lease_no: 0, incs: vec![7] }
     }
 
     fn outbox(seq: u64) -> Record {
