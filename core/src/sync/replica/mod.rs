@@ -17,6 +17,7 @@ mod writing;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use opening::{OpenError, Opening};
@@ -34,6 +35,7 @@ use super::slot::Slot;
 use super::status::{Link, Status};
 use crate::clock::{Dot, Timestamp, VersionVector};
 use crate::codec;
+use crate::delta::Delta;
 use crate::document::{Changes, Document};
 use crate::replica_id::ReplicaId;
 
@@ -64,6 +66,8 @@ pub struct Replica {
     document: Document,
     slot: Slot,
     outbox: Outbox,
+    /// What of it was made upon something that the store has lost, and the positions that are stored with it (DUR-5).
+    unready: Vec<(Option<Arc<[u8]>>, Delta)>,
     entropy: Entropy,
     /// The random number that names this opening to the relay.
     opening: u64,
