@@ -4,6 +4,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +15,9 @@ import { transformWithOxc } from 'vite';
 
 /** The browser's program, if the environment names one. */
 export const chromiumProgram = process.env['CHROMIUM'];
+
+/** The program that can make a browser's disk slow, if it is there. */
+export const strace = ['/usr/bin/strace', '/bin/strace'].find((path) => existsSync(path));
 
 const FLAGS = [
   '--headless',
@@ -77,10 +81,15 @@ export class Chromium {
     this.#url = url;
   }
 
-  /** Starts one on this profile; its pages show what is at `url`. */
-  static async start(profile: string, url: string): Promise<Chromium> {
+  /** Starts one on this profile; its pages show what is at `url`. Each sync of a file takes `slowSyncMs` longer, if given. */
+  static async start(profile: string, url: string, slowSyncMs = 0): Promise<Chromium> {
+    const command = [chromiumProgram!, ...FLAGS, `--user-data-dir=${profile}`, 'about:blank'];
+    if (slowSyncMs > 0) {
+      const trace = ['-f', '-e', 'trace=fdatasync', '-e', `inject=fdatasync:delay_enter=${slowSyncMs * 1_000}`];
+      command.unshift(strace!, ...trace, '-o', '/dev/null', '--');
+    }
     // A group of its own: all its processes are killed together, and nobody else's.
-    const child = spawn(chromiumProgram!, [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
+    const child = spawn(command[0]!, command.slice(1), {
       detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
