@@ -397,6 +397,8 @@ faults! {
     WriteRelaxed,
     /// DUR-3: what was loaded is claimed before it is known to be durable.
     NoProof,
+    /// DUR-5: what was made upon something that the store had lost is not shown when that comes back.
+    UnreadyForgotten,
     /// ACK-3: a delta leaves the outbox when it is sent.
     EmptyOutboxOnSend,
     /// ACK-5: what a relay lost is not given back.

@@ -18,6 +18,7 @@ mod writing;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use opening::{OpenError, Opening};
@@ -35,6 +36,7 @@ use super::slot::Slot;
 use super::status::{Link, Status};
 use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
+use crate::delta::Delta;
 use crate::document::{Changes, Document};
 use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
@@ -76,6 +78,8 @@ pub struct Replica {
     document: Document,
     slot: Slot,
     outbox: Outbox,
+    /// What of it was made upon something that the store has lost, and the positions that are stored with it (DUR-5).
+    unready: Vec<(Option<Arc<[u8]>>, Delta)>,
     entropy: Entropy,
     /// The random number that names this opening to the relay.
     opening: u64,

@@ -7,11 +7,12 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::opening::check;
 use super::{Output, Replica};
 use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
-use crate::document::{ApplyError, Outcome};
+use crate::document::{ApplyError, Outcome, Readiness};
 use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
@@ -516,8 +517,24 @@ impl Replica {
         }
     }
 
+    /// DUR-5: what was made upon something that the store had lost is shown again once that is back.
+    fn apply_unready(&mut self) {
+        let mut progress = !fault::active(Fault::UnreadyForgotten);
+        while core::mem::take(&mut progress) {
+            for (positions, delta) in core::mem::take(&mut self.unready) {
+                if matches!(check(&mut self.document, &delta, positions.as_ref()), Ok(Ok(Readiness::NotReady))) {
+                    self.unready.push((positions, delta));
+                } else if let Ok(applied) = self.document.apply(&delta) {
+                    self.show(applied.changes);
+                    progress = true;
+                }
+            }
+        }
+    }
+
     /// Writes what was received, and with it the cursor that promises it.
     fn move_cursor(&mut self, mut records: Vec<Record>) {
+        self.apply_unready();
         // What is parked is stored, but whether it will ever be part of the document is not known; and while a diff is
         // awaited, something before the position may be missing.
         if let Some(connection) = &self.connection

@@ -18,6 +18,7 @@ use crate::sync::row::Lease;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
+mod durability;
 mod leases;
 mod positions;
 mod presence;
