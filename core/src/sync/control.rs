@@ -13,7 +13,7 @@ use super::encoding::MessageKind;
 use super::limits;
 use super::message::{
     Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Open,
-    OpenAck, Resume, Want,
+    OpenAck, Resume, Staged, Want,
 };
 use super::record::Cursor;
 use super::roster::RosterNews;
@@ -48,6 +48,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             version,
             claims,
             packed,
+            staged,
         }) => {
             out.bytes(document.as_bytes());
             out.number(*opening);
@@ -65,6 +66,11 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.place(*replica, *seq, *tag);
             }
             out.0.push(u8::from(*packed));
+            out.0.push(u8::from(staged.is_some()));
+            if let Some(Staged { id, len }) = staged {
+                out.fixed(id);
+                out.number(*len);
+            }
         }
         Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume, roster }) => {
             out.number(*epoch);
@@ -131,6 +137,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
         Message::Rows(_)
         | Message::Packed(_)
         | Message::Diff(_)
+        | Message::Part(_)
         | Message::Presence(_)
         | Message::Ask
         | Message::Ping
@@ -169,6 +176,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             version: version_or_none(from),
             claims: list(from, |from| Claim { replica: from.replica(), seq: from.varint(), tag: from.tag() }),
             packed: from.flag(),
+            staged: if from.flag() { Some(Staged { id: from.bytes_16(), len: from.varint() }) } else { None },
         }),
         MessageKind::OpenAck => {
             let (epoch, head) = (from.varint(), from.varint());
@@ -215,6 +223,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
         MessageKind::Rows
         | MessageKind::Packed
         | MessageKind::Diff
+        | MessageKind::Part
         | MessageKind::Presence
         | MessageKind::Ask
         | MessageKind::Ping
@@ -363,7 +372,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Dot;
-    use crate::sync::message::{DiffMessage, PackedRows, Rows};
+    use crate::sync::message::{DiffMessage, PackedRows, Part, Rows};
     use crate::sync::presence::{PeerId, PeerState, Presence};
     use crate::sync::row::Row;
 
@@ -382,6 +391,7 @@ mod tests {
             version: Some(version.clone()),
             claims: vec![Claim { replica, seq: 300, tag }],
             packed: true,
+            staged: Some(Staged { id: [5; 16], len: 300 }),
         };
         let fact = Fact { replica, seq: 1, tag, agrees: None };
         let facts = vec![fact, Fact { agrees: Some(false), ..fact }, Fact { agrees: Some(true), ..fact }];
@@ -414,7 +424,14 @@ mod tests {
         vec![
             Message::Hello(hello),
             Message::Open(open.clone()),
-            Message::Open(Open { cursor: None, version: None, claims: Vec::new(), packed: false, ..open }),
+            Message::Open(Open {
+                cursor: None,
+                version: None,
+                claims: Vec::new(),
+                packed: false,
+                staged: None,
+                ..open
+            }),
             Message::OpenAck(ack.clone()),
             Message::OpenAck(OpenAck {
                 version: Some(version.clone()),
@@ -445,6 +462,13 @@ mod tests {
             Message::Ping,
             Message::Pong,
             Message::Ask,
+            Message::Part(Part {
+                position: 300,
+                total: 1 << 20,
+                id: [6; 16],
+                offset: 1 << 10,
+                bytes: [1, 2, 3].as_slice().into(),
+            }),
             Message::Presence(Presence { whole: true, states: Vec::new() }),
             Message::Presence(Presence {
                 whole: false,
@@ -483,6 +507,7 @@ mod tests {
                 Message::Rows(_)
                     | Message::Packed(_)
                     | Message::Diff(_)
+                    | Message::Part(_)
                     | Message::Presence(_)
                     | Message::Ask
                     | Message::Ping
@@ -522,7 +547,8 @@ mod tests {
                 let claims: Vec<Place> = it.claims.iter().map(|at| place(at.replica, at.seq, at.tag)).collect();
                 let cursor = it.cursor.map(|cursor| (cursor.epoch, cursor.position));
                 let (hashes, known) = ((it.version_hash, it.beacon), version(it.version.as_ref()));
-                body((it.document, it.opening, it.connection, cursor, hashes, known, claims, it.packed))
+                let staged = it.staged.map(|staged| (staged.id, staged.len));
+                body((it.document, it.opening, it.connection, cursor, hashes, known, claims, it.packed, staged))
             }
             Message::OpenAck(it) => {
                 let fact = |at: &Fact| (place(at.replica, at.seq, at.tag), at.agrees);
@@ -546,6 +572,7 @@ mod tests {
             Message::Rows(_)
             | Message::Packed(_)
             | Message::Diff(_)
+            | Message::Part(_)
             | Message::Presence(_)
             | Message::Ask
             | Message::Ping

@@ -343,6 +343,7 @@ mod tests {
                 version: Some(VersionVector::new()),
                 claims: Vec::new(),
                 packed: false,
+                staged: None,
             };
             let puppet = Puppet { member, room, inbox };
             puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;

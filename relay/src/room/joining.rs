@@ -2,12 +2,12 @@
 //!
 //! Rules: CUR-1, SES-2. The relay states facts about claimed ids; the client judges.
 
-use bytes::Bytes;
-use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, Resume, Want, limits};
+use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Want, limits};
 use weftline::{Tag, VersionVector};
 
+use super::diffs::Made;
 use super::member::{Member, Question};
-use super::{Held, MemberId, Room, diff_body};
+use super::{Held, MemberId, Room};
 use crate::store::Position;
 
 impl Room {
@@ -36,13 +36,15 @@ impl Room {
             member.start_at(position);
             Resume::Tail
         } else if let Some(base) = self.inline_base(open) {
-            diff = Some(diff_body(self.head, &self.document.diff_since(base)));
+            let made = || Made::new(self.head, &self.document.diff_since(base), Some(base.clone()));
+            diff = Some(self.kept_diff(open.staged, Some(base)).unwrap_or_else(made));
             member.question = Question::Answered;
             Resume::Diff
         } else {
             Resume::Ask
         };
         member.packed = open.packed;
+        member.staged = open.staged;
         member.named = self.roster.len();
         member.chains_from = self.head;
         // Nothing is sent before OpenAck, which waits for the commit of all that it names.
@@ -62,15 +64,14 @@ impl Room {
         self.hold(Held::Opened { member: id, ack: Box::new(ack), diff });
     }
 
-    pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Bytes>) {
+    pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Made>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.opened = true;
         member.feeding = matches!(ack.resume, Resume::Same | Resume::Tail);
-        let head = ack.head;
         self.send(id, &Message::OpenAck(ack));
         self.introduce(id);
-        if let Some(body) = diff {
-            self.tell_diff(id, head, body);
+        if let Some(diff) = diff {
+            self.tell_diff(id, diff);
         }
     }
 
@@ -106,8 +107,13 @@ impl Room {
         // What it asks from may be ahead of the log in some chains, of which the diff then says nothing. From here on every row says
         // which chain it continues.
         member.chains_from = Position::MAX;
-        let body = diff_body(self.head, &want.answer(&self.document));
-        self.hold(Held::Diff { member: id, body });
+        let staged = member.staged;
+        let base = want.live.is_none().then(|| want.version.clone());
+        let diff = match self.kept_diff(staged, base.as_ref()) {
+            Some(kept) => kept,
+            None => Made::new(self.head, &want.answer(&self.document), base),
+        };
+        self.hold(Held::Diff { member: id, diff });
     }
 
     /// A member has taken what was on its way.
@@ -116,16 +122,12 @@ impl Room {
         if !std::mem::take(&mut member.outstanding) {
             return;
         }
+        if member.transfer.is_some() {
+            return self.send_part(id);
+        }
         if let Question::Waits(want) = std::mem::take(&mut member.question) {
             self.answer(id, want);
         }
-    }
-
-    pub(super) fn tell_diff(&mut self, id: MemberId, position: Position, body: Bytes) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        member.outstanding = true;
-        member.start_at(position);
-        self.send_bulk(id, MessageKind::Diff, body);
     }
 
     /// From where a diff can be made for whoever is opening, without asking what lives there: below the horizon only for those who have

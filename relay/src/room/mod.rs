@@ -15,6 +15,7 @@
 //! Not here: connections and frames (`session`), who may enter, when an idle room is let go.
 
 pub(crate) mod actor;
+mod diffs;
 mod feeding;
 mod ingest;
 mod io;
@@ -29,11 +30,12 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Ack, CloseReason, DiffMessage, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{Ack, CloseReason, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
 use weftline::{Document, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 use crate::store::{Epoch, Position, Recovered};
+use diffs::{Kept, Made};
 use member::Member;
 use presence::Board;
 use recent::{LogRow, Recent};
@@ -41,8 +43,8 @@ use recent::{LogRow, Recent};
 /// Something that may be told once a position is committed.
 #[derive(Debug)]
 enum Held {
-    Opened { member: MemberId, ack: Box<OpenAck>, diff: Option<Bytes> },
-    Diff { member: MemberId, body: Bytes },
+    Opened { member: MemberId, ack: Box<OpenAck>, diff: Option<Made> },
+    Diff { member: MemberId, diff: Made },
     Ack { member: MemberId, replica: ReplicaId, through: u64 },
     Durable { member: MemberId, version: VersionVector },
     Want { member: MemberId, want: Want },
@@ -78,6 +80,9 @@ pub struct Room {
     members: BTreeMap<MemberId, Member>,
     /// What members show of themselves.
     board: Board,
+    /// Long diffs, for those who come back.
+    kept: Kept,
+    now: Timestamp,
     /// Bytes of committed rows above the floor.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -130,6 +135,8 @@ impl Room {
             held: VecDeque::new(),
             members: BTreeMap::new(),
             board: Board::new(),
+            kept: Kept::default(),
+            now,
             tail_bytes: 0,
             snapshot_bytes,
             snapshot: None,
@@ -154,6 +161,8 @@ impl Room {
             return;
         }
         self.document.observe_time(now);
+        self.now = now;
+        self.kept.expire(now);
         match input {
             Input::Join { member, open, may_write } => self.join(member, &open, may_write),
             Input::Leave { member } => _ = self.forget(member),
@@ -178,7 +187,7 @@ impl Room {
 
     /// When [`Input::Tick`] is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.board.deadline()
+        self.board.deadline().into_iter().chain(self.kept.deadline()).min()
     }
 
     /// The next thing to do.
@@ -331,7 +340,7 @@ impl Room {
         let level = self.config.level;
         match held {
             Held::Opened { member, ack, diff } => self.tell_opened(member, *ack, diff),
-            Held::Diff { member, body } => self.tell_diff(member, position, body),
+            Held::Diff { member, diff } => self.tell_diff(member, diff),
             Held::Ack { member, replica, through } => {
                 let Some(told) = self.told(member) else { return };
                 self.tell_new_ids(member);
@@ -379,10 +388,4 @@ impl Room {
             self.effects.push_back(Effect::Close { member, reason });
         }
     }
-}
-
-/// The body of a Diff message.
-fn diff_body(position: Position, diff: &weftline::Diff) -> Bytes {
-    let bytes = weftline::codec::encode_diff(diff).into();
-    Message::Diff(DiffMessage { position, bytes }).encode_body().into()
 }

@@ -135,6 +135,7 @@ fn open_as(opening: u64) -> Open {
         version: Some(VersionVector::new()),
         claims: Vec::new(),
         packed: false,
+        staged: None,
     }
 }
 

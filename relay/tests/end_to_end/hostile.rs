@@ -65,6 +65,7 @@ fn open() -> Message {
         version: Some(VersionVector::new()),
         claims: Vec::new(),
         packed: false,
+        staged: None,
     })
 }
 

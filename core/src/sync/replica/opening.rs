@@ -20,6 +20,7 @@ use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
 use crate::sync::slot::Slot;
+use crate::sync::staging::Staging;
 use crate::sync::status::Status;
 
 /// What an opening is given.
@@ -124,6 +125,7 @@ impl Replica {
             dialing: false,
             connection: None,
             peers: Peers::new(number),
+            staging: Staging::default(),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),

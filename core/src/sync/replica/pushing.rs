@@ -33,6 +33,7 @@ impl Replica {
             version: short.then_some(version),
             claims: self.claims(),
             packed: true,
+            staged: self.staging.told(),
         };
         self.send(&Message::Open(open));
         if let Some(connection) = &mut self.connection {

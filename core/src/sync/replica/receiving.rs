@@ -16,7 +16,7 @@ use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume, Rows, Want,
+    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::{Unpacked, unpack};
@@ -24,6 +24,7 @@ use crate::sync::record::{Class, Cursor, Record};
 use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
+use crate::sync::staging::{Misplaced, Staging};
 use crate::sync::wire::told;
 
 /// A row as it was sent.
@@ -47,6 +48,7 @@ impl Replica {
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
+            Message::Part(part) => return self.part(&part),
             Message::CaughtUp(reached) => {
                 // Whoever is here was told of before.
                 let gone = self.peers.settle();
@@ -311,6 +313,21 @@ impl Replica {
         Ok(())
     }
 
+    /// A part of a diff: it is applied when it is whole (DIFF-6).
+    fn part(&mut self, part: &Part) -> Result<(), ProtocolError> {
+        if self.connection.as_ref().is_some_and(|connection| !connection.wanted) {
+            return Err(ProtocolError::Unexpected { what: told("Part") });
+        }
+        match self.staging.take(part) {
+            Ok(None) => Ok(()),
+            Ok(Some(bytes)) => self.diff(&DiffMessage { position: part.position, bytes }),
+            Err(Misplaced) => {
+                self.staging = Staging::default();
+                Err(ProtocolError::Invalid { what: told("part") })
+            }
+        }
+    }
+
     fn caught_up(&mut self, reached: CaughtUp) -> Result<(), ProtocolError> {
         let settled = self.settled_version();
         let Some(connection) = &mut self.connection else { return Ok(()) };
@@ -324,6 +341,7 @@ impl Replica {
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
             connection.repaired();
+            self.staging = Staging::default();
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.
