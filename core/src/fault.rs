@@ -71,10 +71,10 @@ pub(crate) const fn active(_: Fault) -> bool {
     false
 }
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(test, not(feature = "testing")))]
 pub(crate) use switch::active;
 #[cfg(feature = "testing")]
-pub use switch::{UnknownFault, with_fault};
+pub use switch::{UnknownFault, active, with_fault};
 
 #[cfg(any(test, feature = "testing"))]
 mod switch {
@@ -94,8 +94,8 @@ mod switch {
         static ACTIVE: Cell<Option<Fault>> = const { Cell::new(None) };
     }
 
-    /// Whether `fault` is on: the one of this thread, or else the one of the process.
-    pub(crate) fn active(fault: Fault) -> bool {
+    /// Whether `fault` is on: the one of this thread, or else the one of the process. For the tests of crates around this one.
+    pub fn active(fault: Fault) -> bool {
         static PROCESS: OnceLock<Option<Fault>> = OnceLock::new();
         let process = || *PROCESS.get_or_init(|| of_variable(std::env::var(VARIABLE).ok().as_deref()));
         ACTIVE.get().or_else(process) == Some(fault)

@@ -249,6 +249,7 @@ impl Sip {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
     use core::hash::Hasher as _;
 
     use proptest::prelude::*;
@@ -256,6 +257,20 @@ mod tests {
     use siphasher::sip128::{Hasher128 as _, SipHasher13 as Wide};
 
     use super::*;
+
+    /// Whoever knew the seed of a table could choose keys that crowd it. Under any other seed these are as good as any.
+    #[test]
+    fn keys_that_were_chosen_to_collide_do_so_under_one_seed_only() {
+        const BUCKETS: u32 = 1 << 10;
+        let bucket = |seed: u128, key: u64| Seed::new(seed).hash(1, &key.to_le_bytes()) % BUCKETS;
+        let chosen: Vec<u64> = (0..).filter(|key| bucket(1, *key) == 0).take(100).collect();
+        for seed in [0, 2, 3, u128::MAX] {
+            let mut taken: Vec<u32> = chosen.iter().map(|key| bucket(seed, *key)).collect();
+            taken.sort_unstable();
+            let most = taken.chunk_by(|a, b| a == b).map(<[u32]>::len).max();
+            assert!(most <= Some(5), "{most:?} of {} in one of {BUCKETS}", chosen.len());
+        }
+    }
 
     proptest! {
         #[test]

@@ -12,7 +12,8 @@
 //!   policies: [`MaxRegisterRef`], [`MinRegisterRef`], [`DisableWinsFlagRef`], [`RemoveWinsSetRef`], [`GrowOnlySetRef`], and
 //!   [`BoundedCounterRef`], which never goes below its floor.
 //! - [`sync`] is the protocol between a replica and a relay, and a replica's outbox and identity, without any input or output of its own.
-//! - [`codec`] is the bytes, laid down in `docs/format.md`. The invariants are in `docs/rules.md`.
+//! - [`codec`] is the bytes, laid down in `docs/format.md`. The invariants are in `docs/rules.md`, and what
+//!   strangers can do is in `docs/threat-model.md`.
 //!
 //! The crate reads no clock and no randomness, does no I/O, holds no global state, and needs only `alloc`.
 //!

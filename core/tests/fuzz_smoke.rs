@@ -19,51 +19,105 @@ const CONSTANT: usize = 4096;
 /// A spoiled string is soon nothing but the garbage in it.
 const LONGEST: usize = 4096;
 
+/// A harness, what it is called, and what it begins with.
+struct Target {
+    name: &'static str,
+    harness: fn(&[u8]),
+    valid: fn() -> Vec<Vec<u8>>,
+    /// So many of its byte strings are as dear as one of the others.
+    share: usize,
+}
+
+const TARGETS: [Target; 6] = [
+    Target { name: "rope", harness: fuzz::rope, valid: fuzz::valid_ropes, share: 1 },
+    Target { name: "positions", harness: fuzz::positions, valid: fuzz::valid_positions, share: 4 },
+    Target { name: "decoders", harness: fuzz::decoders, valid: fuzz::valid_decoders, share: 20 },
+    Target { name: "snapshot", harness: fuzz::snapshot, valid: fuzz::valid_snapshots, share: 4 },
+    Target { name: "apply", harness: fuzz::apply, valid: fuzz::valid_applies, share: 1 },
+    Target { name: "session", harness: fuzz::session, valid: fuzz::valid_sessions, share: 1 },
+];
+
 #[test]
 fn seq_4_a_rope_is_as_the_sorted_list_whatever_bytes_say() {
-    let mut random = Random::seeded(1);
-    let kept = [kept("corpus/rope"), kept("crashes/rope"), fuzz::valid_ropes()].concat();
-    kept.iter().for_each(|bytes| run(fuzz::rope, bytes));
-    for nth in 0..seeds() {
-        let bytes = if nth % 3 == 0 {
-            (0..random.below(1000)).map(|_| random.next_u64() as u8).collect()
-        } else {
-            spoil(&kept, &mut random)
-        };
-        run(fuzz::rope, &bytes);
-    }
+    smoke("rope");
+}
+
+#[test]
+fn bytes_2_what_any_decoder_reads_is_written_as_it_was() {
+    smoke("decoders");
+}
+
+#[test]
+fn bytes_1_documents_at_rest_are_refused_or_work() {
+    smoke("snapshot");
+}
+
+#[test]
+fn valid_1_documents_outlive_what_strangers_write() {
+    smoke("apply");
+}
+
+#[test]
+fn dur_1_replicas_outlive_what_relays_say() {
+    smoke("session");
 }
 
 #[test]
 fn bytes_1_messages_with_positions_are_refused_or_taken_in_whole() {
+    let kept = smoke("positions");
     let mut random = Random::seeded(2);
-    let kept = [kept("corpus/positions"), kept("crashes/positions"), fuzz::valid_positions()].concat();
-    kept.iter().for_each(|bytes| run(fuzz::positions, bytes));
     let mut read = 0;
     for _ in 0..4 * seeds() {
         let bytes = spoil(&kept, &mut random);
         let peak = peak_of(|| read += usize::from(fuzz::decode(&bytes)));
         assert!(peak <= FACTOR * bytes.len() + CONSTANT, "{peak} bytes for {}", hex(&bytes));
-        run(fuzz::positions, &bytes);
     }
     assert!(read > seeds() / 10, "only {read} spoiled messages could be read");
 }
 
 #[test]
-fn the_corpus_is_kept_for_both_targets() {
-    let valid = [("rope", fuzz::valid_ropes()), ("positions", fuzz::valid_positions())];
-    for (target, valid) in valid {
-        let folder = root().join("corpus").join(target);
+fn every_target_of_the_fuzzer_is_tried_here_and_keeps_what_is_valid_now() {
+    let names = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).expect("the folder can be listed");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    let mut sources: Vec<String> = TARGETS.iter().map(|target| format!("{}.rs", target.name)).collect();
+    sources.sort();
+    assert_eq!(names("fuzz_targets"), sources);
+    for target in &TARGETS {
+        let folder = root().join("corpus").join(target.name);
+        let valid = (target.valid)();
         if env::var("WEFTLINE_CORPUS").is_ok_and(|wish| wish == "write") {
+            _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).expect("the folder can be made");
             for (nth, bytes) in valid.iter().enumerate() {
                 fs::write(folder.join(format!("valid-{nth:02}")), bytes).expect("it can be written");
             }
         }
-        let kept = kept(&format!("corpus/{target}"));
+        let kept = kept(&format!("corpus/{}", target.name));
         let lacks = valid.iter().filter(|bytes| !kept.contains(bytes)).count();
         assert_eq!(lacks, 0, "{} lacks what is valid now: WEFTLINE_CORPUS=write writes it", folder.display());
     }
+}
+
+/// Runs a harness over what is kept, and over what chance makes of that and of nothing; gives what is kept.
+fn smoke(name: &str) -> Vec<Vec<u8>> {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("it is a target");
+    let kept = [kept(&format!("corpus/{name}")), kept(&format!("crashes/{name}")), (target.valid)()].concat();
+    kept.iter().for_each(|bytes| run(target.harness, bytes));
+    let mut random = Random::seeded(1);
+    for nth in 0..target.share * seeds() {
+        let bytes = if nth % 5 == 0 {
+            (0..random.below(1000)).map(|_| random.next_u64() as u8).collect()
+        } else {
+            spoil(&kept, &mut random)
+        };
+        run(target.harness, &bytes);
+    }
+    kept
 }
 
 fn seeds() -> usize {

@@ -66,6 +66,8 @@ pub(crate) struct Connection {
     pub(crate) roster: Roster,
     /// What the client has said on it, which its next rows leave out.
     pub(crate) said: Said,
+    /// What the rows that the client was sent have said, which later ones leave out.
+    pub(crate) heard: Said,
     /// The channels that are open, each a member of the room.
     pub(crate) member: Option<(u64, MemberId)>,
     pub(crate) up: Pipe,
@@ -89,6 +91,7 @@ impl Connection {
             tap: Session::new(SessionConfig::default(), now),
             roster: Roster::default(),
             said: Said::new(),
+            heard: Said::of_log(),
             member: None,
             up: Pipe::default(),
             down: Pipe::default(),

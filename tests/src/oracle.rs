@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{Message, Roster, Row, Rows, Said, Unpacked, unpack};
+use weftline::sync::{Message, Roster, Row, Rows, Said, Unpacked};
 use weftline::{Delta, Dot, ReplicaId, Tag, VersionVector, codec};
 
 use crate::disk::Disk;
@@ -45,22 +45,18 @@ impl Payloads {
     }
 }
 
-/// A message as it is meant: packed rows, for which the connection has this roster, as whole ones. What was `said` before on
-/// the same connection, only a client leaves out.
+/// A message as it is meant: packed rows, for which the connection has this roster, as whole ones, which leave out what was `said`
+/// before on the same connection in the same direction.
 pub(crate) fn unpacked(
     message: Message,
     roster: &Roster,
-    mut said: Option<&mut Said>,
+    said: &mut Said,
     payloads: &mut Payloads,
 ) -> Result<Message, String> {
     let Message::Packed(packed) = message else { return Ok(message) };
     let mut rows = Vec::new();
     for row in &packed.rows {
-        let read = match &mut said {
-            Some(said) => said.unpack(row, roster),
-            None => unpack(row, roster),
-        };
-        let row = match read.map_err(|error| format!("a row that nobody can unpack: {error}"))? {
+        let row = match said.unpack(row, roster).map_err(|error| format!("a row that nobody can unpack: {error}"))? {
             Unpacked::Row(row) => row,
             Unpacked::Next { replica, first_seq, bytes, .. } => {
                 let Some(tag) = payloads.written.get(&(replica, first_seq - 1)) else {
@@ -136,6 +132,8 @@ pub(crate) fn may_be_shown(message: &Message, stored: &VersionVector, payloads: 
         }
         Message::Rows(rows) => rows.rows.iter().try_for_each(|row| match row {
             Row::Diff { bytes } => diff_is_stored(bytes),
+            Row::Void(_) => Ok(()),
+            Row::Lease { .. } => Err("a lease was sent".to_owned()),
             Row::Delta { prev_tag, bytes } => {
                 let delta = Delta::decode(bytes, *prev_tag).map_err(|error| format!("an undecodable row: {error}"))?;
                 payloads.note(&delta)?;

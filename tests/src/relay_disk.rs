@@ -144,5 +144,6 @@ fn moves(row: &[u8]) -> VersionVector {
             [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect()
         }
         Row::Diff { bytes } => codec::decode_diff(&bytes).expect("a stored diff decodes").head,
+        Row::Void(_) | Row::Lease { .. } => VersionVector::new(),
     }
 }

@@ -4,7 +4,10 @@
 
 mod bench;
 mod consumer;
+mod coverage;
+mod crash;
 mod demo;
+mod fuzz;
 mod mutants;
 mod process;
 mod programs;
@@ -37,6 +40,12 @@ enum Task {
     Test(test::Options),
     /// Turn on one mistake after the other, and see that some test notices each
     Mutants(mutants::Options),
+    /// Feed what reads bytes from strangers with bytes that a fuzzer makes up
+    Fuzz(fuzz::Options),
+    /// Measure which lines and branches of the core its tests reach
+    Coverage(coverage::Options),
+    /// Kill real clients and a real relay at random moments, and see that nothing they promised is lost
+    Crash(crash::Options),
     /// Measure how Weftline compares with other libraries
     Bench(bench::Options),
     /// Build the npm package: bindings, optimised module, TypeScript
@@ -52,6 +61,9 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
         Task::Mutants(options) => mutants::mutants(&options),
+        Task::Fuzz(options) => fuzz::fuzz(&options),
+        Task::Coverage(options) => coverage::coverage(&options),
+        Task::Crash(options) => crash::crash(&options),
         Task::Bench(options) => bench::bench(&options),
         Task::Wasm => wasm::ensure_package().map(|()| ExitCode::SUCCESS),
         Task::Size => size::size().map(|()| ExitCode::SUCCESS),

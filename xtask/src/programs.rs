@@ -1,4 +1,4 @@
-//! The native programs that demo and tests start: the relay and the terminal client.
+//! The native programs that tasks start: the relay, the terminal client, and the client that is there to be killed.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,11 @@ use crate::repo;
 pub(crate) struct Programs {
     pub(crate) relay: PathBuf,
     pub(crate) todo: PathBuf,
+    pub(crate) crash_client: PathBuf,
 }
 
 impl Programs {
-    /// Builds both, for a person who waits for them.
+    /// Builds the relay and the terminal client, for a person who waits for them.
     pub(crate) fn build(release: bool) -> Result<Self> {
         let mut build = cargo();
         build.args(["build", "--package", "weftline-relay", "--package", "weftline-todo", "--bins"]);
@@ -25,7 +26,18 @@ impl Programs {
         Ok(Self::in_profile(if release { "release" } else { "debug" }))
     }
 
-    /// Builds both as a part of the whole workspace with its tests: what the tests just built is used again, where building two
+    /// Builds the relay and the client that is there to be killed.
+    pub(crate) fn build_to_crash(release: bool) -> Result<Self> {
+        let mut build = cargo();
+        build.args(["build", "--package", "weftline-relay", "--package", "weftline-tests", "--bins"]);
+        if release {
+            build.arg("--release");
+        }
+        run(&mut build)?;
+        Ok(Self::in_profile(if release { "release" } else { "debug" }))
+    }
+
+    /// Builds all as a part of the whole workspace with its tests: what the tests just built is used again, where building two
     /// packages alone would choose other features of their dependencies and compile those once more.
     pub(crate) fn build_with_tests() -> Result<Self> {
         run(cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
@@ -35,7 +47,7 @@ impl Programs {
     fn in_profile(profile: &str) -> Self {
         let dir = repo::target().join(profile);
         let file = |name: &str| dir.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        Self { relay: file("weftline-relay"), todo: file("todo") }
+        Self { relay: file("weftline-relay"), todo: file("todo"), crash_client: file("crash-client") }
     }
 
     /// Starts a relay and returns its address, `ws://…`.

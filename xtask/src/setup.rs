@@ -54,6 +54,31 @@ pub(crate) fn rust_target(target: &str) -> Result<()> {
     run(program("rustup").args(["target", "add", target]))
 }
 
+/// The nightly toolchain, which some tools need. It is not installed without asking: it is large, and another one every day.
+pub(crate) fn nightly(what_for: &str) -> Result<()> {
+    if find("rustup").is_none() {
+        bail!("{what_for} needs a nightly compiler, which is found through rustup, and there is no rustup");
+    }
+    if !answers(nightly_cargo().arg("--version")) {
+        bail!(
+            "{what_for} needs a nightly compiler: `rustup toolchain install nightly --component llvm-tools` installs it"
+        );
+    }
+    Ok(())
+}
+
+/// `cargo` of the nightly toolchain.
+pub(crate) fn nightly_cargo() -> Command {
+    let mut command = program("rustup");
+    command.args(["run", "nightly", "cargo"]);
+    command
+}
+
+/// Whether a command can be run, and ends well.
+pub(crate) fn answers(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 /// A component of the Rust toolchain, by its name and the cargo command it brings: a minimal toolchain lacks both we use.
 pub(crate) fn rust_component(component: &str, command: &str) -> Result<()> {
     // Asked for by running it: rustup puts a stand-in on the path whether or not the component is there.

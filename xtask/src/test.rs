@@ -14,7 +14,7 @@ use crate::process::{cargo, node, npm, run, run_tests};
 use crate::programs::Programs;
 use crate::steps::{self, Step};
 use crate::tally::Tally;
-use crate::{bench, demo, mutants, readme, repo, setup, size, wasm};
+use crate::{bench, crash, demo, mutants, readme, repo, setup, size, wasm};
 
 const STEPS: &[Step] = &[
     Step { name: "format", about: "the formatter has nothing to change", needs: &[], run: format },
@@ -38,6 +38,12 @@ const STEPS: &[Step] = &[
         about: "the tests notice every fault: cargo xtask mutants --quick",
         needs: &["build", "rust"],
         run: notice_faults,
+    },
+    Step {
+        name: "crash",
+        about: "killed processes keep their promises: cargo xtask crash --rounds 20",
+        needs: &["build"],
+        run: crash_check,
     },
     Step { name: "no-std", about: "the core without std, for wasm and for bare metal", needs: &[], run: no_std },
     Step { name: "wasm", about: "the npm package", needs: &[], run: wasm_package },
@@ -135,6 +141,13 @@ fn vectors(tally: &mut Tally) -> Result<()> {
 
 fn notice_faults(tally: &mut Tally) -> Result<()> {
     tally.passed += mutants::check()?;
+    Ok(())
+}
+
+fn crash_check(_: &mut Tally) -> Result<()> {
+    if crash::check(&Programs::build_with_tests()?)? != ExitCode::SUCCESS {
+        bail!("something that a killed process had promised is lost, or the replicas differ");
+    }
     Ok(())
 }
 

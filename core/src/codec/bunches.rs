@@ -88,18 +88,31 @@ fn is_beside(before: Position, parent: Position) -> bool {
     before != START && before.bunch == parent.bunch
 }
 
-/// Reads `count` bunches. The caller has checked that the remaining bytes can hold that many.
+/// How a bunch hangs in its message.
+#[derive(Clone, Copy)]
+pub(crate) struct Hung {
+    /// The place of what it hangs on; [`NOT_HERE`] if that is the start, or not in the message.
+    pub(crate) above: usize,
+    /// How many there are from it up to the first that hangs on none of the message, itself included.
+    pub(crate) depth: usize,
+}
+
+/// Stands for the place of a parent that is not in the message.
+pub(crate) const NOT_HERE: usize = usize::MAX;
+
+/// Reads `count` bunches, and tells how they hang on one another. The caller has checked that the remaining bytes can hold that
+/// many.
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     count: usize,
     bunches: &mut Vec<BunchRecord>,
-) -> Result<(), Refused> {
+) -> Result<Vec<Hung>, Refused> {
     bunches.reserve_exact(count);
     let blank = |id| BunchRecord { id, parent: START, side: Side::Right, rank: 0 };
     read_dots(reader, table, count, &mut |id| bunches.push(blank(id)))?;
-    let mut parents = vec![NOT_HERE; count];
+    let mut hung = vec![Hung { above: NOT_HERE, depth: 0 }; count];
     let mut beside = START;
     for place in 0..count {
         let mut head = reader.varint();
@@ -119,7 +132,8 @@ pub(crate) fn read(
         let class = head >> CLASS_SHIFT & 3;
         let parent = match (class, reference) {
             (BESIDE, difference) => {
-                parent_place = place.checked_sub(1).and_then(|before| parents.get(before).copied()).unwrap_or(NOT_HERE);
+                parent_place =
+                    place.checked_sub(1).and_then(|before| hung.get(before)).map_or(NOT_HERE, |hung| hung.above);
                 Position { bunch: beside.bunch, index: beside.index.wrapping_add(varint::unfold(difference)) }
             }
             (ELSEWHERE, THE_START) => START,
@@ -146,15 +160,16 @@ pub(crate) fn read(
         }
         beside = parent;
         reader.ok()?;
-        if let (Some(bunch), Some(here)) = (bunches.get_mut(place), parents.get_mut(place)) {
+        if let (Some(bunch), Some(here)) = (bunches.get_mut(place), hung.get_mut(place)) {
             check_parent(reader, bunch.id, parent)?;
             bunch.parent = parent;
             bunch.side = if head & LEFT != 0 { Side::Left } else { Side::Right };
             bunch.rank = rank as i32;
-            *here = parent_place;
+            here.above = parent_place;
         }
     }
-    check_depth(reader, &parents)
+    measure(reader, &mut hung)?;
+    Ok(hung)
 }
 
 /// The place of a bunch among bunches whose ids ascend.
@@ -184,32 +199,27 @@ fn check_parent(reader: &mut Reader<'_>, id: Dot, parent: Position) -> Result<()
     }
 }
 
-/// Stands for the place of a parent that is in another message.
-const NOT_HERE: usize = usize::MAX;
-
-/// Walks every chain once: `parents` are the places of the parents that are in the same message.
+/// Walks every chain once, for the depths.
 #[cfg_attr(target_family = "wasm", inline(never))]
-fn check_depth(reader: &mut Reader<'_>, parents: &[usize]) -> Result<(), Refused> {
-    // 0 for those whose chain was not walked yet.
-    let mut depths = vec![0; parents.len()];
-    for start in 0..parents.len() {
-        let mut depth = 0;
-        let mut place = start;
-        while let (Some(0), Some(parent)) = (depths.get(place), parents.get(place)) {
+fn measure(reader: &mut Reader<'_>, all: &mut [Hung]) -> Result<(), Refused> {
+    for start in 0..all.len() {
+        // 0 for those whose chain was not walked yet.
+        let (mut depth, mut place) = (0, start);
+        while let Some(Hung { above, depth: 0 }) = all.get(place) {
             depth += 1;
-            if depth > parents.len() {
+            if depth > all.len() {
                 return Err(reader.invalid("SEQ-5: a bunch that hangs on itself"));
             }
-            place = *parent;
+            place = *above;
         }
-        depth += depths.get(place).copied().unwrap_or_default();
+        depth += all.get(place).map_or(0, |known| known.depth);
         reader.at_most("depth of bunches", depth as u64, MAX_BUNCH_DEPTH as u64);
         reader.ok()?;
         place = start;
-        while let (Some(known @ 0), Some(parent)) = (depths.get_mut(place), parents.get(place)) {
+        while let Some(Hung { above, depth: known @ 0 }) = all.get_mut(place) {
             *known = depth;
             depth -= 1;
-            place = *parent;
+            place = *above;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@
 
 use alloc::vec::Vec;
 
+use super::bunches::Hung;
 use super::columns::{Scope, TableReader, TableWriter, ascends, read_set, read_stamps, write_set};
 use super::entries::{Columns, EntryWriter, Rows};
 use super::intake::{Intake, Listed};
@@ -21,7 +22,7 @@ use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
 use crate::diff::{Diff, Tier};
 use crate::fault::{self, Fault};
 use crate::sequence::BunchRecord;
-use crate::store::{Container, TextRun};
+use crate::store::Container;
 
 const TIER_VERSION: u8 = 0;
 const TIER_FULL: u8 = 1;
@@ -91,7 +92,7 @@ fn read<'a>(reader: &mut Reader<'a>, diff: &mut Diff) -> Result<(), Refused> {
     table.read(reader, false)?;
     let mut intake = Listed::new();
     read_body(reader, &mut table, diff, &mut intake)?;
-    diff.adds = intake.adds;
+    (diff.adds, diff.text) = (intake.adds, intake.text);
     reader.finish()
 }
 
@@ -149,15 +150,12 @@ pub(super) fn read_body<'a>(
     read_progress(reader, table, diff)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
     read_heads(reader, table, &scope, &mut diff.heads)?;
-    read_bunches(reader, table, &scope, &mut diff.bunches)?;
-    read_adds(reader, table, diff, intake)?;
+    let hung = read_bunches(reader, table, &scope, &mut diff.bunches)?;
+    read_adds(reader, table, diff, &hung, intake)?;
     let scope = Scope { base: &diff.base, head: &diff.head };
-    read_text(reader, table, &scope, &diff.bunches, intake, &mut diff.text)?;
+    text::read_in_diff(reader, table, &scope, &diff.bunches, intake)?;
     match diff.tier {
-        Tier::Version => {
-            let live = LiveDots::of(intake, &diff.text);
-            removals::read_told(reader, table, &scope, &live, &mut diff.removes)
-        }
+        Tier::Version => removals::read_told(reader, table, &scope, intake, &mut diff.removes),
         Tier::Digest => {
             read_set(reader, table, &mut diff.dead)?;
             for (replica, _, last) in diff.dead.runs() {
@@ -258,9 +256,9 @@ fn read_bunches(
     table: &mut TableReader,
     scope: &Scope<'_>,
     bunches: &mut Vec<BunchRecord>,
-) -> Result<(), Refused> {
+) -> Result<Vec<Hung>, Refused> {
     let count = reader.count("number of bunches", 1, u64::MAX);
-    bunches::read(reader, table, count, bunches)?;
+    let hung = bunches::read(reader, table, count, bunches)?;
     // Many of one replica follow one another.
     let mut last = None;
     let mut covers = |dot: Dot| {
@@ -277,13 +275,14 @@ fn read_bunches(
             return Err(reader.invalid("VALID-1: a bunch of dots that nobody wrote"));
         }
     }
-    Ok(())
+    Ok(hung)
 }
 
 fn read_adds<'a>(
     reader: &mut Reader<'a>,
     table: &mut TableReader,
     diff: &Diff,
+    hung: &[Hung],
     intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
     let scope = Scope { base: &diff.base, head: &diff.head };
@@ -304,63 +303,7 @@ fn read_adds<'a>(
             return Err(reader.invalid("VALID-1: an entry in a container that nobody created"));
         }
     }
-    intake.begin(reader, diff, count);
+    intake.begin(reader, diff, hung, count);
     reader.ok()?;
     columns.read_contents(reader, None, intake)
-}
-
-fn read_text<'a>(
-    reader: &mut Reader<'a>,
-    table: &mut TableReader,
-    scope: &Scope<'_>,
-    bunches: &[BunchRecord],
-    adds: &dyn Intake<'a>,
-    runs: &mut Vec<TextRun>,
-) -> Result<(), Refused> {
-    text::read_in_diff(reader, table, bunches, runs)?;
-    // Many runs of one replica follow one another.
-    let (mut replica, mut base, mut head) = (None, 0, 0);
-    for run in runs.iter() {
-        let last = Dot::new(run.first.replica, run.last_seq());
-        if replica != Some(last.replica) {
-            replica = Some(last.replica);
-            (base, head) = (scope.base.seq(last.replica), scope.head.seq(last.replica));
-        }
-        if run.first.seq <= base || last.seq > head {
-            return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
-        }
-        if let Container::Entity(entity) = run.container
-            && !scope.covers(entity)
-        {
-            return Err(reader.invalid("VALID-1: text in a container that nobody created"));
-        }
-        if adds.has(run.first, last) {
-            return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
-        }
-    }
-    reader.ok()
-}
-
-/// The dots that a diff says to live.
-pub(super) struct LiveDots<'d, 'a> {
-    adds: &'d dyn Intake<'a>,
-    /// The first and the last character of each run.
-    text: Vec<(Dot, u64)>,
-}
-
-impl<'d, 'a> LiveDots<'d, 'a> {
-    pub(super) fn of(adds: &'d dyn Intake<'a>, runs: &[TextRun]) -> Self {
-        let mut text = Vec::with_capacity(runs.len());
-        for run in runs {
-            text.push((run.first, run.last_seq()));
-        }
-        Self { adds, text }
-    }
-
-    /// Whether any of these dots, which are of one replica, is among them.
-    pub(super) fn any(&self, first: Dot, last: Dot) -> bool {
-        let after = self.text.partition_point(|run| run.0 <= last);
-        let run = after.checked_sub(1).and_then(|at| self.text.get(at));
-        self.adds.has(first, last) || run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq)
-    }
 }

@@ -130,3 +130,13 @@ pub(super) fn checksum(header: &[u8], sections: &[u8]) -> u32 {
     }
     hasher.end(sections) as u32
 }
+
+/// Makes the length and the checksum of an envelope fit what follows, so that it gets read.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn reseal(bytes: &mut [u8]) {
+    let Some((header, sections)) = bytes.split_at_mut_checked(HEADER_LEN) else { return };
+    let Some((checked, sum)) = header.split_at_mut_checked(CHECKED_HEADER_LEN) else { return };
+    let Some((_, len)) = checked.split_at_mut_checked(CHECKED_HEADER_LEN - 8) else { return };
+    len.copy_from_slice(&(sections.len() as u64).to_le_bytes());
+    sum.copy_from_slice(&checksum(checked, sections).to_le_bytes());
+}

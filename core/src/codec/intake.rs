@@ -8,12 +8,13 @@
 
 use alloc::vec::Vec;
 
+use super::bunches::Hung;
 use super::numbers::Numbers;
 use super::reader::Reader;
 use crate::clock::{Dot, Hlc};
 use crate::diff::{Diff, LiveEntry};
 use crate::few::Few;
-use crate::store::{Container, Entry, Kind, Payload, Slot};
+use crate::store::{Container, Entry, Kind, Payload, Slot, TextRun};
 use crate::string::Str;
 use crate::value::Value;
 
@@ -54,10 +55,35 @@ impl IncomingSlot {
     }
 }
 
-/// Whoever takes entries in.
+/// A run of text as it is read.
+pub(crate) struct IncomingText<'r, 'a> {
+    /// The number of the run of such runs in one container that it is in.
+    pub(crate) run: usize,
+    pub(crate) container: &'r Container,
+    pub(crate) first: Dot,
+    /// How many characters; one at least.
+    pub(crate) dots: u64,
+    pub(crate) bunch: u64,
+    /// Of a diff, the place of the bunch among those it carries.
+    pub(crate) place: usize,
+    pub(crate) backward: bool,
+    pub(crate) text: &'a str,
+    /// How many such runs follow.
+    pub(crate) left: usize,
+}
+
+impl IncomingText<'_, '_> {
+    /// The same, with all it has in full.
+    pub(crate) fn own(&self) -> TextRun {
+        let Self { container, first, bunch, backward, text, .. } = *self;
+        TextRun { first, container: container.clone(), bunch, backward, text: Str::from(text) }
+    }
+}
+
+/// Whoever takes in what lives.
 pub(crate) trait Intake<'a> {
-    /// So many entries follow, and all that a diff says before them is known.
-    fn begin(&mut self, reader: &mut Reader<'a>, diff: &Diff, count: usize);
+    /// So many entries follow, and all that a diff says before them is known: its bunches, too, and how those hang.
+    fn begin(&mut self, reader: &mut Reader<'a>, diff: &Diff, hung: &[Hung], count: usize);
 
     /// The next key. Says whether it is new.
     fn key(&mut self, reader: &Reader<'a>, text: &'a str) -> bool;
@@ -65,7 +91,10 @@ pub(crate) trait Intake<'a> {
     /// The next entry. One that is refused is the last.
     fn entry(&mut self, reader: &mut Reader<'a>, dot: Dot, hlc: Hlc, entry: Incoming<'_>);
 
-    /// Whether an entry was taken in whose dot is `first` or, of the same replica, up to `last`.
+    /// The next run of text, behind all entries. They ascend by dot.
+    fn text(&mut self, _run: IncomingText<'_, 'a>) {}
+
+    /// Whether anything was taken in whose dot is `first` or, of the same replica, up to `last`.
     fn has(&self, first: Dot, last: Dot) -> bool;
 }
 
@@ -99,7 +128,7 @@ pub(crate) struct Only {
 }
 
 impl<'a> Intake<'a> for Only {
-    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, _count: usize) {}
+    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, _hung: &[Hung], _count: usize) {}
 
     fn key(&mut self, _reader: &Reader<'a>, text: &'a str) -> bool {
         self.key = Str::from(text);
@@ -126,7 +155,7 @@ impl<'e> Owned<'e, '_> {
 }
 
 impl<'a> Intake<'a> for Owned<'_, 'a> {
-    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, _count: usize) {}
+    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, _hung: &[Hung], _count: usize) {}
 
     fn key(&mut self, reader: &Reader<'a>, text: &'a str) -> bool {
         self.keys.key(reader, text)
@@ -141,20 +170,23 @@ impl<'a> Intake<'a> for Owned<'_, 'a> {
     }
 }
 
-/// Lists the entries of a diff.
+/// Lists the entries and the text of a diff.
 pub(crate) struct Listed<'a> {
     keys: OwnedKeys<'a>,
     pub(crate) adds: Vec<LiveEntry>,
+    pub(crate) text: Vec<TextRun>,
+    /// The first and the last character of each run.
+    spans: Vec<(Dot, u64)>,
 }
 
 impl Listed<'_> {
     pub(crate) const fn new() -> Self {
-        Self { keys: OwnedKeys::new(), adds: Vec::new() }
+        Self { keys: OwnedKeys::new(), adds: Vec::new(), text: Vec::new(), spans: Vec::new() }
     }
 }
 
 impl<'a> Intake<'a> for Listed<'a> {
-    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, count: usize) {
+    fn begin(&mut self, _reader: &mut Reader<'a>, _diff: &Diff, _hung: &[Hung], count: usize) {
         self.adds.reserve_exact(count);
     }
 
@@ -166,8 +198,20 @@ impl<'a> Intake<'a> for Listed<'a> {
         self.adds.push(LiveEntry { dot, hlc, entry: self.keys.entry(entry) });
     }
 
+    fn text(&mut self, run: IncomingText<'_, 'a>) {
+        if self.text.is_empty() {
+            self.text.reserve_exact(run.left + 1);
+            self.spans.reserve_exact(run.left + 1);
+        }
+        self.text.push(run.own());
+        self.spans.push((run.first, run.first.seq.saturating_add(run.dots).saturating_sub(1)));
+    }
+
     fn has(&self, first: Dot, last: Dot) -> bool {
-        is_among(&self.adds, first, last)
+        let after = self.spans.partition_point(|run| run.0 <= last);
+        let run = after.checked_sub(1).and_then(|at| self.spans.get(at));
+        let in_text = run.is_some_and(|run| run.0.replica == first.replica && run.1 >= first.seq);
+        in_text || is_among(&self.adds, first, last)
     }
 }
 

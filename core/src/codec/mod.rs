@@ -42,13 +42,16 @@ mod writer;
 mod tests;
 
 pub(crate) use anchors::{MarkParts, decode_cursor, decode_mark, encode_cursor, encode_mark};
+pub(crate) use bunches::{Hung, NOT_HERE};
 pub(crate) use delta::{Adds, NO_PARTS, Outline, read_delta, write_delta};
 pub use delta::{decode_delta, encode_delta};
 pub use diff::{decode_diff, encode_diff};
 pub(crate) use entries::{Row, Rows};
+#[cfg(feature = "testing")]
+pub(crate) use envelope::reseal;
 pub use error::DecodeError;
 pub(crate) use header::{DeltaHeader, LoneText};
-pub(crate) use intake::{Incoming, IncomingSlot, Intake, is_among};
+pub(crate) use intake::{Incoming, IncomingSlot, IncomingText, Intake, is_among};
 pub(crate) use positions::{decode_positions, encode_positions};
 pub(crate) use reader::Reader;
 pub use snapshot::{decode_snapshot, encode_snapshot};

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter, read_set, write_set};
-use super::diff::LiveDots;
+use super::intake::Intake;
 use super::limits::MAX_SEQ;
 use super::reader::{Reader, Refused};
 use super::varint;
@@ -37,14 +37,14 @@ pub(crate) fn write_told(out: &mut Vec<u8>, table: &TableWriter, told: &[(Replic
     }
 }
 
-/// Reads what [`write_told`] wrote. Every remover's replica has new dots in `scope`; what it removed is covered, and none of
-/// `live`, which are ascending.
+/// Reads what [`write_told`] wrote. Every remover's replica has new dots in `scope`; what it removed is covered, and not in
+/// `live`.
 #[inline(never)]
 pub(crate) fn read_told(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &LiveDots<'_, '_>,
+    live: &dyn Intake<'_>,
     told: &mut Vec<(ReplicaId, DotRuns)>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 3, u64::MAX);
@@ -136,13 +136,13 @@ fn reference(before: &RemovalRun, step: u64, remover: Dot) -> (bool, Dot) {
     }
 }
 
-/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and none of `live`.
+/// Reads what [`write`] wrote. Removers are new in `scope`; what they removed is covered, and not in `live`.
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read(
     reader: &mut Reader<'_>,
     table: &mut TableReader,
     scope: &Scope<'_>,
-    live: &LiveDots<'_, '_>,
+    live: &dyn Intake<'_>,
     removals: &mut Vec<RemovalRun>,
 ) -> Result<(), Refused> {
     let groups = reader.count("number of removing replicas", 4, u64::MAX);
@@ -208,7 +208,7 @@ fn read_run(reader: &mut Reader<'_>, table: &mut TableReader, before: &RemovalRu
 fn check(
     reader: &mut Reader<'_>,
     scope: &Scope<'_>,
-    live: &LiveDots<'_, '_>,
+    live: &dyn Intake<'_>,
     remover: Dot,
     (first, last): (Dot, u64),
 ) -> Result<(), Refused> {
@@ -222,7 +222,7 @@ fn check(
     if !scope.covers(last) {
         return Err(reader.invalid("REM-1: a removed dot that nobody wrote"));
     }
-    if live.any(first, last) {
+    if live.has(first, last) {
         return Err(reader.invalid("a dot that is both live and removed"));
     }
     Ok(())

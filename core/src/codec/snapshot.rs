@@ -5,7 +5,6 @@
 use alloc::vec::Vec;
 
 use super::columns::{Scope, TableReader, TableWriter};
-use super::diff::LiveDots;
 use super::entries::Rows;
 use super::envelope::{self, EnvelopeKind, EnvelopeWriter};
 use super::intake::{Intake, Listed};
@@ -62,7 +61,7 @@ pub(crate) fn encode_snapshot_of(snapshot: &Snapshot, adds: &dyn Rows) -> Vec<u8
 pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, DecodeError> {
     let mut intake = Listed::new();
     let mut snapshot = read_snapshot(bytes, &mut intake)?;
-    snapshot.diff.adds = intake.adds;
+    (snapshot.diff.adds, snapshot.diff.text) = (intake.adds, intake.text);
     Ok(snapshot)
 }
 
@@ -99,8 +98,7 @@ fn read<'a>(
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
     let scope = Scope { base: &snapshot.horizon, head: &diff.head };
-    let live = LiveDots::of(intake, &diff.text);
-    removals::read(reader, &mut table, &scope, &live, &mut snapshot.removals)?;
+    removals::read(reader, &mut table, &scope, intake, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();
     reader.finish()

@@ -8,8 +8,9 @@
 
 use alloc::vec::Vec;
 
-use super::columns::{OwnRange, TableReader, TableWriter};
+use super::columns::{OwnRange, Scope, TableReader, TableWriter};
 use super::containers::{self, ContainerWriter};
+use super::intake::{IncomingText, Intake};
 use super::reader::{Reader, Refused};
 use super::writer::{put, put_sized};
 use super::{bunches, varint};
@@ -18,7 +19,7 @@ use crate::few::Few;
 use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::{Container, TextRun};
-use crate::string::{Str, characters};
+use crate::string::characters;
 
 /// Notes the replicas that the containers of runs name.
 pub(crate) fn note(table: &mut TableWriter, runs: &[TextRun]) {
@@ -83,7 +84,7 @@ pub(crate) fn read_in_delta(
         let Some(bunch) = bunch.filter(|_| dots > 0 && after <= end) else {
             return Err(reader.invalid("characters that are not the delta's own, or in a bunch of no dot"));
         };
-        heads.push(Head { first: Dot::new(own.replica, next), dots, bunch, backward: head & 2 != 0 });
+        heads.push(Head { first: Dot::new(own.replica, next), dots, bunch, place: 0, backward: head & 2 != 0 });
         next = after;
         if !another {
             break;
@@ -91,7 +92,7 @@ pub(crate) fn read_in_delta(
     }
     let containers = read_containers(reader, table, &heads)?;
     let text = reader.remaining();
-    read_characters(reader, &heads, &containers, text, each)
+    read_characters(reader, &heads, &containers, text, &mut |run| each(run.own()))
 }
 
 /// Appends the runs of a diff that carries these bunches.
@@ -132,21 +133,23 @@ pub(crate) fn write_in_diff(out: &mut Vec<u8>, table: &TableWriter, known: &[Bun
     put_sized(out, &text);
 }
 
-/// Reads what [`write_in_diff`] wrote.
+/// Reads what [`write_in_diff`] wrote, behind the entries of the same diff, which `intake` has.
 #[inline(never)]
-pub(crate) fn read_in_diff(
-    reader: &mut Reader<'_>,
+pub(crate) fn read_in_diff<'a>(
+    reader: &mut Reader<'a>,
     table: &mut TableReader,
+    scope: &Scope<'_>,
     known: &[BunchRecord],
-    runs: &mut Vec<TextRun>,
+    intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
     let count = reader.count("number of runs of text", 2, u64::MAX);
     if count == 0 {
         return reader.ok();
     }
-    let mut heads = Few::new();
-    heads.make_room(count);
+    let mut heads = Vec::with_capacity(count);
     let (mut before, mut near) = ((0u64, 1u64), 0);
+    // Many runs of one replica follow one another.
+    let (mut replica, mut base, mut end) = (None, 0, 0);
     for _ in 0..count {
         let head = reader.varint();
         let (mut number, mut from) = before;
@@ -156,26 +159,43 @@ pub(crate) fn read_in_diff(
         }
         let first = reader.seq_at_most_max(from.saturating_add(head >> 3));
         let dots = if head & 1 == 1 { reader.varint().saturating_add(2) } else { 1 };
-        reader.seq_at_most_max(first.saturating_add(dots).saturating_sub(1));
+        let last = reader.seq_at_most_max(first.saturating_add(dots).saturating_sub(1));
         let reference = if head & 4 != 0 { reader.varint() } else { 0 };
         if head & 4 != 0 && reference == 0 {
             return Err(reader.not_canonical("a bunch that need not be said"));
         }
         let first = Dot::new(table.id(reader, number), first);
         reader.ok()?;
-        let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);
+        if replica != Some(first.replica) {
+            replica = Some(first.replica);
+            (base, end) = (scope.base.seq(first.replica), scope.head.seq(first.replica));
+        }
+        if first.seq <= base || last > end {
+            return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
+        }
+        if intake.has(first, Dot::new(first.replica, last)) {
+            return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
+        }
         near = latest(known, near, first);
-        let bunch = near.checked_sub(back).and_then(|place| known.get(place));
+        let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);
+        let place = near.checked_sub(back).unwrap_or(usize::MAX);
+        let bunch = known.get(place);
         let Some(bunch) = bunch.filter(|bunch| bunch.id.replica == first.replica && bunch.id <= first) else {
             return Err(reader.invalid("SEQ-3: text in a bunch that is not told"));
         };
-        heads.push(Head { first, dots, bunch: bunch.id.seq, backward: reference & 1 == 1 });
+        heads.push(Head { first, dots, bunch: bunch.id.seq, place, backward: reference & 1 == 1 });
         before = (number, first.seq.saturating_add(dots));
     }
     let containers = read_containers(reader, table, &heads)?;
+    for (container, _) in &containers {
+        if let Container::Entity(entity) = container
+            && !scope.covers(*entity)
+        {
+            return Err(reader.invalid("VALID-1: text in a container that nobody created"));
+        }
+    }
     let bytes = reader.length("length of text");
-    runs.reserve_exact(heads.len());
-    read_characters(reader, &heads, &containers, bytes, &mut |run| runs.push(run))
+    read_characters(reader, &heads, &containers, bytes, &mut |run| intake.text(run))
 }
 
 /// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first. Dots ascend, so
@@ -206,6 +226,8 @@ struct Head {
     first: Dot,
     dots: u64,
     bunch: u64,
+    /// Of a diff, the place of the bunch among those it carries.
+    place: usize,
     backward: bool,
 }
 
@@ -219,7 +241,7 @@ impl Head {
 
 type Containers = Few<(Container, usize)>;
 
-fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &Few<Head>) -> Result<Containers, Refused> {
+fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &[Head]) -> Result<Containers, Refused> {
     let (mut dots, mut containers) = (Few::<(ReplicaId, u64, u64)>::new(), Few::new());
     dots.make_room(heads.len());
     for head in heads.iter() {
@@ -231,22 +253,23 @@ fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &Few
 }
 
 /// Reads the characters of runs, which take the next `bytes`.
-fn read_characters(
-    reader: &mut Reader<'_>,
-    heads: &Few<Head>,
+fn read_characters<'a>(
+    reader: &mut Reader<'a>,
+    heads: &[Head],
     containers: &Containers,
     bytes: usize,
-    each: &mut dyn FnMut(TextRun),
+    each: &mut dyn FnMut(IncomingText<'_, 'a>),
 ) -> Result<(), Refused> {
     let mut text = reader.str(bytes);
     reader.ok()?;
-    let mut of_runs = containers.iter();
-    let (mut container, mut left) = (None, 0);
-    let mut before: Option<(&Head, &Container)> = None;
-    for head in heads.iter() {
-        if left == 0 {
-            let next = of_runs.next();
-            (container, left) = (next.map(|next| &next.0), next.map_or(0, |next| next.1));
+    let mut of_runs = containers.iter().enumerate();
+    let (mut run, mut container, mut left) = (0, None, 0);
+    let mut before: Option<(&Head, usize)> = None;
+    for (at, head) in heads.iter().enumerate() {
+        if left == 0
+            && let Some((number, next)) = of_runs.next()
+        {
+            (run, container, left) = (number, Some(&next.0), next.1);
         }
         left = left.saturating_sub(1);
         let (Some(container), Some((own, rest))) = (container, split(text, head.dots)) else {
@@ -266,16 +289,21 @@ fn read_characters(
         {
             return Err(reader.invalid("CAUSAL-2: text in a container that is not older than itself"));
         }
-        if before.is_some_and(|before| before.0.goes_on_in(head) && before.1 == container) {
+        // Runs of one container do not follow one another.
+        if before.is_some_and(|before| before.0.goes_on_in(head) && before.1 == run) {
             return Err(reader.not_canonical("neighbouring runs of text"));
         }
-        before = Some((head, container));
-        each(TextRun {
+        before = Some((head, run));
+        each(IncomingText {
+            run,
+            container,
             first: head.first,
-            container: container.clone(),
+            dots: head.dots,
             bunch: head.bunch,
+            place: head.place,
             backward: head.backward,
-            text: Str::from(own),
+            text: own,
+            left: heads.len() - at - 1,
         });
     }
     if !text.is_empty() {

@@ -11,11 +11,12 @@ use super::{ChangeOrigin, Changes, Document};
 use crate::clock::{Dot, LocalDot, Tag, VersionEntry};
 use crate::codec::limits;
 use crate::delta::{Delta, DeltaParts};
+use crate::diff::Diff;
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::{Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest, Position, Side};
-use crate::store::{Container, Kind, Slot};
+use crate::store::{Container, Entry, Kind, Slot};
 
 /// What became of a delta or a diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,24 +243,58 @@ impl Document {
 
     /// How deep the deepest container is that `delta` would create here. A plain value is none, but what is in it would be.
     /// Only the relay asks: what is refused must be refused before anybody has it (VALID-1), and a replica refuses at
-    /// creation.
+    /// creation. O(delta · log n).
     pub fn depth_after(&self, delta: &Delta) -> usize {
+        let replica = delta.replica();
+        let parts = delta.parts();
+        let entities = parts.adds.iter().filter(|(_, entry)| entry.entity);
+        self.deepest(entities.map(|(seq, entry)| (Dot::new(replica, *seq), entry)).collect())
+    }
+
+    /// The same for a diff, in which what is inside may come before what it is in. O(diff · log n).
+    pub fn depth_after_diff(&self, diff: &Diff) -> usize {
+        let entities = diff.adds.iter().filter(|add| add.entry.entity);
+        self.deepest(entities.map(|add| (add.dot, &add.entry)).collect())
+    }
+
+    /// How deep the deepest of these entities would be. Those that are inside of one another in a circle are deeper than any.
+    fn deepest(&self, entities: Vec<(Dot, &Entry)>) -> usize {
+        let mut coming: Map<Dot, usize> = Map::new();
+        for (number, (dot, _)) in entities.iter().enumerate() {
+            coming.insert(*dot, number);
+        }
+        // Of what is inside of it; 0 of those that were not come by yet.
+        let mut depths = alloc::vec![0; entities.len()];
+        let mut chain = Vec::new();
         let mut deepest = 0;
-        let mut born: Map<u64, usize> = Map::new();
-        let known = |dot: Dot| {
-            let entity = self.state.origins.local(dot).and_then(|dot| self.state.store.find(dot));
-            entity.map_or(0, |entity| self.state.depth_of(entity))
-        };
-        for (seq, entry) in delta.parts().adds.iter().filter(|(_, entry)| entry.entity) {
-            let above = match &entry.container {
-                Container::Root { .. } => 1,
-                Container::Entity(dot) => {
-                    let own = born.get(&dot.seq).copied().filter(|_| dot.replica == delta.replica());
-                    own.unwrap_or_else(|| known(*dot))
+        for start in 0..entities.len() {
+            // Climb to something known, then come down again.
+            let mut at = start;
+            let mut above = loop {
+                if depths[at] > 0 {
+                    break depths[at];
+                }
+                if chain.len() >= entities.len() {
+                    return usize::MAX;
+                }
+                chain.push(at);
+                match &entities[at].1.container {
+                    Container::Root { .. } => break 1,
+                    Container::Entity(dot) => match coming.get(dot) {
+                        Some(number) => at = *number,
+                        None => {
+                            let entity = self.state.origins.local(*dot).and_then(|dot| self.state.store.find(dot));
+                            break entity.map_or(0, |entity| self.state.depth_of(entity));
+                        }
+                    },
                 }
             };
-            born.insert(*seq, above + 1);
-            deepest = deepest.max(if entry.kind == Kind::REGISTER { above } else { above + 1 });
+            while let Some(at) = chain.pop() {
+                let is_value = entities[at].1.kind == Kind::REGISTER;
+                deepest = deepest.max(if is_value { above } else { above + 1 });
+                above += 1;
+                depths[at] = above;
+            }
         }
         deepest
     }

@@ -330,7 +330,7 @@ impl Document {
     }
 
     fn join_diff(&mut self, diff: &Diff, order: &[&BunchRecord]) {
-        let bunches = self.begin_join(diff, order);
+        let mut bunches = self.begin_join(diff, order);
         let Self { state, clock, now, .. } = self;
         let old: Vec<u64> = state.seqs();
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
@@ -363,21 +363,21 @@ impl Document {
             clock.observe(add.hlc, *now);
         }
         state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
-        self.end_join(diff, &old, bunches);
+        state.take_runs(&diff.text, &old);
+        bunches.retain(|id| !state.forest.is_needed(*id));
+        self.end_join(diff, &old, &bunches);
     }
 
-    /// Takes in the text, and goes to the diff's head, when all its entries are there. `old` is how far the replicas were known
-    /// before, by number; `bunches` are those that came with it.
-    pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], mut bunches: Vec<LocalDot>) {
+    /// Goes to the diff's head, when all that lives is there. `old` is how far the replicas were known before, by number;
+    /// `dead` are the bunches that came with it and that nothing is in.
+    pub(super) fn end_join(&mut self, diff: &Diff, old: &[u64], dead: &[LocalDot]) {
         let state = &mut self.state;
         let old_covers = |dot: LocalDot| dot.seq() <= old.get(dot.origin().0 as usize).copied().unwrap_or(0);
-        state.take_runs(&diff.text, old);
         // Dead structure comes without the removals it is kept for. Whoever covers the maker's heads covers those; there are
         // few heads, and of very many the first have to do: to drop structure too early only costs a question.
-        bunches.retain(|id| !state.forest.is_needed(*id));
         for head in diff.heads.iter().take(MAX_CAUSES) {
             let cause = state.origins.intern_dot(*head);
-            for id in bunches.iter().filter(|_| !old_covers(cause)) {
+            for id in dead.iter().filter(|_| !old_covers(cause)) {
                 state.forest.hold(*id, cause);
             }
         }

@@ -11,6 +11,7 @@ mod anchors;
 mod apply;
 mod beacon;
 mod change;
+mod compare;
 mod dots;
 mod hanging;
 mod index;
@@ -23,6 +24,7 @@ mod moves;
 mod notes;
 mod overwrite;
 mod path;
+mod rename;
 mod seating;
 mod snapshot;
 mod state;
@@ -45,6 +47,7 @@ pub(crate) use lists::Order;
 pub(crate) use marks::LiveMark;
 pub use marks::TextMark;
 pub use path::{Path, PathStep};
+pub(crate) use rename::Renaming;
 pub(crate) use state::State;
 pub(crate) use total::kept;
 pub use transaction::{Commit, EditError, Transaction};
@@ -52,7 +55,7 @@ pub(crate) use transaction::{Target, check_key};
 pub use undo::UndoLimits;
 pub(crate) use view::{Content, Link, PlaceId, Totals};
 
-use crate::clock::{Dot, HlcClock, Timestamp, VersionVector};
+use crate::clock::{Dot, HlcClock, Tag, Timestamp, VersionEntry, VersionVector};
 use crate::codec::DecodeError;
 use crate::fault::{self, Fault};
 use crate::hash::Seed;
@@ -207,6 +210,12 @@ impl Document {
     /// The last dot of `replica` that is covered, 0 if none is. O(log replicas).
     pub fn seq(&self, replica: ReplicaId) -> u64 {
         self.state.entry_of(replica).map_or(0, |entry| entry.seq)
+    }
+
+    /// How far the chain of `replica` is covered: where it ends and the tag there, 0 and the tag before the first delta where
+    /// nothing of it is. O(log replicas).
+    pub fn chain(&self, replica: ReplicaId) -> VersionEntry {
+        self.state.entry_of(replica).unwrap_or_else(|| VersionEntry { seq: 0, tag: Tag::start(replica) })
     }
 
     /// Whether `dot` is covered: known here, whether it still lives or not. O(log replicas).

@@ -17,12 +17,13 @@ use super::state::State;
 use super::view::PlaceId;
 use super::{Document, LoadError};
 use crate::clock::{Dot, DotRuns, Hlc, LocalDot, VersionVector};
-use crate::codec::{self, Incoming, IncomingSlot, Intake, Reader, Row, Rows};
+use crate::codec::{self, Hung, Incoming, IncomingSlot, IncomingText, Intake, NOT_HERE, Reader, Row, Rows};
 use crate::diff::{Diff, LiveEntry, Snapshot, Tier};
 use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::{Origin, ReplicaId};
-use crate::store::{Entry, EntryId, KeyId, Live, LocalContainer, LocalSlot, LocalSlotRef};
+use crate::sequence::{BunchRecord, Loaded, LocalBunch, LocalPosition, Position, Stretch};
+use crate::store::{Container, Entry, EntryId, KeyId, Live, LocalContainer, LocalSlot, LocalSlotRef};
 
 /// All that lives.
 impl Rows for State {
@@ -98,7 +99,7 @@ impl Document {
         let quiet = core::mem::replace(&mut self.state.notes.quiet, true);
         let mut loading = Loading::into(self);
         let snapshot = codec::read_snapshot(bytes, &mut loading);
-        let Loading { mut document, bunches, late, error, .. } = loading;
+        let Loading { mut document, text, text_in, late, error, .. } = loading;
         if let Some(error) = error {
             return Err(error.into());
         }
@@ -109,7 +110,9 @@ impl Document {
         let coming = Coming::of(state, &late);
         state.insert_parents_first(coming, |_| true);
         state.seat_all();
-        document.end_join(&snapshot.diff, &[], bunches);
+        state.take_loaded(text, &text_in);
+        let dead = state.forest.unneeded();
+        document.end_join(&snapshot.diff, &[], &dead);
         let state = &mut document.state;
         let mut horizon = state.seqs();
         for (id, origin) in state.origins.iter() {
@@ -132,10 +135,8 @@ impl Document {
 }
 
 /// A document that is being loaded.
-struct Loading {
+struct Loading<'a> {
     document: Document,
-    /// Those that came with the snapshot.
-    bunches: Vec<LocalDot>,
     /// The number of the run of entries that is read, and what they are in, if that is alive by now.
     run: usize,
     container: Option<Place>,
@@ -147,6 +148,12 @@ struct Loading {
     new_key: Option<usize>,
     /// What is in something that is not alive by now; ascending.
     late: Vec<LiveEntry>,
+    /// The runs of text, ascending by the dots of the snapshot. What they are in, by the number that each says for its rope, is
+    /// found when all entries are there.
+    text: Vec<Loaded<'a>>,
+    text_in: Vec<Container>,
+    /// The number of the run of such runs in one container that is read.
+    text_run: Option<usize>,
     error: Option<ApplyError>,
 }
 
@@ -158,18 +165,20 @@ struct Place {
     parent: Option<EntryId>,
 }
 
-impl Loading {
+impl Loading<'_> {
     fn into(mut document: Document) -> Self {
         document.state.put_off_seating();
         Self {
             document,
-            bunches: Vec::new(),
             run: 0,
             container: None,
             origin: None,
             hlc: None,
             new_key: None,
             late: Vec::new(),
+            text: Vec::new(),
+            text_in: Vec::new(),
+            text_run: None,
             error: None,
         }
     }
@@ -187,6 +196,25 @@ impl Loading {
         };
         self.origin = Some((dot.replica, origin));
         LocalDot::new(origin, dot.seq)
+    }
+
+    /// Takes in the bunches, each under the number of its place.
+    fn take_forest(&mut self, bunches: &[BunchRecord], hung: &[Hung]) -> Result<(), ApplyError> {
+        self.document.state.forest.reserve(bunches.len());
+        for (record, hung) in bunches.iter().zip(hung) {
+            record.check_place()?;
+            let parent = record.parent;
+            if hung.above == NOT_HERE && parent != Position::START {
+                return Err(ApplyError::MissingBunch { bunch: parent.bunch });
+            }
+            let bunch = if parent == Position::START { LocalDot::ROOT } else { self.local(parent.bunch) };
+            let parent = LocalPosition { bunch, index: parent.index };
+            let bunch = LocalBunch { parent, side: record.side, rank: record.rank };
+            let id = self.local(record.id);
+            self.document.state.forest.load(id, bunch, hung.above as u32, hung.depth as u32);
+        }
+        self.document.state.forest.count_children();
+        Ok(())
     }
 
     /// Goes on in another container.
@@ -224,11 +252,11 @@ impl Loading {
     }
 }
 
-impl<'a> Intake<'a> for Loading {
-    fn begin(&mut self, reader: &mut Reader<'a>, diff: &Diff, _count: usize) {
-        match self.document.order_bunches(&diff.bunches, &[], &[]) {
-            Ok(order) => self.bunches = self.document.begin_join(diff, &order),
-            Err(error) => self.refuse(reader, error),
+impl<'a> Intake<'a> for Loading<'a> {
+    fn begin(&mut self, reader: &mut Reader<'a>, diff: &Diff, hung: &[Hung], _count: usize) {
+        self.document.begin_join(diff, &[]);
+        if let Err(error) = self.take_forest(&diff.bunches, hung) {
+            self.refuse(reader, error);
         }
     }
 
@@ -278,12 +306,37 @@ impl<'a> Intake<'a> for Loading {
         state.insert_at(place, parent, local, live);
     }
 
+    fn text(&mut self, run: IncomingText<'_, 'a>) {
+        if self.text_run != Some(run.run) {
+            self.text_run = Some(run.run);
+            self.text_in.push(run.container.clone());
+        }
+        if self.text.is_empty() {
+            self.text.reserve_exact(run.left + 1);
+        }
+        // A count of characters is one of bytes that are there.
+        let Ok(len) = u32::try_from(run.dots) else { return };
+        let (first, container) = (self.local(run.first), LocalContainer::root(0));
+        let stretch = Stretch { first, len, backward: run.backward, bunch: run.bunch, container };
+        let rope = self.text_in.len() as u32 - 1;
+        self.text.push(Loaded { rope, bunch: Some(run.place as u32), stretch, text: run.text });
+    }
+
     fn has(&self, first: Dot, last: Dot) -> bool {
         let state = &self.document.state;
-        if state.store.len() == 0 && self.late.is_empty() {
+        let no_entry = state.store.len() == 0 && self.late.is_empty();
+        if no_entry && self.text.is_empty() {
             return false;
         }
-        let lives = |origin| state.store.ids(origin, first.seq..=last.seq).next().is_some();
-        state.origins.get(&first.replica).is_some_and(lives) || codec::is_among(&self.late, first, last)
+        let Some(origin) = state.origins.get(&first.replica) else { return false };
+        // The replicas of the head have got their numbers in the order of their ids, so text ascends by these dots, too.
+        let (from, to) = (LocalDot::new(origin, first.seq), LocalDot::new(origin, last.seq));
+        let after = self.text.partition_point(|values| values.stretch.first <= to);
+        let text = after.checked_sub(1).map(|at| &self.text[at].stretch);
+        let in_text = text.is_some_and(|text| text.last() >= from);
+        if in_text || no_entry {
+            return in_text;
+        }
+        state.store.ids(origin, first.seq..=last.seq).next().is_some() || codec::is_among(&self.late, first, last)
     }
 }

@@ -20,7 +20,9 @@ use crate::fault::{self, Fault};
 use crate::ordered::sort_by;
 use crate::replica_id::Origin;
 use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
-use crate::store::{Container, ContainerRef, Kind, LocalContainer, LocalRun, NONE, TextRun, text_share};
+use crate::store::{
+    Container, ContainerRef, Kind, LocalContainer, LocalRun, NONE, TextKeys, TextRun, text_keys, text_share,
+};
 use crate::string::Str;
 
 /// See the module.
@@ -196,14 +198,48 @@ impl State {
                 loaded.push(Loaded { rope, bunch, stretch, text });
             }
         }
+        self.lay_out_text(loaded);
+    }
+
+    /// Takes in the text that a document is loaded with, each run in one of these containers: the one whose number it says for
+    /// its rope.
+    pub(crate) fn take_loaded(&mut self, mut loaded: Vec<Loaded<'_>>, containers: &[Container]) {
+        let mut ropes = Vec::with_capacity(containers.len());
+        for container in containers {
+            let container = self.localize(container);
+            let place = container.and_then(|container| self.open_container(container));
+            let rope = place.map(|place| self.rope_number(place));
+            ropes.push(container.zip(rope));
+        }
+        loaded.retain_mut(|values| match ropes[values.rope as usize] {
+            Some(found) => {
+                (values.stretch.container, values.rope) = found;
+                true
+            }
+            None => false,
+        });
+        self.lay_out_text(loaded);
+    }
+
+    /// Lays out all text of a document, whose bunches are there.
+    fn lay_out_text(&mut self, mut loaded: Vec<Loaded<'_>>) {
         if loaded.is_empty() {
             return;
         }
         sort_by(&mut loaded, |a, b| a.stretch.first.cmp(&b.stretch.first));
         let Texts { runs, ropes, .. } = &mut self.texts;
         lay_out(runs, &mut self.forest, &self.origins, &loaded, ropes);
+        // Many are in the bunch of the run before.
+        let mut last = None;
         for Loaded { stretch, text, .. } in &loaded {
-            self.text_came(stretch, text, true);
+            self.text_came(stretch, text, false);
+            let alike = (stretch.bunch(), stretch.backward, stretch.container);
+            let keys = match last {
+                Some((known, keys)) if known == alike => keys,
+                _ => self.text_keys(stretch),
+            };
+            last = Some((alike, keys));
+            self.beacon.text = self.beacon.text.wrapping_add(keys.share(stretch.first.seq(), text));
         }
         for number in 0..self.texts.ropes.len() {
             let Held { rope, place } = &self.texts.ropes[number];
@@ -261,13 +297,12 @@ impl State {
 
     /// The shares of the beacon of characters.
     pub(crate) fn share_of_text(&self, stretch: &Stretch, text: &str) -> u128 {
-        text_share(
-            self.origins.dot(stretch.first),
-            self.export_container(stretch.container),
-            stretch.bunch,
-            stretch.backward,
-            text,
-        )
+        self.text_keys(stretch).share(stretch.first.seq(), text)
+    }
+
+    fn text_keys(&self, stretch: &Stretch) -> TextKeys {
+        let replica = self.origins.id(stretch.first.origin());
+        text_keys(replica, self.export_container(stretch.container), stretch.bunch, stretch.backward)
     }
 
     fn export_container(&self, container: LocalContainer) -> ContainerRef<'_> {

@@ -368,6 +368,23 @@ faults! {
     /// MARK-2: marks stay when the last character that they covered is deleted.
     BareMarksStay,
 
+    // ---- Void branches ----
+
+    /// OWN-1: whoever removes a total or rights that are not his own takes them away.
+    ForeignTotalsRemoved,
+    /// FORK-3: the totals of a void branch say also what was counted before it.
+    RenamedTotalsKept,
+    /// FORK-3: what a void branch removed of its own is not renamed.
+    RenamedRemovalsKept,
+    /// FORK-3: the ends of the marks of a void branch are not renamed.
+    RenamedMarksKept,
+    /// FORK-3: everything that waits is renamed, and not from where the branch begins.
+    RenamedFromTheStart,
+    /// FORK-3: what builds upon a void branch under another id is sent as it is.
+    OnlyTheBranchIsVoid,
+    /// FORK-3: text that a void branch typed on comes behind what hangs on its last character.
+    RenamedTextAfterChildren,
+
     // ---- Sync ----
 
     /// DUR-1: an own delta is sent, and claimed, before it is durable.
@@ -388,6 +405,10 @@ faults! {
     RowsWithoutTag,
     /// FORK-2: after a row that was not taken the next is sent as if it had been.
     SaidInVainKept,
+    /// FORK-2: a row is sent short also to who was not sent the row before it.
+    ShortToAll,
+    /// FORK-2: a row that types does without what it types into, although that was not sent.
+    ShortWithoutText,
     /// FORK-2: a tag that was left out is taken to be the last that was told, whatever it is of.
     TagGuessed,
     /// FORK-2: what an ack tells of one's own chain is forgotten.
@@ -396,4 +417,39 @@ faults! {
     HighWaterIgnored,
     /// ID-6: a row of one's own id beyond one's own history is taken for one's own.
     OwnRowIgnored equivalent "the chain finds the same one edit later: the next delta of that id contradicts it",
+
+    // ---- Files of a replica: `relay/client` ----
+
+    /// DUR-1: an edit counts as stored although the file was not synced.
+    FileNotSynced,
+    /// DUR-6: a snapshot takes the place of a log before it is synced.
+    SnapshotNotSynced,
+    /// DUR-6: the names of a new snapshot and its log are not made durable before the old files go.
+    NamesNotSynced,
+    /// DUR-6: names that a program left behind when it was killed are not made durable by the next one.
+    FoundNamesNotSynced,
+    /// DUR-3: what an opening finds in the log is not synced before it is told to others.
+    FoundLogNotSynced,
+    /// DUR-6: after a sync that failed the same file is written and synced again.
+    FailedSyncForgotten,
+    /// DUR-6: a store that failed goes on in the files it has.
+    DistrustForgotten,
+    /// DUR-6: a compaction that ended in the middle goes on with the generation before it.
+    HalfCompactionForgotten,
+    /// DUR-6: the rest of a group that was not written wholly stays in front of the next one.
+    TornTailKept,
+    /// DUR-5: groups that are there in part are read as far as they go.
+    ChecksumIgnored,
+    /// DUR-6: what a full disk took of a group stays in front of the next one.
+    FullTailKept,
+    /// ID-2: a slot is taken whoever holds its lock.
+    FileLockIgnored,
+    /// TAB-4: locks of a network file system are trusted.
+    RemoteLocksTrusted,
+    /// DUR-4: a compaction forgets the outbox.
+    CompactionForgetsOutbox,
+    /// ACK-2: what another slot has heard of acks is not taken over.
+    AcksNotAdopted,
+    /// TAB-4: the folder of an opening is cleared away although that may still be writing.
+    OpenFolderRemoved,
 }

@@ -130,7 +130,8 @@ impl Forest {
         let bunch = LocalBunch { parent, side, rank };
         if let Some((above, depth)) = self.admit(id, bunch)? {
             self.add(id, bunch, above, depth);
-            if above != NONE {
+            if let Some(node) = self.nodes.get_mut(above as usize) {
+                node.children += 1;
                 self.recent = Some((parent.bunch, above));
             }
         }
@@ -142,6 +143,22 @@ impl Forest {
         if self.nodes.is_empty() {
             self.nodes.reserve_exact(bunches);
             self.idle.reserve_exact(bunches);
+        }
+    }
+
+    /// Adds a bunch of a document that is loaded, whose bunches get the numbers in which they come: `above` is the number of what it
+    /// hangs on, which may come later, or [`NONE`]. [`Self::count_children`] follows when all have come.
+    pub(crate) fn load(&mut self, id: LocalDot, bunch: LocalBunch, above: u32, depth: u32) {
+        self.add(id, bunch, above, depth);
+    }
+
+    /// Has all bunches count those that hang on them, which [`Self::load`] does not.
+    pub(crate) fn count_children(&mut self) {
+        for number in 0..self.nodes.len() {
+            let above = self.nodes[number].above;
+            if let Some(parent) = self.nodes.get_mut(above as usize) {
+                parent.children += 1;
+            }
         }
     }
 
@@ -210,6 +227,17 @@ impl Forest {
     /// The bunches that a live value is in or below.
     pub(crate) fn needed(&self) -> impl Iterator<Item = LocalDot> + '_ {
         self.names.keys().copied().filter(|name| self.is_needed(*name))
+    }
+
+    /// The other bunches.
+    pub(crate) fn unneeded(&self) -> Vec<LocalDot> {
+        let mut unneeded = Vec::new();
+        for (name, number) in self.names.pairs() {
+            if !self.nth(number).is_needed() {
+                unneeded.push(name);
+            }
+        }
+        unneeded
     }
 
     /// The dead bunches that are kept for a removal, with the removal: a version-tier diff carries the chains of those
@@ -329,11 +357,6 @@ impl Forest {
         remembered || fault::active(Fault::PlaceForgetsRight) && self.extended.is_some_and(|last| last.0 == bunch)
     }
 
-    /// The numbers of all nodes.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + Clone + '_ {
-        self.names.values().copied()
-    }
-
     /// Every number is below.
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
@@ -442,9 +465,6 @@ impl Forest {
             self.names.append(id, number);
         } else {
             self.names.insert(id, number);
-        }
-        if let Some(parent) = self.nodes.get_mut(above as usize) {
-            parent.children += 1;
         }
     }
 

@@ -27,7 +27,7 @@ mod simulation;
 mod sorted;
 mod walk;
 
-pub(crate) use forest::{Forest, ForestError};
+pub(crate) use forest::{Forest, ForestError, LocalBunch};
 pub(crate) use place::Placement;
 pub(crate) use position::Anchor;
 pub(crate) use position::LocalPosition;

@@ -178,25 +178,40 @@ impl Point {
 
     /// The indexes of the bunch that are before a bunch which hangs in it: those below the answer.
     pub(super) fn indexes_before(&self) -> i64 {
-        match self.step() {
-            (-1, ..) => i64::MIN,
-            (0, index, behind) => index + i64::from(behind == 2),
-            _ => i64::MAX,
+        self.step().indexes_before()
+    }
+
+    fn step(&self) -> Step {
+        Step::of(self.index, self.side)
+    }
+}
+
+/// Where something is in a bunch, but for its place among siblings: the zone, the place in the zone, and whether it is before or
+/// at or after the value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Step(i8, i64, u8);
+
+impl Step {
+    /// Of what hangs on an index, on a side; of the value itself, without one.
+    pub(super) fn of(index: i64, side: Option<Side>) -> Self {
+        let side = if fault::active(Fault::IgnoresSide) { side.and(Some(Side::Right)) } else { side };
+        match side {
+            None => Self(0, index, 1),
+            Some(Side::Right) if index >= 0 => {
+                Self(1, if fault::active(Fault::RightZoneAscending) { index } else { -index }, 0)
+            }
+            Some(Side::Left) if index <= 0 => Self(-1, -index, 0),
+            Some(Side::Left) => Self(0, index, 0),
+            Some(Side::Right) => Self(0, index, 2),
         }
     }
 
-    /// (zone, place in the zone, before or at or after the value).
-    fn step(&self) -> (i8, i64, u8) {
-        let index = self.index;
-        let side = if fault::active(Fault::IgnoresSide) { self.side.and(Some(Side::Right)) } else { self.side };
-        match side {
-            None => (0, index, 1),
-            Some(Side::Right) if index >= 0 => {
-                (1, if fault::active(Fault::RightZoneAscending) { index } else { -index }, 0)
-            }
-            Some(Side::Left) if index <= 0 => (-1, -index, 0),
-            Some(Side::Left) => (0, index, 0),
-            Some(Side::Right) => (0, index, 2),
+    /// The indexes of the bunch that are before it: those below the answer.
+    pub(super) fn indexes_before(self) -> i64 {
+        match self {
+            Self(-1, ..) => i64::MIN,
+            Self(0, index, behind) => index + i64::from(behind == 2),
+            _ => i64::MAX,
         }
     }
 }

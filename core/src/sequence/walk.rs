@@ -9,7 +9,7 @@
 use alloc::vec::Vec;
 
 use super::forest::Forest;
-use super::order::Point;
+use super::order::{Point, Step};
 use super::runs::{NONE, Stretch};
 use crate::fault::{self, Fault};
 use crate::ordered::{Groups, sort_by};
@@ -42,18 +42,24 @@ impl Forest {
         let root = self.node_count();
         let group = |above: u32| if above == NONE { root as u32 } else { above };
         let mut needed = Vec::with_capacity(root);
-        for number in self.numbers() {
+        // Where each hangs, by number.
+        let mut places = Vec::with_capacity(root);
+        for number in 0..root as u32 {
             let node = self.nth(number);
             if node.is_needed() {
                 needed.push((number, group(node.above)));
             }
+            places.push(Step::of(node.bunch.parent.index, Some(node.bunch.side)));
         }
         let mut children = Groups::of(root + 1, &needed);
         for bunch in 0..=root {
             let (start, end) = children.bounds(bunch);
             if end - start > 1 {
                 let siblings = &mut children.items[start..end];
-                sort_by(siblings, |a, b| self.hanging(*a).beside(origins, &self.hanging(*b)));
+                sort_by(siblings, |a, b| {
+                    let by_place = places[*a as usize].cmp(&places[*b as usize]);
+                    by_place.then_with(|| self.hanging(*a).beside(origins, &self.hanging(*b)))
+                });
             }
         }
 
@@ -83,7 +89,7 @@ impl Forest {
                 let nth = values.items[level.stretch] as usize;
                 let stretch = &stretches[nth];
                 let child = child.filter(|_| !fault::active(Fault::LaidOutWithoutSides));
-                let before = child.map_or(i64::MAX, |child| self.hanging(child).indexes_before());
+                let before = child.map_or(i64::MAX, |child| places[child as usize].indexes_before());
                 let more = before.saturating_sub(stretch.read(level.read).index);
                 if more > 0 {
                     let more = more.min(i64::from(stretch.len - level.read)) as u32;

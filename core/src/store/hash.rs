@@ -10,6 +10,7 @@ use super::{ContainerRef, EntryRef, Kind, PayloadRef, SlotRef};
 use crate::clock::{Dot, Hlc};
 use crate::fault::{self, Fault};
 use crate::hash::{Domain, Words, hash};
+use crate::replica_id::ReplicaId;
 use crate::value::Value;
 
 /// One dot's share of the beacon.
@@ -69,36 +70,55 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
 }
 
 /// The shares of characters whose dots begin at `first`, however they are cut into runs.
-///
-/// What they have in common is hashed once, which gives two keys. Then each is the product of two words under these keys, one
-/// of its sequence number and one of itself. The first is spread so that no sum of some of them is that of others.
 pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, backward: bool, text: &str) -> u128 {
+    text_keys(first.replica, container, bunch, backward).share(first.seq, text)
+}
+
+/// What the shares of all characters of one bunch, container and direction have in common.
+///
+/// It is hashed once, which gives two keys. Then each share is the product of two words under these keys, one of its sequence
+/// number and one of the character. The first is spread so that no sum of some of them is that of others.
+#[derive(Clone, Copy)]
+pub(crate) struct TextKeys {
+    of_seq: u64,
+    of_character: u64,
+}
+
+/// The keys of such characters. Their dots and their bunch are of one replica.
+pub(crate) fn text_keys(replica: ReplicaId, container: ContainerRef<'_>, bunch: u64, backward: bool) -> TextKeys {
     let mut words = Words::new();
     let (of_container, root_kind) = match container {
         ContainerRef::Root { kind, .. } => (0, kind.0),
         ContainerRef::Entity(_) => (1, 0),
     };
     words.push(u64::from_le_bytes([Kind::CHARACTER.0, 0, of_container, root_kind, 4, 1, 0, 0]));
-    put_dot(&mut words, Dot::new(first.replica, bunch << 1 | u64::from(backward)));
+    put_dot(&mut words, Dot::new(replica, bunch << 1 | u64::from(backward)));
     put_container(&mut words, container);
     let keys = words.hash();
-    let (of_seq, of_character) = (keys as u64, (keys >> 64) as u64);
-    let from = if fault::active(Fault::BeaconCountsRuns) { 1 } else { first.seq };
-    // The product of each sequence number with the first constant: one is the sum of the one before and the constant.
-    let (mut sum, mut spread) = (0u128, from.wrapping_mul(SPREAD[0]));
-    let mut add = |character: u32| {
-        let of_one = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
-        let character = u64::from(character).wrapping_mul(SPREAD[2]);
-        sum = sum.wrapping_add(u128::from(of_seq ^ of_one) * u128::from(of_character ^ character));
-        spread = spread.wrapping_add(SPREAD[0]);
-    };
-    // Most text is ASCII, which needs not be decoded. In a web page one loop does for all.
-    if cfg!(not(target_family = "wasm")) && text.is_ascii() {
-        text.bytes().for_each(|byte| add(byte.into()));
-    } else {
-        text.chars().for_each(|character| add(character.into()));
+    TextKeys { of_seq: keys as u64, of_character: (keys >> 64) as u64 }
+}
+
+impl TextKeys {
+    /// The shares of characters with consecutive dots. O(bytes).
+    pub(crate) fn share(self, first_seq: u64, text: &str) -> u128 {
+        let Self { of_seq, of_character } = self;
+        let from = if fault::active(Fault::BeaconCountsRuns) { 1 } else { first_seq };
+        // The product of each sequence number with the first constant: one is the sum of the one before and the constant.
+        let (mut sum, mut spread) = (0u128, from.wrapping_mul(SPREAD[0]));
+        let mut add = |character: u32| {
+            let of_one = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
+            let character = u64::from(character).wrapping_mul(SPREAD[2]);
+            sum = sum.wrapping_add(u128::from(of_seq ^ of_one) * u128::from(of_character ^ character));
+            spread = spread.wrapping_add(SPREAD[0]);
+        };
+        // Most text is ASCII, which needs not be decoded. In a web page one loop does for all.
+        if cfg!(not(target_family = "wasm")) && text.is_ascii() {
+            text.bytes().for_each(|byte| add(byte.into()));
+        } else {
+            text.chars().for_each(|character| add(character.into()));
+        }
+        sum
     }
-    sum
 }
 
 /// The first constants of [`Words`], made odd where they were not.

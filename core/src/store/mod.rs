@@ -23,7 +23,7 @@ pub use container::Container;
 pub(crate) use container::LocalContainer;
 pub(crate) use entry::{ContainerRef, EntryRef, PayloadRef, SlotRef};
 pub use entry::{Entry, Kind, Payload, Rights, Slot};
-pub(crate) use hash::{beacon_share, text_share};
+pub(crate) use hash::{TextKeys, beacon_share, text_keys, text_share};
 pub(crate) use keys::{KeyId, Keys};
 pub(crate) use live::{Live, LocalSlot, LocalSlotRef};
 pub use removals::RemovalRun;

@@ -13,12 +13,13 @@ use super::encoding::MessageKind;
 use super::limits;
 use super::message::{
     Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Open,
-    OpenAck, Resume, Staged, Want,
+    OpenAck, Resume, Settle, Staged, Want,
 };
 use super::record::Cursor;
 use super::roster::RosterNews;
+use super::row::{lease, put_lease, put_void, void};
 use super::wire::{Malformed, Reader, put_bytes, put_varint};
-use crate::clock::{Tag, Timestamp, VersionEntry, VersionVector};
+use crate::clock::{Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::diff::Digest;
 use crate::replica_id::ReplicaId;
@@ -46,12 +47,14 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             version_hash,
             beacon,
             version,
+            voids,
             claims,
+            settles,
             packed,
             staged,
         }) => {
             out.bytes(document.as_bytes());
-            out.number(*opening);
+            out.fixed(&opening.to_le_bytes());
             out.number(*connection);
             out.0.push(u8::from(cursor.is_some()));
             if let Some(Cursor { epoch, position }) = cursor {
@@ -61,9 +64,25 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.fixed(version_hash);
             out.fixed(beacon);
             out.version(version.as_ref());
+            out.voids(voids);
             out.number(claims.len() as u64);
-            for Claim { replica, seq, tag } in claims {
+            for Claim { replica, seq, tag, lease_no, incs } in claims {
                 out.place(*replica, *seq, *tag);
+                out.number(*lease_no);
+                out.number(incs.len() as u64);
+                for inc in incs {
+                    out.fixed(&inc.to_le_bytes());
+                }
+            }
+            out.number(settles.len() as u64);
+            for Settle { replica, is_whole, marks } in settles {
+                out.fixed(&replica.to_bytes());
+                out.0.push(u8::from(*is_whole));
+                out.number(marks.len() as u64);
+                for VersionEntry { seq, tag } in marks {
+                    out.number(*seq);
+                    out.fixed(tag.as_bytes());
+                }
             }
             out.0.push(u8::from(*packed));
             out.0.push(u8::from(staged.is_some()));
@@ -72,7 +91,18 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.number(*len);
             }
         }
-        Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume, roster }) => {
+        Message::OpenAck(OpenAck {
+            epoch,
+            head,
+            version_hash,
+            beacon,
+            version,
+            horizon,
+            facts,
+            voids,
+            resume,
+            roster,
+        }) => {
             out.number(*epoch);
             out.number(*head);
             out.fixed(version_hash);
@@ -80,13 +110,15 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.version(version.as_ref());
             out.horizon(version.as_ref(), horizon);
             out.number(facts.len() as u64);
-            for Fact { replica, seq, tag, agrees } in facts {
+            for Fact { replica, seq, tag, same_upto, lease } in facts {
                 out.place(*replica, *seq, *tag);
-                match agrees {
-                    None => out.fixed(&[0]),
-                    Some(agrees) => out.fixed(&[1, u8::from(*agrees)]),
+                out.number(*same_upto);
+                out.0.push(u8::from(lease.is_some()));
+                if let Some(lease) = lease {
+                    put_lease(&mut out.0, *lease);
                 }
             }
+            out.voids(voids);
             out.0.push(*resume as u8);
             out.0.push(u8::from(roster.is_some()));
             if let Some(RosterNews { since, later }) = roster {
@@ -168,13 +200,25 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
         }
         MessageKind::Open => Message::Open(Open {
             document: text(from),
-            opening: from.varint(),
+            opening: from.word(),
             connection: from.varint(),
             cursor: if from.flag() { Some(Cursor { epoch: from.varint(), position: from.varint() }) } else { None },
             version_hash: from.bytes_16(),
             beacon: from.bytes_16(),
             version: version_or_none(from),
-            claims: list(from, |from| Claim { replica: from.replica(), seq: from.varint(), tag: from.tag() }),
+            voids: list(from, void),
+            claims: list(from, |from| Claim {
+                replica: from.replica(),
+                seq: from.varint(),
+                tag: from.tag(),
+                lease_no: from.varint(),
+                incs: list(from, |from| from.word()),
+            }),
+            settles: list(from, |from| Settle {
+                replica: from.replica(),
+                is_whole: from.flag(),
+                marks: list(from, |from| VersionEntry { seq: from.varint(), tag: from.tag() }),
+            }),
             packed: from.flag(),
             staged: if from.flag() { Some(Staged { id: from.bytes_16(), len: from.varint() }) } else { None },
         }),
@@ -185,16 +229,29 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             let horizon = horizon(from, version.as_ref());
             let facts = list(from, |from| {
                 let (replica, seq, tag) = (from.replica(), from.varint(), from.tag());
-                let agrees = if from.flag() { Some(from.flag()) } else { None };
-                Fact { replica, seq, tag, agrees }
+                let same_upto = from.varint();
+                let lease = if from.flag() { Some(lease(from)) } else { None };
+                Fact { replica, seq, tag, same_upto, lease }
             });
+            let voids = list(from, void);
             let resume = choice(from, &Resume::ALL);
             let roster = if from.flag() {
                 Some(RosterNews { since: Timestamp(from.varint()), later: list(from, |from| from.varint()) })
             } else {
                 None
             };
-            Message::OpenAck(OpenAck { epoch, head, version_hash, beacon, version, horizon, facts, resume, roster })
+            Message::OpenAck(OpenAck {
+                epoch,
+                head,
+                version_hash,
+                beacon,
+                version,
+                horizon,
+                facts,
+                voids,
+                resume,
+                roster,
+            })
         }
         MessageKind::CaughtUp => Message::CaughtUp(CaughtUp { position: from.varint(), version_hash: from.bytes_16() }),
         MessageKind::Ack => Message::Ack(Ack {
@@ -254,6 +311,13 @@ impl Writer {
         self.fixed(&replica.to_bytes());
         self.number(seq);
         self.fixed(tag.as_bytes());
+    }
+
+    fn voids(&mut self, voids: &[VoidFact]) {
+        self.number(voids.len() as u64);
+        for fact in voids {
+            put_void(&mut self.0, fact);
+        }
     }
 
     fn horizon(&mut self, version: Option<&VersionVector>, horizon: &VersionVector) {
@@ -374,7 +438,7 @@ mod tests {
     use crate::clock::Dot;
     use crate::sync::message::{DiffMessage, PackedRows, Part, Rows};
     use crate::sync::presence::{PeerId, PeerState, Presence};
-    use crate::sync::row::Row;
+    use crate::sync::row::{Lease, Row};
 
     /// One of each kind, with every option there and away.
     fn examples() -> Vec<Message> {
@@ -389,12 +453,14 @@ mod tests {
             version_hash: [2; 16],
             beacon: [3; 16],
             version: Some(version.clone()),
-            claims: vec![Claim { replica, seq: 300, tag }],
+            voids: vec![VoidFact { replica, first_seq: 200, tag }],
+            claims: vec![Claim { replica, seq: 300, tag, lease_no: 200, incs: vec![u64::MAX, 0] }],
+            settles: vec![Settle { replica, is_whole: true, marks: vec![VersionEntry { seq: 300, tag }] }],
             packed: true,
             staged: Some(Staged { id: [5; 16], len: 300 }),
         };
-        let fact = Fact { replica, seq: 1, tag, agrees: None };
-        let facts = vec![fact, Fact { agrees: Some(false), ..fact }, Fact { agrees: Some(true), ..fact }];
+        let fact = Fact { replica, seq: 1, tag, same_upto: 300, lease: None };
+        let facts = vec![fact, Fact { lease: Some(Lease { number: 200, inc: 7 }), ..fact }];
         let ack = OpenAck {
             epoch: 5,
             head: 6,
@@ -403,6 +469,7 @@ mod tests {
             version: None,
             horizon: VersionVector::new(),
             facts,
+            voids: vec![VoidFact { replica, first_seq: 1, tag }, VoidFact { replica, first_seq: 300, tag }],
             resume: Resume::Ask,
             roster: None,
         };
@@ -419,24 +486,20 @@ mod tests {
         let rows = vec![
             Row::Delta { prev_tag: tag, bytes: [1, 2].as_slice().into() },
             Row::Diff { bytes: [].as_slice().into() },
+            Row::Void(VoidFact { replica, first_seq: 5, tag }),
         ];
         let packed: Vec<Arc<[u8]>> = vec![[1, 2, 3].as_slice().into(), [].as_slice().into()];
         vec![
             Message::Hello(hello),
             Message::Open(open.clone()),
-            Message::Open(Open {
-                cursor: None,
-                version: None,
-                claims: Vec::new(),
-                packed: false,
-                staged: None,
-                ..open
-            }),
+            Message::Open(Open { cursor: None, version: None, packed: false, staged: None, ..open.clone() }),
+            Message::Open(Open { voids: Vec::new(), claims: Vec::new(), settles: Vec::new(), ..open }),
             Message::OpenAck(ack.clone()),
             Message::OpenAck(OpenAck {
                 version: Some(version.clone()),
                 horizon: [(replica, VersionEntry { seq: 200, tag: Tag::from_bytes([0; 8]) })].into_iter().collect(),
                 facts: Vec::new(),
+                voids: Vec::new(),
                 resume: Resume::Tail,
                 roster: Some(RosterNews { since: Timestamp(1 << 41), later: vec![300, 0] }),
                 ..ack
@@ -534,6 +597,10 @@ mod tests {
         (replica.to_bytes(), seq, *tag.as_bytes())
     }
 
+    fn voids(voids: &[VoidFact]) -> Vec<Place> {
+        voids.iter().map(|fact| place(fact.replica, fact.first_seq, fact.tag)).collect()
+    }
+
     fn by_postcard(message: &Message) -> Option<Vec<u8>> {
         fn body<T: serde::Serialize>(fields: T) -> Option<Vec<u8>> {
             Some(postcard::to_allocvec(&Layout::V0(fields)).expect("it fits into memory"))
@@ -544,20 +611,34 @@ mod tests {
                 body((it.min_version, it.max_version, it.features, it.agent, it.max_frame, it.heartbeat_ms))
             }
             Message::Open(it) => {
-                let claims: Vec<Place> = it.claims.iter().map(|at| place(at.replica, at.seq, at.tag)).collect();
+                let inc = |inc: &u64| inc.to_le_bytes();
+                let claim = |at: &Claim| {
+                    let incs: Vec<[u8; 8]> = at.incs.iter().map(inc).collect();
+                    (place(at.replica, at.seq, at.tag), at.lease_no, incs)
+                };
+                let claims: Vec<(Place, u64, Vec<[u8; 8]>)> = it.claims.iter().map(claim).collect();
+                let settle = |at: &Settle| {
+                    let marks: Vec<(u64, [u8; 8])> =
+                        at.marks.iter().map(|mark| (mark.seq, *mark.tag.as_bytes())).collect();
+                    (at.replica.to_bytes(), at.is_whole, marks)
+                };
+                let settles: Vec<([u8; 16], bool, Vec<(u64, [u8; 8])>)> = it.settles.iter().map(settle).collect();
+                let who = (it.document, it.opening.to_le_bytes(), it.connection);
                 let cursor = it.cursor.map(|cursor| (cursor.epoch, cursor.position));
                 let (hashes, known) = ((it.version_hash, it.beacon), version(it.version.as_ref()));
                 let staged = it.staged.map(|staged| (staged.id, staged.len));
-                body((it.document, it.opening, it.connection, cursor, hashes, known, claims, it.packed, staged))
+                body((who, cursor, hashes, known, voids(&it.voids), claims, settles, (it.packed, staged)))
             }
             Message::OpenAck(it) => {
-                let fact = |at: &Fact| (place(at.replica, at.seq, at.tag), at.agrees);
-                let facts: Vec<(Place, Option<bool>)> = it.facts.iter().map(fact).collect();
+                let lease = |lease: Lease| (lease.number, lease.inc.to_le_bytes());
+                let fact = |at: &Fact| (place(at.replica, at.seq, at.tag), at.same_upto, at.lease.map(lease));
+                let facts: Vec<_> = it.facts.iter().map(fact).collect();
                 let hashes = (it.version_hash, it.beacon);
                 let horizon: Vec<u64> = it.horizon.iter().map(|(_, entry)| entry.seq).collect();
                 let roster = it.roster.map(|news| (news.since.0, news.later));
                 let version = version(it.version.as_ref());
-                body((it.epoch, it.head, hashes, version, horizon, facts, it.resume as u8, roster))
+                let told = (facts, voids(&it.voids));
+                body((it.epoch, it.head, hashes, version, horizon, told, it.resume as u8, roster))
             }
             Message::CaughtUp(it) => body((it.position, it.version_hash)),
             Message::Ack(it) => body((it.replica.to_bytes(), it.through, it.level as u8, it.position)),
@@ -589,7 +670,7 @@ mod tests {
                 compared += 1;
             }
         }
-        assert_eq!(compared, 15);
+        assert_eq!(compared, 16);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use alloc::vec::Vec;
 
 use super::encoding::{MessageError, MessageKind};
+use super::limits::STAGED_MESSAGE;
 use super::message::Message;
 use super::wire::{Malformed, Reader, put_varint};
 use crate::ordered::Map;
@@ -116,11 +117,13 @@ impl Assembler {
         if flags == 0 {
             return Ok(Some((channel, Message::decode(kind, piece)?)));
         }
-        // Every piece but the first must carry something, else an endless message would cost its sender nothing.
-        if flags & CONTINUES != 0 && piece.is_empty() {
+        // Every piece must carry something, else an endless message would cost its sender nothing. One that begins counts for more than
+        // it carries: so do a million channels, on each of which a message was begun.
+        if piece.is_empty() {
             return Err(FrameError::Header);
         }
-        let len = self.staged_bytes + piece.len();
+        let begins = if flags & CONTINUES == 0 { STAGED_MESSAGE } else { 0 };
+        let len = self.staged_bytes + piece.len() + begins;
         if len > self.max_staged {
             return Err(FrameError::Staged { len, limit: self.max_staged });
         }
@@ -134,7 +137,7 @@ impl Assembler {
             return Ok(None);
         }
         let (kind, body) = self.staged.remove(&channel).expect("the entry was just written");
-        self.staged_bytes -= body.len();
+        self.staged_bytes -= body.len() + STAGED_MESSAGE;
         Ok(Some((channel, Message::decode(kind, &body)?)))
     }
 }

@@ -20,6 +20,10 @@ pub const MIN_FRAME: usize = 64 << 10;
 /// must pass; a peer that never finishes a message must not hold more than this.
 pub const MAX_STAGED: usize = 64 << 20;
 
+/// What an unfinished message counts for beside its bytes: about what keeping one takes. Without it a few bytes on each of
+/// very many channels would take many times [`MAX_STAGED`].
+pub const STAGED_MESSAGE: usize = 128;
+
 /// The longest control message. They hold a version vector at most, 26 bytes for each replica that ever wrote.
 pub const MAX_CONTROL: usize = 16 << 20;
 
@@ -52,8 +56,18 @@ pub const PART_FRAME: usize = 8 << 10;
 /// A version vector up to this length rides in Open, which saves a round trip when no cursor is valid.
 pub const INLINE_VERSION: usize = 64;
 
-/// The most claims in one Open: one for the opening's own id and one for each id that still has an outbox.
+/// The most claims and settled ids in one Open: one for the opening's own id and one for each id that still has an outbox.
 pub const MAX_CLAIMS: usize = 1_024;
+
+/// The most openings of a slot in a row that may claim an id and never hear whether they got its lease (ID-4). After one more a
+/// fresh id is cheaper than a longer claim.
+pub const MAX_UNCONFIRMED: usize = 8;
+
+/// The most boundaries of one chain that are named in Open. Of more, some are named, and the deltas between two of them tell the rest.
+pub const MAX_MARKS: usize = 64;
+
+/// The most void facts of one document. Each is a fork that was found, and costs everybody some 26 bytes for ever.
+pub const MAX_VOIDS: usize = 1_024;
 
 /// The longest value that a peer shows of itself: a name, a colour, a cursor or a selection, not content.
 pub const MAX_PRESENCE: usize = 4 << 10;

@@ -60,6 +60,8 @@ pub(super) struct Connection {
     pub(super) roster: Option<Roster>,
     /// The chains of the log as far as they were told: what a packed row continues.
     pub(super) heard: VersionVector,
+    /// What the rows of the log said last of each writer: what a short row leaves out.
+    pub(super) log_said: Said,
     /// The last dot of each id that was pushed here: what a pushed row continues.
     said: Said,
     /// The epoch and the last position of the relay's log that is here.
@@ -87,6 +89,7 @@ impl Connection {
             pushed: VersionVector::new(),
             roster: None,
             heard: VersionVector::new(),
+            log_said: Said::of_log(),
             said: Said::new(),
             epoch: 0,
             position: 0,

@@ -10,8 +10,8 @@ use super::limits;
 use super::presence::Presence;
 use super::record::Cursor;
 use super::roster::RosterNews;
-use super::row::Row;
-use crate::clock::{DotRuns, Tag, VersionVector};
+use super::row::{Lease, Row};
+use crate::clock::{DotRuns, Tag, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::diff::{Diff, Digest};
 use crate::document::Document;
@@ -76,8 +76,8 @@ pub struct Hello {
     pub heartbeat_ms: u32,
 }
 
-/// An id that the client can send deltas of, and how far its chain is durable there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An id that the client goes on writing under, and how far its chain is durable there. It asks for the id's *lease*.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The id.
     pub replica: ReplicaId,
@@ -85,9 +85,26 @@ pub struct Claim {
     pub seq: u64,
     /// The chain tag there.
     pub tag: Tag,
+    /// The number of the last lease that the store knows of, 0 if of none.
+    pub lease_no: u64,
+    /// The openings before this one that may hold the lease: the one that the store knows to have held it, and those since that
+    /// never heard (ID-4).
+    pub incs: Vec<u64>,
 }
 
-/// What the relay knows of a claimed id. The client judges from what it has at that moment.
+/// The chain of an id with deltas that wait for their ack: some of its *boundaries*, which are the places between two deltas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// The id.
+    pub replica: ReplicaId,
+    /// Whether the boundaries between the first and the last are all here, so that each two enclose one delta.
+    pub is_whole: bool,
+    /// The boundaries, ascending: before the first delta that waits, after the last one, and between, at most
+    /// [`super::limits::MAX_MARKS`].
+    pub marks: Vec<VersionEntry>,
+}
+
+/// What the relay knows of a claimed or settled id. The client judges from what it has at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// The id.
@@ -96,17 +113,18 @@ pub struct Fact {
     pub seq: u64,
     /// The chain tag there.
     pub tag: Tag,
-    /// Where the relay's chain reaches the claimed dot: whether it has the claimed tag there. Absent when it does not reach,
-    /// or no longer knows the tag.
-    pub agrees: Option<bool>,
+    /// The last boundary named in Open at which the relay's chain is known to have the same tag; 0 if it is known of none.
+    pub same_upto: u64,
+    /// Who may write under the id, as of now.
+    pub lease: Option<Lease>,
 }
 
 /// Asks for a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Open {
     /// The document's name.
     pub document: String,
-    /// A random number of this opening of the client's store.
+    /// A random number of this opening of the client's store, its *inc*: who holds the lease of a claimed id.
     pub opening: u64,
     /// Counts the connections of this opening: a delayed Open of an older one must not replace a newer one (SES-2).
     pub connection: u64,
@@ -116,10 +134,14 @@ pub struct Open {
     pub version_hash: [u8; 16],
     /// The beacon of the document.
     pub beacon: [u8; 16],
-    /// The durable version, when it is short.
+    /// The durable version, when it is short and there is no cursor.
     pub version: Option<VersionVector>,
-    /// The ids that the client may push deltas of.
+    /// The void facts that the client knows.
+    pub voids: Vec<VoidFact>,
+    /// The ids that the client goes on writing under.
     pub claims: Vec<Claim>,
+    /// The ids that it has deltas of to push.
+    pub settles: Vec<Settle>,
     /// Whether the client keeps a roster: rows then travel packed, in both directions.
     pub packed: bool,
     /// What has arrived of a diff that an earlier connection was too short for.
@@ -159,8 +181,10 @@ pub struct OpenAck {
     pub version: Option<VersionVector>,
     /// With it, how far back the relay's removal log does not reach: sequence numbers. Whoever is below that sends a digest.
     pub horizon: VersionVector,
-    /// One for each claim, in their order.
+    /// One for each id that was claimed or settled.
     pub facts: Vec<Fact>,
+    /// The void facts that the relay knows beyond those of Open.
+    pub voids: Vec<VoidFact>,
     /// What follows.
     pub resume: Resume,
     /// The roster at the head, for a client that keeps one.

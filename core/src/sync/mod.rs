@@ -88,8 +88,8 @@
 //! than [`limits::MAX_DIGEST`], is sent everything.
 //!
 //! Within a session rows are *packed*: replicas are numbers of a [`Roster`], stamps are distances, and the tag before a delta
-//! is left out where it was told on this connection. That is a form of the same bytes, the same for all members, made once
-//! for all of them; logs and stores hold whole rows.
+//! is left out where it was told on this connection. That is a form of the same bytes, made once for all members: in full, or
+//! short, for those who were sent the rows before of the same writer (`relayed.rs`). Logs and stores hold whole rows.
 //!
 //! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
 //!
@@ -135,6 +135,7 @@ mod backoff;
 mod control;
 mod encoding;
 mod entropy;
+mod fork;
 mod frame;
 pub mod limits;
 mod link;
@@ -144,6 +145,7 @@ mod packed;
 mod presence;
 mod queue;
 mod record;
+mod relayed;
 mod replica;
 mod roster;
 mod row;
@@ -159,14 +161,15 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, PackedRows, Part, Resume, Rows, Staged, Want,
+    NackReason, Open, OpenAck, PackedRows, Part, Resume, Rows, Settle, Staged, Want,
 };
-pub use packed::{Said, Unpacked, pack, unpack};
+pub use packed::{Said, Source, Unpacked, pack, unpack};
 pub use presence::{PeerId, PeerState, Presence, PresenceTooLong};
 pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
+pub use relayed::{Before, LogSaid};
 pub use replica::{OpenError, Opening, Output, Replica};
 pub use roster::{Roster, RosterNews};
-pub use row::{RecordError, Row};
+pub use row::{Lease, RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
 pub use staging::diff_id;
 pub use status::{Link, Status};

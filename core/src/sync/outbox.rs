@@ -11,10 +11,11 @@
 
 use alloc::vec::Vec;
 
-use super::message::{Claim, Fact};
+use super::limits;
+use super::message::{Fact, Settle};
 use super::record::{Record, Token};
 use super::row::Row;
-use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector};
+use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector, VoidFact};
 use crate::delta::Delta;
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
@@ -45,6 +46,8 @@ struct Chain {
     pushed: usize,
     /// From this dot on, the relay refuses them as they are.
     stuck_from: Option<u64>,
+    /// Up to this dot the relay has deltas of which it is not known on this connection whether they are these: pushing them tells.
+    unsure_upto: u64,
 }
 
 /// What a fact says about a chain.
@@ -55,8 +58,16 @@ pub(super) enum Verdict {
         /// The last of our dots that it has.
         through: u64,
     },
-    /// The two contradict each other (FORK-2).
-    Forked,
+    /// The relay's chain goes on beyond this dot, and nobody has the tags to tell whether that is ours. Pushing tells.
+    Unsure {
+        /// The last of our dots that it is known to have.
+        through: u64,
+    },
+    /// The two contradict each other somewhere beyond this dot (FORK-2). Pushing tells where.
+    Differs {
+        /// The last of our dots that it is known to have.
+        through: u64,
+    },
 }
 
 /// Every delta that waits for its ack.
@@ -163,9 +174,9 @@ impl Outbox {
         }
     }
 
-    /// Whether the relay refuses anything.
+    /// Whether the relay refuses anything, or may be about to.
     pub(super) fn is_any_stuck(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some())
+        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_unsure())
     }
 
     /// The dots that the relay does not have, or has with another meaning.
@@ -206,24 +217,39 @@ impl Outbox {
         version
     }
 
-    /// A claim for every id with a durable delta here (DUR-2).
-    pub(super) fn claims(&self, stored: Token) -> impl Iterator<Item = Claim> + '_ {
-        self.chains.iter().filter_map(move |(replica, chain)| {
-            let last = chain.waiting().iter().rev().find(|entry| entry.token <= stored)?;
-            Some(Claim { replica: *replica, seq: last.last_seq, tag: last.tag })
-        })
+    /// The boundaries of every chain with a durable delta here (DUR-2), evenly thinned out where they are many.
+    pub(super) fn settles(&self, stored: Token) -> Vec<Settle> {
+        let mut settles = Vec::new();
+        for (replica, chain) in self.chains.iter() {
+            let durable = chain.waiting().partition_point(|entry| entry.token <= stored);
+            let Some(first) = chain.waiting().first().filter(|_| durable > 0 && settles.len() + 1 < limits::MAX_CLAIMS)
+            else {
+                continue;
+            };
+            let steps = durable.min(limits::MAX_MARKS - 1);
+            let mut marks = Vec::from([VersionEntry { seq: first.first_seq - 1, tag: first.prev_tag }]);
+            for step in 1..=steps {
+                let entry = &chain.waiting()[step * durable / steps - 1];
+                marks.push(VersionEntry { seq: entry.last_seq, tag: entry.tag });
+            }
+            settles.push(Settle { replica: *replica, is_whole: steps == durable, marks });
+        }
+        settles
     }
 
-    /// Compares what the relay has of an id with what is here. `None` when nothing of that id is here.
-    pub(super) fn judge(&self, fact: &Fact) -> Option<Verdict> {
+    /// Compares what the relay has of an id with what is here, where the document has the id's chain up to `here`. `None` when
+    /// nothing of that id is here.
+    pub(super) fn judge(&self, fact: &Fact, here: VersionEntry) -> Option<Verdict> {
         let entries = self.chains.get(&fact.replica)?.waiting();
         let (first, last) = (entries.first()?, entries.last()?);
+        // The document went on from ours by what the relay sent, or ends where it ends.
+        let is_same = here.seq > last.last_seq || (here.seq, here.tag) == (fact.seq, fact.tag);
+        if fact.seq >= last.last_seq && (is_same || fact.same_upto >= last.last_seq) {
+            return Some(Verdict::Agrees { through: last.last_seq });
+        }
         if fact.seq > last.last_seq {
-            // Somebody continued our chain, or it was never ours: only the relay can tell, if it still knows the tag.
-            return Some(match fact.agrees {
-                Some(false) => Verdict::Forked,
-                _ => Verdict::Agrees { through: last.last_seq },
-            });
+            // Somebody continued our chain, or another one at its end.
+            return Some(Verdict::Unsure { through: fact.same_upto });
         }
         if fact.seq == 0 || fact.seq + 1 < first.first_seq {
             // The relay has less than it once acked. There is no tag to compare, so nothing contradicts.
@@ -235,13 +261,39 @@ impl Outbox {
             entries.iter().find(|entry| entry.last_seq == fact.seq).map(|entry| entry.tag)
         };
         // No boundary of ours there: their delta ends where none of ours does.
-        Some(if ours == Some(fact.tag) { Verdict::Agrees { through: fact.seq } } else { Verdict::Forked })
+        let agrees = ours == Some(fact.tag);
+        Some(if agrees { Verdict::Agrees { through: fact.seq } } else { Verdict::Differs { through: fact.same_upto } })
     }
 
-    /// A new connection, or the relay turned out to have less than was pushed: `covered` is what it has.
+    /// What the relay has of `replica` up to `seq` may be something else than what is here.
+    pub(super) fn doubt(&mut self, replica: ReplicaId, seq: u64) {
+        if let Some(chain) = self.chains.get_mut(&replica)
+            && chain.unsure_upto < seq
+        {
+            chain.unsure_upto = seq;
+            chain.pushed = 0;
+        }
+    }
+
+    /// Whether this very branch is here.
+    pub(super) fn has_branch(&self, fact: &VoidFact) -> bool {
+        let chain = self.chains.get(&fact.replica).map_or(&[][..], Chain::waiting);
+        chain.iter().any(|entry| (entry.first_seq, entry.tag) == (fact.first_seq, fact.tag))
+    }
+
+    /// A new connection: nothing was pushed on it, and nothing is known of what the relay has.
+    pub(super) fn start_over(&mut self) {
+        for (_, chain) in self.chains.iter_mut() {
+            chain.unsure_upto = 0;
+            chain.pushed = 0;
+        }
+    }
+
+    /// The relay turned out to have less than was pushed: `covered` is what it has.
     pub(super) fn rewind(&mut self, covered: &VersionVector) {
         for (replica, chain) in self.chains.iter_mut() {
-            chain.pushed = chain.waiting().partition_point(|entry| entry.last_seq <= covered.seq(*replica));
+            let has = |entry: &Unacked| entry.last_seq <= covered.seq(*replica);
+            chain.pushed = if chain.is_unsure() { 0 } else { chain.waiting().partition_point(has) };
         }
     }
 
@@ -266,11 +318,13 @@ impl Outbox {
                         chain.stuck_from = Some(entry.first_seq);
                         break;
                     }
-                    let extends = covered.seq(*replica) + 1 == entry.first_seq;
+                    let extends = covered.seq(*replica) + 1 == entry.first_seq || entry.first_seq <= chain.unsure_upto;
                     if !extends || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
                         break;
                     }
-                    covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
+                    if entry.last_seq > covered.seq(*replica) {
+                        covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
+                    }
                     bytes += len;
                     rows.push(entry.row.clone());
                     chain.pushed += 1;
@@ -309,6 +363,11 @@ impl Chain {
         &self.entries[self.acked..]
     }
 
+    /// Whether something that waits may be something else at the relay.
+    fn is_unsure(&self) -> bool {
+        self.waiting().first().is_some_and(|first| first.first_seq <= self.unsure_upto)
+    }
+
     fn next(&self, stored: Token) -> Option<&Unacked> {
         let entry = self.waiting().get(self.pushed)?;
         let refused = self.stuck_from.is_some_and(|from| entry.last_seq >= from);
@@ -345,8 +404,11 @@ mod tests {
         outbox.push(&deltas[2], Token(1));
         assert_eq!(outbox.len(), 1, "the first came back from somewhere");
         let (dot, tag) = (deltas[1].dot(), deltas[1].tag());
-        let fact = Fact { replica: dot.replica, seq: dot.seq, tag, agrees: None };
-        assert_eq!(outbox.judge(&fact), Some(Verdict::Agrees { through: dot.seq }));
+        let fact = Fact { replica: dot.replica, seq: dot.seq, tag, same_upto: 0, lease: None };
+        assert_eq!(
+            outbox.judge(&fact, VersionEntry { seq: 3, tag: deltas[2].tag() }),
+            Some(Verdict::Agrees { through: dot.seq })
+        );
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! by its distance from the roster's time, and leaves the tag before it out where the receiver has been told the chain that
 //! it continues. Unpacking gives the row back byte for byte, so that chains and logs know nothing of this.
 //!
+//! What a row continues, and what it types into, is left out where the receiver was sent that on the same connection: upward by
+//! [`Said`], downward as [`super::relayed`] has it.
+//!
 //! A tag is left out by a relay when it has told the receiver the log's version at a position before the row, and by a client
 //! when it has sent the delta before on the same connection. Both are about what was *said* on one connection, not about what
 //! the receiver holds: a receiver whose own chain parts from the log's resolves the tag to the log's, and finds the fork.
@@ -14,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::roster::Roster;
-use super::row::{RecordError, Row};
+use super::row::{RecordError, Row, put_void, void};
 use super::wire::{Malformed, Reader, put_varint, told};
 use crate::clock::{Hlc, Tag};
 use crate::codec::limits::MAX_DELTA_BYTES;
@@ -29,8 +32,9 @@ const HAS_TAG: u64 = 1;
 const HAS_OTHERS: u64 = 2;
 const AFTER: u64 = 4;
 const WRITER_SHIFT: u32 = 3;
-/// In place of the head: a diff.
+/// In place of the head: a diff, or a void fact as in a log.
 const DIFF: u64 = 0;
+const VOID: u64 = 1;
 /// The writer is told in full. Above, it is its number plus two.
 const IN_FULL: u64 = 1;
 
@@ -52,33 +56,64 @@ pub enum Unpacked {
     },
 }
 
-/// What was said last of each writer on one connection, in one direction. Both ends keep it alike: one packs with it, the
-/// other unpacks with it, every row in the same order.
+/// What was said last of each writer on one connection, in one direction. Upward both ends keep it alike: one packs with it, the
+/// other unpacks with it, every row in the same order. Downward it is the receiver's alone.
 ///
 /// So a row that comes after another of its writer does without its first dot, and one that does nothing but type into the text
 /// that the last one typed into, without naming that.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Said {
     last: Map<ReplicaId, Last>,
+    /// Of so many writers it is remembered what was said last. Where there are more, all are forgotten.
+    most: usize,
 }
 
+/// What was said last of one writer.
 #[derive(Clone, Debug)]
-struct Last {
-    seq: u64,
+pub(super) struct Last {
+    pub(super) seq: u64,
     /// What it typed into last, if it typed.
-    text: Option<Container>,
+    pub(super) text: Option<Container>,
+    /// In a log, which row said the one, and which the other.
+    pub(super) at: Source,
+    pub(super) text_at: Source,
+}
+
+/// Which row of a log said something, and who is not sent it because they pushed it: a number that the relay gives them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The row's position.
+    pub position: u64,
+    /// Who pushed it.
+    pub pusher: u64,
 }
 
 /// No dot comes after it.
 const NEVER: u64 = u64::MAX;
 
+impl Default for Said {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Said {
-    /// Of so many writers it is remembered what was said last. Where there are more, all are forgotten, at both ends.
     const MOST: usize = 64;
 
     /// Nothing was said so far.
     pub const fn new() -> Self {
-        Self { last: Map::new() }
+        Self { last: Map::new(), most: Self::MOST }
+    }
+
+    /// The same for whoever is sent a log: the relay may go by any row that it has sent, so of each writer the last one is
+    /// remembered. They are writers of the document, which remembers each of them anyway.
+    pub const fn of_log() -> Self {
+        Self { last: Map::new(), most: usize::MAX }
+    }
+
+    /// What was said last of the writer of a delta, if the delta comes next.
+    pub(super) fn before(&self, header: &DeltaHeader<'_>) -> Option<&Last> {
+        self.last.get(&header.writer).filter(|last| last.seq.wrapping_add(1) == header.first_seq)
     }
 
     /// What was said was in vain: the next row of each writer says everything, the tag before it included. Only whoever packs does
@@ -93,9 +128,8 @@ impl Said {
     pub fn pack(&mut self, row: &Row, roster: &Roster) -> Vec<u8> {
         let header = if let Row::Delta { bytes, .. } = row { DeltaHeader::split(bytes).ok() } else { None };
         let Some(header) = header else { return write(row, roster, false, None) };
-        let last = self.last.get(&header.writer).filter(|last| last.seq.wrapping_add(1) == header.first_seq);
-        let out = write(row, roster, false, last);
-        self.hear(&header);
+        let out = write(row, roster, false, self.before(&header));
+        self.hear(&header, Source::default());
         out
     }
 
@@ -108,26 +142,26 @@ impl Said {
             read(packed, roster, Some(self)).map_err(|Malformed| RecordError { what: told("packed row") })?;
         let bytes = match &unpacked {
             Unpacked::Row(Row::Delta { bytes, .. }) | Unpacked::Next { bytes, .. } => bytes,
-            Unpacked::Row(Row::Diff { .. }) => return Ok(unpacked),
+            Unpacked::Row(_) => return Ok(unpacked),
         };
         if let Ok(header) = DeltaHeader::split(bytes) {
-            self.hear(&header);
+            self.hear(&header, Source::default());
         }
         Ok(unpacked)
     }
 
-    fn hear(&mut self, header: &DeltaHeader<'_>) {
+    pub(super) fn hear(&mut self, header: &DeltaHeader<'_>, at: Source) {
         let before = self.last.remove(&header.writer);
-        let text = match header.lone_text() {
-            Some(lone) => Some(lone.container),
-            None if header.has_text() => last_text(&header.join()),
-            None => before.and_then(|before| before.text),
+        let (text, text_at) = match header.lone_text() {
+            Some(lone) => (Some(lone.container), at),
+            None if header.has_text() => (last_text(&header.join()), at),
+            None => before.map_or((None, at), |before| (before.text, before.text_at)),
         };
-        if self.last.len() >= Self::MOST {
+        if self.last.len() >= self.most {
             self.last.clear();
         }
         if let Ok(seq) = header.last_seq() {
-            self.last.insert(header.writer, Last { seq, text });
+            self.last.insert(header.writer, Last { seq, text, at, text_at });
         }
     }
 }
@@ -144,7 +178,7 @@ pub fn pack(row: &Row, roster: &Roster, follows: bool) -> Vec<u8> {
     write(row, roster, follows, None)
 }
 
-fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec<u8> {
+pub(super) fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec<u8> {
     let (prev_tag, bytes) = match row {
         Row::Diff { bytes } => {
             let mut out = Vec::with_capacity(1 + bytes.len());
@@ -152,7 +186,15 @@ fn write(row: &Row, roster: &Roster, follows: bool, after: Option<&Last>) -> Vec
             out.extend_from_slice(bytes);
             return out;
         }
+        Row::Void(fact) => {
+            let mut out = Vec::new();
+            put_varint(&mut out, VOID);
+            put_void(&mut out, fact);
+            return out;
+        }
         Row::Delta { prev_tag, bytes } => (prev_tag, bytes),
+        // Nobody is sent one.
+        Row::Lease { .. } => return Vec::new(),
     };
     let Ok(header) = DeltaHeader::split(bytes) else { return Vec::new() };
     let lone = after
@@ -230,6 +272,10 @@ fn read(packed: &[u8], roster: &Roster, said: Option<&Said>) -> Result<Unpacked,
     }
     if head == DIFF {
         return Ok(Unpacked::Row(Row::Diff { bytes: reader.rest().into() }));
+    }
+    if head == VOID {
+        let fact = void(&mut reader);
+        return reader.finish().map(|()| Unpacked::Row(Row::Void(fact)));
     }
     let writer = match (head >> WRITER_SHIFT).checked_sub(IN_FULL).ok_or(Malformed)? {
         0 => reader.replica(),
@@ -310,10 +356,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::clock::{Timestamp, VersionEntry, VersionVector};
+    use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
     use crate::delta::Delta;
     use crate::document::{Document, EditError};
     use crate::sync::roster::RosterNews;
+    use crate::sync::row::Lease;
     use crate::types::TextMut;
 
     const NOW: Timestamp = Timestamp(1_790_000_000_000);
@@ -366,6 +413,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn fork_2_a_void_fact_is_a_packed_row_and_a_lease_is_none() {
+        let replica = ReplicaId::from(4);
+        let (roster, tag) = (Roster::new(NOW, &version(&[])), Tag::from_bytes([7; 8]));
+        let row = Row::Void(VoidFact { replica, first_seq: 300, tag });
+        let packed = pack(&row, &roster, true);
+        assert_eq!(unpack(&packed, &roster), Ok(Unpacked::Row(row.clone())));
+        assert_eq!(Said::new().unpack(&Said::new().pack(&row, &roster), &roster), Ok(Unpacked::Row(row)));
+        for cut in 1..packed.len() {
+            assert!(unpack(&packed[..cut], &roster).is_err());
+        }
+        let lease = Row::Lease { replica, lease: Lease { number: 1, inc: 2 } };
+        assert!(unpack(&pack(&lease, &roster, true), &roster).is_err());
     }
 
     #[test]

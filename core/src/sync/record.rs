@@ -43,6 +43,10 @@ pub enum Record {
         high_water: u64,
         /// The chain tag at that dot.
         tag: Tag,
+        /// The number of the last lease of the id that an opening of the slot heard it had, 0 if none did.
+        lease_no: u64,
+        /// That opening, if one did, and those after it that may have asked for the lease and never heard (ID-4).
+        incs: Vec<u64>,
     },
     /// A row, own or from the relay.
     Row(Row),
@@ -147,13 +151,17 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            Self::Slot { index, replica, high_water, tag } => {
+            Self::Slot { index, replica, high_water, tag, lease_no, incs } => {
                 out.push(SLOT);
                 put_varint(&mut out, u64::from(*index));
                 out.push(u8::from(replica.is_some()));
                 out.extend_from_slice(&replica.unwrap_or(ReplicaId::NIL).to_bytes());
                 put_varint(&mut out, *high_water);
                 out.extend_from_slice(tag.as_bytes());
+                put_varint(&mut out, *lease_no);
+                for inc in incs {
+                    out.extend_from_slice(&inc.to_le_bytes());
+                }
             }
             Self::Row(row) => {
                 out.push(ROW);
@@ -206,7 +214,12 @@ impl Record {
                 let held = reader.u8() != 0;
                 let id = reader.replica();
                 let high_water = reader.varint();
-                Self::Slot { index, replica: held.then_some(id), high_water, tag: reader.tag() }
+                let (tag, lease_no) = (reader.tag(), reader.varint());
+                let mut incs = Vec::new();
+                while !reader.is_empty() {
+                    incs.push(reader.word());
+                }
+                Self::Slot { index, replica: held.then_some(id), high_water, tag, lease_no, incs }
             }
             ROW => Self::Row(Row::read(reader.rest())?),
             OUTBOX => {
@@ -300,8 +313,8 @@ mod tests {
         let delta = Row::Delta { prev_tag: tag, bytes: [1, 2, 3].as_slice().into() };
         let diff = Row::Diff { bytes: [4, 5].as_slice().into() };
         vec![
-            Record::Slot { index: 3, replica: Some(replica), high_water: 300, tag },
-            Record::Slot { index: 0, replica: None, high_water: 0, tag },
+            Record::Slot { index: 3, replica: Some(replica), high_water: 300, tag, lease_no: 300, incs: vec![1, 0] },
+            Record::Slot { index: 0, replica: None, high_water: 0, tag, lease_no: 0, incs: Vec::new() },
             Record::Row(delta.clone()),
             Record::Row(diff),
             Record::Outbox { replica, first_seq: 4, last_seq: 200, row: delta },

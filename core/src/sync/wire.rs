@@ -94,6 +94,12 @@ impl<'a> Reader<'a> {
         Tag::from_bytes(self.take(8).try_into().unwrap_or_default())
     }
 
+    /// Eight bytes that are a number without an order, so that a varint would be longer.
+    #[inline(never)]
+    pub(super) fn word(&mut self) -> u64 {
+        u64::from_le_bytes(*self.tag().as_bytes())
+    }
+
     /// One or zero.
     #[inline(never)]
     pub(super) fn flag(&mut self) -> bool {

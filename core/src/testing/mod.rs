@@ -19,4 +19,4 @@ pub use random::Random;
 pub use shape::{Shape, content, dump};
 pub use spec::Spec;
 
-pub use crate::fault::{Fault, UnknownFault, with_fault};
+pub use crate::fault::{Fault, UnknownFault, active as is_fault_active, with_fault};

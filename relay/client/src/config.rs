@@ -12,6 +12,19 @@ pub enum Store {
     Memory,
 }
 
+/// What an edit survives once it counts as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Everything that the disk survives: one sync for all edits that wait, and none for what only the relay sent.
+    #[default]
+    PowerCut,
+    /// The end of the program, not that of the computer: no edit is ever waited for. For tests, and for stores that are as
+    /// short-lived as the computer's memory. Because an edit may be sent and then be forgotten here, such a replica never
+    /// goes on under an id of an earlier opening: each opening that writes costs the document one more id.
+    ProgramCrash,
+}
+
 /// Which document, which relay, which store.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -22,6 +35,8 @@ pub struct ClientConfig {
     pub relay: Option<String>,
     /// Where the records are kept.
     pub store: Store,
+    /// What stored edits survive.
+    pub durability: Durability,
     /// Whether to connect at once, or only when [`Replica::connect`](crate::Replica::connect) is called.
     pub connect: bool,
 }
@@ -29,7 +44,13 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// A document in memory, without a relay.
     pub fn new(document: impl Into<String>) -> Self {
-        Self { document: document.into(), relay: None, store: Store::Memory, connect: true }
+        Self {
+            document: document.into(),
+            relay: None,
+            store: Store::Memory,
+            durability: Durability::default(),
+            connect: true,
+        }
     }
 
     /// Follows this relay.
@@ -50,6 +71,13 @@ impl ClientConfig {
     #[must_use]
     pub fn folder(self, folder: impl Into<PathBuf>) -> Self {
         self.store(Store::Folder(folder.into()))
+    }
+
+    /// How much stored edits survive.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
     }
 
     /// Stays offline until told to connect.

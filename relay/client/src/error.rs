@@ -41,6 +41,13 @@ pub enum OpenError {
 #[error("edits could not be stored")]
 pub struct FlushError(#[source] pub(crate) Arc<StoreError>);
 
+impl FlushError {
+    /// What is wrong with the store.
+    pub fn store(&self) -> &StoreError {
+        &self.0
+    }
+}
+
 /// Edits that were not acknowledged by the relay in time. They are not lost: the outbox keeps them.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("not everything is saved at the relay yet (edits waiting: {})", .status.unsaved)]

@@ -35,15 +35,16 @@ mod link;
 mod replica;
 mod shared;
 mod status;
+#[macro_use]
 mod storage;
 mod websocket;
 mod writer;
 
-pub use config::{ClientConfig, Store};
+pub use config::{ClientConfig, Durability, Store};
 pub use error::{FlushError, NotSynced, OpenError};
 pub use replica::{ChangeStream, Replica, Update};
 pub use shared::Present;
-pub use status::Status;
+pub use status::{Status, StoreProblem};
 pub use storage::StoreError;
 /// The core, in the version this crate is built on.
 pub use weftline;

@@ -1,12 +1,12 @@
 //! The handle that an application holds.
 
 use crate::clock::Clock;
-use crate::config::{ClientConfig, Store};
+use crate::config::{ClientConfig, Durability, Store};
 use crate::error::{FlushError, NotSynced, OpenError};
 use crate::link;
 use crate::shared::{Present, Shared, Wish};
 use crate::status::Status;
-use crate::storage::{self, Opened};
+use crate::storage::{self, Disk, FileSystem, Opened};
 use crate::websocket::Address;
 use crate::writer;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -45,7 +45,12 @@ impl Replica {
     /// # Errors
     /// When the address is none, or the store cannot be opened or read.
     pub async fn open(config: ClientConfig) -> Result<Self, OpenError> {
-        let ClientConfig { document, relay, store, connect } = config;
+        Self::open_on(FileSystem::shared(), config).await
+    }
+
+    /// [`Self::open`], with the store on this disk.
+    pub(crate) async fn open_on(disk: Arc<dyn Disk>, config: ClientConfig) -> Result<Self, OpenError> {
+        let ClientConfig { document, relay, store, durability, connect } = config;
         let address = match relay {
             Some(address) => match Address::parse(&address) {
                 Ok(parsed) => Some(parsed),
@@ -57,7 +62,9 @@ impl Replica {
         let mut clock = Clock::new();
         let opening = Opening { slot: None, entropy: random()?, now: clock.now() };
         let name = document.clone();
-        let blocking = tokio::task::spawn_blocking(move || open_machine(&name, &store, opening));
+        let unique = u128::from_le_bytes(random()?);
+        let place = Place { disk, store, durability, unique };
+        let blocking = tokio::task::spawn_blocking(move || open_machine(&name, &place, opening));
         let (machine, store) = blocking.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))?;
 
         let wish = if connect { Wish::Online } else { Wish::Offline };
@@ -68,7 +75,7 @@ impl Replica {
             let (shared, running) = (Arc::clone(&shared), Running::one_more(&running));
             let thread = std::thread::Builder::new().name("weftline-store".to_owned());
             let body = move || {
-                writer::run(&shared, store);
+                writer::run(&shared, store, durability);
                 drop(running);
             };
             thread.spawn(body).map_err(OpenError::Thread)?;
@@ -313,16 +320,28 @@ impl ChangeStream {
     }
 }
 
+/// Where a store is, and what is asked of it.
+struct Place {
+    disk: Arc<dyn Disk>,
+    store: Store,
+    durability: Durability,
+    /// Random, for what must not be named twice.
+    unique: u128,
+}
+
 fn open_machine(
     document: &str,
-    store: &Store,
+    place: &Place,
     opening: Opening,
 ) -> Result<(Machine, Option<storage::FolderStore>), OpenError> {
-    let (opening, records, store) = match store {
+    let (opening, records, store) = match &place.store {
         Store::Memory => (opening, Vec::new(), None),
         Store::Folder(root) => {
-            let Opened { index, records, store } = storage::open(root, document)?;
-            (Opening { slot: Some(index), ..opening }, records, Some(store))
+            let Opened { index, records, store } =
+                storage::open(Arc::clone(&place.disk), root, document, place.unique)?;
+            // ID-3: an id goes on only if every mark of how far it went was synced.
+            let slot = index.filter(|_| place.durability == Durability::PowerCut);
+            (Opening { slot, ..opening }, records, Some(store))
         }
     };
     let machine = Machine::open(document, opening, records)

@@ -8,7 +8,7 @@
 //! Nothing here waits, except for the lock, which is held for the time of one call into the core.
 
 use crate::clock::Clock;
-use crate::status::Status;
+use crate::status::{Status, StoreProblem};
 use crate::storage::StoreError;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -92,7 +92,7 @@ pub(crate) struct HangUp {
 impl Shared {
     /// Around a machine that was just opened.
     pub(crate) fn new(machine: Machine, stored: bool, wish: Wish, clock: Clock) -> Self {
-        let status = Status::new(machine.status(), None);
+        let status = Status::new(machine.status(), None, None);
         let state = State {
             machine,
             outgoing: VecDeque::new(),
@@ -223,7 +223,7 @@ impl Shared {
             state.deadline = deadline;
             self.deadline.notify_one();
         }
-        let status = Status::new(state.machine.status(), state.error());
+        let status = Status::new(state.machine.status(), state.store_problem(), state.error());
         self.status.send_if_modified(|present| {
             let changes = *present != status;
             if changes {
@@ -238,6 +238,11 @@ impl State {
     /// The present.
     pub(crate) fn now(&mut self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn store_problem(&self) -> Option<StoreProblem> {
+        let error = self.store_error.as_ref()?;
+        Some(if error.is_full() { StoreProblem::Full } else { StoreProblem::Failing })
     }
 
     fn error(&self) -> Option<String> {

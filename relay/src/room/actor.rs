@@ -341,7 +341,9 @@ mod tests {
                 version_hash: empty.version_hash(),
                 beacon: empty.beacon(),
                 version: Some(VersionVector::new()),
+                voids: Vec::new(),
                 claims: Vec::new(),
+                settles: Vec::new(),
                 packed: false,
                 staged: None,
             };

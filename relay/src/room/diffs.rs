@@ -8,7 +8,7 @@
 //! Rules: DIFF-6 a part means nothing by itself. FAN-1 a diff is kept, and sent, only when what it was made at is committed.
 
 use bytes::Bytes;
-use weftline::sync::{DiffMessage, Message, MessageKind, Part, Staged, diff_id};
+use weftline::sync::{DiffMessage, Message, MessageKind, PackedRows, Part, Row, Rows, Staged, diff_id, pack};
 use weftline::{Diff, Timestamp, VersionVector};
 
 use super::{MemberId, Room};
@@ -40,11 +40,13 @@ pub(super) struct Transfer {
     bytes: Bytes,
     /// How much of it was sent, or had arrived before.
     sent: usize,
+    /// Void facts up to here are known to the member.
+    voids_upto: Position,
 }
 
 /// The diffs that are kept.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Vec<KeptDiff>);
+pub(super) struct Diffs(Vec<KeptDiff>);
 
 #[derive(Debug)]
 struct KeptDiff {
@@ -53,7 +55,7 @@ struct KeptDiff {
     until: Timestamp,
 }
 
-impl Kept {
+impl Diffs {
     /// When the next one is to be forgotten.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.0.iter().map(|kept| kept.until).min()
@@ -83,26 +85,29 @@ impl Room {
             let readable = kept.made.position >= self.floor || self.recent.reaches(kept.made.position);
             (is_asked || is_same) && readable
         };
-        self.kept.0.iter().rev().find(serves).map(|kept| kept.made.clone())
+        self.diffs.0.iter().rev().find(serves).map(|kept| kept.made.clone())
     }
 
     /// Sends a diff, or begins to.
     pub(super) fn tell_diff(&mut self, id: MemberId, made: Made) {
         let max_diff = self.config.max_part;
         let Some(member) = self.members.get_mut(&id) else { return };
+        let voids_upto = member.voids_upto.max(member.told);
         member.start_at(made.position);
         let Made { position, ref bytes, .. } = made;
+        member.voids_upto = position;
         if bytes.len() <= max_diff {
             member.outstanding = true;
             let message = Message::Diff(DiffMessage { position, bytes: bytes[..].into() });
-            return self.send_bulk(id, MessageKind::Diff, message.encode_body().into());
+            self.send_bulk(id, MessageKind::Diff, message.encode_body().into());
+            return self.tell_voids(id, voids_upto, position);
         }
         let name = diff_id(bytes);
         let total = bytes.len();
         let staged = member.staged.take().filter(|staged| staged.id == name && staged.len <= total as u64);
         let sent = staged.map_or(0, |staged| staged.len as usize);
-        member.transfer = Some(Transfer { position, id: name, bytes: bytes.clone(), sent });
-        self.kept.keep(name, &made, self.now, self.config.kept_bytes);
+        member.transfer = Some(Transfer { position, id: name, bytes: bytes.clone(), sent, voids_upto });
+        self.diffs.keep(name, &made, self.now, self.config.kept_bytes);
         self.send_part(id);
     }
 
@@ -111,14 +116,34 @@ impl Room {
         let max_part = self.config.max_part;
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(transfer) = &mut member.transfer else { return };
-        let Transfer { position, id: name, bytes, sent } = transfer;
+        let Transfer { position, id: name, bytes, sent, voids_upto } = transfer;
+        let (position, voids_upto) = (*position, *voids_upto);
         let (offset, total) = (*sent, bytes.len());
         *sent = total.min(offset + max_part);
-        let body = Part::encode_shared(*position, total as u64, name, offset as u64, &bytes[offset..*sent]);
-        if *sent == total {
+        let body = Part::encode_shared(position, total as u64, name, offset as u64, &bytes[offset..*sent]);
+        let is_last = *sent == total;
+        if is_last {
             member.transfer = None;
         }
         member.outstanding = true;
         self.send_bulk(id, MessageKind::Part, body.into());
+        if is_last {
+            self.tell_voids(id, voids_upto, position);
+        }
+    }
+
+    /// A diff stands for the rows up to its position, but for the void facts among them.
+    fn tell_voids(&mut self, id: MemberId, after: Position, upto: Position) {
+        let voids: Vec<Row> = self.kept.voids_between(after, upto).map(Row::Void).collect();
+        if let Some(member) = self.members.get(&id).filter(|_| !voids.is_empty()) {
+            let (from, to) = (upto + 1, upto);
+            let message = if member.packed {
+                let rows = voids.iter().map(|row| pack(row, &self.roster, true).into()).collect();
+                Message::Packed(PackedRows { from, to, new_ids: Vec::new(), rows })
+            } else {
+                Message::Rows(Rows { from, to, rows: voids })
+            };
+            self.send(id, &message);
+        }
     }
 }

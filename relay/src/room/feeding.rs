@@ -3,17 +3,18 @@
 //! A member that takes its batches is fed from memory. One that does not take them costs nothing: its cursor stays, and when it comes
 //! back, the rows are read from the log, or a diff replaces them if they are gone.
 //!
-//! Rules: FAN-1 only committed rows. CUR-2 every row after the cursor is either sent, in order, or the member's own.
+//! Rules: FAN-1 only committed rows. CUR-2 every row after the cursor is either sent, in order, or the member's own, or one that stays here.
 
 use bytes::Bytes;
-use weftline::sync::{CaughtUp, CloseReason, Message, MessageKind, PackedRows, Row, Rows, pack};
+use weftline::sync::{Before, CaughtUp, CloseReason, Message, MessageKind, PackedRows, Row, Rows, pack};
 
 use super::member::Member;
 use super::presence::SharedNews;
+use super::recent::LogRow;
 use super::{Effect, MemberId, Room};
 use crate::store::{Position, Tail};
 
-/// The last batch cut: those who are at the same place share its bytes.
+/// The last batch cut, in one of the two forms: those who are at the same place share its bytes.
 #[derive(Default)]
 struct Shared {
     form: Option<Form>,
@@ -25,14 +26,21 @@ struct Shared {
 struct Form {
     from: Position,
     to: Position,
-    /// For a member that keeps a roster: how much of it was told, and up to where it needs the tag before each row.
-    packed: Option<(usize, Position)>,
+    /// For a member that keeps a roster: how much of it was told, up to where it needs the tag before each row, and whether it was
+    /// sent all that the others may do without.
+    packed: Option<(usize, Position, bool)>,
+}
+
+impl Form {
+    fn is_short(&self) -> bool {
+        self.packed.is_some_and(|(.., short)| short)
+    }
 }
 
 impl Room {
     /// Gives every member that can take something the next thing.
     pub(super) fn feed(&mut self) {
-        let mut shared = Shared::default();
+        let mut shared = <[Shared; 2]>::default();
         let mut news = SharedNews::default();
         let ids: Vec<MemberId> = self.members.keys().copied().collect();
         for id in ids {
@@ -42,7 +50,7 @@ impl Room {
         }
     }
 
-    fn feed_one(&mut self, id: MemberId, shared: &mut Shared) {
+    fn feed_one(&mut self, id: MemberId, shared: &mut [Shared; 2]) {
         let committed = self.committed;
         let Some(member) = self.members.get_mut(&id) else { return };
         if !member.feeding || member.outstanding || member.reading.is_some() {
@@ -74,7 +82,7 @@ impl Room {
         }
     }
 
-    fn send_recent(&mut self, id: MemberId, shared: &mut Shared) {
+    fn send_recent(&mut self, id: MemberId, shared: &mut [Shared; 2]) {
         let max_batch = self.config.max_batch;
         let Some(member) = self.members.get_mut(&id) else { return };
         let mut bytes = 0;
@@ -84,16 +92,21 @@ impl Room {
         for row in self.recent.after(member.cursor) {
             if row.pusher == Some(id) {
                 own = true;
-            } else {
+            } else if !row.is_private {
                 bytes += row.bytes.len();
                 if !rows.is_empty() && bytes > max_batch {
                     break;
                 }
-                rows.push((row.position, &row.bytes[..]));
+                rows.push((row.position, &row.bytes[..], row.before.as_ref()));
             }
             to = row.position;
         }
-        let form = member.form(to);
+        let mut form = member.form(to);
+        if let Some((_, chains_from, short)) = &mut form.packed {
+            let was_sent = |before: &Before| before.was_sent(member.sent_from, id.0);
+            *short = rows.iter().all(|(at, _, before)| at <= chains_from || before.is_none_or(was_sent));
+        }
+        let shared = &mut shared[usize::from(form.is_short())];
         let body = if !own && shared.form == Some(form) { shared.body.clone() } else { self.body(form, rows) };
         if !own {
             *shared = Shared { form: Some(form), body: body.clone() };
@@ -102,15 +115,18 @@ impl Room {
     }
 
     /// The body of a batch of rows.
-    fn body<'a>(&self, form: Form, rows: impl IntoIterator<Item = (Position, &'a [u8])>) -> Bytes {
+    fn body<'a>(&self, form: Form, rows: impl IntoIterator<Item = (Position, &'a [u8], Option<&'a Before>)>) -> Bytes {
         let Form { from, to, packed } = form;
-        let Some((named, chains_from)) = packed else {
-            return Rows::encode_shared(from, to, rows.into_iter().map(|(_, row)| row)).into();
+        let Some((named, chains_from, short)) = packed else {
+            return Rows::encode_shared(from, to, rows.into_iter().map(|(_, row, _)| row)).into();
         };
         let mut packed = Vec::new();
-        for (position, row) in rows {
+        for (position, row, before) in rows {
             let row = Row::decode(row).expect("FAN-1: a row of the log was checked before it was stored");
-            packed.push(pack(&row, &self.roster, position > chains_from));
+            packed.push(match before.filter(|_| short && position > chains_from) {
+                Some(before) => before.pack(&row, &self.roster),
+                None => pack(&row, &self.roster, position > chains_from),
+            });
         }
         PackedRows::encode_shared(from, to, self.roster.range(named, self.named), &packed).into()
     }
@@ -157,8 +173,8 @@ impl Room {
         };
         // The store may have committed rows whose commit has not been heard of here; their turn comes.
         let rows = rows.iter().filter(|(position, _)| (member.cursor + 1..=committed).contains(position));
-        let rows: Vec<(Position, &[u8])> = rows.map(|(position, bytes)| (*position, &bytes[..])).collect();
-        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else {
+        let rows: Vec<_> = rows.map(|(position, bytes)| (*position, &bytes[..], None)).collect();
+        let (Some((first, ..)), Some((last, ..))) = (rows.first(), rows.last()) else {
             // Rows that the room knows to be committed are not there.
             return self.close(id, CloseReason::Storage);
         };
@@ -166,7 +182,7 @@ impl Room {
             return self.close(id, CloseReason::Storage);
         }
         let form = member.form(*last);
-        let body = self.body(form, rows);
+        let body = self.body(form, rows.into_iter().filter(|(_, row, _)| !Row::is_private(row)));
         self.send_batch(id, form, body);
     }
 
@@ -178,11 +194,12 @@ impl Room {
         Some(member.cursor)
     }
 
-    /// Moves a member's cursor over rows that it pushed itself.
+    /// Moves a member's cursor over rows that it pushed itself, and those that nobody is sent.
     fn skip_own(&mut self, id: MemberId) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.feeding && self.recent.reaches(member.cursor) {
-            let own = self.recent.after(member.cursor).take_while(|row| row.pusher == Some(id)).last();
+            let own = |row: &&LogRow| row.pusher == Some(id) || row.is_private;
+            let own = self.recent.after(member.cursor).take_while(own).last();
             member.cursor = own.map_or(member.cursor, |row| row.position);
         }
     }
@@ -192,7 +209,7 @@ impl Member {
     /// The form of a batch from where it was told to be up to `to`.
     fn form(&self, to: Position) -> Form {
         let from = self.told + 1;
-        let packed = self.packed.then(|| (self.named, self.chains_from.clamp(from - 1, to)));
+        let packed = self.packed.then(|| (self.named, self.chains_from.clamp(from - 1, to), false));
         Form { from, to, packed }
     }
 }

@@ -4,13 +4,13 @@
 //! refused by a Nack that says why, and the rest of that message is not looked at: it most likely builds upon what was refused.
 //!
 //! Rules: CAUSAL-2 readiness is checked, not trusted. DIFF-1 an uploaded diff must start from what is here. FORK-2 a delta at a dot that
-//! is taken is the same one, or a fork. BYTES-1 nothing here panics, and every count and length has a limit.
+//! is taken is the same one, or a fork (`forks`), and one that begins a void branch is never taken. BYTES-1 nothing here panics, and every count and length has a limit.
 
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Unpacked, limits};
-use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, Tag, VersionEntry, VersionVector};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
+use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
 use super::{Held, MemberId, Room};
@@ -120,7 +120,7 @@ impl Room {
     }
 
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
-        let Some(member) = self.members.get_mut(&id) else { return Ok(()) };
+        let Some(member) = self.members.get(&id) else { return Ok(()) };
         let dot = delta.dot();
         if !member.may_write {
             return Err(NackReason::ReadOnly.into());
@@ -128,10 +128,22 @@ impl Room {
         if delta.bytes().len() > limits::MAX_DELTA {
             return Err(NackReason::TooLarge.into());
         }
-        match self.document.check(delta).map_err(|error| refusal_of(&error))? {
+        let known_id = member.leases.contains(&dot.replica);
+        if self.is_void(delta) {
+            return Err(NackReason::Fork.into());
+        }
+        let readiness = match self.document.check(delta) {
+            Err(ApplyError::Fork { .. }) => {
+                self.found_fork(id, delta);
+                return Err(NackReason::Fork.into());
+            }
+            checked => checked.map_err(|error| refusal_of(&error))?,
+        };
+        match readiness {
             Readiness::Known => {
-                // Only the newest delta of an origin is compared by the document; the tags of the log reach further back.
-                if self.tag(dot.replica, dot.seq).is_some_and(|tag| tag != delta.tag()) {
+                // Only the newest delta of an origin is compared by the document.
+                if !self.is_known(delta) {
+                    self.found_fork(id, delta);
                     return Err(NackReason::Fork.into());
                 }
                 self.hold_ack(id, dot.replica, dot.seq);
@@ -146,16 +158,18 @@ impl Room {
         if self.document.depth_after(delta) > codec::limits::MAX_CONTAINER_DEPTH {
             return Err(NackReason::Invalid.into());
         }
-        if self.document.seq(dot.replica) == 0 {
-            if member.new_replicas >= self.config.max_new_replicas || self.replica_count() >= self.config.max_replicas {
+        if self.document.seq(dot.replica) == 0 && !known_id {
+            let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
+            let member = self.members.get_mut(&id).expect("the member was just found");
+            if member.new_replicas >= most || are_many {
                 return Err(NackReason::TooManyReplicas.into());
             }
-            self.members.get_mut(&id).expect("the member was just found").new_replicas += 1;
+            member.new_replicas += 1;
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
-        self.tags.insert((dot.replica, dot.seq), (delta.tag(), self.head + 1));
+        self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
-        self.append_row(id, row, moves);
+        self.append_row(Some(id), row, moves);
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }
@@ -170,12 +184,14 @@ impl Room {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
         } else if self.replica_count() + fresh > self.config.max_replicas {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
+            Some((ReplicaId::NIL, NackReason::Invalid.into()))
         } else {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
                     if applied.outcome == Outcome::Applied {
                         let row = Row::Diff { bytes: Arc::clone(bytes) };
-                        self.append_row(id, &row, diff.head);
+                        self.append_row(Some(id), &row, diff.head);
                     }
                     let version = self.document.version();
                     return self.hold(Held::Durable { member: id, version });
@@ -191,16 +207,22 @@ impl Room {
         self.hold(Held::Nack { member: id, nack: Nack { replica, seq: 0, reason, version } });
     }
 
-    fn append_row(&mut self, pusher: MemberId, row: &Row, moves: VersionVector) {
+    /// `moves` is what the row adds to the version.
+    pub(super) fn append_row(&mut self, pusher: Option<MemberId>, row: &Row, moves: VersionVector) {
         self.head += 1;
+        self.kept.fold(row, self.head);
         for (replica, _) in moves.iter() {
             self.roster.add(replica);
         }
+        // Rows without a pusher say nothing that a later one could do without.
+        let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |pusher| pusher.0) };
         self.appending.push_back(LogRow {
             position: self.head,
+            before: self.log_said.tell(row, at),
             bytes: row.encode().into(),
             moves,
-            pusher: Some(pusher),
+            pusher,
+            is_private: matches!(row, Row::Lease { .. }),
             named: self.roster.len(),
         });
     }
@@ -217,11 +239,6 @@ impl Room {
             return;
         }
         self.hold(Held::Ack { member: id, replica: origin, through: seq });
-    }
-
-    /// The tag of `replica` after its dot `seq`, where it is still known.
-    pub(super) fn tag(&self, replica: ReplicaId, seq: u64) -> Option<Tag> {
-        self.tags.get(&(replica, seq)).map(|(tag, _)| *tag)
     }
 
     fn replica_count(&self) -> usize {

@@ -5,6 +5,7 @@ use weftline::codec::DecodeError;
 use weftline::sync::{CloseReason, Level, Message, MessageKind, Open, RecordError, limits};
 use weftline::{ApplyError, LoadError};
 
+use super::kept::KeptError;
 use crate::store::{Position, Tail};
 
 /// A member of a room: one channel of one connection. The driver numbers them and never uses a number twice.
@@ -174,6 +175,9 @@ pub enum RecoverError {
     /// The snapshot.
     #[error("snapshot: {0}")]
     Snapshot(#[from] LoadError),
+    /// What the snapshot keeps beside the document.
+    #[error("snapshot: {0}")]
+    Kept(#[from] KeptError),
     /// A row that is none.
     #[error("row {position}: {error}")]
     Row {

@@ -1,9 +1,12 @@
 //! Entering a room, and diffs for those whose cursor does not lead to where the log is.
 //!
-//! Rules: CUR-1, SES-2. The relay states facts about claimed ids; the client judges.
+//! What Open names is looked at as one step: the connection takes over from older ones, void facts are noted, leases pass on, and the
+//! answer tells of all that. It waits for the commit of everything that it names.
+//!
+//! Rules: CUR-1, SES-2, LEASE-2. The relay states facts about ids; the client judges.
 
-use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Want, limits};
-use weftline::{Tag, VersionVector};
+use weftline::VersionVector;
+use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Settle, Want, limits};
 
 use super::diffs::Made;
 use super::member::{Member, Question};
@@ -12,7 +15,11 @@ use crate::store::Position;
 
 impl Room {
     pub(super) fn join(&mut self, id: MemberId, open: &Open, may_write: bool) {
-        if open.claims.len() > limits::MAX_CLAIMS {
+        let too_many = open.claims.len() + open.settles.len() > limits::MAX_CLAIMS
+            || open.voids.len() > limits::MAX_VOIDS
+            || open.claims.iter().any(|claim| claim.incs.len() > limits::MAX_UNCONFIRMED + 1)
+            || open.settles.iter().any(|settle| settle.marks.len() > limits::MAX_MARKS);
+        if too_many {
             return self.turn_away(id, CloseReason::Limit);
         }
         // SES-2: of the connections of one opening, the newest counts, in whatever order their Opens arrive.
@@ -24,7 +31,12 @@ impl Room {
             self.keeps_showing(open.opening, id);
             self.close(older, CloseReason::Superseded);
         }
-        let mut member = Member::new(open.opening, open.connection, may_write);
+        self.members.insert(id, Member::new(open.opening, open.connection, may_write));
+        if may_write {
+            self.learn_voids(open);
+        }
+        let facts = self.facts(id, open, may_write);
+        let Some(mut member) = self.members.remove(&id) else { return };
 
         let version = self.document.version();
         let version_hash = version.hash();
@@ -47,6 +59,7 @@ impl Room {
         member.staged = open.staged;
         member.named = self.roster.len();
         member.chains_from = self.head;
+        member.voids_upto = self.head;
         // Nothing is sent before OpenAck, which waits for the commit of all that it names.
         member.feeding = false;
         let ack = OpenAck {
@@ -54,7 +67,8 @@ impl Room {
             head: self.head,
             version_hash,
             beacon: self.document.beacon(),
-            facts: open.claims.iter().map(|claim| self.fact(&version, claim)).collect(),
+            facts,
+            voids: self.kept.voids.keys().filter(|fact| !open.voids.contains(fact)).copied().collect(),
             roster: open.packed.then(|| self.roster.news(&version)),
             version: (version_hash != open.version_hash).then_some(version),
             horizon: self.document.horizon(),
@@ -146,12 +160,21 @@ impl Room {
         (position <= end && readable).then_some(position)
     }
 
-    fn fact(&self, version: &VersionVector, claim: &Claim) -> Fact {
-        let replica = claim.replica;
-        let (seq, tag) = version.get(replica).map_or((0, Tag::start(replica)), |entry| (entry.seq, entry.tag));
-        let known = if seq == claim.seq { Some(tag) } else { self.tag(replica, claim.seq) };
-        let agrees = if seq < claim.seq { None } else { known.map(|tag| tag == claim.tag) };
-        Fact { replica, seq, tag, agrees }
+    /// What is so of the ids that were claimed and settled, once forks are found and leases given.
+    fn facts(&mut self, id: MemberId, open: &Open, may_write: bool) -> Vec<Fact> {
+        let mut facts = Vec::with_capacity(open.claims.len() + open.settles.len());
+        for claim in &open.claims {
+            let examined = self.examine(claim.replica, open, may_write);
+            self.lease(id, open, claim, &examined);
+            facts.push(self.fact(claim.replica, &examined));
+        }
+        for Settle { replica, .. } in &open.settles {
+            if open.claims.iter().all(|claim| claim.replica != *replica) {
+                let examined = self.examine(*replica, open, may_write);
+                facts.push(self.fact(*replica, &examined));
+            }
+        }
+        facts
     }
 
     fn turn_away(&mut self, member: MemberId, reason: CloseReason) {

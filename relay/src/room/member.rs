@@ -47,6 +47,12 @@ pub(super) struct Member {
     pub(super) named: usize,
     /// It knows the chains of the log from this position on: later rows do without the tag before them.
     pub(super) chains_from: Position,
+    /// Every row after this position was sent to it, or is its own.
+    pub(super) sent_from: Position,
+    /// The ids whose lease it has.
+    pub(super) leases: Vec<ReplicaId>,
+    /// Void facts with rows up to here were told to it.
+    pub(super) voids_upto: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
@@ -87,6 +93,9 @@ impl Member {
             packed: false,
             named: 0,
             chains_from: 0,
+            sent_from: 0,
+            leases: Vec::new(),
+            voids_upto: 0,
             said: Said::default(),
             pushed: BTreeMap::new(),
         }
@@ -96,6 +105,7 @@ impl Member {
     pub(super) fn start_at(&mut self, position: Position) {
         self.cursor = position;
         self.told = position;
+        self.sent_from = position;
         self.feeding = true;
         self.caught_up = false;
     }

@@ -15,11 +15,15 @@
 //! Not here: connections and frames (`session`), who may enter, when an idle room is let go.
 
 pub(crate) mod actor;
+mod chains;
 mod diffs;
 mod feeding;
+mod forks;
 mod ingest;
 mod io;
 mod joining;
+mod kept;
+mod leases;
 mod member;
 mod presence;
 mod recent;
@@ -30,12 +34,15 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Ack, CloseReason, Durable, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
-use weftline::{Document, Outcome, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector};
+use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
+pub use self::kept::{KeptError, RoomSnapshot};
 use crate::store::{Epoch, Position, Recovered};
-use diffs::{Kept, Made};
+use chains::Chains;
+use diffs::{Diffs, Made};
+use kept::Kept;
 use member::Member;
 use presence::Board;
 use recent::{LogRow, Recent};
@@ -66,11 +73,13 @@ pub struct Room {
     head: Position,
     /// What the committed rows add up to.
     version: VersionVector,
-    /// The tag after each delta in the log above the floor, to tell a repetition from a fork.
-    tags: BTreeMap<(ReplicaId, u64), (Tag, Position)>,
+    chains: Chains,
+    kept: Kept,
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
     roster: Roster,
+    /// What its rows said of their writers, for those that come next.
+    log_said: LogSaid,
     named: usize,
     /// Rows that are not committed.
     appending: VecDeque<LogRow>,
@@ -81,7 +90,7 @@ pub struct Room {
     /// What members show of themselves.
     board: Board,
     /// Long diffs, for those who come back.
-    kept: Kept,
+    diffs: Diffs,
     now: Timestamp,
     /// Bytes of committed rows above the floor.
     tail_bytes: usize,
@@ -111,8 +120,13 @@ impl Room {
         let Recovered { snapshot, rows, head, epochs } = recovered;
         let floor = snapshot.as_ref().map_or(0, |snapshot| snapshot.upto);
         let snapshot_bytes = snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
+        let mut kept = Kept::default();
         let mut document = match snapshot {
-            Some(snapshot) => Document::load(&snapshot.bytes)?,
+            Some(snapshot) => {
+                let snapshot = RoomSnapshot::decode(&snapshot.bytes)?;
+                snapshot.kept.iter().for_each(|row| kept.fold(row, 0));
+                Document::load(&snapshot.document)?
+            }
             None => Document::new(),
         };
         document.observe_time(now);
@@ -126,16 +140,18 @@ impl Room {
             floor,
             committed: floor,
             head: floor,
-            tags: BTreeMap::new(),
+            chains: Chains::default(),
+            kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
+            log_said: LogSaid::default(),
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
             held: VecDeque::new(),
             members: BTreeMap::new(),
             board: Board::new(),
-            kept: Kept::default(),
+            diffs: Diffs::default(),
             now,
             tail_bytes: 0,
             snapshot_bytes,
@@ -162,7 +178,7 @@ impl Room {
         }
         self.document.observe_time(now);
         self.now = now;
-        self.kept.expire(now);
+        self.diffs.expire(now);
         match input {
             Input::Join { member, open, may_write } => self.join(member, &open, may_write),
             Input::Leave { member } => _ = self.forget(member),
@@ -187,7 +203,7 @@ impl Room {
 
     /// When [`Input::Tick`] is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.board.deadline().into_iter().chain(self.kept.deadline()).min()
+        self.board.deadline().into_iter().chain(self.diffs.deadline()).min()
     }
 
     /// The next thing to do.
@@ -241,23 +257,26 @@ impl Room {
             Row::Delta { prev_tag, bytes } => {
                 let delta = weftline::Delta::decode(bytes, *prev_tag).map_err(decode)?;
                 let last = delta.dot();
-                self.tags.insert((last.replica, last.seq), (delta.tag(), position));
+                self.chains.insert(&delta, position);
                 let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
-                (moves, self.document.apply(&delta))
+                (moves, Some(self.document.apply(&delta)))
             }
             Row::Diff { bytes } => {
                 let diff = weftline::codec::decode_diff(bytes).map_err(decode)?;
                 let applied = self.document.apply_diff(&diff);
-                (diff.head, applied)
+                (diff.head, Some(applied))
             }
+            Row::Void(_) | Row::Lease { .. } => (VersionVector::new(), None),
         };
-        let applied = applied.map_err(|error| RecoverError::Apply { position, error })?;
-        if applied.outcome == Outcome::Parked {
+        let applied = applied.transpose().map_err(|error| RecoverError::Apply { position, error })?;
+        if applied.is_some_and(|applied| applied.outcome == Outcome::Parked) {
             return Err(RecoverError::NotReady { position });
         }
+        self.kept.fold(&row, position);
         self.committed = position;
         self.head = position;
-        self.store_row(LogRow { position, bytes, moves, pusher: None, named: 0 });
+        let is_private = Row::is_private(&bytes);
+        self.store_row(LogRow { position, bytes, moves, pusher: None, before: None, is_private, named: 0 });
         Ok(())
     }
 
@@ -309,7 +328,7 @@ impl Room {
             return;
         }
         // The document is ahead of the disk; so is its snapshot, until what it covers is committed.
-        let bytes = Bytes::from(self.document.snapshot());
+        let bytes = RoomSnapshot::new(&self.kept, self.document.snapshot()).encode();
         self.snapshot = Some(PendingSnapshot { upto: self.head, bytes: bytes.len(), tail_bytes: 0 });
         self.hold(Held::Snapshot { bytes });
     }
@@ -320,7 +339,7 @@ impl Room {
         self.tail_bytes = snapshot.tail_bytes;
         self.snapshot_bytes = snapshot.bytes;
         self.no_snapshot_below = 0;
-        self.tags.retain(|_, (_, position)| *position > upto);
+        self.chains.forget(upto);
     }
 
     /// Tells something as soon as all that is part of the document now is committed.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use weftline::VersionVector;
+use weftline::sync::Before;
 
 use super::MemberId;
 use crate::store::Position;
@@ -18,6 +19,10 @@ pub(super) struct LogRow {
     pub(super) moves: VersionVector,
     /// Who pushed it: it is not sent back to them.
     pub(super) pusher: Option<MemberId>,
+    /// What of the rows before it its packed form does without.
+    pub(super) before: Option<Before>,
+    /// It is sent to nobody.
+    pub(super) is_private: bool,
     /// How many replicas had a number in the roster after it.
     pub(super) named: usize,
 }

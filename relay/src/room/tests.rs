@@ -1,5 +1,7 @@
 //! One room, its inputs and effects by hand.
 
+mod short_rows;
+
 use bytes::Bytes;
 use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,
@@ -133,7 +135,9 @@ fn open_as(opening: u64) -> Open {
         version_hash: VersionVector::new().hash(),
         beacon: [0; 16],
         version: Some(VersionVector::new()),
+        voids: Vec::new(),
         claims: Vec::new(),
+        settles: Vec::new(),
         packed: false,
         staged: None,
     }
@@ -409,13 +413,17 @@ fn facts_say_whether_the_chain_is_the_same() {
     let deltas: Vec<Delta> = ["a", "b"].iter().map(|key| write(&mut document, key)).collect();
     desk.push(ANN, &deltas.iter().collect::<Vec<_>>());
     desk.commit();
-    let claim = |seq, tag| Claim { replica: ReplicaId::from(1), seq, tag };
     let other = Tag::from_bytes([1; 8]);
-    let claims = vec![claim(1, deltas[0].tag()), claim(1, other), claim(2, other), claim(3, other)];
-    let ack = desk.join(BEN, Open { claims, ..open_as(2) });
-    let agrees: Vec<Option<bool>> = ack.facts.iter().map(|fact| fact.agrees).collect();
-    assert_eq!(agrees, [Some(true), Some(false), Some(false), None]);
-    assert!(ack.facts.iter().all(|fact| (fact.seq, fact.tag) == (2, deltas[1].tag())));
+    for (seq, tag, same_upto) in [(1, deltas[0].tag(), 1), (1, other, 0), (2, other, 0), (3, other, 0)] {
+        let claims = vec![Claim { replica: ReplicaId::from(1), seq, tag, lease_no: 0, incs: Vec::new() }];
+        desk.handle(Input::Join { member: BEN, open: Box::new(Open { claims, ..open_as(2) }), may_write: true });
+        desk.commit();
+        let heard = desk.heard(BEN);
+        let Some(Message::OpenAck(ack)) = heard.first() else { panic!("{heard:?}") };
+        let [fact] = &ack.facts[..] else { panic!("one fact") };
+        assert_eq!((fact.seq, fact.tag, fact.same_upto), (2, deltas[1].tag(), same_upto));
+        desk.handle(Input::Leave { member: BEN });
+    }
 }
 
 #[test]
@@ -445,6 +453,8 @@ fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
     assert!(matches!(heard.last(), Some(Message::Ack(ack)) if ack.through == 1), "{heard:?}");
     let forked = write(&mut writer(1), "elsewhere");
     desk.push(ANN, &[&forked]);
+    assert_eq!(nacked(&desk.heard(ANN)), [], "the void fact is stored first");
+    desk.commit();
     assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
     // One replica too many.
     desk.push(ANN, &[&write(&mut writer(3), "d")]);
@@ -713,6 +723,7 @@ fn fork_2_forks_of_ids_that_the_log_does_not_know_are_refused_and_forgotten() {
     desk.push(ANN, &[&known]);
     desk.commit();
     desk.push(ANN, &[&write(&mut writer(9), "another")]);
+    desk.commit();
     assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
     assert_eq!(desk.room.members[&ANN].pushed[&known.replica()], None);
 }

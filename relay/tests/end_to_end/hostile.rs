@@ -63,7 +63,9 @@ fn open() -> Message {
         version_hash: document.version_hash(),
         beacon: document.beacon(),
         version: Some(VersionVector::new()),
+        voids: Vec::new(),
         claims: Vec::new(),
+        settles: Vec::new(),
         packed: false,
         staged: None,
     })

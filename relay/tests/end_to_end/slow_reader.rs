@@ -32,7 +32,9 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
         version_hash: empty.version_hash(),
         beacon: empty.beacon(),
         version: Some(VersionVector::new()),
+        voids: Vec::new(),
         claims: Vec::new(),
+        settles: Vec::new(),
         packed: false,
         staged: None,
     };

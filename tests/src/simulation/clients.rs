@@ -197,7 +197,7 @@ impl World {
             connection.tap.frame(now, &bytes).map_err(|error| format!("peer {index} sends nonsense: {error}"))?;
         let message = match message {
             Some((_, message)) => {
-                let (roster, said) = (&connection.roster, Some(&mut connection.said));
+                let (roster, said) = (&connection.roster, &mut connection.said);
                 Some(oracle::unpacked(message, roster, said, &mut self.payloads)?)
             }
             None => None,

@@ -1,7 +1,7 @@
 //! The relay in the simulation: what a driver does for a room and its sessions.
 
 use weftline::sync::{CloseReason, Message};
-use weftline_relay::room::{Effect, Input, MemberId, Outgoing, Room, RoomConfig};
+use weftline_relay::room::{Effect, Input, MemberId, Outgoing, Room, RoomConfig, RoomSnapshot};
 
 use super::{Checked, Event, World, brief, is_by_digest, without_log};
 use crate::network::Frame;
@@ -51,7 +51,13 @@ impl World {
             Effect::Append { first_position, rows } => self.begin_relay_write(Operation::Append(first_position, rows)),
             Effect::Snapshot { upto, bytes } => {
                 // Histories are too short for the log of removals to be cut by its length.
-                let bytes = if upto % 2 == 0 { without_log(&bytes).into() } else { bytes };
+                let bytes = if upto % 2 == 0 {
+                    let mut snapshot = RoomSnapshot::decode(&bytes).map_err(|error| error.to_string())?;
+                    snapshot.document = without_log(&snapshot.document).into();
+                    snapshot.encode()
+                } else {
+                    bytes
+                };
                 self.begin_relay_write(Operation::Snapshot(upto, bytes));
             }
             Effect::ReadLog { member, after, max_bytes } => {
@@ -114,7 +120,7 @@ impl World {
                 (Message::Packed(rows), _) => rows.new_ids.iter().for_each(|id| connection.roster.add(*id)),
                 _ => {}
             }
-            message = oracle::unpacked(message, &connection.roster, None, &mut self.payloads)?;
+            message = oracle::unpacked(message, &connection.roster, &mut connection.heard, &mut self.payloads)?;
         }
         oracle::may_be_shown(&message, &self.relay_disk.version, &mut self.payloads)?;
         self.report.diffs_down += u64::from(matches!(message, Message::Diff(_)));

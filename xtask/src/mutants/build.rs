@@ -20,11 +20,12 @@ const SUITES: &[(&str, &str, &str)] = &[
     ("lists", "core/tests/lists.rs", ""),
     ("text", "core/tests/text/main.rs", ""),
     ("text_histories", "core/tests/text_histories/main.rs", ""),
-    ("hostile", "core/tests/hostile.rs", ""),
+    ("attacks", "core/tests/attacks/main.rs", ""),
     ("core", "core/src/lib.rs", ""),
     ("convergence", "tests/tests/convergence.rs", ""),
     ("sync_faults", "tests/tests/sync_faults.rs", ""),
     ("relay", "relay/src/lib.rs", "room::"),
+    ("client", "relay/client/src/lib.rs", ""),
 ];
 
 /// The program that lists the faults.
@@ -56,7 +57,8 @@ pub(super) fn build(workspace: bool) -> Result<(Vec<Suite>, Vec<Fault>)> {
     if workspace {
         command.arg("--workspace");
     } else {
-        command.args(["--package", "weftline", "--package", "weftline-relay", "--package", "weftline-tests"]);
+        command.args(["--package", "weftline", "--package", "weftline-relay"]);
+        command.args(["--package", "weftline-client", "--package", "weftline-tests"]);
     }
     let messages = read(&mut command)?;
     let programs: Vec<Program> = messages.lines().filter_map(Program::of_message).collect();

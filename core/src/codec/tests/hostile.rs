@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::generators;
+use crate::codec::envelope::reseal;
 use crate::codec::{self, DecodeError, varint};
 
 /// Decodes with every decoder. Whatever decodes must encode to the same bytes.
@@ -29,17 +30,6 @@ fn feed(bytes: &[u8]) -> Result<(), TestCaseError> {
         prop_assert_eq!(codec::decode_snapshot(&codec::encode_snapshot(&snapshot)), Ok(snapshot));
     }
     Ok(())
-}
-
-/// Makes the length and the checksum of an envelope fit again, so that what is inside gets read.
-fn reseal(bytes: &mut [u8]) {
-    if bytes.len() < 20 {
-        return;
-    }
-    let len = bytes.len() as u64 - 20;
-    bytes[8..16].copy_from_slice(&len.to_le_bytes());
-    let checksum = codec::envelope::checksum(&bytes[..16], &bytes[20..]);
-    bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Something valid of any kind, as bytes.

@@ -52,8 +52,10 @@ pub(crate) fn lay_out(
     }
     // How much of each text is laid out.
     let mut used = alloc::vec![0; loaded.len()];
-    let mut order = Vec::with_capacity(loaded.len());
-    runs.reserve(loaded.len() + loaded.len() / 4);
+    // Some are cut by what lies between their values.
+    let most = loaded.len() + loaded.len() / 4;
+    let mut order = Vec::with_capacity(most);
+    runs.reserve(most);
     let mut open = NONE;
     forest.walk(origins, &stretches, &bunches, &mut |nth, from, more| {
         let Loaded { rope, stretch, text, .. } = loaded[nth];

@@ -133,7 +133,7 @@ impl Replica {
         self.dialing = false;
         self.connections += 1;
         self.keep_unfinished();
-        self.outbox.rewind(&VersionVector::new());
+        self.outbox.start_over();
         self.connection = Some(Box::new(Connection::new(Session::new(SessionConfig::default(), now))));
         self.peers.lost(now);
         self.peers.connected();
@@ -239,7 +239,11 @@ impl Replica {
             Record::Positions { replica, last_seq, .. } => self.compacted.covers(Dot::new(*replica, *last_seq)),
             Record::Row(Row::Diff { bytes }) => codec::decode_diff(bytes).is_ok_and(|diff| covered(&diff)),
             Record::Snapshot(bytes) => codec::decode_snapshot(bytes).is_ok_and(|snapshot| covered(&snapshot.diff)),
-            Record::Slot { .. } | Record::Outbox { .. } | Record::Acked { .. } | Record::Cursor(_) => false,
+            Record::Row(Row::Void(_) | Row::Lease { .. })
+            | Record::Slot { .. }
+            | Record::Outbox { .. }
+            | Record::Acked { .. }
+            | Record::Cursor(_) => false,
         }
     }
 

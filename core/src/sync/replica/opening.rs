@@ -107,24 +107,24 @@ impl Replica {
         let version = document.version();
         // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
         let whole = whole && unacked.iter().all(|delta| version.covers(delta.dot()));
-        let slot = Slot::open(opening.slot, stored.slot.as_ref(), &version, whole);
+        let inc = entropy.next() as u64;
+        let slot = Slot::open(opening.slot, inc, stored.slot, &version, whole);
         let set = document.set_writer(slot.replica());
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
-        let number = entropy.next() as u64;
         Ok(Self {
             name: document_name.into(),
             document,
             slot,
             outbox,
-            opening: number,
+            opening: inc,
             entropy,
             connections: 0,
             // The cursor promises that everything up to it is here.
             cursor: stored.cursor.filter(|_| whole && complete),
             dialing: false,
             connection: None,
-            peers: Peers::new(number),
+            peers: Peers::new(inc),
             staging: Staging::default(),
             unfinished: Queue::new(),
             last_token: Token(0),
@@ -172,6 +172,7 @@ impl Stored {
         match row {
             Row::Delta { prev_tag, bytes } => self.deltas.push(Delta::decode(bytes, *prev_tag)?),
             Row::Diff { bytes } => self.diffs.push(codec::decode_diff(bytes)?),
+            Row::Void(_) | Row::Lease { .. } => {}
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What the relay is told: Open with its claims, the outbox as deltas, or a diff where deltas would not do.
 //!
-//! Rules: DUR-2 claims name durable dots only. ACK-5 what the relay lacks goes up as a diff at the whole durable version
+//! Rules: DUR-2 claims name durable dots only. LEASE-4 leases are asked of the home relay, which is the only one there is here. ACK-5 what the relay lacks goes up as a diff at the whole durable version
 //! (DIFF-7); the outbox goes as deltas only where the relay has everything else. DIFF-2 where the log here does not reach back
 //! to the relay, the relay is asked for its digest first; it is sent the whole state only if it gives none.
 
@@ -11,7 +11,7 @@ use crate::codec;
 use crate::fault::{self, Fault};
 use crate::sync::limits;
 use crate::sync::link::{Refill, Stage};
-use crate::sync::message::{Claim, DiffMessage, Message, Open, Want};
+use crate::sync::message::{DiffMessage, Message, Open, Want};
 
 impl Replica {
     /// Sends Open, once what it claims is proven durable.
@@ -30,8 +30,10 @@ impl Replica {
             cursor: self.cursor,
             version_hash: settled.hash(),
             beacon: self.document.beacon(),
-            version: short.then_some(version),
-            claims: self.claims(),
+            voids: Vec::new(),
+            claims: self.slot.claim(&version).into_iter().collect(),
+            settles: self.outbox.settles(self.stored),
+            version: (short && self.cursor.is_none()).then_some(version),
             packed: true,
             staged: self.staging.told(),
         };
@@ -40,17 +42,6 @@ impl Replica {
             connection.stage = Stage::Opening;
             connection.relay = settled;
         }
-    }
-
-    fn claims(&self) -> Vec<Claim> {
-        let mut claims: Vec<Claim> = self.outbox.claims(self.stored).take(limits::MAX_CLAIMS - 1).collect();
-        let own = self.slot.replica().filter(|own| claims.iter().all(|claim| claim.replica != *own));
-        if let Some(replica) = own
-            && let Some(entry) = self.durable_version().get(replica)
-        {
-            claims.push(Claim { replica, seq: entry.seq, tag: entry.tag });
-        }
-        claims
     }
 
     /// Sends what can be sent of what the relay lacks.

@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{Timestamp, VersionEntry, VersionVector};
+use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome};
@@ -19,11 +19,12 @@ use crate::sync::message::{
     Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part, Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
-use crate::sync::packed::{Unpacked, unpack};
+use crate::sync::packed::Unpacked;
 use crate::sync::record::{Class, Cursor, Record};
 use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
+use crate::sync::slot::LeaseVerdict;
 use crate::sync::staging::{Misplaced, Staging};
 use crate::sync::wire::told;
 
@@ -86,6 +87,9 @@ impl Replica {
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
+        for fact in &ack.voids {
+            self.void(fact);
+        }
         let Some(connection) = &mut self.connection else { return Ok(()) };
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
@@ -117,6 +121,7 @@ impl Replica {
 
         for fact in &ack.facts {
             self.judge(fact);
+            self.judge_lease(fact);
         }
         // Edits made since Open was sent have no fact; another tab may have pushed them meanwhile.
         self.judge_by(&relay);
@@ -134,19 +139,45 @@ impl Replica {
     /// What a fact means for an id of ours.
     fn judge(&mut self, fact: &Fact) {
         let own = self.slot.replica() == Some(fact.replica);
-        let verdict = self.outbox.judge(fact);
-        match verdict {
-            Some(Verdict::Forked) => self.forked(fact.replica, 0),
-            Some(Verdict::Agrees { through }) => self.empty_outbox(fact.replica, through),
-            None => {}
+        let here = self.document.chain(fact.replica);
+        let verdict = self.outbox.judge(fact, here);
+        if let Some(Verdict::Agrees { through } | Verdict::Unsure { through } | Verdict::Differs { through }) = verdict
+        {
+            self.empty_outbox(fact.replica, through);
         }
-        let here = self.document.version().get(fact.replica);
-        let (seq, tag) = here.map_or((0, None), |entry| (entry.seq, Some(entry.tag)));
-        let contradicts = verdict.is_none() && fact.seq == seq && seq > 0 && tag != Some(fact.tag);
+        let differs = match verdict {
+            Some(Verdict::Agrees { .. }) => false,
+            Some(Verdict::Unsure { .. } | Verdict::Differs { .. }) => {
+                self.outbox.doubt(fact.replica, fact.seq);
+                matches!(verdict, Some(Verdict::Differs { .. }))
+            }
+            None => fact.seq == here.seq && fact.tag != here.tag,
+        };
         // Longer than ours *now*: somebody else writes this id, or this store was rolled back (ID-5). Nothing is lost: the
         // rest of the chain comes down like everything else.
-        if own && (fact.seq > seq || contradicts || fact.agrees == Some(false)) {
+        if own && (fact.seq > here.seq || differs) {
             self.retire_writer();
+        }
+    }
+
+    /// Whether we may go on writing under an id of ours.
+    fn judge_lease(&mut self, fact: &Fact) {
+        match self.slot.judge(fact) {
+            // Losing this costs a longer claim, nothing more.
+            LeaseVerdict::Ours(record) => {
+                if let Some(record) = record {
+                    self.persist(Class::Relaxed, vec![record]);
+                }
+            }
+            LeaseVerdict::Foreign => self.retire_writer(),
+            LeaseVerdict::Open => {}
+        }
+    }
+
+    /// A branch does not count. Until it can be renamed, it is kept as it is if it is here.
+    fn void(&mut self, fact: &VoidFact) {
+        if self.outbox.has_branch(fact) {
+            self.forked(fact.replica, fact.first_seq);
         }
     }
 
@@ -157,13 +188,21 @@ impl Replica {
             if let Some(VersionEntry { seq, tag }) = version.get(replica)
                 && seq <= self.document.seq(replica)
             {
-                self.judge(&Fact { replica, seq, tag, agrees: None });
+                self.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None });
             }
         }
     }
 
-    /// The relay has other deltas than ours under this id, at `seq` or before. Until such branches can be renamed, they are
-    /// kept: shown here, not sent, counted as stuck.
+    /// The relay has other deltas than ours under this id, at `seq` or before: what waits is pushed, which tells from where on.
+    fn contradicted(&mut self, replica: ReplicaId, seq: u64) {
+        self.outbox.doubt(replica, seq);
+        if self.slot.replica() == Some(replica) {
+            self.retire_writer();
+        }
+    }
+
+    /// The relay has another delta than ours under this id at `seq`. Until such branches can be renamed, they are kept: shown
+    /// here, not sent, counted as stuck.
     fn forked(&mut self, replica: ReplicaId, seq: u64) {
         self.outbox.stick(replica, seq);
         if self.slot.replica() == Some(replica) {
@@ -187,14 +226,15 @@ impl Replica {
     }
 
     /// What was packed; `None` if all of it is here already.
-    fn unpack(&self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
+    fn unpack(&mut self, packed: &[u8]) -> Result<Option<Row>, ProtocolError> {
         let invalid = ProtocolError::Invalid { what: told("packed row") };
-        let Some(connection) = &self.connection else { return Ok(None) };
+        let Some(connection) = &mut self.connection else { return Ok(None) };
         let Some(roster) = &connection.roster else { return Err(invalid) };
-        let (replica, first_seq, last_seq, bytes) = match unpack(packed, roster).map_err(|_| invalid.clone())? {
-            Unpacked::Row(row) => return Ok(Some(row)),
-            Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
-        };
+        let (replica, first_seq, last_seq, bytes) =
+            match connection.log_said.unpack(packed, roster).map_err(|_| invalid.clone())? {
+                Unpacked::Row(row) => return Ok(Some(row)),
+                Unpacked::Next { replica, first_seq, last_seq, bytes } => (replica, first_seq, last_seq, bytes),
+            };
         match connection.heard.get(replica) {
             Some(entry) if entry.seq + 1 == first_seq || fault::active(Fault::TagGuessed) => {
                 Ok(Some(Row::Delta { prev_tag: entry.tag, bytes }))
@@ -207,7 +247,8 @@ impl Replica {
 
     fn rows(&mut self, from: u64, to: u64, rows: Vec<Sent>) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        if from != connection.position + 1 || to < from {
+        // A batch about no position repeats what a diff cannot say.
+        if from != connection.position + 1 || to < connection.position {
             return Err(ProtocolError::Unexpected { what: told("position of rows") });
         }
         connection.position = to;
@@ -220,8 +261,8 @@ impl Replica {
                     None => continue,
                 },
             };
-            let outcome = match row.delta() {
-                Some(delta) => {
+            let outcome = match (row.delta(), &row) {
+                (Some(delta), _) => {
                     let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
                     if outcome == Outcome::Applied {
@@ -229,7 +270,12 @@ impl Replica {
                     }
                     outcome
                 }
-                None => self.apply_diff_row(&row)?,
+                (None, Row::Diff { bytes }) => self.apply_diff_bytes(bytes)?,
+                (None, Row::Void(fact)) => {
+                    self.void(fact);
+                    Outcome::Known
+                }
+                (None, _) => return Err(ProtocolError::Invalid { what: told("row") }),
             };
             if outcome != Outcome::Known {
                 records.push(Record::Row(row));
@@ -261,19 +307,13 @@ impl Replica {
                 Ok(applied.outcome)
             }
             Err(ApplyError::Fork { replica, .. }) => {
-                self.forked(replica, delta.first_seq());
+                self.contradicted(replica, last.seq);
                 Ok(Outcome::Known)
             }
             // Nothing is lost by dropping it: the comparison at the end of catching up finds that it is missing.
             Err(ApplyError::TooMuchParked { .. }) => Ok(Outcome::Known),
             Err(_) => Err(ProtocolError::Invalid { what: told("delta") }),
         }
-    }
-
-    /// A diff in the log: what another client gave back to a relay that had lost it.
-    fn apply_diff_row(&mut self, row: &Row) -> Result<Outcome, ProtocolError> {
-        let Row::Diff { bytes } = row else { return Ok(Outcome::Known) };
-        self.apply_diff_bytes(bytes)
     }
 
     fn apply_diff_bytes(&mut self, bytes: &[u8]) -> Result<Outcome, ProtocolError> {
@@ -290,8 +330,8 @@ impl Replica {
                 self.show(applied.changes);
                 Ok(applied.outcome)
             }
-            Err(ApplyError::Fork { replica, seq }) => {
-                self.forked(replica, seq);
+            Err(ApplyError::Fork { replica, .. }) => {
+                self.contradicted(replica, diff.head.seq(replica));
                 Ok(Outcome::Known)
             }
             Err(ApplyError::BaseNotCovered { .. }) => Ok(Outcome::Known),

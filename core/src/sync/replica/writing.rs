@@ -175,11 +175,14 @@ impl Replica {
         records.push(Record::Row(Row::of(delta)));
         records.extend(self.positions_of(delta));
         records.push(Outbox::record(delta));
+        if self.connection.is_some() {
+            self.slot.name();
+        }
         records.extend(self.slot.record());
         let class = if fault::active(Fault::WriteRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
         self.outbox.push(delta, token);
-        if !self.slot.is_proving() {
+        if self.connection.is_some() && !self.slot.is_proving() {
             self.slot.prove(token);
         }
     }
@@ -204,12 +207,13 @@ impl Replica {
     }
 
     /// DUR-3: what was loaded may itself have been written relaxed only. Before anything of it is claimed or sent, one
-    /// strict write makes it durable. An opening that never connects and never writes does without.
+    /// strict write makes it durable, and names this opening (ID-4). An opening that never connects does without.
     pub(super) fn prove(&mut self) {
         let claims = self.slot.has_history() || self.outbox.len() > 0;
         if !claims || self.slot.is_proving() {
             return;
         }
+        self.slot.name();
         let record = self.slot.record().unwrap_or(Record::Cursor(self.cursor.unwrap_or(Cursor::NONE)));
         let token = self.persist(Class::Strict, [record].into());
         self.slot.prove(token);

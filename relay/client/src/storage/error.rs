@@ -52,14 +52,6 @@ pub enum StoreError {
         /// How many slots there are.
         slots: u32,
     },
-    /// The file system has no locks, as some network file systems do. Two programs could write as one replica there.
-    #[error("cannot lock {}: the store must lie on a file system with locks", path.display())]
-    NoLocks {
-        /// The lock file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
     /// An earlier error on this store was final.
     #[error("the store {} failed before and must be opened again", path.display())]
     Failed {
@@ -69,10 +61,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether there is no room: everything else is as it was, and it passes when there is room again.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+
     /// Names the action and the file an I/O error belongs to.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::DiskFull { action, path: path.to_owned() }
             }
             _ => Self::Io { action, path: path.to_owned(), source },

@@ -12,25 +12,36 @@
 //! again. The others are read without their locks, running or not: what was read is synced
 //! before it is used, which is all that DUR-1 asks.
 //!
+//! Where locks cannot be trusted (a file system that other computers mount as well) there are no slots: each opening
+//! writes into a folder of its own, `opening-0f3c…`, which nobody writes into ever again, and continues no id (TAB-4). A
+//! folder whose opening was closed is removed by whoever has taken it over; one whose program was killed stays, because
+//! nobody can tell that it was.
+//!
 //! Not here: files of a slot; that is [`super::slot`].
 
+use super::disk::{Disk, Held, Lock};
 use super::error::StoreError;
 use super::item::Item;
 use super::slot::{self, Slot};
-use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use weftline::sync::Record;
 
 /// How many programs may have one document of one store open at once. A limit, because a mistake that leaves programs
 /// behind should show, and because every slot that ever wrote costs an entry in the version vector.
 pub(crate) const MAX_SLOTS: u32 = 64;
 
+const SLOT: &str = "slot-";
+const OPENING: &str = "opening-";
+/// In the folder of an opening that has ended: nobody will write into it.
+const CLOSED: &str = "closed";
+
 /// A slot that was taken, with everything it holds.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// Which slot.
-    pub(crate) index: u32,
+    /// Which slot; none where locks cannot be trusted.
+    pub(crate) index: Option<u32>,
     /// Its records and those taken over from other slots, already durable here.
     pub(crate) records: Vec<Record>,
     /// The store to write to.
@@ -42,36 +53,72 @@ pub(crate) struct Opened {
 pub(crate) struct FolderStore {
     /// The slot's files.
     pub(crate) slot: Slot,
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     /// Held until the store is dropped; declared last, so that it is released after the files are closed.
-    _lock: File,
+    lock: Option<Box<dyn Held>>,
 }
 
 impl FolderStore {
     /// Starts again after an error, with what the files hold. All of it is written into new files: what an operating
     /// system failed to write it may have dropped and still show (DUR-6).
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
-        let (slot, state) = Slot::open(&self.folder)?;
-        self.slot = slot;
-        self.slot.compact(state)
+        (self.slot, _) = Slot::open(Arc::clone(&self.disk), &self.folder)?;
+        Ok(())
+    }
+
+    /// Nothing more will be written. Best effort: what it leaves undone costs room, nothing else.
+    pub(crate) fn close(self) {
+        if self.lock.is_none() && self.disk.create(&self.folder.join(CLOSED)).is_ok() {
+            drop(self.disk.sync_folder(&self.folder));
+        }
     }
 }
 
 /// Takes the lowest free slot of the document in the store folder `root`, and brings it up to date with the others.
-pub(crate) fn open(root: &Path, document: &str) -> Result<Opened, StoreError> {
+/// `unique` is a number that no other opening has.
+pub(crate) fn open(disk: Arc<dyn Disk>, root: &Path, document: &str, unique: u128) -> Result<Opened, StoreError> {
     let folder = root.join(folder_name(document));
-    create_folder(&folder)?;
+    ensure_folder(&*disk, root)?;
+    ensure_folder(&*disk, &folder)?;
     for index in 0..MAX_SLOTS {
-        let slot_folder = slot_path(&folder, index);
-        create_folder(&slot_folder)?;
-        if let Some(lock) = try_lock(&slot_folder.join("lock"))? {
-            let (mut slot, mut records) = Slot::open(&slot_folder)?;
-            records.extend(adopt(&folder, index, &mut slot)?);
-            records.extend(slot.held());
-            return Ok(Opened { index, records, store: FolderStore { slot, folder: slot_folder, _lock: lock } });
+        let name = format!("{SLOT}{index}");
+        let slot_folder = folder.join(&name);
+        if !disk.is_folder(&slot_folder) {
+            ensure_folder(&*disk, &slot_folder)?;
+        }
+        let lock_path = slot_folder.join("lock");
+        match disk.lock(&lock_path).map_err(StoreError::io("lock", &lock_path))? {
+            Lock::Held(lock) => return fill(disk, &folder, &name, Some((index, lock))),
+            Lock::Taken if faulty!(FileLockIgnored) => {
+                return fill(disk, &folder, &name, Some((index, Box::new(()))));
+            }
+            Lock::Taken => {}
+            Lock::Untrusted if faulty!(RemoteLocksTrusted) => {
+                return fill(disk, &folder, &name, Some((index, Box::new(()))));
+            }
+            Lock::Untrusted => {
+                let name = format!("{OPENING}{unique:032x}");
+                return fill(disk, &folder, &name, None);
+            }
         }
     }
     Err(StoreError::AllSlotsInUse { folder, slots: MAX_SLOTS })
+}
+
+fn fill(
+    disk: Arc<dyn Disk>,
+    folder: &Path,
+    name: &str,
+    lock: Option<(u32, Box<dyn Held>)>,
+) -> Result<Opened, StoreError> {
+    let own = folder.join(name);
+    ensure_folder(&*disk, &own)?;
+    let (mut slot, mut records) = Slot::open(Arc::clone(&disk), &own)?;
+    records.extend(adopt(&*disk, folder, name, &mut slot)?);
+    records.extend(slot.held());
+    let (index, lock) = lock.unzip();
+    Ok(Opened { index, records, store: FolderStore { slot, disk, folder: own, lock } })
 }
 
 /// The name of a document's folder: readable, one to one, and the same on file systems that ignore case or limit names.
@@ -96,28 +143,52 @@ pub(crate) fn folder_name(document: &str) -> String {
 }
 
 /// Reads what the other slots hold beyond what this one knows, and stores it here. Gives back the state among it.
-fn adopt(folder: &Path, own: u32, slot: &mut Slot) -> Result<Vec<Record>, StoreError> {
+fn adopt(disk: &dyn Disk, folder: &Path, own: &str, slot: &mut Slot) -> Result<Vec<Record>, StoreError> {
+    let mut names = disk.list(folder).map_err(StoreError::io("list", folder))?;
+    names.retain(|name| name != own && (name.starts_with(SLOT) || name.starts_with(OPENING)));
+    names.sort_unstable();
     let mut items = Vec::new();
-    for index in (0..MAX_SLOTS).filter(|&index| index != own) {
-        let path = slot_path(folder, index);
-        if !path.is_dir() {
-            continue;
-        }
-        match slot::read_shared(&path, slot.adopted(index)) {
-            Ok(None) => {}
-            Ok(Some((records, mark))) => {
-                let records = records.into_iter().filter(|record| may_adopt(record, slot.has_cursor()));
-                items.extend(records.map(Item::Record));
-                items.push(Item::Adopted { index, mark });
+    let mut ended = Vec::new();
+    for name in names {
+        let path = folder.join(&name);
+        // Looked at first: what is closed by then is read whole.
+        let is_closed =
+            name.starts_with(OPENING) && (disk.read(&path.join(CLOSED)).is_ok() || faulty!(OpenFolderRemoved));
+        match slot::read_shared(disk, &path, slot.adopted(&name)) {
+            Ok(new) => {
+                if let Some((records, mark)) = new {
+                    let records = records.into_iter().filter(|record| may_adopt(record, slot.has_cursor()));
+                    items.extend(records.map(Item::Record));
+                    items.push(Item::Adopted { slot: name, mark });
+                }
+                if is_closed {
+                    ended.push(path);
+                }
             }
             // This slot is whole without it; whoever opens the damaged one gets the error.
-            Err(error) => tracing::warn!(slot = index, %error, "another slot of this document is not readable"),
+            Err(error) => tracing::warn!(slot = name, %error, "another slot of this document is not readable"),
         }
     }
     if !items.is_empty() {
         slot.append(std::slice::from_ref(&items), true)?;
     }
+    for path in ended {
+        if let Err(error) = remove_ended(disk, &path) {
+            tracing::warn!(folder = %path.display(), %error, "what an opening left behind cannot be removed");
+        }
+    }
     Ok(items.into_iter().filter_map(Item::into_state).collect())
+}
+
+/// Removes the folder of an opening that has ended, and its mark last: half of it is removed the next time.
+fn remove_ended(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    for name in disk.list(folder)?.into_iter().filter(|name| name != CLOSED) {
+        disk.remove(&folder.join(name))?;
+    }
+    if !faulty!(OpenFolderRemoved) {
+        disk.remove(&folder.join(CLOSED))?;
+    }
+    disk.remove_folder(folder)
 }
 
 /// Whether a record of another slot may stand in ours. What that slot is to its own replica stays there. Its cursor is
@@ -126,55 +197,41 @@ fn may_adopt(record: &Record, has_cursor: bool) -> bool {
     match record {
         Record::Slot { .. } => false,
         Record::Cursor(_) => !has_cursor,
-        Record::Row(_)
-        | Record::Positions { .. }
-        | Record::Outbox { .. }
-        | Record::Acked { .. }
-        | Record::Snapshot(_) => true,
+        Record::Acked { .. } => !faulty!(AcksNotAdopted),
+        Record::Row(_) | Record::Positions { .. } | Record::Outbox { .. } | Record::Snapshot(_) => true,
     }
 }
 
-fn slot_path(folder: &Path, index: u32) -> PathBuf {
-    folder.join(format!("slot-{index}"))
-}
-
-/// Creates a folder and its parents, and makes their names durable.
-fn create_folder(folder: &Path) -> Result<(), StoreError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        create_folder(parent)?;
-    }
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(StoreError::io("create", folder)(error));
+/// Creates a folder and its parents where they are missing. Its name is durable afterwards, also if somebody else made it
+/// who did not come to making it so.
+fn ensure_folder(disk: &dyn Disk, folder: &Path) -> Result<(), StoreError> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !disk.is_folder(folder) {
+        if parent != Path::new(".") && !disk.is_folder(parent) {
+            ensure_folder(disk, parent)?;
         }
-        _ => {}
+        match disk.create_folder(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::io("create", folder)(error));
+            }
+            _ => {}
+        }
     }
-    match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => slot::sync_folder(parent),
-        _ => Ok(()),
-    }
-}
-
-/// The lock, or `None` if another program holds it.
-fn try_lock(path: &Path) -> Result<Option<File>, StoreError> {
-    let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let file = open.map_err(StoreError::io("open", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(StoreError::NoLocks { path: path.to_owned(), source }),
-    }
+    slot::sync_folder(disk, parent)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::disk::FileSystem;
     use std::collections::BTreeSet;
+    use std::fs;
     use weftline::sync::{Cursor, Row};
     use weftline::{ReplicaId, Tag};
+
+    fn open(root: &Path, document: &str) -> Result<Opened, StoreError> {
+        super::open(FileSystem::shared(), root, document, 0)
+    }
 
     fn row(text: &str) -> Record {
         Record::Row(Row::Diff { bytes: text.as_bytes().into() })
@@ -187,7 +244,8 @@ mod tests {
 
     fn slot_record(index: u32) -> Record {
         let replica = ReplicaId::from(u128::from(index) + 1);
-        Record::Slot { index, replica: Some(replica), high_water: 1, tag: Tag::start(replica) }
+        let tag = Tag::start(replica);
+        Record::Slot { index, replica: Some(replica), high_water: 1, tag, lease_no: 0, incs: vec![7] }
     }
 
     fn cursor(position: u64) -> Record {
@@ -206,11 +264,11 @@ mod tests {
         let second = open(root.path(), "todo/a").unwrap();
         let third = open(root.path(), "todo/a").unwrap();
         let other = open(root.path(), "todo/b").unwrap();
-        assert_eq!([first.index, second.index, third.index, other.index], [0, 1, 2, 0]);
+        assert_eq!([first.index, second.index, third.index, other.index], [0, 1, 2, 0].map(Some));
         drop(second);
-        assert_eq!(open(root.path(), "todo/a").unwrap().index, 1);
+        assert_eq!(open(root.path(), "todo/a").unwrap().index, Some(1));
         drop(first);
-        assert_eq!(open(root.path(), "todo/a").unwrap().index, 0);
+        assert_eq!(open(root.path(), "todo/a").unwrap().index, Some(0));
         drop(third);
     }
 
@@ -233,7 +291,7 @@ mod tests {
         drop(second);
 
         let first = open(root.path(), "a").unwrap();
-        assert_eq!(first.index, 0);
+        assert_eq!(first.index, Some(0));
         assert_eq!(first.records, [row("from 0"), row("from 1"), slot_record(0), cursor(9), outbox(2, 1)]);
         drop(first);
         // It is in this slot now, and not read again from the other one.
@@ -249,7 +307,7 @@ mod tests {
         let mut first = open(root.path(), "a").unwrap();
         append(&mut first, &[row("from 0"), outbox(1, 1), slot_record(0)]);
         let second = open(root.path(), "a").unwrap();
-        assert_eq!((second.index, second.records.as_slice()), (1, &[row("from 0"), outbox(1, 1)][..]));
+        assert_eq!((second.index, second.records.as_slice()), (Some(1), &[row("from 0"), outbox(1, 1)][..]));
         drop(second);
         let acked = Record::Acked { replica: ReplicaId::from(1), through: 1 };
         append(&mut first, &[row("more"), acked.clone()]);

@@ -8,14 +8,14 @@ const RECORD: u8 = 0;
 const ADOPTED: u8 = 1;
 
 /// One item of a group in a log or snapshot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A record of the core.
     Record(Record),
-    /// Everything that slot `index` held up to the mark is in this slot too.
+    /// Everything that another slot held up to the mark is in this slot too.
     Adopted {
-        /// Which slot.
-        index: u32,
+        /// The name of its folder.
+        slot: String,
         /// Up to where.
         mark: AdoptedMark,
     },
@@ -56,11 +56,11 @@ impl Item {
                 bytes.extend_from_slice(&record.encode());
                 bytes
             }
-            Self::Adopted { index, mark } => {
+            Self::Adopted { slot, mark } => {
                 let mut bytes = vec![ADOPTED];
-                bytes.extend_from_slice(&index.to_le_bytes());
                 bytes.extend_from_slice(&mark.generation.to_le_bytes());
                 bytes.extend_from_slice(&mark.offset.to_le_bytes());
+                bytes.extend_from_slice(slot.as_bytes());
                 bytes
             }
         }
@@ -85,9 +85,8 @@ impl Item {
 }
 
 fn adopted(bytes: &[u8]) -> Option<Item> {
-    let (index, rest) = bytes.split_first_chunk::<4>()?;
-    let (generation, rest) = rest.split_first_chunk::<8>()?;
-    let offset = rest.try_into().ok()?;
-    let mark = AdoptedMark { generation: u64::from_le_bytes(*generation), offset: u64::from_le_bytes(offset) };
-    Some(Item::Adopted { index: u32::from_le_bytes(*index), mark })
+    let (generation, rest) = bytes.split_first_chunk::<8>()?;
+    let (offset, slot) = rest.split_first_chunk::<8>()?;
+    let mark = AdoptedMark { generation: u64::from_le_bytes(*generation), offset: u64::from_le_bytes(*offset) };
+    Some(Item::Adopted { slot: str::from_utf8(slot).ok()?.to_owned(), mark })
 }

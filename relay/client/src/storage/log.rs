@@ -1,21 +1,22 @@
 //! The log: one file to which groups of items are appended.
 //!
 //! Appending and syncing are two steps, so that all groups that wait are synced together. After an error neither works
-//! again (DUR-6): what the disk then holds is found out by opening the file anew.
+//! again (DUR-6): what the disk then holds is found out by opening the file anew. The exception is a full disk: nothing
+//! of a write that found no room was promised to anybody, and what was there before it is untouched, so it is cut off
+//! again and the log goes on when there is room.
 //!
 //! Not here: what the items mean, and when a log is replaced; that is [`super::slot`].
 
+use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::frame::{self, FILE_HEADER_LEN, FileKind, Header, Rest};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// An open log, to be written by the holder of the slot's lock alone.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
-    file: File,
+    file: Box<dyn DiskFile>,
     len: u64,
     synced: u64,
     failed: bool,
@@ -32,26 +33,18 @@ pub(crate) struct LogContent {
 
 impl Log {
     /// Makes a new, empty log that is on stable storage when this returns; its folder is not synced yet.
-    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
-        let mut log = Self {
-            path: path.to_owned(),
-            file: open.map_err(StoreError::io("create", path))?,
-            len: 0,
-            synced: 0,
-            failed: false,
-        };
+    pub(crate) fn create(disk: &dyn Disk, path: &Path) -> Result<Self, StoreError> {
+        let file = disk.create(path).map_err(StoreError::io("create", path))?;
+        let mut log = Self { path: path.to_owned(), file, len: 0, synced: 0, failed: false };
         log.start()?;
         Ok(log)
     }
 
     /// Opens a log and reads it. A tail that was never confirmed is cut off, and what is left is synced: some of it
     /// may have been written without a sync (DUR-3), and claims may name it from now on.
-    pub(crate) fn open(path: &Path) -> Result<(Self, LogContent), StoreError> {
-        let open = OpenOptions::new().read(true).write(true).open(path);
-        let mut file = open.map_err(StoreError::io("open", path))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
+    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<(Self, LogContent), StoreError> {
+        let mut file = disk.open(path).map_err(StoreError::io("open", path))?;
+        let bytes = file.read_all().map_err(StoreError::io("read", path))?;
         let mut log = Self { path: path.to_owned(), file, len: 0, synced: 0, failed: false };
         match frame::read_header(&bytes, FileKind::Log) {
             Header::Valid => {}
@@ -65,13 +58,22 @@ impl Log {
             }
         }
         let content = content(path, &bytes, FILE_HEADER_LEN as u64)?;
-        if content.end < bytes.len() as u64 {
+        if content.end < bytes.len() as u64 && !faulty!(TornTailKept) {
             log.file.set_len(content.end).map_err(StoreError::io("cut the torn tail of", path))?;
         }
-        log.file.seek(SeekFrom::Start(content.end)).map_err(StoreError::io("read", path))?;
         log.len = content.end;
-        log.sync()?;
+        if faulty!(TornTailKept) {
+            log.len = bytes.len() as u64;
+        }
+        if !faulty!(FoundLogNotSynced) {
+            log.sync()?;
+        }
         Ok((log, content))
+    }
+
+    /// Whether an error was final: the log must be replaced.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.failed
     }
 
     /// Length of the log in bytes.
@@ -93,9 +95,9 @@ impl Log {
     /// Brings everything appended so far to stable storage.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
         self.check()?;
-        if self.synced < self.len || self.synced == 0 {
-            if let Err(source) = self.file.sync_data() {
-                self.failed = true;
+        if (self.synced < self.len || self.synced == 0) && !faulty!(FileNotSynced) {
+            if let Err(source) = self.file.sync() {
+                self.failed = !faulty!(FailedSyncForgotten);
                 return Err(StoreError::io("sync", &self.path)(source));
             }
             self.synced = self.len;
@@ -105,15 +107,21 @@ impl Log {
 
     fn start(&mut self) -> Result<(), StoreError> {
         self.file.set_len(0).map_err(StoreError::io("create", &self.path))?;
-        self.file.rewind().map_err(StoreError::io("create", &self.path))?;
         self.write(&frame::file_header(FileKind::Log))?;
         self.sync()
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if let Err(source) = self.file.write_all(bytes) {
-            self.failed = true;
-            return Err(StoreError::io("write", &self.path)(source));
+        if let Err(source) = self.file.write_at(self.len, bytes) {
+            let error = StoreError::io("write", &self.path)(source);
+            // What came before is where it was: only what was being appended is in doubt, and that is cut off.
+            if error.is_full() && faulty!(FullTailKept) {
+                self.len = self.file.read_all().map_or(self.len, |bytes| bytes.len() as u64);
+                return Err(error);
+            }
+            let goes_on = error.is_full() && self.file.set_len(self.len).is_ok();
+            self.failed = !goes_on;
+            return Err(error);
         }
         self.len += bytes.len() as u64;
         Ok(())
@@ -127,11 +135,9 @@ impl Log {
 /// Reads a log that somebody else may be writing, from the offset of a group on, and changes nothing in it. What was
 /// read is on stable storage when this returns: the sync is ours, so it does not matter whether the writer has come to
 /// its own (DUR-1).
-pub(crate) fn read_shared(path: &Path, from: u64) -> Result<LogContent, StoreError> {
-    let open = OpenOptions::new().read(true).write(true).open(path);
-    let mut file = open.map_err(StoreError::io("open", path))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
+pub(crate) fn read_shared(disk: &dyn Disk, path: &Path, from: u64) -> Result<LogContent, StoreError> {
+    let mut file = disk.open(path).map_err(StoreError::io("open", path))?;
+    let bytes = file.read_all().map_err(StoreError::io("read", path))?;
     match frame::read_header(&bytes, FileKind::Log) {
         Header::Valid if from <= bytes.len() as u64 => {}
         Header::Foreign => return Err(StoreError::Foreign { path: path.to_owned() }),
@@ -139,7 +145,7 @@ pub(crate) fn read_shared(path: &Path, from: u64) -> Result<LogContent, StoreErr
     }
     let content = content(path, &bytes, from.max(FILE_HEADER_LEN as u64))?;
     if !content.items.is_empty() {
-        file.sync_data().map_err(StoreError::io("sync", path))?;
+        file.sync().map_err(StoreError::io("sync", path))?;
     }
     Ok(content)
 }
@@ -164,6 +170,7 @@ fn corrupt(path: &Path, offset: u64, what: &str) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::disk::FileSystem;
     use std::fs;
 
     fn group(items: &[&[u8]]) -> Vec<u8> {
@@ -182,7 +189,7 @@ mod tests {
     fn a_torn_tail_is_cut_at_every_byte_of_the_last_group_and_the_log_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut log = Log::create(&path).unwrap();
+        let mut log = Log::create(&FileSystem, &path).unwrap();
         log.append(&[group(&[b"a", b"b"]), group(&[b"c"])]).unwrap();
         log.sync().unwrap();
         let kept = log.len();
@@ -190,12 +197,12 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for cut in usize::try_from(kept).unwrap()..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
-            let (mut log, content) = Log::open(&path).unwrap();
+            let (mut log, content) = Log::open(&FileSystem, &path).unwrap();
             assert_eq!(texts(&content), ["a", "b", "c"], "cut at {cut}");
             assert_eq!(fs::metadata(&path).unwrap().len(), kept);
             log.append(&[group(&[b"f"])]).unwrap();
             drop(log);
-            assert_eq!(texts(&Log::open(&path).unwrap().1), ["a", "b", "c", "f"]);
+            assert_eq!(texts(&Log::open(&FileSystem, &path).unwrap().1), ["a", "b", "c", "f"]);
         }
     }
 
@@ -203,7 +210,7 @@ mod tests {
     fn damage_in_the_middle_is_an_error_that_names_file_and_offset() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut log = Log::create(&path).unwrap();
+        let mut log = Log::create(&FileSystem, &path).unwrap();
         log.append(&[group(&[b"a"])]).unwrap();
         log.sync().unwrap();
         log.append(&[group(&[b"b"])]).unwrap();
@@ -211,7 +218,7 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         bytes[FILE_HEADER_LEN + 6] ^= 1;
         fs::write(&path, &bytes).unwrap();
-        match Log::open(&path) {
+        match Log::open(&FileSystem, &path) {
             Err(StoreError::Corrupt { path: named, offset, .. }) => {
                 assert_eq!((named, offset), (path.clone(), FILE_HEADER_LEN as u64));
             }
@@ -226,26 +233,26 @@ mod tests {
         let path = folder.path().join("log");
         for len in 0..FILE_HEADER_LEN {
             fs::write(&path, &frame::file_header(FileKind::Log)[..len]).unwrap();
-            assert_eq!(texts(&Log::open(&path).unwrap().1), Vec::<String>::new());
+            assert_eq!(texts(&Log::open(&FileSystem, &path).unwrap().1), Vec::<String>::new());
             assert_eq!(fs::read(&path).unwrap(), frame::file_header(FileKind::Log));
         }
         fs::write(&path, "somebody else's notes").unwrap();
-        assert!(matches!(Log::open(&path), Err(StoreError::Foreign { .. })));
+        assert!(matches!(Log::open(&FileSystem, &path), Err(StoreError::Foreign { .. })));
     }
 
     #[test]
     fn a_shared_reader_takes_whole_groups_and_cuts_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut log = Log::create(&path).unwrap();
+        let mut log = Log::create(&FileSystem, &path).unwrap();
         log.append(&[group(&[b"a"])]).unwrap();
         let after_a = log.len();
         log.append(&[group(&[b"b"]), group(&[b"c"])]).unwrap();
         let whole = fs::read(&path).unwrap();
         let half = &whole[..whole.len() - 1];
         fs::write(&path, half).unwrap();
-        assert_eq!(texts(&read_shared(&path, 0).unwrap()), ["a", "b"]);
-        assert_eq!(texts(&read_shared(&path, after_a).unwrap()), ["b"]);
+        assert_eq!(texts(&read_shared(&FileSystem, &path, 0).unwrap()), ["a", "b"]);
+        assert_eq!(texts(&read_shared(&FileSystem, &path, after_a).unwrap()), ["b"]);
         assert_eq!(fs::read(&path).unwrap(), half);
     }
 }

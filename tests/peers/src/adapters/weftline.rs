@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use weftline::codec::{decode_diff, decode_version, encode_diff, encode_version};
-use weftline::sync::{Roster, Row as Sent, Unpacked, pack, unpack};
+use weftline::sync::{Roster, Row as Sent, Said, Unpacked};
 use weftline::{
     CounterMut, Delta, Document, EditError, ListMut, ListRef, MapMut, MapRef, ReplicaId, SetMut, Tag, TextMut,
     Timestamp, Transaction, VersionVector,
@@ -30,7 +30,7 @@ impl Weftline {
         ROSTER.with_borrow_mut(|roster| roster.add(id(replica)));
         // No library is asked here what changed.
         document.tell_changes(false);
-        Self { document, now: START, session: Session::default() }
+        Self { document, now: START, session: Session::new() }
     }
 }
 
@@ -49,7 +49,7 @@ impl Peer for Weftline {
         self.now.0 += 1;
         let commit = self.document.transact(self.now, |tx| edit(tx, edits)).expect("the workload edits what is there");
         let delta = commit.delta?;
-        send.then(|| Session::write(&delta))
+        send.then(|| self.session.write(&delta))
     }
 
     fn apply(&mut self, sent: &[u8]) {
@@ -128,10 +128,12 @@ impl Answers for Weftline {
     }
 }
 
-/// What both ends of a session know, so that it need not travel: numbers for ids, and how far each writer's chain has come.
-#[derive(Default)]
+/// What both ends of a session know, so that it need not travel: numbers for ids, how far each writer's chain has come, and what
+/// was said last. What a relay sends on has the same form as what it was sent.
 struct Session {
     tags: BTreeMap<ReplicaId, Tag>,
+    said: Said,
+    heard: Said,
 }
 
 thread_local! {
@@ -140,14 +142,18 @@ thread_local! {
 }
 
 impl Session {
+    fn new() -> Self {
+        Self { tags: BTreeMap::new(), said: Said::new(), heard: Said::of_log() }
+    }
+
     /// A delta as a session sends it.
-    fn write(delta: &Delta) -> Vec<u8> {
-        ROSTER.with_borrow(|roster| pack(&Sent::of(delta), roster, true))
+    fn write(&mut self, delta: &Delta) -> Vec<u8> {
+        ROSTER.with_borrow(|roster| self.said.pack(&Sent::of(delta), roster))
     }
 
     fn read(&mut self, sent: &[u8]) -> Delta {
         let (replica, prev_tag, bytes) =
-            match ROSTER.with_borrow(|roster| unpack(sent, roster)).expect("what was written can be read") {
+            match ROSTER.with_borrow(|roster| self.heard.unpack(sent, roster)).expect("what was written can be read") {
                 Unpacked::Next { replica, bytes, .. } => {
                     let tag = self.tags.get(&replica).copied().expect("a delta follows what was sent before");
                     (replica, tag, bytes)

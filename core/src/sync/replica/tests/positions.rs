@@ -55,6 +55,7 @@ fn compacted_by_the_other(tab: &Desk, mut other: Desk, relay: &Document) -> Vec<
             version: Some(version),
             horizon: relay.horizon(),
             facts: Vec::new(),
+            voids: Vec::new(),
             resume: Resume::Diff,
             roster: None,
         }))

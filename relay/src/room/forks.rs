@@ -1,0 +1,130 @@
+//! Finding out that two deltas were made at one dot.
+//!
+//! The log's branch stays. The other one gets a *void fact*, which names it by its first dot and the tag after its first delta, so
+//! that everybody who holds it gives it the same new name. The fact is a row: it is durable before anybody is told of it, and all members
+//! are sent it in its place.
+//!
+//! Where a branch begins is found out in two ways. Open names boundaries of the chains that wait for their ack: where two of them
+//! enclose one delta, and the log has the first but not the second, that delta is the one. Otherwise the client pushes what it has, in
+//! order, and the first delta that is not the log's is the one; where the log's tags are gone, deltas are compared by what lives of them.
+//!
+//! Rules: FORK-2.
+
+use std::cmp::Ordering;
+
+use weftline::sync::{Claim, Fact, Open, Row, Settle, limits};
+use weftline::{Delta, ReplicaId, Tag, VersionEntry, VoidFact};
+
+use super::chains::Boundary;
+use super::{MemberId, Room};
+
+impl Room {
+    /// What is known of the place behind a dot of the document.
+    pub(super) fn boundary(&self, replica: ReplicaId, seq: u64) -> Boundary {
+        let end = self.document.chain(replica);
+        match end.seq.cmp(&seq) {
+            Ordering::Equal => Boundary::Tag(end.tag),
+            Ordering::Greater => self.chains.behind(replica, seq),
+            Ordering::Less => Boundary::Unknown,
+        }
+    }
+
+    /// Takes over the void facts that a client knows, unless they name what is in the log.
+    pub(super) fn learn_voids(&mut self, open: &Open) {
+        for fact in &open.voids {
+            if !self.chains.holds(fact) {
+                self.add_void(*fact);
+            }
+        }
+    }
+
+    /// What is known of an id, compared with the boundaries that were named of it; a void fact is added where they tell.
+    pub(super) fn examine(&mut self, replica: ReplicaId, open: &Open, may_write: bool) -> Examined {
+        let here = self.document.chain(replica);
+        let mut examined = Examined { here, same_upto: 0, contradicts: false };
+        for Claim { seq, tag, .. } in open.claims.iter().filter(|claim| claim.replica == replica) {
+            examined.compare(self.boundary(replica, *seq), *seq, *tag);
+        }
+        for Settle { is_whole, marks, .. } in open.settles.iter().filter(|settle| settle.replica == replica) {
+            let mut before: Option<VersionEntry> = None;
+            for mark in marks {
+                let boundary = self.boundary(replica, mark.seq);
+                examined.compare(boundary, mark.seq, mark.tag);
+                // The log goes on behind the last one, and not with this delta.
+                let parts = match before {
+                    Some(before) if before.seq < here.seq => mark.seq > here.seq || boundary.contradicts(mark.tag),
+                    _ => false,
+                };
+                examined.contradicts |= parts;
+                if let Some(before) = before.filter(|_| parts && *is_whole && may_write) {
+                    self.add_void(VoidFact { replica, first_seq: before.seq + 1, tag: mark.tag });
+                }
+                before = (boundary == Boundary::Tag(mark.tag)).then_some(*mark);
+            }
+        }
+        examined
+    }
+
+    /// The fact about an id, after what was found out and decided.
+    pub(super) fn fact(&self, replica: ReplicaId, examined: &Examined) -> Fact {
+        let VersionEntry { seq, tag } = examined.here;
+        let lease = self.kept.leases.get(&replica).copied();
+        Fact { replica, seq, tag, same_upto: examined.same_upto, lease }
+    }
+
+    /// Whether a delta at dots that are taken is the one that took them.
+    pub(super) fn is_known(&self, delta: &Delta) -> bool {
+        match self.boundary(delta.replica(), delta.last_seq()) {
+            Boundary::Unknown => !self.document.contradicts(delta),
+            known => known == Boundary::Tag(delta.tag()),
+        }
+    }
+
+    /// Whether a delta begins a branch that is known not to count.
+    pub(super) fn is_void(&self, delta: &Delta) -> bool {
+        self.kept.voids.contains_key(&begins(delta))
+    }
+
+    /// A delta was found to be another one than the log's. If it is the first of its branch, the branch is void from here on: what comes
+    /// before it is the log's, or nobody can tell that it is not.
+    pub(super) fn found_fork(&mut self, id: MemberId, delta: &Delta) {
+        let (replica, first_seq) = (delta.replica(), delta.first_seq());
+        let known_to_differ = self.members.get(&id).is_none_or(|member| member.pushed.get(&replica) == Some(&None));
+        let is_within = first_seq <= self.document.seq(replica);
+        let follows = !self.boundary(replica, first_seq - 1).contradicts(delta.prev_tag());
+        if is_within && follows && !known_to_differ {
+            self.add_void(begins(delta));
+        }
+    }
+
+    fn add_void(&mut self, fact: VoidFact) {
+        // The limit is reached by whoever makes forks on purpose. The branch is refused then as any other, and stays where it is.
+        if self.kept.voids.len() < limits::MAX_VOIDS && !self.kept.voids.contains_key(&fact) {
+            self.append_row(None, &Row::Void(fact), Default::default());
+        }
+    }
+}
+
+/// What was found out about an id that was claimed or settled.
+#[derive(Debug)]
+pub(super) struct Examined {
+    /// The end of the log's chain.
+    pub(super) here: VersionEntry,
+    /// The last boundary that both chains have.
+    pub(super) same_upto: u64,
+    /// The two are known to differ.
+    pub(super) contradicts: bool,
+}
+
+impl Examined {
+    fn compare(&mut self, boundary: Boundary, seq: u64, tag: Tag) {
+        if boundary == Boundary::Tag(tag) {
+            self.same_upto = self.same_upto.max(seq);
+        }
+        self.contradicts |= boundary.contradicts(tag);
+    }
+}
+
+fn begins(delta: &Delta) -> VoidFact {
+    VoidFact { replica: delta.replica(), first_seq: delta.first_seq(), tag: delta.tag() }
+}
