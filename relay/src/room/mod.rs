@@ -33,10 +33,11 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use weftline::fault::{self, Fault};
 use weftline::sync::{
     Ack, CloseReason, DiffMessage, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want,
 };
-use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
+use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
@@ -258,6 +259,11 @@ impl Room {
         self.committed
     }
 
+    /// The branches that are known not to count (FORK-2).
+    pub fn voids(&self) -> impl Iterator<Item = VoidFact> {
+        self.kept.voids.keys().copied()
+    }
+
     /// The numbers that rows of a session say replicas by.
     pub fn roster(&self) -> &Roster {
         &self.roster
@@ -362,7 +368,8 @@ impl Room {
 
     /// Tells something as soon as all that is part of the document now is committed.
     fn hold(&mut self, what: Held) {
-        self.held.push_back((self.head, what));
+        let early = fault::active(Fault::AckBeforeCommit) && matches!(what, Held::Ack { .. });
+        self.held.push_back((if early { self.committed } else { self.head }, what));
     }
 
     /// Tells what was held for the rows that are committed now.
