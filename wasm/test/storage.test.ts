@@ -397,6 +397,24 @@ describe('a page that is put away', () => {
     await third.close();
   });
 
+  test('ID-5 nobody has the slot before what was written under it is stored', async () => {
+    const storage = new TestStorage();
+    const name = freshName();
+    const replica = await Replica.open(name, { storage });
+    let release = (): void => {};
+    storage.beforeWrite = () => new Promise((resolve) => (release = resolve));
+    replica.counter('c').add(1);
+    page.document.dispatchEvent(new Event('freeze'));
+    await new Promise((resolve) => setImmediate(resolve));
+    const store = await storage.open(name);
+    const slot = await store.acquireSlot();
+    expect(slot?.index).toBe(1);
+    storage.beforeWrite = () => Promise.resolve();
+    release();
+    await vi.waitFor(async () => expect((await store.acquireSlot())?.index).toBe(0));
+    await replica.close();
+  });
+
   test('a page that only goes keeps its id until it is gone', async () => {
     const locks = new TestLocks();
     const replica = await Replica.open(freshName(), { storage: new IndexedDbStorage({ locks }) });
