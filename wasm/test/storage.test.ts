@@ -510,12 +510,15 @@ describe('when writing fails', () => {
       failures += 1;
       return failures <= 2 ? Promise.reject(new DOMException('full', 'QuotaExceededError')) : Promise.resolve();
     };
+    const told: string[] = [];
+    const stop = replica.onStorageError((error) => told.push(error.reason));
     replica.map('m').put('a', 1);
     const failed = await statusOf(replica, (status) => status.error !== undefined);
     expect(failed).toEqual({ link: 'offline', unsaved: 1, unstored: 1, storage: 'failed', error: 'local storage failed' });
     replica.map('m').put('b', 2);
     await statusOf(replica, (status) => status.unstored === 0 && status.error === undefined);
-    expect(failures).toBe(3);
+    expect([failures, told]).toEqual([3, ['failed']]);
+    stop();
     await replica.close();
     const again = await Replica.open(name, { storage });
     expect(again.snapshot()).toEqual({ m: { a: 1, b: 2 } });

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use weftline::VersionVector;
+use weftline::fault::{self, Fault};
 use weftline::sync::{
     CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, PackedRows, Resume, Row, Rows, Settle, Want,
     limits, pack,
@@ -28,7 +29,7 @@ impl Room {
         // SES-2: of the connections of one opening, the newest counts, in whatever order their Opens arrive.
         let same = self.members.iter().find(|(_, member)| member.opening == open.opening);
         if let Some((older, member)) = same.map(|(older, member)| (*older, member.connection)) {
-            if member >= open.connection {
+            if member >= open.connection && !fault::active(Fault::StaleOpenTakesOver) {
                 return self.turn_away(id, CloseReason::Superseded);
             }
             self.keeps_showing(open.opening, id);
@@ -38,6 +39,7 @@ impl Room {
         if may_write {
             self.learn_voids(open);
         }
+        let before = self.head;
         let facts = self.facts(id, open, may_write);
         let Some(mut member) = self.members.remove(&id) else { return };
 
@@ -77,6 +79,11 @@ impl Room {
         };
         self.members.insert(id, member);
         self.hold(Held::Opened { member: id, ack: Box::new(ack), diff });
+        if fault::active(Fault::LeaseToldEarly)
+            && let Some((position, _)) = self.held.back_mut()
+        {
+            *position = before;
+        }
     }
 
     pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Bytes>) {
@@ -141,7 +148,7 @@ impl Room {
     pub(super) fn tell_diff(&mut self, id: MemberId, position: Position, body: Bytes) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.outstanding = true;
-        let known = member.voids_upto.max(member.told);
+        let known = if fault::active(Fault::DiffHidesVoids) { position } else { member.voids_upto.max(member.told) };
         member.start_at(position);
         member.voids_upto = position;
         self.send_bulk(id, MessageKind::Diff, body);
