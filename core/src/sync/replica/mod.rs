@@ -23,9 +23,10 @@ use alloc::vec::Vec;
 
 pub use opening::{OpenError, Opening};
 
+use super::encoding::MessageKind;
 use super::entropy::Entropy;
-use super::link::{Connection, Refill, Stage};
-use super::message::{CloseReason, Message};
+use super::link::{CHANNEL, Connection, Refill, Stage};
+use super::message::{CloseReason, Message, Part};
 use super::outbox::Outbox;
 use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
 use super::queue::Queue;
@@ -33,7 +34,9 @@ use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
 use super::session::{ProtocolError, Session, SessionConfig};
 use super::slot::Slot;
+use super::staging::Staging;
 use super::status::{Link, Status};
+use super::wire::Reader;
 use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::delta::Delta;
@@ -89,6 +92,8 @@ pub struct Replica {
     dialing: bool,
     connection: Option<Box<Connection>>,
     peers: Peers,
+    /// What has arrived of a long diff.
+    staging: Staging,
     /// Batches given out and not durable yet, ascending.
     unfinished: Queue<Persist>,
     last_token: Token,
@@ -152,6 +157,7 @@ impl Replica {
         self.document.observe_time(now);
         self.dialing = false;
         self.connections += 1;
+        self.keep_unfinished();
         self.outbox.start_over();
         self.connection = Some(Box::new(Connection::new(Session::new(SessionConfig::default(), now))));
         self.peers.lost(now);
@@ -163,6 +169,7 @@ impl Replica {
     /// The connection is gone, or could not be made.
     pub fn disconnected(&mut self, now: Timestamp) {
         self.dialing = false;
+        self.keep_unfinished();
         self.connection = None;
         self.peers.lost(now);
     }
@@ -281,6 +288,18 @@ impl Replica {
         }
         self.compacted = self.document.version();
         Some(Record::Snapshot(self.document.snapshot().into()))
+    }
+
+    /// The connection is gone: what has come of a part is worth as much as whole ones.
+    fn keep_unfinished(&mut self) {
+        if let Some(connection) = &mut self.connection
+            && connection.wanted
+            && let Some((MessageKind::Part, begun)) = connection.session.unfinished(CHANNEL)
+            && let Ok(part) = Part::read(Reader::new(&begun))
+        {
+            // One that does not fit, or claims to be the end of what it does not end, is worth nothing.
+            _ = self.staging.take(&part);
+        }
     }
 
     fn give_up_on(&mut self, handled: Result<(), ProtocolError>) -> Result<(), ProtocolError> {

@@ -21,6 +21,7 @@ use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
 use crate::sync::slot::Slot;
+use crate::sync::staging::Staging;
 use crate::sync::status::Status;
 
 /// What an opening is given.
@@ -131,6 +132,7 @@ impl Replica {
             dialing: false,
             connection: None,
             peers: Peers::new(inc),
+            staging: Staging::default(),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),

@@ -39,6 +39,7 @@ impl Replica {
             settles: self.outbox.settles(self.stored),
             version: if anew { Some(nothing) } else { Some(version).filter(|_| short && self.cursor.is_none()) },
             packed: true,
+            staged: self.staging.told(),
         };
         self.send(&Message::Open(open));
         if let Some(connection) = &mut self.connection {

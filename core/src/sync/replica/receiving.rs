@@ -17,8 +17,8 @@ use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume,
-    Rows, Want,
+    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part,
+    Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::Unpacked;
@@ -27,6 +27,7 @@ use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 use crate::sync::slot::LeaseVerdict;
+use crate::sync::staging::{Misplaced, Staging};
 use crate::sync::wire::told;
 
 /// A row as it was sent.
@@ -52,6 +53,7 @@ impl Replica {
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
+            Message::Part(part) => return self.part(&part),
             Message::CaughtUp(reached) => {
                 // Whoever is here was told of before.
                 let gone = self.peers.settle();
@@ -363,6 +365,21 @@ impl Replica {
         Ok(())
     }
 
+    /// A part of a diff: it is applied when it is whole (DIFF-6).
+    fn part(&mut self, part: &Part) -> Result<(), ProtocolError> {
+        if self.connection.as_ref().is_some_and(|connection| !connection.wanted) {
+            return Err(ProtocolError::Unexpected { what: told("Part") });
+        }
+        match self.staging.take(part) {
+            Ok(None) => Ok(()),
+            Ok(Some(bytes)) => self.diff(&DiffMessage { position: part.position, bytes }),
+            Err(Misplaced) => {
+                self.staging = Staging::default();
+                Err(ProtocolError::Invalid { what: told("part") })
+            }
+        }
+    }
+
     fn caught_up(&mut self, reached: CaughtUp) -> Result<(), ProtocolError> {
         let settled = self.settled_version();
         let Some(connection) = &mut self.connection else { return Ok(()) };
@@ -379,6 +396,7 @@ impl Replica {
             if !connection.diverged {
                 self.rebuilt = 0;
             }
+            self.staging = Staging::default();
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.

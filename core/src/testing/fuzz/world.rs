@@ -7,7 +7,7 @@ use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::sync::{
     Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
     Message, Nack, NackReason, Open, OpenAck, PeerId, PeerState, Presence, Record, Resume, RosterNews, Row, Settle,
-    Want,
+    Staged, Want,
 };
 use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, codec};
 
@@ -118,6 +118,7 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             claims: [Claim { replica, seq: 2, tag, lease_no: 3, incs: [8].into() }].into(),
             settles: [Settle { replica, is_whole: true, marks: [VersionEntry { seq: 2, tag }].into() }].into(),
             packed: true,
+            staged: Some(Staged { id: hash, len: 300 }),
         }),
         Message::OpenAck(OpenAck {
             epoch: 5,
