@@ -3,6 +3,7 @@
 //! Not here: random faults of everything at once, which is what the simulation is for.
 
 mod resume;
+mod stampede;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -71,7 +71,7 @@ impl Replica {
             Message::Ack(ack) => self.acked(&ack),
             Message::Durable(durable) => self.refilled(durable),
             Message::Nack(nack) => return self.refused(&nack),
-            Message::Hello(_) | Message::Open(_) | Message::Ping | Message::Pong => {
+            Message::Hello(_) | Message::Open(_) | Message::Offer(_) | Message::Ping | Message::Pong => {
                 return unexpected("message of a client");
             }
         }
