@@ -8,6 +8,7 @@
 //! Rules: DIFF-6 a part means nothing by itself. FAN-1 a diff is kept, and sent, only when what it was made at is committed.
 
 use bytes::Bytes;
+use weftline::fault::{self, Fault};
 use weftline::sync::{DiffMessage, Message, MessageKind, PackedRows, Part, Row, Rows, Staged, diff_id, pack};
 use weftline::{Diff, Timestamp, VersionVector};
 
@@ -29,6 +30,13 @@ pub(super) struct Made {
 impl Made {
     pub(super) fn new(position: Position, diff: &Diff, base: Option<VersionVector>) -> Self {
         Self { position, bytes: weftline::codec::encode_diff(diff).into(), base }
+    }
+}
+
+impl Made {
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -92,7 +100,8 @@ impl Room {
     pub(super) fn tell_diff(&mut self, id: MemberId, made: Made) {
         let max_diff = self.config.max_part;
         let Some(member) = self.members.get_mut(&id) else { return };
-        let voids_upto = member.voids_upto.max(member.told);
+        let hides = fault::active(Fault::DiffHidesVoids);
+        let voids_upto = if hides { made.position } else { member.voids_upto.max(member.told) };
         member.start_at(made.position);
         let Made { position, ref bytes, .. } = made;
         member.voids_upto = position;

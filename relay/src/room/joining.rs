@@ -6,6 +6,7 @@
 //! Rules: CUR-1, SES-2, LEASE-2. The relay states facts about ids; the client judges.
 
 use weftline::VersionVector;
+use weftline::fault::{self, Fault};
 use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Settle, Want, limits};
 
 use super::diffs::Made;
@@ -25,7 +26,7 @@ impl Room {
         // SES-2: of the connections of one opening, the newest counts, in whatever order their Opens arrive.
         let same = self.members.iter().find(|(_, member)| member.opening == open.opening);
         if let Some((older, member)) = same.map(|(older, member)| (*older, member.connection)) {
-            if member >= open.connection {
+            if member >= open.connection && !fault::active(Fault::StaleOpenTakesOver) {
                 return self.turn_away(id, CloseReason::Superseded);
             }
             self.keeps_showing(open.opening, id);
@@ -35,6 +36,7 @@ impl Room {
         if may_write {
             self.learn_voids(open);
         }
+        let before = self.head;
         let facts = self.facts(id, open, may_write);
         let Some(mut member) = self.members.remove(&id) else { return };
 
@@ -76,6 +78,11 @@ impl Room {
         };
         self.members.insert(id, member);
         self.hold(Held::Opened { member: id, ack: Box::new(ack), diff });
+        if fault::active(Fault::LeaseToldEarly)
+            && let Some((position, _)) = self.held.back_mut()
+        {
+            *position = before;
+        }
     }
 
     pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Made>) {

@@ -35,8 +35,9 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use weftline::fault::{self, Fault};
 use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
-use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector};
+use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
@@ -59,6 +60,29 @@ enum Held {
     Want { member: MemberId, want: Want },
     Nack { member: MemberId, nack: Nack },
     Snapshot { bytes: Bytes },
+}
+
+impl Held {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        let of = |version: &VersionVector| version.len() * size_of::<(ReplicaId, VersionEntry)>();
+        size_of::<(Position, Self)>()
+            + match self {
+                Held::Opened { ack, diff, .. } => {
+                    let versions = ack.version.as_ref().map_or(0, of) + of(&ack.horizon);
+                    size_of::<OpenAck>() + versions + size_of_val(&*ack.facts) + diff.as_ref().map_or(0, Made::len)
+                }
+                Held::Diff { diff, .. } => diff.len(),
+                Held::Ack { .. } => 0,
+                Held::Durable { version, .. } => of(version),
+                Held::Want { want, .. } => {
+                    let runs = want.live.as_ref().map_or(0, weftline::DotRuns::run_count);
+                    of(&want.version) + runs * size_of::<(Dot, u64)>()
+                }
+                Held::Nack { nack, .. } => nack.version.as_ref().map_or(0, of),
+                Held::Snapshot { bytes } => bytes.len(),
+            }
+    }
 }
 
 /// One document at the relay. See the [module](self).
@@ -231,9 +255,11 @@ impl Room {
         self.failed
     }
 
-    /// How many bytes of rows wait for a commit. A driver stops taking messages from members while these are too many.
+    /// How many bytes wait for a commit, of rows and of answers. A driver stops taking messages from members while these are too many:
+    /// what is refused costs its sender little, and the answer may say the whole version.
     pub fn waiting_bytes(&self) -> usize {
-        self.appending.iter().map(|row| row.bytes.len()).sum()
+        let rows: usize = self.appending.iter().map(|row| row.bytes.len()).sum();
+        rows + self.held.iter().map(|(_, held)| held.bytes()).sum::<usize>()
     }
 
     /// The document, ahead of the disk by what is being appended.
@@ -244,6 +270,11 @@ impl Room {
     /// The last position that is on stable storage.
     pub fn committed(&self) -> Position {
         self.committed
+    }
+
+    /// The branches that are known not to count (FORK-2).
+    pub fn voids(&self) -> impl Iterator<Item = VoidFact> {
+        self.kept.voids.keys().copied()
     }
 
     /// The numbers that rows of a session say replicas by.
@@ -350,7 +381,8 @@ impl Room {
 
     /// Tells something as soon as all that is part of the document now is committed.
     fn hold(&mut self, what: Held) {
-        self.held.push_back((self.head, what));
+        let early = fault::active(Fault::AckBeforeCommit) && matches!(what, Held::Ack { .. });
+        self.held.push_back((if early { self.committed } else { self.head }, what));
     }
 
     /// Tells what was held for the rows that are committed now.

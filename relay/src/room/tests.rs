@@ -7,11 +7,15 @@ use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Offer, Open, OpenAck,
     PackedRows, Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
 };
-use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector, codec};
+use weftline::{
+    Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector, VoidFact, codec,
+};
 
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
+mod forks;
+mod leases;
 mod presence;
 mod refills;
 
