@@ -40,7 +40,7 @@ impl Room {
             Message::Packed(rows) => self.pushed_packed(id, &rows),
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
             Message::Want(want) => self.want(id, want),
-            Message::Ask => self.asked(id),
+            Message::Offer(offer) => self.offered(id, offer),
             Message::Presence(presence) => self.show(id, presence),
             _ => self.close(id, CloseReason::Protocol),
         }
@@ -178,6 +178,7 @@ impl Room {
     fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
         let Some(member) = self.members.get(&id) else { return };
         let may_write = member.may_write;
+        self.refills.answered(id);
         let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
         let refused = if !may_write {

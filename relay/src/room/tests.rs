@@ -4,10 +4,12 @@ mod short_rows;
 
 use bytes::Bytes;
 use weftline::sync::{
-    CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,
-    Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
+    CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Offer, Open, OpenAck,
+    PackedRows, Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
 };
-use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionVector, VoidFact, codec};
+use weftline::{
+    Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector, VoidFact, codec,
+};
 
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
@@ -15,6 +17,7 @@ use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 mod forks;
 mod leases;
 mod presence;
+mod refills;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const ANN: MemberId = MemberId(1);
@@ -267,7 +270,9 @@ fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
     desk.join(ANN, open_as(1));
     let mut document = writer(1);
     desk.push(ANN, &[&write(&mut document, "a")]);
-    desk.say(ANN, Message::Ask);
+    let version = [(ReplicaId::from(9), VersionEntry { seq: 1, tag: Tag::from_bytes([1; 8]) })].into_iter().collect();
+    let offer = Offer { version, by_digest: true };
+    desk.say(ANN, Message::Offer(offer.clone()));
     assert!(desk.heard(ANN).is_empty(), "not before the commit");
     desk.commit();
     let heard = desk.heard(ANN);
@@ -275,7 +280,7 @@ fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
         heard.iter().filter_map(|said| if let Message::Want(want) = said { Some(want) } else { None }).collect();
     let [want] = wants[..] else { panic!("{heard:?}") };
     assert_eq!((&want.version, &want.live), (&document.version(), &Some(document.digest().live)));
-    desk.say(ANN, Message::Ask);
+    desk.say(ANN, Message::Offer(offer));
     assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
 }
 
