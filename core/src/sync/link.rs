@@ -64,6 +64,8 @@ pub(super) struct Connection {
     pub(super) log_said: Said,
     /// The last dot of each id that was pushed here: what a pushed row continues.
     said: Said,
+    /// How far the id that is written under was claimed, if it was.
+    pub(super) claimed: Option<u64>,
     /// The epoch and the last position of the relay's log that is here.
     pub(super) epoch: u64,
     pub(super) position: u64,
@@ -76,6 +78,8 @@ pub(super) struct Connection {
     pub(super) digest: Option<Want>,
     /// The relay has the same version, with other payloads.
     pub(super) diverged: bool,
+    /// Everything was asked for, to build the document anew: nothing else of what the relay says counts.
+    pub(super) rebuilding: bool,
     repairs: u32,
 }
 
@@ -91,6 +95,7 @@ impl Connection {
             heard: VersionVector::new(),
             log_said: Said::of_log(),
             said: Said::new(),
+            claimed: None,
             epoch: 0,
             position: 0,
             wanted: false,
@@ -98,6 +103,7 @@ impl Connection {
             asked: false,
             digest: None,
             diverged: false,
+            rebuilding: false,
             repairs: 0,
         }
     }

@@ -13,9 +13,9 @@ use alloc::vec::Vec;
 use super::super::{Random, random_edit};
 use super::apply::goes_on;
 use super::{Input, world};
-use crate::clock::{Timestamp, VersionVector};
+use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::sync::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Lease, Level, Message, MessageKind, OpenAck, Opening, Output,
+    Ack, CaughtUp, Claim, DiffMessage, Durable, Fact, Level, Message, MessageKind, OpenAck, Opening, Output,
     PackedRows, Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table,
     Unpacked, Want, pack,
 };
@@ -194,7 +194,7 @@ impl Scene {
                     Output::Transmit(frame) => self.relay.hears(self.now, &frame),
                     Output::Persist(persist) => self.pending.push_back(persist),
                     Output::Disconnect { .. } => self.replica.disconnected(self.now),
-                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
                 }
             }
             if idle {
@@ -391,13 +391,14 @@ impl Relay {
         match message {
             Message::Open(open) => {
                 let version = self.document.version();
-                let fact = |claim: &crate::sync::Claim| {
-                    let (seq, tag) = version.get(claim.replica).map_or((0, claim.tag), |entry| (entry.seq, entry.tag));
-                    let same_upto = if (seq, tag) == (claim.seq, claim.tag) { seq } else { 0 };
-                    let lease = Some(Lease { number: claim.lease_no + 1, inc: open.opening });
-                    Fact { replica: claim.replica, seq, tag, same_upto, lease }
+                let fact = |(replica, marks): (ReplicaId, &[VersionEntry])| {
+                    let here = self.document.chain(replica);
+                    let same_upto = if marks.contains(&here) { here.seq } else { 0 };
+                    Fact { replica, seq: here.seq, tag: here.tag, same_upto, lease: None }
                 };
-                let facts = open.claims.iter().map(fact).collect();
+                let settled = open.settles.iter().map(|settle| fact((settle.replica, &settle.marks[..])));
+                let claim = |claim: &Claim| fact((claim.replica, &[VersionEntry { seq: claim.seq, tag: claim.tag }]));
+                let facts = open.claims.iter().map(claim).chain(settled).collect();
                 let same = open.version_hash == self.document.version_hash();
                 let cursor = open.cursor.filter(|cursor| cursor.epoch == self.epoch && cursor.position <= head);
                 let resume = match (cursor, &open.version) {

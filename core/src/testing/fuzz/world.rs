@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::super::{Random, random_edit};
-use crate::clock::{Timestamp, VersionVector};
+use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::sync::{
     Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
     Message, Nack, NackReason, Open, OpenAck, PeerId, PeerState, Presence, Record, Resume, RosterNews, Row, Settle,
-    Want,
+    Staged, Want,
 };
-use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, VersionEntry, VoidFact, codec};
+use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, codec};
 
 /// Who writes it. The nil id is nobody's.
 pub(super) const WRITERS: [u128; 3] = [1, 2, 3];
@@ -65,8 +65,8 @@ pub(super) fn records(deltas: &[Delta]) -> Vec<Record> {
             replica: Some(replica),
             high_water: last_seq,
             tag: delta.tag(),
-            lease_no: 2,
-            incs: [7, 8].into(),
+            lease_no: 3,
+            incs: [8, 9].into(),
         },
         Record::Slot {
             index: 1,
@@ -114,15 +114,11 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             version_hash: hash,
             beacon,
             version: Some(version.clone()),
-            claims: [Claim { replica, seq: 2, tag, lease_no: 2, incs: [7, 8].into() }].into(),
-            settles: [Settle {
-                replica,
-                is_whole: true,
-                marks: [VersionEntry { seq: 1, tag }, VersionEntry { seq: 2, tag }].into(),
-            }]
-            .into(),
-            voids: [VoidFact { replica, first_seq: 2, tag }].into(),
+            voids: [VoidFact { replica, first_seq: 1, tag }].into(),
+            claims: [Claim { replica, seq: 2, tag, lease_no: 3, incs: [8].into() }].into(),
+            settles: [Settle { replica, is_whole: true, marks: [VersionEntry { seq: 2, tag }].into() }].into(),
             packed: true,
+            staged: Some(Staged { id: hash, len: 300 }),
         }),
         Message::OpenAck(OpenAck {
             epoch: 5,
@@ -131,7 +127,7 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             beacon,
             version: Some(version.clone()),
             horizon: version.clone(),
-            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 3, inc: 9 }) }].into(),
+            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 4, inc: 9 }) }].into(),
             voids: [VoidFact { replica, first_seq: 2, tag }].into(),
             resume: Resume::Tail,
             roster: Some(news),
