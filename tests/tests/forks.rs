@@ -199,7 +199,8 @@ impl Client {
 
     /// Everything that can happen without anything new happens.
     fn settle(&mut self, relay: &mut Relay) {
-        loop {
+        for round in 0.. {
+            assert!(round < 2_000, "there is no end to it: {:?}", self.replica.status());
             let mut idle = true;
             while let Some(output) = self.later.pop_front().or_else(|| self.replica.poll(NOW)) {
                 idle = false;
@@ -264,28 +265,36 @@ impl Client {
 
 /// All talk until nobody has anything to say, and agree.
 fn converge(relay: &mut Relay, clients: &mut [&mut Client]) {
-    for _ in 0..4 {
-        for client in clients.iter_mut() {
-            client.sync(relay);
-        }
-    }
-    // That equal versions stand for other payloads is found out at the next connection.
-    for _ in 0..3 {
-        for client in clients.iter_mut() {
-            client.go_offline(relay).sync(relay);
-        }
-    }
-    for client in clients.iter_mut() {
-        client.sync(relay);
-    }
+    settle_all(relay, clients);
     agree(relay, clients);
     // Also after they were all started again.
     for client in clients.iter_mut() {
         let mut rng = Rng::new(client.number as u64);
         client.restart(relay, &mut rng);
-        client.sync(relay);
     }
+    settle_all(relay, clients);
     agree(relay, clients);
+}
+
+fn settle_all(relay: &mut Relay, clients: &mut [&mut Client]) {
+    // That equal versions stand for other payloads is found out at the next connection, and what one repairs is news to the others.
+    for round in 0.. {
+        for client in clients.iter_mut() {
+            client.go_offline(relay).sync(relay);
+        }
+        for client in clients.iter_mut() {
+            client.sync(relay);
+        }
+        let there = relay.room.document();
+        let same = |client: &&mut Client| {
+            let here = client.document();
+            (here.version_hash(), here.beacon()) == (there.version_hash(), there.beacon())
+        };
+        if clients.iter().all(same) && round > 0 {
+            break;
+        }
+        assert!(round < 8, "they never agree");
+    }
 }
 
 fn agree(relay: &Relay, clients: &[&mut Client]) {
@@ -535,6 +544,26 @@ fn fork_3_what_builds_upon_a_branch_under_another_id_waits_until_that_is_acked()
     converge(&mut relay, &mut [&mut first, &mut copy]);
     each_once(&relay, 1..=6);
     assert_eq!(relay.room.document().map("rows").map("row 5").get_as("more"), Some(1));
+}
+
+#[test]
+fn fork_3_what_builds_upon_a_chain_that_may_be_void_is_not_pushed_right_behind_it() {
+    let (mut rng, mut relay) = (Rng::new(12), Relay::new());
+    let mut first = Client::open(1, Vec::new(), &mut rng);
+    first.edit(mark(1)).sync(&mut relay).go_offline(&mut relay);
+    let mut copy = first.copy(2, &mut rng);
+    // More than can be named one by one when a connection begins, so that only pushing them tells where they part.
+    for number in 0..100 {
+        copy.edit(|tx| tx.set("s")?.add(number));
+        first.edit(|tx| tx.map("rows")?.map(&format!("deep {number}"))?.put("n", number));
+    }
+    copy.sync(&mut relay);
+    first.replica.retire();
+    first.edit(|tx| tx.map("rows")?.map("deep 70")?.put("upon", 1)).edit(mark(2));
+    converge(&mut relay, &mut [&mut first, &mut copy]);
+    each_once(&relay, 1..=2);
+    let rows = relay.room.document().map("rows");
+    assert_eq!((rows.map("deep 99").get_as("n"), rows.map("deep 70").get_as("upon")), (Some(99), Some(1)));
 }
 
 #[test]
