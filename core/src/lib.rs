@@ -41,7 +41,8 @@ pub mod codec;
 mod delta;
 mod diff;
 mod document;
-mod fault;
+#[doc(hidden)]
+pub mod fault;
 mod few;
 mod hash;
 mod ordered;

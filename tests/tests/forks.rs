@@ -97,7 +97,8 @@ impl Relay {
                     self.room.handle(NOW, Input::LogRead { member, tail });
                 }
                 Effect::Send { member, message } => {
-                    let connection = self.connections.values_mut().find(|one| one.member.is_some_and(|it| it.1 == member));
+                    let connection =
+                        self.connections.values_mut().find(|one| one.member.is_some_and(|it| it.1 == member));
                     if let Some(Connection { session, member: Some((channel, _)) }) = connection {
                         session.send_body(*channel, message.kind, &message.body);
                     }
@@ -454,9 +455,7 @@ fn fork_4_the_renaming_is_one_strict_write() {
     first.write_held(1);
     first.settle(&mut relay);
     let held = first.held.take().expect("writes are held up");
-    let repair = held.iter().find(|persist| {
-        persist.records.iter().any(|record| matches!(record, Record::Snapshot(_)))
-    });
+    let repair = held.iter().find(|persist| persist.records.iter().any(|record| matches!(record, Record::Snapshot(_))));
     let repair = repair.expect("the repair was written");
     assert_eq!(repair.class, weftline::sync::Class::Strict);
     let void = |record: &Record| matches!(record, Record::Row(weftline::sync::Row::Void(_)));

@@ -97,7 +97,8 @@ impl Renaming {
                 continue;
             }
             if let Payload::Total { plus, minus } = &mut entry.payload {
-                let before = parts.totals_before.iter().find(|before| before.0 == *seq).map(|before| (before.1, before.2));
+                let before =
+                    parts.totals_before.iter().find(|before| before.0 == *seq).map(|before| (before.1, before.2));
                 let known = totals.iter().position(|(container, _)| *container == entry.container);
                 let base = match (before, known) {
                     (Some(_), Some(at)) => totals[at].1,
@@ -240,9 +241,7 @@ impl Renaming {
         }
         let index = |distance: u64| if at.index < 0 { -(distance as i64) } else { distance as i64 };
         match branch.continued.get(&(at.bunch.seq, at.index < 0)) {
-            Some(begun) if seq >= *begun => {
-                Position { bunch: branch.renamed(*begun), index: index(seq - begun) }
-            }
+            Some(begun) if seq >= *begun => Position { bunch: branch.renamed(*begun), index: index(seq - begun) },
             // No value was ever there; what comes last in the bunch as it was is as near.
             _ => Position { index: index(begins - 1 - at.bunch.seq), ..at },
         }
@@ -282,7 +281,9 @@ impl Renaming {
             return bytes.clone();
         };
         let mut known: Map<Dot, BunchRecord> = Map::new();
-        for bunch in mark.chains.iter().map(|bunch| self.bunch(bunch)).chain(self.branches.values().flat_map(Branch::begun)) {
+        for bunch in
+            mark.chains.iter().map(|bunch| self.bunch(bunch)).chain(self.branches.values().flat_map(Branch::begun))
+        {
             known.insert(bunch.id, bunch);
         }
         let MarkParts { key, value, mut start, mut end, .. } = mark;

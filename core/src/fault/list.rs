@@ -399,6 +399,8 @@ faults! {
     WriteRelaxed,
     /// DUR-3: what was loaded is claimed before it is known to be durable.
     NoProof,
+    /// DUR-5: what was made upon something that the store had lost is not shown when that comes back.
+    UnreadyForgotten,
     /// ACK-3: a delta leaves the outbox when it is sent.
     EmptyOutboxOnSend,
     /// ACK-5: what a relay lost is not given back.
@@ -421,6 +423,50 @@ faults! {
     AckNotHeard,
     /// ID-3: an id is continued above a high-water mark that its store has lost.
     HighWaterIgnored,
+    /// ID-4: a claim names the last opening before, not all that may have got the lease.
+    LastIncOnly,
+    /// ID-4: whoever is told to have the lease, the openings before are forgotten.
+    ConfirmedByAny,
+    /// ID-4: an id is claimed by one opening after the other, however many never heard.
+    IncsUnbounded,
+    /// ID-4: an opening is claimed as before it is in the store.
+    IncNotStored,
+    /// DUR-3: what proves what was loaded, and names the opening, is written without waiting for the disk.
+    OpeningRelaxed,
+    /// ID-5: the verdict is about what was claimed, not about what is here now.
+    JudgedByClaim,
+    /// ID-5: whoever is not given the lease gives its id up.
+    RaceRetires,
+    /// ID-5: an id goes on although another session took it over.
+    SupersededGoesOn,
+    /// LEASE-1: a foreign opening with the lease says nothing.
+    CloneUnnoticed,
+    /// LEASE-1: an older lease is taken for one that came later.
+    LeaseNotNumbered,
+    /// LEASE-2: who has the lease is told before it is stored.
+    LeaseToldEarly,
+    /// LEASE-2: a room's snapshot forgets who has which lease.
+    LeasesNotFolded,
+    /// LEASE-3: the session that had the lease goes on.
+    FormerSessionStays,
+    /// SES-2: a delayed Open of an older connection takes the session over.
+    StaleOpenTakesOver,
+    /// ACK-4: what was acked once is not looked for at the next relay that has less.
+    AckedOnlyGrows,
+    /// ACK-1: what was pushed is acked before the commit.
+    AckBeforeCommit,
+    /// FORK-2: a branch that is known not to count is taken where it fits.
+    VoidBranchTaken,
+    /// FORK-2: what goes on in a branch is a branch of its own.
+    BranchFromItsMiddle,
+    /// FORK-2: where the log's tag is gone, a delta is taken to be the log's.
+    OldForkUnnoticed,
+    /// FORK-2: void facts among the rows that a diff stands for are not told.
+    DiffHidesVoids,
+    /// FORK-2: a room's snapshot forgets void facts.
+    VoidsNotFolded,
+    /// FORK-2: where the two chains part is not looked for in what Open names.
+    BoundariesIgnored,
     /// ID-6: a row of one's own id beyond one's own history is taken for one's own.
     OwnRowIgnored equivalent "the chain finds the same one edit later: the next delta of that id contradicts it",
 

@@ -64,6 +64,8 @@ pub(super) struct Connection {
     pub(super) log_said: Said,
     /// The last dot of each id that was pushed here: what a pushed row continues.
     said: Said,
+    /// How far the id that is written under was claimed, if it was.
+    pub(super) claimed: Option<u64>,
     /// The epoch and the last position of the relay's log that is here.
     pub(super) epoch: u64,
     pub(super) position: u64,
@@ -93,6 +95,7 @@ impl Connection {
             heard: VersionVector::new(),
             log_said: Said::of_log(),
             said: Said::new(),
+            claimed: None,
             epoch: 0,
             position: 0,
             wanted: false,

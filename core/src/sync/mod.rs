@@ -26,11 +26,12 @@
 //!     │ ─────────────────────────────────────────────►    │
 //!     │    ◄───────────────────────────────────────────── │
 //!     │  Open{document, opening, connection, cursor?,     │
-//!     │       version hash, beacon, version?, claims}     │  after the proof (DUR-3)
+//!     │       version hash, beacon, version?, voids,      │
+//!     │       claims, settles}                            │  after the proof (DUR-3)
 //!     │ ─────────────────────────────────────────────►    │
 //!     │    OpenAck{epoch, head, version hash, beacon,     │
-//!     │            version?, horizon, facts, resume,      │
-//!     │            roster?}                               │  once all it names is committed
+//!     │            version?, horizon, facts, voids,       │
+//!     │            resume, roster?}                       │  once all it names is committed
 //!     │    ◄───────────────────────────────────────────── │
 //!     │                                                   │
 //!     │    resume = Same: nothing is missing here         │
@@ -93,6 +94,10 @@
 //!
 //! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
 //!
+//! A long diff goes down in *parts*, the next when the last was taken, each with the hash of the whole. What arrived before a connection
+//! was lost is kept, and the next Open says so: the relay goes on from there if it still has that diff, or makes one of the same bytes.
+//! It takes effect when it is whole (DIFF-6).
+//!
 //! # Upward: the outbox
 //!
 //! An own delta is durable here before it is pushed, stays in the outbox until the home relay acks it, and stays in the
@@ -107,23 +112,33 @@
 //!
 //! # Identity
 //!
-//! *Slots* (`slot.rs`) say who may write as whom. At connect the client claims every id it has deltas of, with the chain tag; the
-//! relay answers with what it has, and the client judges, from its state at that moment:
+//! *Slots* (`slot.rs`) say who may write as whom. At connect the client *claims* the id that it goes on writing under, and
+//! *settles* every id with deltas that wait for their ack: it names the boundaries of those chains. The relay answers with
+//! what it has of each, and with who has the *lease* of it; the client judges, from its state at that moment:
 //!
-//! | the relay's chain of an own id | then |
+//! | of an own id | then |
 //! |---|---|
-//! | is a prefix of ours | that much is acked, the rest is pushed |
-//! | is longer than ours *now* | this store was put back to an older state, or copied: the id is retired (ID-5), the rest of the chain comes down like everything else |
-//! | ends before something it had acked | the relay lost data: a diff gives it back |
-//! | contradicts ours at some dot | a fork: the id is retired, and the branch here is *stuck* |
+//! | the relay's chain is a prefix of ours, the lease is ours | that much is acked, the rest is pushed |
+//! | its chain is longer than ours *now* | this store was put back to an older state, or copied: the id is retired (ID-5), the rest of the chain comes down like everything else |
+//! | it ends before something that was acked, or its lease is older than the one we know of | the relay lost data: a diff gives it back |
+//! | an opening has the lease that this store knows nothing of | this is a copy, or was copied: the id is retired before it writes anything more (LEASE-1) |
+//! | the lease was not given, since another tab had pushed for us meanwhile | it is asked for again |
+//! | the two chains contradict each other at some dot | a fork: the id is retired, and one of the branches is *void* |
+//!
+//! The chain carries the safety: a delta is taken if it extends the log's chain, whoever sends it. The lease is early warning.
+//! Who has it is a pair of a number and an *inc*, the random number of an opening. Whoever opens the store next names all
+//! openings before it that may have got the lease and died before they heard, so that a crash does not look like a copy.
+//!
+//! A *void fact* names the branch that is not the log's, by its first dot and the tag after its first delta (FORK-2). The relay finds
+//! it by the boundaries that were named, or when the branch is pushed, and writes it into the log: so it is durable before anybody
+//! is told, and everybody is told it, in its place among the rows.
 //!
 //! # What this version does not do
 //!
 //! *Fork repair.* A branch that contradicts the log stays where it is: visible here, not sent, counted in
 //! [`Status::stuck`]; deltas that touch its dots are held back with it, others go on. This store and the others then show
 //! different things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
-//! online again. Nor are there leases, which would find a copy before it writes: a copied store is found when its chain
-//! and the log's part ways.
+//! online again.
 //! *Stampedes*: after a relay was restored, every client that comes back sends it a diff, not just the first.
 //! Numbers in `features` and layout versions in every message leave room for all of these.
 
@@ -147,6 +162,7 @@ mod roster;
 mod row;
 mod session;
 mod slot;
+mod staging;
 mod status;
 mod wire;
 
@@ -156,7 +172,7 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, PackedRows, Resume, Rows, Settle, Want,
+    NackReason, Open, OpenAck, PackedRows, Part, Resume, Rows, Settle, Staged, Want,
 };
 pub use packed::{Said, Source, Unpacked, pack, unpack};
 pub use presence::{PeerId, PeerState, Presence, PresenceTooLong};
@@ -166,4 +182,5 @@ pub use replica::{OpenError, Opening, Output, Replica};
 pub use roster::{Roster, RosterNews};
 pub use row::{Lease, RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
+pub use staging::diff_id;
 pub use status::{Link, Status};

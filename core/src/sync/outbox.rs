@@ -332,6 +332,22 @@ impl Outbox {
     pub(super) fn next_rows(&mut self, covered: &mut VersionVector, stored: Token, max_bytes: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut bytes = 0;
+        // What the relay may have is told from what it has first, and by itself: each of these is acked or a fork, none waits for
+        // another, and what builds upon them is pushed for what it is.
+        for (_, chain) in self.chains.iter_mut() {
+            let unsure = chain.unsure_upto;
+            while let Some(entry) = chain.next(stored).filter(|entry| entry.first_seq <= unsure) {
+                bytes += entry.row.encoded_len();
+                if !rows.is_empty() && bytes > max_bytes {
+                    return rows;
+                }
+                rows.push(entry.row.clone());
+                chain.pushed += 1;
+            }
+        }
+        if !rows.is_empty() {
+            return rows;
+        }
         let refused = self.refused_dots();
         let waits = self.first_dots();
         // Each round takes what is ready from every chain. The deltas were made one after the other, so each round takes
@@ -349,13 +365,11 @@ impl Outbox {
                         chain.stuck_from = Some(entry.first_seq);
                         break;
                     }
-                    let extends = covered.seq(*replica) + 1 == entry.first_seq || entry.first_seq <= chain.unsure_upto;
+                    let extends = covered.seq(*replica) + 1 == entry.first_seq;
                     if !extends || entry.waits_for(&waits) || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
                         break;
                     }
-                    if entry.last_seq > covered.seq(*replica) {
-                        covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
-                    }
+                    covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
                     bytes += len;
                     rows.push(entry.row.clone());
                     chain.pushed += 1;
@@ -375,7 +389,8 @@ impl Outbox {
 
     /// Where each chain begins.
     fn first_dots(&self) -> Vec<Dot> {
-        let first = |(replica, chain): (&ReplicaId, &Chain)| Some(Dot::new(*replica, chain.waiting().first()?.first_seq));
+        let first =
+            |(replica, chain): (&ReplicaId, &Chain)| Some(Dot::new(*replica, chain.waiting().first()?.first_seq));
         self.chains.iter().filter_map(first).collect()
     }
 }

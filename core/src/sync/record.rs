@@ -376,7 +376,10 @@ mod tests {
         }
         let StoreChange::Delete { last: end, .. } = Record::Dropped(Table::Rows).change() else { panic!("it deletes") };
         assert!(last < end);
-        assert!(left.iter().all(|record| !matches!(record, Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_))));
+        assert!(
+            left.iter()
+                .all(|record| !matches!(record, Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_)))
+        );
         assert_eq!(left.iter().filter(|record| matches!(record, Record::Outbox { .. })).count(), 2);
     }
 

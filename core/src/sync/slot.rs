@@ -65,8 +65,8 @@ pub(super) enum LeaseVerdict {
     /// An opening has it that this store knows nothing of, and which came later than what this store knows: this is a copy, or
     /// was copied.
     Foreign,
-    /// Nothing that says anything about this store.
-    Open,
+    /// It was not given to us, and that says nothing about this store.
+    Withheld,
 }
 
 impl Slot {
@@ -81,12 +81,15 @@ impl Slot {
         whole: bool,
     ) -> Self {
         let held = match record {
-            Some(Record::Slot { replica: Some(replica), high_water, tag, lease_no, incs, .. })
+            Some(Record::Slot { replica: Some(replica), high_water, tag, lease_no, mut incs, .. })
                 if index.is_some() && whole =>
             {
+                if fault::active(Fault::LastIncOnly) {
+                    incs.drain(..incs.len().saturating_sub(1));
+                }
                 let unconfirmed = incs.len() - usize::from(lease_no > 0 && !incs.is_empty());
                 proven(version, replica, VersionEntry { seq: high_water, tag })
-                    .filter(|_| unconfirmed < limits::MAX_UNCONFIRMED)
+                    .filter(|_| unconfirmed < limits::MAX_UNCONFIRMED || fault::active(Fault::IncsUnbounded))
                     .map(|high_water| Held { lease_no, earlier: incs, ..Held::new(replica, high_water) })
             }
             _ => None,
@@ -135,7 +138,7 @@ impl Slot {
         let held = self.held.as_ref().filter(|held| held.high_water.seq > 0);
         let Held { replica, high_water, lease_no, earlier } = held.unwrap_or(&nil);
         let mut incs = earlier.clone();
-        if self.is_named && held.is_some() {
+        if self.is_named && held.is_some() && !fault::active(Fault::IncNotStored) {
             incs.push(self.inc);
         }
         let (VersionEntry { seq: high_water, tag }, lease_no) = (*high_water, *lease_no);
@@ -155,23 +158,24 @@ impl Slot {
         Some(Claim { replica: held.replica, seq, tag, lease_no: held.lease_no, incs: held.earlier.clone() })
     }
 
-    /// What a fact says about the lease of the id held.
-    pub(super) fn judge(&mut self, fact: &Fact) -> LeaseVerdict {
-        let Some(held) = self.held.as_mut().filter(|held| held.replica == fact.replica) else {
-            return LeaseVerdict::Open;
-        };
-        match fact.lease {
-            Some(Lease { number, inc }) if inc == self.inc => {
+    /// What a fact says about the lease of the id held; nothing, if it is about another id.
+    pub(super) fn judge(&mut self, fact: &Fact) -> Option<LeaseVerdict> {
+        let held = self.held.as_mut().filter(|held| held.replica == fact.replica)?;
+        Some(match fact.lease {
+            Some(Lease { number, inc }) if inc == self.inc || fault::active(Fault::ConfirmedByAny) => {
                 let is_known = held.earlier.is_empty() && held.lease_no == number;
                 held.lease_no = number;
                 held.earlier.clear();
                 LeaseVerdict::Ours(if is_known { None } else { self.record() })
             }
-            Some(Lease { number, inc }) if number >= held.lease_no && !held.earlier.contains(&inc) => {
+            Some(Lease { number, inc })
+                if (number >= held.lease_no || fault::active(Fault::LeaseNotNumbered))
+                    && !held.earlier.contains(&inc) =>
+            {
                 LeaseVerdict::Foreign
             }
-            _ => LeaseVerdict::Open,
-        }
+            _ => LeaseVerdict::Withheld,
+        })
     }
 
     /// Whether the strict write that proves what was loaded is done.

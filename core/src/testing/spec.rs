@@ -63,9 +63,9 @@ impl Spec {
         // OWN-1.
         let is_owned = |entry: &Entry| matches!(entry.kind, Kind::TOTAL | Kind::RIGHTS);
         live.retain(|dot, (_, entry)| {
-            !known.iter().any(|parts| {
-                parts.removes.contains(*dot) && (parts.replica == dot.replica || !is_owned(entry))
-            })
+            !known
+                .iter()
+                .any(|parts| parts.removes.contains(*dot) && (parts.replica == dot.replica || !is_owned(entry)))
         });
         loop {
             let alive: BTreeSet<Dot> =

@@ -12,6 +12,7 @@
 
 use std::cmp::Ordering;
 
+use weftline::fault::{self, Fault};
 use weftline::sync::{Claim, Fact, Open, Row, Settle, limits};
 use weftline::{Delta, ReplicaId, Tag, VersionEntry, VoidFact};
 
@@ -29,10 +30,13 @@ impl Room {
         }
     }
 
-    /// Takes over the void facts that a client knows, unless they name what is in the log.
+    /// Takes over the void facts that a client knows, of branches that are not in the log for certain. Where the log's tags are gone, a fact
+    /// may name what it has, by mistake or on purpose, and then clients would rename what is not renamed here. A branch that is one is
+    /// found out again when it is pushed.
     pub(super) fn learn_voids(&mut self, open: &Open) {
         for fact in &open.voids {
-            if !self.chains.holds(fact) {
+            let beyond = fact.first_seq > self.document.seq(fact.replica);
+            if beyond || self.chains.goes_otherwise(fact) {
                 self.add_void(*fact);
             }
         }
@@ -56,7 +60,8 @@ impl Room {
                     _ => false,
                 };
                 examined.contradicts |= parts;
-                if let Some(before) = before.filter(|_| parts && *is_whole && may_write) {
+                let is_told = parts && *is_whole && may_write && !fault::active(Fault::BoundariesIgnored);
+                if let Some(before) = before.filter(|_| is_told) {
                     self.add_void(VoidFact { replica, first_seq: before.seq + 1, tag: mark.tag });
                 }
                 before = (boundary == Boundary::Tag(mark.tag)).then_some(*mark);
@@ -75,14 +80,14 @@ impl Room {
     /// Whether a delta at dots that are taken is the one that took them.
     pub(super) fn is_known(&self, delta: &Delta) -> bool {
         match self.boundary(delta.replica(), delta.last_seq()) {
-            Boundary::Unknown => !self.document.contradicts(delta),
+            Boundary::Unknown => !self.document.contradicts(delta) || fault::active(Fault::OldForkUnnoticed),
             known => known == Boundary::Tag(delta.tag()),
         }
     }
 
     /// Whether a delta begins a branch that is known not to count.
     pub(super) fn is_void(&self, delta: &Delta) -> bool {
-        self.kept.voids.contains_key(&begins(delta))
+        self.kept.voids.contains_key(&begins(delta)) && !fault::active(Fault::VoidBranchTaken)
     }
 
     /// A delta was found to be another one than the log's. If it is the first of its branch, the branch is void from here on: what comes
@@ -92,7 +97,8 @@ impl Room {
         let known_to_differ = self.members.get(&id).is_none_or(|member| member.pushed.get(&replica) == Some(&None));
         let is_within = first_seq <= self.document.seq(replica);
         let follows = !self.boundary(replica, first_seq - 1).contradicts(delta.prev_tag());
-        if is_within && follows && !known_to_differ {
+        let is_first = (follows && !known_to_differ) || fault::active(Fault::BranchFromItsMiddle);
+        if is_within && is_first {
             self.add_void(begins(delta));
         }
     }

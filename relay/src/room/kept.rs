@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use weftline::fault::{self, Fault};
 use weftline::sync::{Lease, Row};
 use weftline::{ReplicaId, VoidFact};
 
@@ -54,8 +55,13 @@ pub struct KeptError;
 
 impl RoomSnapshot {
     pub(super) fn new(kept: &Kept, document: Vec<u8>) -> Self {
-        let leases = kept.leases.iter().map(|(replica, lease)| Row::Lease { replica: *replica, lease: *lease });
-        let voids = kept.voids.keys().map(|fact| Row::Void(*fact));
+        let (no_leases, no_voids) = (fault::active(Fault::LeasesNotFolded), fault::active(Fault::VoidsNotFolded));
+        let leases = kept
+            .leases
+            .iter()
+            .filter(|_| !no_leases)
+            .map(|(replica, lease)| Row::Lease { replica: *replica, lease: *lease });
+        let voids = kept.voids.keys().filter(|_| !no_voids).map(|fact| Row::Void(*fact));
         Self { kept: leases.chain(voids).collect(), document: document.into() }
     }
 

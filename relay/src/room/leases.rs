@@ -6,6 +6,7 @@
 //!
 //! Rules: LEASE-1 to LEASE-3. The relay states what is so; what it means, the client judges.
 
+use weftline::fault::{self, Fault};
 use weftline::sync::{Claim, CloseReason, Lease, Open, Row};
 
 use super::forks::Examined;
@@ -16,7 +17,8 @@ impl Room {
     pub(super) fn lease(&mut self, id: MemberId, open: &Open, claim: &Claim, examined: &Examined) {
         let held = self.kept.leases.get(&claim.replica).copied();
         let foreign = |held: Lease| held.inc != open.opening && !claim.incs.contains(&held.inc);
-        let is_clone = held.is_some_and(|held| foreign(held) && held.number >= claim.lease_no);
+        let is_later = |held: Lease| held.number >= claim.lease_no || fault::active(Fault::LeaseNotNumbered);
+        let is_clone = held.is_some_and(|held| foreign(held) && is_later(held));
         // Longer here than it was claimed to be: another tab has pushed for this one, or the store was put back to an older state.
         let is_behind = examined.here.seq > claim.seq;
         let Some(member) = self.members.get_mut(&id).filter(|member| member.may_write) else { return };
@@ -38,6 +40,9 @@ impl Room {
         let lease = Lease { number: before.saturating_add(u64::from(passes)), inc: open.opening };
         if held != Some(lease) {
             self.append_row(None, &Row::Lease { replica: claim.replica, lease }, Default::default());
+        }
+        if fault::active(Fault::FormerSessionStays) {
+            return;
         }
         let others =
             self.members.iter().filter(|(other, member)| **other != id && member.leases.contains(&claim.replica));

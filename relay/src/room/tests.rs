@@ -7,11 +7,13 @@ use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,
     Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
 };
-use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionVector, codec};
+use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionVector, VoidFact, codec};
 
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
+mod forks;
+mod leases;
 mod presence;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -139,6 +141,7 @@ fn open_as(opening: u64) -> Open {
         claims: Vec::new(),
         settles: Vec::new(),
         packed: false,
+        staged: None,
     }
 }
 

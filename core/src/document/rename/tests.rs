@@ -159,7 +159,8 @@ fn fork_3_removals_of_a_void_branch_are_of_its_own_dots_and_of_older_ones() {
     let (mut log, mut void) = (store.branch(), store.branch());
     log.edit(|tx| tx.set("s")?.add("log")).edit(|tx| tx.set("s")?.add("log 2"));
     void.edit(|tx| tx.set("s")?.add("taken back")).edit(|tx| tx.set("s")?.add("void"));
-    void.edit(|tx| tx.set("s")?.remove(&"taken back".into()).map(drop)).edit(|tx| tx.set("s")?.remove(&"old".into()).map(drop));
+    void.edit(|tx| tx.set("s")?.remove(&"taken back".into()).map(drop))
+        .edit(|tx| tx.set("s")?.remove(&"old".into()).map(drop));
     let both = joined(&log, &void);
     let members: Vec<_> = both.set("s").iter().filter_map(|member| member.as_str()).collect();
     assert_eq!(members, ["kept", "log", "log 2", "void"]);
@@ -214,8 +215,7 @@ fn fork_3_marks_of_a_void_branch_are_on_its_text() {
     void.edit(|tx| tx.text("t")?.push("bold")).edit(|tx| tx.text("t")?.mark(6..10, "b", true, crate::Expand::After));
     let both = joined(&log, &void);
     let text = both.text("t");
-    let marked: Vec<_> =
-        text.spans().into_iter().filter(|span| !span.marks.is_empty()).map(|span| span.text).collect();
+    let marked: Vec<_> = text.spans().into_iter().filter(|span| !span.marks.is_empty()).map(|span| span.text).collect();
     assert_eq!(marked, ["bold"]);
 }
 

@@ -156,9 +156,7 @@ pub(super) fn salvage<'l>(was: &'l Living, is: &Living, lost: &Lost) -> Salvaged
     }
     loop {
         let before = dots.dot_count();
-        let inside = |dots: &DotRuns, container: &Container| {
-            matches!(container, Container::Entity(entity) if dots.contains(*entity))
-        };
+        let inside = |dots: &DotRuns, container: &Container| matches!(container, Container::Entity(entity) if dots.contains(*entity));
         for add in &was.diff.adds {
             let hangs = matches!(add.entry.slot, Slot::Position { bunch, .. }
                 if bad.contains(&Dot::new(add.dot.replica, bunch)));

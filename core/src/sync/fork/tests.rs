@@ -5,9 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::EditError;
 use crate::clock::Timestamp;
 use crate::document::{Outcome, Transaction};
-use crate::EditError;
 use crate::testing::{Random, dump};
 
 fn id(number: u128) -> ReplicaId {

@@ -21,6 +21,7 @@ use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
 use crate::sync::slot::Slot;
+use crate::sync::staging::Staging;
 use crate::sync::status::Status;
 
 /// What an opening is given.
@@ -107,8 +108,11 @@ impl Replica {
         }
 
         let version = document.version();
+        unacked.retain(|delta| !version.covers(delta.dot()));
+        let positions = |delta: &Delta| stored.positions.get(&delta.dot()).cloned();
         // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
-        let whole = whole && unacked.iter().all(|delta| version.covers(delta.dot()));
+        let whole = whole && unacked.is_empty();
+        let unready = unacked.into_iter().map(|delta| (positions(&delta), delta)).collect();
         let inc = entropy.next() as u64;
         let slot = Slot::open(opening.slot, inc, stored.slot, &version, whole);
         let set = document.set_writer(slot.replica());
@@ -119,6 +123,7 @@ impl Replica {
             document,
             slot,
             outbox,
+            unready,
             opening: inc,
             entropy,
             connections: 0,
@@ -127,6 +132,7 @@ impl Replica {
             dialing: false,
             connection: None,
             peers: Peers::new(inc),
+            staging: Staging::default(),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),
@@ -219,9 +225,10 @@ impl Stored {
         let unacked = |delta: &Delta, acked: &Map<ReplicaId, u64>| {
             delta.last_seq() > acked.get(&delta.replica()).copied().unwrap_or(0)
         };
-        let waits = self.outbox.iter().any(|delta| {
-            void_rows.contains(&(delta.dot(), delta.tag())) && unacked(delta, &self.acked)
-        });
+        let waits = self
+            .outbox
+            .iter()
+            .any(|delta| void_rows.contains(&(delta.dot(), delta.tag())) && unacked(delta, &self.acked));
         let is_void = |delta: &Delta| void_rows.contains(&(delta.dot(), delta.tag()));
         self.deltas.retain(|delta| !is_void(delta));
         self.outbox.retain(|delta| !is_void(delta));
@@ -236,9 +243,9 @@ impl Stored {
             }
         }
         let tells_of = |version: &VersionVector| {
-            void_rows.iter().any(|(dot, tag)| {
-                version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag })
-            })
+            void_rows
+                .iter()
+                .any(|(dot, tag)| version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag }))
         };
         let before = self.diffs.len() + self.snapshots.len();
         self.diffs.retain(|diff| !tells_of(&diff.head));
@@ -273,7 +280,7 @@ fn fold(
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
     let mut waiting: Map<ReplicaId, Vec<Delta>> = Map::new();
     for delta in deltas {
-        match check(&mut document, &delta, positions)? {
+        match check(&mut document, &delta, positions.get(&delta.dot()))? {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
             Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push(delta),
@@ -293,7 +300,7 @@ fn fold(
         });
         for (_, chain) in waiting.iter_mut() {
             while let Some(delta) = chain.last() {
-                match check(&mut document, delta, positions)? {
+                match check(&mut document, delta, positions.get(&delta.dot()))? {
                     Ok(Readiness::NotReady) => break,
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
@@ -314,13 +321,13 @@ fn fold(
 
 /// Whether a delta is ready; what is not may lack nothing but positions that another tab's snapshot did not keep (SEQ-6).
 #[inline(never)]
-fn check(
+pub(super) fn check(
     document: &mut Document,
     delta: &Delta,
-    positions: &Map<Dot, Arc<[u8]>>,
+    positions: Option<&Arc<[u8]>>,
 ) -> Result<Result<Readiness, ApplyError>, DecodeError> {
     let readiness = document.check(delta);
-    match positions.get(&delta.dot()) {
+    match positions {
         Some(bytes) if readiness == Ok(Readiness::NotReady) => {
             Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
         }

@@ -7,16 +7,18 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::opening::check;
 use super::{Output, Replica};
 use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
-use crate::document::{ApplyError, Outcome};
+use crate::document::{ApplyError, Outcome, Readiness};
 use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume, Rows, Want,
+    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part,
+    Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::Unpacked;
@@ -25,6 +27,7 @@ use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 use crate::sync::slot::LeaseVerdict;
+use crate::sync::staging::{Misplaced, Staging};
 use crate::sync::wire::told;
 
 /// A row as it was sent.
@@ -38,8 +41,8 @@ impl Replica {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
-            Message::Close(_) => self.turned_away(None),
-            Message::Goodbye(goodbye) => self.turned_away(goodbye.retry_after_ms),
+            Message::Close(close) => self.turned_away(close.reason, None),
+            Message::Goodbye(goodbye) => self.turned_away(goodbye.reason, goodbye.retry_after_ms),
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
@@ -50,6 +53,7 @@ impl Replica {
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
+            Message::Part(part) => return self.part(&part),
             Message::CaughtUp(reached) => {
                 // Whoever is here was told of before.
                 let gone = self.peers.settle();
@@ -79,7 +83,11 @@ impl Replica {
     }
 
     /// Whatever the reason was, the driver's backoff is the answer, unless the relay names a time.
-    fn turned_away(&mut self, retry_after_ms: Option<u32>) {
+    fn turned_away(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+        // This is the connection that counts (SES-1): whoever took it over writes under the same id, and is not us (ID-5).
+        if reason == CloseReason::Superseded && !fault::active(Fault::SupersededGoesOn) {
+            self.retire_writer();
+        }
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Closed;
         }
@@ -128,9 +136,14 @@ impl Replica {
             Resume::Ask => self.want(),
         }
 
+        let mut lost = false;
         for fact in &ack.facts {
             self.judge(fact);
-            self.judge_lease(fact);
+            lost |= self.judge_lease(fact);
+        }
+        if lost {
+            self.hang_up(CloseReason::Done, Some(0));
+            return Ok(());
         }
         for (replica, entry) in relay.iter() {
             let here = self.document.chain(replica);
@@ -144,7 +157,7 @@ impl Replica {
         // ACK-5: what the relay lacks of any origin, beyond what the outbox will bring, goes up as a diff.
         let settled = self.settled_version();
         let lacks = settled.iter().any(|(id, entry)| entry.seq > relay.seq(id) && !self.outbox.is_stuck(id));
-        if lacks {
+        if lacks && !fault::active(Fault::AckedOnlyGrows) {
             self.need_refill();
         }
         self.push();
@@ -170,23 +183,31 @@ impl Replica {
         };
         // Longer than ours *now*: somebody else writes this id, or this store was rolled back (ID-5). Nothing is lost: the
         // rest of the chain comes down like everything else.
-        if own && (fact.seq > here.seq || differs) {
+        let claimed = self.connection.as_ref().and_then(|connection| connection.claimed);
+        let seq = if fault::active(Fault::JudgedByClaim) { claimed.unwrap_or(here.seq) } else { here.seq };
+        if own && (fact.seq > seq || differs) {
             self.retire_writer();
         }
     }
 
-    /// Whether we may go on writing under an id of ours.
-    fn judge_lease(&mut self, fact: &Fact) {
+    /// Whether we may go on writing under an id of ours; whether the lease has to be asked for again.
+    fn judge_lease(&mut self, fact: &Fact) -> bool {
+        let claimed = self.connection.as_ref().and_then(|connection| connection.claimed);
         match self.slot.judge(fact) {
             // Losing this costs a longer claim, nothing more.
-            LeaseVerdict::Ours(record) => {
-                if let Some(record) = record {
-                    self.persist(Class::Relaxed, vec![record]);
+            Some(LeaseVerdict::Ours(Some(record))) => _ = self.persist(Class::Relaxed, vec![record]),
+            Some(LeaseVerdict::Foreign) if !fault::active(Fault::CloneUnnoticed) => self.retire_writer(),
+            // Another tab has pushed for us meanwhile, so that what we claimed was behind when it was looked at. That is
+            // no reason to give anything up (ID-5).
+            Some(LeaseVerdict::Withheld) if claimed.is_some_and(|claimed| fact.seq > claimed) => {
+                if fault::active(Fault::RaceRetires) {
+                    self.retire_writer();
                 }
+                return true;
             }
-            LeaseVerdict::Foreign => self.retire_writer(),
-            LeaseVerdict::Open => {}
+            _ => {}
         }
+        false
     }
 
     /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
@@ -344,6 +365,21 @@ impl Replica {
         Ok(())
     }
 
+    /// A part of a diff: it is applied when it is whole (DIFF-6).
+    fn part(&mut self, part: &Part) -> Result<(), ProtocolError> {
+        if self.connection.as_ref().is_some_and(|connection| !connection.wanted) {
+            return Err(ProtocolError::Unexpected { what: told("Part") });
+        }
+        match self.staging.take(part) {
+            Ok(None) => Ok(()),
+            Ok(Some(bytes)) => self.diff(&DiffMessage { position: part.position, bytes }),
+            Err(Misplaced) => {
+                self.staging = Staging::default();
+                Err(ProtocolError::Invalid { what: told("part") })
+            }
+        }
+    }
+
     fn caught_up(&mut self, reached: CaughtUp) -> Result<(), ProtocolError> {
         let settled = self.settled_version();
         let Some(connection) = &mut self.connection else { return Ok(()) };
@@ -360,6 +396,7 @@ impl Replica {
             if !connection.diverged {
                 self.rebuilt = 0;
             }
+            self.staging = Staging::default();
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.
@@ -498,8 +535,24 @@ impl Replica {
         }
     }
 
+    /// DUR-5: what was made upon something that the store had lost is shown again once that is back.
+    fn apply_unready(&mut self) {
+        let mut progress = !fault::active(Fault::UnreadyForgotten);
+        while core::mem::take(&mut progress) {
+            for (positions, delta) in core::mem::take(&mut self.unready) {
+                if matches!(check(&mut self.document, &delta, positions.as_ref()), Ok(Ok(Readiness::NotReady))) {
+                    self.unready.push((positions, delta));
+                } else if let Ok(applied) = self.document.apply(&delta) {
+                    self.show(applied.changes);
+                    progress = true;
+                }
+            }
+        }
+    }
+
     /// Writes what was received, and with it the cursor that promises it.
     fn move_cursor(&mut self, mut records: Vec<Record>) {
+        self.apply_unready();
         // What is parked is stored, but whether it will ever be part of the document is not known; and while a diff is
         // awaited, something before the position may be missing.
         if let Some(connection) = &self.connection

@@ -8,14 +8,18 @@ use super::*;
 use crate::clock::{Tag, VersionEntry};
 use crate::document::EditError;
 use crate::sync::message::{
-    Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
+    Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows,
+    Want,
 };
 use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
 use crate::sync::roster::Roster;
+use crate::sync::row::Lease;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
+mod durability;
+mod leases;
 mod positions;
 mod presence;
 
@@ -340,7 +344,11 @@ fn fork_4_a_branch_that_contradicts_the_log_is_renamed_and_what_builds_upon_it_w
     let document = copy.replica.document();
     assert!(["a", "b", "c", "d"].into_iter().all(|key| document.map("m").get(key).is_some()));
     let dots: Vec<_> = copy.repaired.iter().flat_map(DotRuns::dots).collect();
-    assert_eq!(dots, { let mut dots = [ours.dot(), next.dot()]; dots.sort_unstable(); dots });
+    assert_eq!(dots, {
+        let mut dots = [ours.dot(), next.dot()];
+        dots.sort_unstable();
+        dots
+    });
     assert_eq!(document.seq(void.renamed()), 1);
     let status = copy.replica.status();
     assert_eq!((status.unsaved, status.stuck), (2, 0));
@@ -376,7 +384,7 @@ fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synce
     desk.flush();
     desk.connect_to(version_of(&delta), vec![fact(delta.replica(), delta.dot().seq, delta.tag())]);
     let version_hash = desk.replica.document().version_hash();
-    let mut answer = |desk: &mut Desk, beacon, resume| {
+    let answer = |desk: &mut Desk, beacon, resume| {
         desk.replica.disconnected(NOW);
         desk.hung_up = false;
         desk.heard();
@@ -725,7 +733,9 @@ fn ack_5_a_relay_below_ones_own_horizon_is_asked_what_lives_there() {
 fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
     let junk: Arc<[u8]> = [1, 2, 3].as_slice().into();
     let row = Row::Delta { prev_tag: Tag::from_bytes([0; 8]), bytes: junk.clone() };
+    let private = Row::Lease { replica: ReplicaId::from(1), lease: Lease { number: 1, inc: 2 } };
     for message in [
+        Message::Rows(Rows { from: 4, to: 4, rows: vec![private] }),
         Message::Rows(Rows { from: 4, to: 4, rows: vec![row, Row::Diff { bytes: junk.clone() }] }),
         Message::Rows(Rows { from: 4, to: 2, rows: Vec::new() }),
         Message::Diff(crate::sync::DiffMessage { position: 9, bytes: junk }),

@@ -215,7 +215,8 @@ impl Replica {
         }
         self.slot.name();
         let record = self.slot.record().unwrap_or(Record::Cursor(self.cursor.unwrap_or(Cursor::NONE)));
-        let token = self.persist(Class::Strict, [record].into());
+        let class = if fault::active(Fault::OpeningRelaxed) { Class::Relaxed } else { Class::Strict };
+        let token = self.persist(class, [record].into());
         self.slot.prove(token);
     }
 

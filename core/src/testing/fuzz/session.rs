@@ -13,13 +13,13 @@ use alloc::vec::Vec;
 use super::super::{Random, random_edit};
 use super::apply::goes_on;
 use super::{Input, world};
-use crate::clock::{Timestamp, VersionVector};
+use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::sync::{
-    Ack, CaughtUp, DiffMessage, Durable, Fact, Lease, Level, Message, MessageKind, OpenAck, Opening, Output,
+    Ack, CaughtUp, Claim, DiffMessage, Durable, Fact, Level, Message, MessageKind, OpenAck, Opening, Output,
     PackedRows, Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table,
     Unpacked, Want, pack,
 };
-use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, codec};
+use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, VoidFact, codec};
 
 const MOST_STEPS: usize = 96;
 const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -72,7 +72,8 @@ const ROLL_BACK: u8 = 10;
 const WAIT: u8 = 11;
 const COMPACT: u8 = 12;
 const UNDO: u8 = 13;
-const OPERATIONS: u8 = 14;
+const VOID: u8 = 14;
+const OPERATIONS: u8 = 15;
 
 struct Scene {
     replica: Replica,
@@ -84,6 +85,8 @@ struct Scene {
     /// The last own dot that the store has.
     kept: BTreeMap<ReplicaId, u64>,
     openings: u8,
+    /// Ids of which the relay said that a branch does not count. What was written there has other names since.
+    voided: BTreeMap<ReplicaId, ()>,
     relay: Relay,
 }
 
@@ -98,6 +101,7 @@ impl Scene {
             pending: VecDeque::new(),
             kept: BTreeMap::new(),
             openings: 0,
+            voided: BTreeMap::new(),
             relay,
         }
     }
@@ -166,6 +170,11 @@ impl Scene {
                 drop(self.replica.tick(self.now));
             }
             COMPACT => self.compact(),
+            VOID => {
+                if let Some(fact) = self.relay.void(input.below(self.relay.log.len())) {
+                    self.voided.insert(fact.replica, ());
+                }
+            }
             _ => drop(if input.byte() % 2 == 0 { self.replica.undo(self.now) } else { self.replica.redo(self.now) }),
         }
         self.drain();
@@ -242,7 +251,11 @@ impl Scene {
         self.replica = opened(self.openings, self.now, self.store.values().map(decode).collect());
         for (replica, seq) in &self.kept {
             let dot = Dot::new(*replica, *seq);
-            assert!(*seq == 0 || self.replica.document().covers(dot), "DUR-1: the store has {dot}, its reader has not");
+            let is_void = self.voided.contains_key(replica);
+            assert!(
+                is_void || *seq == 0 || self.replica.document().covers(dot),
+                "DUR-1: the store has {dot}, its reader has not"
+            );
         }
         self.drain();
     }
@@ -327,6 +340,15 @@ impl Relay {
         self.tell_rows();
     }
 
+    /// Says of a branch that it does not count, from the delta of a row on.
+    fn void(&mut self, row: usize) -> Option<VoidFact> {
+        let delta = self.log.get(row)?.delta()?.ok()?;
+        let fact = VoidFact { replica: delta.replica(), first_seq: delta.first_seq(), tag: delta.tag() };
+        self.log.push(Row::Void(fact));
+        self.tell_rows();
+        Some(fact)
+    }
+
     /// Takes a row into the log, if it fits there.
     fn store(&mut self, row: Row) -> Option<Dot> {
         let Some(Ok(delta)) = row.delta() else { return None };
@@ -369,13 +391,14 @@ impl Relay {
         match message {
             Message::Open(open) => {
                 let version = self.document.version();
-                let fact = |claim: &crate::sync::Claim| {
-                    let (seq, tag) = version.get(claim.replica).map_or((0, claim.tag), |entry| (entry.seq, entry.tag));
-                    let same_upto = if (seq, tag) == (claim.seq, claim.tag) { seq } else { 0 };
-                    let lease = Some(Lease { number: claim.lease_no + 1, inc: open.opening });
-                    Fact { replica: claim.replica, seq, tag, same_upto, lease }
+                let fact = |(replica, marks): (ReplicaId, &[VersionEntry])| {
+                    let here = self.document.chain(replica);
+                    let same_upto = if marks.contains(&here) { here.seq } else { 0 };
+                    Fact { replica, seq: here.seq, tag: here.tag, same_upto, lease: None }
                 };
-                let facts = open.claims.iter().map(fact).collect();
+                let settled = open.settles.iter().map(|settle| fact((settle.replica, &settle.marks[..])));
+                let claim = |claim: &Claim| fact((claim.replica, &[VersionEntry { seq: claim.seq, tag: claim.tag }]));
+                let facts = open.claims.iter().map(claim).chain(settled).collect();
                 let same = open.version_hash == self.document.version_hash();
                 let cursor = open.cursor.filter(|cursor| cursor.epoch == self.epoch && cursor.position <= head);
                 let resume = match (cursor, &open.version) {
