@@ -600,7 +600,7 @@ fn other(rng: &mut Rng, only_more: bool) -> impl FnOnce(&mut Transaction<'_>) ->
 
 #[test]
 fn fork_3_random_histories_with_copied_and_restored_stores_hold_every_edit_once() {
-    let seeds = std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
+    let seeds = std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let mut repaired = 0;
     for seed in 0..seeds {
         repaired += history(seed, false);
@@ -610,7 +610,7 @@ fn fork_3_random_histories_with_copied_and_restored_stores_hold_every_edit_once(
 
 #[test]
 fn fork_5_random_histories_with_restored_relays_too_lose_nothing() {
-    let seeds = std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
+    let seeds = std::env::var("WEFTLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     for seed in 0..seeds {
         history(seed, true);
     }

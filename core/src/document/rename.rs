@@ -20,9 +20,6 @@
 //! Rules: FORK-3. SEQ-2. OWN-1.
 //! Not here: which branches are void, and the document that they are joined to, in `crate::sync`.
 
-#[cfg(test)]
-mod tests;
-
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
