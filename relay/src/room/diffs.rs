@@ -31,11 +31,9 @@ impl Made {
     pub(super) fn new(position: Position, diff: &Diff, base: Option<VersionVector>) -> Self {
         Self { position, bytes: weftline::codec::encode_diff(diff).into(), base }
     }
-}
 
-impl Made {
-    /// How many bytes it has.
-    pub(super) fn len(&self) -> usize {
+    /// How many bytes the diff has.
+    pub(super) const fn len(&self) -> usize {
         self.bytes.len()
     }
 }
@@ -100,8 +98,8 @@ impl Room {
     pub(super) fn tell_diff(&mut self, id: MemberId, made: Made) {
         let max_diff = self.config.max_part;
         let Some(member) = self.members.get_mut(&id) else { return };
-        let hides = fault::active(Fault::DiffHidesVoids);
-        let voids_upto = if hides { made.position } else { member.voids_upto.max(member.told) };
+        let known = member.voids_upto.max(member.told);
+        let voids_upto = if fault::active(Fault::DiffHidesVoids) { made.position } else { known };
         member.start_at(made.position);
         let Made { position, ref bytes, .. } = made;
         member.voids_upto = position;

@@ -551,6 +551,29 @@ fn a_diff_gives_back_what_was_lost_and_is_a_row_like_any_other() {
 }
 
 #[test]
+fn fork_2_a_diff_that_began_before_its_origin_moved_is_not_taken_in_part() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    // Two who write as the same replica, each with edits that the other has not seen.
+    let (mut log, mut copy) = (writer(1), writer(1));
+    for key in ["a", "b"] {
+        desk.push(ANN, &[&write(&mut log, key)]);
+    }
+    for keys in [vec!["c"], vec!["d", "e", "f"]] {
+        keys.iter().for_each(|key| drop(write(&mut copy, key)));
+        // From when the relay had nothing. Once it is behind the log, once beyond it.
+        let bytes = codec::encode_diff(&copy.diff_since(&VersionVector::new())).into();
+        desk.say(BEN, Message::Diff(DiffMessage { position: 0, bytes }));
+        desk.commit();
+        let heard = desk.heard(BEN);
+        let Some(Message::Nack(nack)) = heard.last() else { panic!("{heard:?}") };
+        assert_eq!((nack.reason, nack.version.as_ref()), (NackReason::NotReady, Some(&log.version())));
+        assert_eq!(desk.room.document().snapshot(), log.snapshot());
+    }
+}
+
+#[test]
 fn seq_6_a_delta_on_positions_that_were_dropped_here_is_taken_as_a_diff() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, open_as(1));
