@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn fork_2_a_delta_is_compared_by_what_lives_of_it() {
-        let edits: [fn(&mut Transaction<'_>, &str) -> Result<(), EditError>; 3] = [
+        type Edit = fn(&mut Transaction<'_>, &str) -> Result<(), EditError>;
+        let edits: [Edit; 3] = [
             |tx, value| tx.map("m")?.put("k", value).map(drop),
             |tx, value| tx.text("t")?.insert(0, value).map(drop),
             |tx, value| tx.list("l")?.push(value).map(drop),

@@ -628,7 +628,7 @@ mod tests {
                         at.marks.iter().map(|mark| (mark.seq, *mark.tag.as_bytes())).collect();
                     (at.replica.to_bytes(), at.is_whole, marks)
                 };
-                let settles: Vec<([u8; 16], bool, Vec<(u64, [u8; 8])>)> = it.settles.iter().map(settle).collect();
+                let settles: Vec<_> = it.settles.iter().map(settle).collect();
                 let who = (it.document, it.opening.to_le_bytes(), it.connection);
                 let cursor = it.cursor.map(|cursor| (cursor.epoch, cursor.position));
                 let (hashes, known) = ((it.version_hash, it.beacon), version(it.version.as_ref()));

@@ -145,7 +145,8 @@ fn seq_5_a_diff_moves_no_position_and_makes_none_too_deep_or_without_what_it_han
         }
         diff.head.set(id, VersionEntry { seq: MAX_BUNCH_DEPTH as u64 + 1, tag: Tag::start(id) });
     };
-    let changes: [(&str, Box<dyn Fn(&mut Diff)>); 5] = [
+    type Change = Box<dyn Fn(&mut Diff)>;
+    let changes: [(&str, Change); 5] = [
         ("elsewhere", Box::new(elsewhere)),
         ("twice", Box::new(twice)),
         ("missing", Box::new(missing)),

@@ -152,7 +152,7 @@ impl World {
 
     /// Everything that can happen without anything new happens.
     fn settle(&mut self) {
-        while (0..self.clients.len()).fold(false, |any, client| self.step(client) || any) {}
+        while (0..self.clients.len()).filter(|client| self.step(*client)).count() > 0 {}
     }
 
     /// Says whether anything happened.

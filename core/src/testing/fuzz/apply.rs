@@ -58,7 +58,7 @@ pub fn valid_applies() -> Vec<Vec<u8>> {
         let len = 40 + random.below(200);
         let mut bytes: Vec<u8> = (0..len).map(|_| random.next_u64() as u8).collect();
         // Half of them keep to one sort of step, so that it is met in every state.
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             bytes.iter_mut().step_by(7).for_each(|byte| *byte = OPERATIONS[usize::from(seed / 2) % OPERATIONS.len()]);
         }
         bytes
@@ -86,6 +86,9 @@ struct Place {
     misled: bool,
 }
 
+/// What a document shows.
+type Shown = BTreeMap<(String, Kind), Shape>;
+
 struct Scene {
     places: [Place; 3],
     /// What was written so far, by whomever.
@@ -96,7 +99,7 @@ struct Scene {
     /// The documents that were changed since they were looked at.
     changed: BTreeMap<usize, ()>,
     /// What documents of one version show.
-    seen: BTreeMap<[u8; 16], ([u8; 16], BTreeMap<(String, Kind), Shape>)>,
+    seen: BTreeMap<[u8; 16], ([u8; 16], Shown)>,
 }
 
 impl Scene {
@@ -203,7 +206,7 @@ impl Scene {
         match input.byte() % 12 {
             0 => parts.dots = 1 + u64::from(input.byte()),
             1 => parts.hlc = Hlc(u64::from(input.byte()) << (input.byte() % 64)),
-            2 => _ = parts.removes.insert(dot),
+            2 => parts.removes.insert(dot),
             3 => parts.removes = DotRuns::new(),
             4 => {
                 let last = dot.seq.saturating_add(u64::from(input.byte()) << (input.byte() % 48));
@@ -232,7 +235,7 @@ impl Scene {
                 let chosen = input.below(len);
                 let Some((seq, _)) = parts.adds.get(chosen) else { return };
                 let changed = (*seq, self.entry(parts, *seq, input));
-                parts.adds = core::mem::replace(&mut parts.adds, Few::new())
+                parts.adds = core::mem::take(&mut parts.adds)
                     .iter()
                     .map(|add| if add.0 == changed.0 { changed.clone() } else { add.clone() })
                     .collect();
@@ -246,12 +249,12 @@ impl Scene {
         let seq = dot.seq.saturating_add(u64::from(input.byte()) << (input.byte() % 48));
         let entry = VersionEntry { seq, tag: Tag::from_bytes([input.byte(); 8]) };
         match input.byte() % 10 {
-            0 => _ = diff.head.set(dot.replica, entry),
+            0 => diff.head.set(dot.replica, entry),
             // What the tier has no room for cannot be written.
-            1 if diff.tier != Tier::Full => _ = diff.base.set(dot.replica, entry),
-            2 if diff.tier == Tier::Digest => _ = diff.ahead.set(dot.replica, entry),
+            1 if diff.tier != Tier::Full => diff.base.set(dot.replica, entry),
+            2 if diff.tier == Tier::Digest => diff.ahead.set(dot.replica, entry),
             3 => diff.heads = [dot].into(),
-            4 if diff.tier == Tier::Digest => _ = diff.dead.insert(dot),
+            4 if diff.tier == Tier::Digest => diff.dead.insert(dot),
             5 if diff.tier == Tier::Version => {
                 let run = core::iter::once(dot).collect();
                 diff.removes = [(ReplicaId::from(world::WRITERS[input.below(3)]), run)].into();
@@ -292,9 +295,9 @@ impl Scene {
     }
 
     fn bunch(&self, seq: u64, input: &mut Input<'_>) -> BunchRecord {
-        let bunch = if input.byte() % 3 == 0 { Dot::ROOT } else { self.dot(input) };
+        let bunch = if input.byte().is_multiple_of(3) { Dot::ROOT } else { self.dot(input) };
         let index = i64::from(input.byte() as i8) << (input.byte() % 4 * 16);
-        let side = if input.byte() % 2 == 0 { Side::Right } else { Side::Left };
+        let side = if input.byte().is_multiple_of(2) { Side::Right } else { Side::Left };
         let rank = i32::from(input.byte() as i8) << (input.byte() % 25);
         let parent = if bunch == Dot::ROOT { Position { bunch, index: 0 } } else { Position { bunch, index } };
         BunchRecord { id: Dot::new(STRANGER, seq), parent, side, rank }
@@ -327,12 +330,12 @@ impl Scene {
             // Marks, and kinds that nobody knows.
             _ => Payload::Opaque([input.byte(), input.byte()].as_slice().into()),
         };
-        Entry { container, slot, kind, entity: input.byte() % 3 == 0, payload }
+        Entry { container, slot, kind, entity: input.byte().is_multiple_of(3), payload }
     }
 
     /// What a document was told in honest bytes, some of which are others now.
     fn spoiled(&mut self, at: usize, input: &mut Input<'_>) {
-        let of_delta = input.byte() % 2 == 0;
+        let of_delta = input.byte().is_multiple_of(2);
         let delta = &self.deltas[input.below(self.deltas.len())];
         let prev_tag = delta.prev_tag();
         let mut bytes = if of_delta {

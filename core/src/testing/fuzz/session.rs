@@ -175,7 +175,11 @@ impl Scene {
                     self.voided.insert(fact.replica, ());
                 }
             }
-            _ => drop(if input.byte() % 2 == 0 { self.replica.undo(self.now) } else { self.replica.redo(self.now) }),
+            _ => drop(if input.byte().is_multiple_of(2) {
+                self.replica.undo(self.now)
+            } else {
+                self.replica.redo(self.now)
+            }),
         }
         self.drain();
     }
