@@ -145,8 +145,8 @@ fn seq_5_a_diff_moves_no_position_and_makes_none_too_deep_or_without_what_it_han
         }
         diff.head.set(id, VersionEntry { seq: MAX_BUNCH_DEPTH as u64 + 1, tag: Tag::start(id) });
     };
-    type Change = Box<dyn Fn(&mut Diff)>;
-    let changes: [(&str, Change); 5] = [
+    type Change<'a> = Box<dyn Fn(&mut Diff) + 'a>;
+    let changes: [(&str, Change<'_>); 5] = [
         ("elsewhere", Box::new(elsewhere)),
         ("twice", Box::new(twice)),
         ("missing", Box::new(missing)),
