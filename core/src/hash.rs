@@ -25,6 +25,8 @@ pub(crate) enum Domain {
     Checksum = 6,
     /// The id that the deltas of a void branch get.
     Void = 7,
+    /// The names that peers have for each other.
+    Peer = 8,
 }
 
 /// The 128 bits over bytes in one piece.

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weftline_client::weftline::Kind;
@@ -228,4 +229,39 @@ async fn a_large_document_passes_in_both_directions() {
     let a = open(relay.local_addr(), folder.path()).await;
     assert_eq!(titles(&a), titles(&b));
     relay.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_document_open_is_seen_by_the_others_until_it_closes() {
+    let relay = relay(StoreChoice::Memory, any_port()).await;
+    let here = relay.local_addr();
+    let ann = Replica::open(config(here)).await.unwrap();
+    let ben = Replica::open(config(here)).await.unwrap();
+    ann.set_presence(Some(b"ann")).unwrap();
+    let mut seen = ben.watch_presence();
+    let ann_is_seen = soon("Ann", seen.wait_for(|present| !present.is_empty())).await.unwrap().clone();
+    assert_eq!(ann_is_seen.into_iter().collect::<Vec<_>>(), [(ann.peer(), b"ann"[..].into())]);
+    assert!(ann.presence().is_empty(), "nobody sees itself");
+
+    // Far more often than is sent: the last one arrives.
+    for number in 0..1_000 {
+        ann.set_presence(Some(format!("ann at {number}").as_bytes())).unwrap();
+    }
+    let last: Arc<[u8]> = b"ann at 999"[..].into();
+    drop(soon("the last value", seen.wait_for(|present| present.values().eq([&last]))).await.unwrap());
+
+    ben.set_presence(Some(b"ben")).unwrap();
+    let carl = Replica::open(config(here)).await.unwrap();
+    let mut all = carl.watch_presence();
+    drop(soon("both", all.wait_for(|present| present.len() == 2)).await.unwrap());
+    ann.close().await.unwrap();
+    drop(soon("one", all.wait_for(|present| present.len() == 1)).await.unwrap());
+    drop(soon("none", seen.wait_for(|present| present.is_empty())).await.unwrap());
+    assert!(ben.set_presence(Some(&[0; 5_000])).is_err());
+    assert_eq!(relay_stored(&ben), 0, "nothing of it is in the document");
+}
+
+/// How many replicas ever wrote.
+fn relay_stored(replica: &Replica) -> usize {
+    replica.read(|document| document.version().len())
 }

@@ -2,6 +2,7 @@
 
 export { ClosedError, PoisonedError, StorageError, WeftlineError, type ErrorCode } from './errors.js';
 export type { CounterHandle, FlagHandle, Handle, ListHandle, MapHandle, RegisterHandle, SetHandle, TextHandle } from './handles.js';
+export type { Peer, PeerId, Presence, PresenceValue } from './presence.js';
 export { isReplica, type OpenOptions } from './replica.js';
 export { IndexedDbStorage, type IndexedDbOptions } from './storage/indexeddb.js';
 export { MemoryStorage } from './storage/memory.js';

@@ -232,6 +232,11 @@ export class Reader {
     return uuid;
   }
 
+  peer(): string {
+    this.#at += 8;
+    return this.#view.getBigUint64(this.#at - 8, true).toString(16).padStart(16, '0');
+  }
+
   element(): ElementId {
     return elementIdOf(this.replica(), this.uint());
   }

@@ -174,6 +174,16 @@ export class Engine {
     return this.#call(Command.Covers, record).byte() !== 0;
   }
 
+  /** What is shown to others, or nothing any more. */
+  setPresence(value: Uint8Array | undefined): void {
+    const request = new Uint8Array(value === undefined ? 1 : value.length + 1);
+    if (value !== undefined) {
+      request[0] = 1;
+      request.set(value, 1);
+    }
+    this.#call(Command.SetPresence, request);
+  }
+
   free(): void {
     if (this.#isFreed) return;
     this.#isFreed = true;
@@ -276,7 +286,7 @@ function errorOf(fault: Fault, reader: Reader): WeftlineError {
     case Fault.Transaction:
       return new WeftlineError('transaction', 'not possible at this point of a transaction');
     case Fault.Protocol:
-      return new WeftlineError('protocol', `the relay broke the protocol (${reader.uint()})`);
+      return new WeftlineError('protocol', `the relay ${['broke the protocol', 'has gone silent', 'speaks another version'][reader.byte()]}`);
     case Fault.StoredData:
       return new WeftlineError('stored-data', `what is stored cannot be read (${reader.uint()})`);
     default:
@@ -299,4 +309,5 @@ const LIMITS = [
   'the size of a transaction',
   'the length of a name',
   'the depth of positions',
+  'the size of what is shown',
 ];

@@ -22,6 +22,7 @@ export const enum Command {
   IsCompactionDue,
   Compact,
   Covers,
+  SetPresence,
 }
 
 export const enum Edit {
@@ -74,6 +75,7 @@ export const enum Output {
   Persist,
   Changed,
   Disconnect,
+  Presence,
 }
 
 export const enum Fault {

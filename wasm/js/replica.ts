@@ -15,6 +15,7 @@ import { ClosedError, PoisonedError, WeftlineError, type StorageError } from './
 import { Events, shielded } from './events.js';
 import { CounterHandle, FlagHandle, ListHandle, MapHandle, RegisterHandle, SetHandle, TextHandle, type Host } from './handles.js';
 import { Output } from './ops.js';
+import { PresenceBoard, type Presence } from './presence.js';
 import { Flusher } from './storage/flusher.js';
 import { IndexedDbStorage } from './storage/indexeddb.js';
 import { MemoryStorage } from './storage/memory.js';
@@ -55,6 +56,9 @@ export class ReplicaBase {
   readonly name: string;
   /** @internal */
   readonly [REPLICA] = true;
+  /** Who else has the document open, and what each shows of itself. Never stored. */
+  readonly presence: Presence;
+  readonly #presence: PresenceBoard;
   readonly #engine: Engine;
   readonly #store: Store;
   readonly #slot: SlotLock | null;
@@ -94,6 +98,10 @@ export class ReplicaBase {
     this.#snapshotBytes = parts.stored.reduce((longest, record) => Math.max(longest, record.length), 0);
     this.#rowBytes = parts.stored.reduce((sum, record) => sum + record.length, -this.#snapshotBytes);
     this.#view = new View(parts.engine);
+    this.presence = this.#presence = new PresenceBoard((value) => {
+      const engine = this.#running();
+      this.#happens(() => engine.setPresence(value));
+    });
     this.#flusher = new Flusher(parts.store, {
       durable: (tokens) => this.#happens(() => tokens.forEach((token) => this.#engine.durable(token))),
       trouble: (error) =>
@@ -269,6 +277,7 @@ export class ReplicaBase {
     if (this.#closing === undefined) {
       this.#events.clear();
       this.#statusListeners.clear();
+      this.#presence.end();
       // Not in this call: whoever is told something at this moment finds the replica closed, and cannot open a connection again.
       this.#closing = Promise.resolve().then(() => this.#close());
     }
@@ -368,6 +377,9 @@ export class ReplicaBase {
       case Output.Changed:
         this.#noteChanges(readChanges(output));
         break;
+      case Output.Presence:
+        this.#presence.note(output);
+        break;
       case Output.Disconnect:
         this.#link?.drop(output.byte() === 0 ? undefined : output.float());
         break;
@@ -440,6 +452,7 @@ export class ReplicaBase {
       while (this.#closing === undefined) {
         const event = this.#told.shift();
         if (event !== undefined) this.#events.tell(event);
+        else if (this.#presence.isNew) this.#presence.tell();
         else if (this.#status !== this.#statusTold) this.#tellStatus((this.#statusTold = this.#status));
         else return;
       }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use weftline::sync::OpenError;
+use weftline::sync::{OpenError, PresenceTooLong, ProtocolError};
 use weftline::{EditError, Kind};
 
 use crate::wire::Writer;
@@ -26,6 +26,7 @@ enum LimitOn {
     Transaction,
     Name,
     Position,
+    Presence,
 }
 
 /// Why a call was refused: already as the bytes of its reply, so that results stay small.
@@ -64,9 +65,14 @@ impl Fault {
         Self(out.into_bytes())
     }
 
-    /// What exactly the relay did is told by `code`, for those who report it.
+    /// What exactly the relay did is told by a number: 0 that it broke the protocol, 1 nothing, 2 that it speaks other versions.
     #[cold]
-    pub(crate) fn protocol(code: u8) -> Self {
+    pub(crate) fn broken(error: &ProtocolError) -> Self {
+        let code = match error {
+            ProtocolError::TimedOut { .. } => 1,
+            ProtocolError::Version { .. } => 2,
+            _ => 0,
+        };
         Self([PROTOCOL, code].into())
     }
 
@@ -106,6 +112,13 @@ impl From<EditError> for Fault {
             EditError::CounterOverflow => Self::of(COUNTER_OVERFLOW),
             _ => Self::of(TRANSACTION),
         }
+    }
+}
+
+impl From<PresenceTooLong> for Fault {
+    #[cold]
+    fn from(PresenceTooLong { len, limit }: PresenceTooLong) -> Self {
+        Self::limit(LimitOn::Presence, len as u64, limit as u64)
     }
 }
 

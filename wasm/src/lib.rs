@@ -56,6 +56,7 @@ const RESET_DELAY: u8 = 17;
 const IS_COMPACTION_DUE: u8 = 18;
 const COMPACT: u8 = 19;
 const COVERS: u8 = 20;
+const SET_PRESENCE: u8 = 21;
 
 /// A replica and what its driver needs beside it.
 #[derive(Debug)]
@@ -111,8 +112,8 @@ impl Engine {
             CONNECTED => replica.connected(now),
             DISCONNECTED => replica.disconnected(now),
             // After an error the connection is to be closed.
-            FRAME => replica.frame(now, args.rest()).map_err(|_| Fault::protocol(0))?,
-            TICK => replica.tick(now).map_err(|_| Fault::protocol(1))?,
+            FRAME => replica.frame(now, args.rest()).map_err(|error| Fault::broken(&error))?,
+            TICK => replica.tick(now).map_err(|error| Fault::broken(&error))?,
             DURABLE => replica.durable(Token(args.uint()), now),
             RETIRE => replica.retire(),
             DEADLINE => replica.deadline().iter().for_each(|deadline| out.uint(deadline.0)),
@@ -129,6 +130,10 @@ impl Engine {
             // Whether a stored record is superfluous beside what the last compaction gave.
             COVERS => {
                 out.byte(u8::from(Record::decode(args.rest()).is_ok_and(|record| replica.covers(&record))));
+            }
+            SET_PRESENCE => {
+                let value = (args.byte() != 0).then(|| args.rest());
+                replica.set_presence(now, value)?;
             }
             _ => args.fail(),
         }

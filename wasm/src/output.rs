@@ -9,6 +9,7 @@ const TRANSMIT: u8 = 1;
 const PERSIST: u8 = 2;
 const CHANGED: u8 = 3;
 const DISCONNECT: u8 = 4;
+const PRESENCE: u8 = 5;
 
 /// Writes one output. False if there is nothing for JavaScript to do about it.
 pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
@@ -26,6 +27,14 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
             out.byte(DISCONNECT);
             out.byte(u8::from(retry_after_ms.is_some()));
             retry_after_ms.iter().for_each(|ms| out.float(*ms as f64));
+        }
+        Output::Presence(news) => {
+            out.byte(PRESENCE);
+            for state in news {
+                out.raw(&state.peer.0.to_le_bytes());
+                out.byte(u8::from(state.value.is_some()));
+                state.value.iter().for_each(|value| out.bytes(value));
+            }
         }
         // The status is asked for after each call.
         _ => return false,

@@ -1,7 +1,7 @@
 // Checked, not run: what users write has the types they expect.
 
 import { MemoryStorage, Replica, WeftlineError, bindTextarea, elementId, isReplica } from 'weftline';
-import type { ChangeEvent, ElementId, ListHandle, MapSnapshot, Scalar, Snapshot, Status, Storage, Store, TextEvent, TextHandle, TextSpan } from 'weftline';
+import type { ChangeEvent, ElementId, ListHandle, MapSnapshot, Peer, PeerId, PresenceValue, Scalar, Snapshot, Status, Storage, Store, TextEvent, TextHandle, TextSpan } from 'weftline';
 
 export async function sample(): Promise<void> {
   await using replica = await Replica.open('todo/groceries', { relay: 'wss://relay.example', storage: new MemoryStorage() });
@@ -41,12 +41,21 @@ export async function sample(): Promise<void> {
   });
   stop();
   replica.onStatus(({ link, unsaved, error }: Status) => void [link === 'live', unsaved + 1, error?.trim()]);
+  replica.presence.set({ name: 'Ann', cursor: [3, 5] });
+  const leave: () => void = replica.presence.subscribe((peers: readonly Peer[]) => void peers.length);
+  for (const { id, value } of replica.presence) void [id satisfies PeerId, value satisfies PresenceValue];
+  replica.presence.clear();
+  leave();
   void [title, snapshot['list'], first, sum, isReplica(replica)];
 
   // @ts-expect-error A snapshot is read-only.
   snapshot['list'] = 1;
   // @ts-expect-error The link of a replica is one of four words.
   void (replica.status.link === 'on');
+  // @ts-expect-error What is shown is JSON.
+  replica.presence.set(() => 1);
+  // @ts-expect-error The peers are read-only.
+  replica.presence.peers.push();
   // @ts-expect-error An id is not any string.
   todos.remove('some text');
   // @ts-expect-error Objects are no values.

@@ -3,7 +3,8 @@
 //! Each dot dies only once, and its death costs O(log n); children die before their parents, so that a place is empty before
 //! it is given up.
 //!
-//! Rules: ENT-1 the subtree of a removed entity dies with it. REM-2 what a delta removed is noted in the log.
+//! Rules: ENT-1 the subtree of a removed entity dies with it. REM-2 what a delta removed is noted in the log. OWN-1 what is its
+//! replica's own is taken away by that alone.
 
 use alloc::vec::Vec;
 
@@ -102,38 +103,66 @@ impl State {
         }
     }
 
-    /// Kills every live dot of a run but those to `spare`. O(live dots in the run · log n), however long the run is.
-    pub(super) fn kill_run(&mut self, run: LocalRun, cause: Option<LocalDot>, spare: Option<&Spared<'_>>) {
+    /// Kills every live dot of a run but those to `spare` and those that are not the remover's to take away, which it gives
+    /// (OWN-1). O(live dots in the run · log n), however long the run is.
+    pub(super) fn kill_run(
+        &mut self,
+        run: LocalRun,
+        cause: Option<LocalDot>,
+        spare: Option<&Spared<'_>>,
+    ) -> Vec<LocalDot> {
         let (first, more) = run;
         if self.texts.len() > 0 {
             self.kill_text(run, cause, spare.map_or(&[], |spare| spare.text), &mut None);
         }
         let spare = |dot: LocalDot| spare.is_some_and(|spare| (spare.entry)(dot));
-        if more == 0 {
-            if !spare(first) {
-                self.kill(first, cause);
-            }
-            return;
-        }
+        let mut kept = Vec::new();
         let mut doomed = Vec::new();
-        for (dot, _) in self.store.ids(first.origin(), first.seq()..=first.seq() + more) {
-            if !spare(dot) {
+        let mut look_at = |dot: LocalDot, id: EntryId| {
+            if cause.is_some_and(|remover| self.is_owned_by_another(id, remover)) {
+                kept.push(dot);
+            } else if !spare(dot) {
                 doomed.push(dot);
+            }
+        };
+        if more == 0 {
+            if let Some(id) = self.store.find(first) {
+                look_at(first, id);
+            }
+        } else {
+            for (dot, id) in self.store.ids(first.origin(), first.seq()..=first.seq() + more) {
+                look_at(dot, id);
             }
         }
         for dot in doomed {
             self.kill(dot, cause);
         }
+        kept
+    }
+
+    /// OWN-1: whether an entry is what its replica alone takes away, and this remover is of another one.
+    pub(super) fn is_owned_by_another(&self, id: EntryId, remover: LocalDot) -> bool {
+        matches!(self.store.live(id).kind, Kind::TOTAL | Kind::RIGHTS)
+            && self.store.dot(id).origin() != remover.origin()
+            && !fault::active(Fault::ForeignTotalsRemoved)
     }
 
     /// Notes in the log that `remover` removed these dots (REM-2), and kills them if `alive`.
     pub(crate) fn remove_runs(&mut self, remover: LocalDot, removed: &DotRuns, alive: bool) {
         for (replica, first, last) in removed.runs() {
-            let run = (LocalDot::new(self.origins.intern(replica), first), last - first);
+            let (origin, mut next) = (self.origins.intern(replica), first);
             if alive {
-                self.kill_run(run, Some(remover), None);
+                // What stays was not removed.
+                for kept in self.kill_run((LocalDot::new(origin, first), last - first), Some(remover), None) {
+                    if next < kept.seq() {
+                        self.removals.log(remover, LocalDot::new(origin, next), kept.seq() - next, false);
+                    }
+                    next = kept.seq() + 1;
+                }
             }
-            self.removals.log(remover, run.0, run.1 + 1, false);
+            if next <= last {
+                self.removals.log(remover, LocalDot::new(origin, next), last - next + 1, false);
+            }
         }
     }
 

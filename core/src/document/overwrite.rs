@@ -48,7 +48,8 @@ impl State {
         let Some((removed, id)) = old.and_then(|old| Some((old, self.store.find(old)?))) else { return false };
         let live = self.store.live(id);
         let plain = !entry.entity && matches!(entry.kind, Kind::REGISTER | Kind::TOTAL);
-        if !plain || live.entity || live.kind != entry.kind {
+        if !plain || live.entity || live.kind != entry.kind || self.is_owned_by_another(id, LocalDot::new(origin, *seq))
+        {
             return false;
         }
         let there = self.entry_ref(live);

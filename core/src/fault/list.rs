@@ -368,6 +368,23 @@ faults! {
     /// MARK-2: marks stay when the last character that they covered is deleted.
     BareMarksStay,
 
+    // ---- Void branches ----
+
+    /// OWN-1: whoever removes a total or rights that are not his own takes them away.
+    ForeignTotalsRemoved,
+    /// FORK-3: the totals of a void branch say also what was counted before it.
+    RenamedTotalsKept,
+    /// FORK-3: what a void branch removed of its own is not renamed.
+    RenamedRemovalsKept,
+    /// FORK-3: the ends of the marks of a void branch are not renamed.
+    RenamedMarksKept,
+    /// FORK-3: everything that waits is renamed, and not from where the branch begins.
+    RenamedFromTheStart,
+    /// FORK-3: what builds upon a void branch under another id is sent as it is.
+    OnlyTheBranchIsVoid,
+    /// FORK-3: text that a void branch typed on comes behind what hangs on its last character.
+    RenamedTextAfterChildren,
+
     // ---- Sync ----
 
     /// DUR-1: an own delta is sent, and claimed, before it is durable.

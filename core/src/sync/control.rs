@@ -160,7 +160,13 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.number(u64::from(*ms));
             }
         }
-        Message::Rows(_) | Message::Packed(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => {}
+        Message::Rows(_)
+        | Message::Packed(_)
+        | Message::Diff(_)
+        | Message::Presence(_)
+        | Message::Ask
+        | Message::Ping
+        | Message::Pong => {}
     }
     out.0
 }
@@ -172,14 +178,19 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
     }
     let from = &mut body;
     let message = match kind {
-        MessageKind::Hello => Message::Hello(Hello {
-            min_version: number16(from),
-            max_version: number16(from),
-            features: from.varint(),
-            agent: text(from),
-            max_frame: from.number32(),
-            heartbeat_ms: from.number32(),
-        }),
+        MessageKind::Hello => {
+            let hello = Hello {
+                min_version: number16(from),
+                max_version: number16(from),
+                features: from.varint(),
+                agent: text(from),
+                max_frame: from.number32(),
+                heartbeat_ms: from.number32(),
+            };
+            // Every version has to understand this much of what every later one says here.
+            from.rest();
+            Message::Hello(hello)
+        }
         MessageKind::Open => Message::Open(Open {
             document: text(from),
             opening: from.word(),
@@ -261,6 +272,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
         MessageKind::Rows
         | MessageKind::Packed
         | MessageKind::Diff
+        | MessageKind::Presence
         | MessageKind::Ask
         | MessageKind::Ping
         | MessageKind::Pong => {
@@ -416,6 +428,7 @@ mod tests {
     use super::*;
     use crate::clock::Dot;
     use crate::sync::message::{DiffMessage, PackedRows, Rows};
+    use crate::sync::presence::{PeerId, PeerState, Presence};
     use crate::sync::row::{Lease, Row};
 
     /// One of each kind, with every option there and away.
@@ -502,6 +515,14 @@ mod tests {
             Message::Ping,
             Message::Pong,
             Message::Ask,
+            Message::Presence(Presence { whole: true, states: Vec::new() }),
+            Message::Presence(Presence {
+                whole: false,
+                states: vec![
+                    PeerState { peer: PeerId(1 << 60), clock: 300, value: Some([1, 2].as_slice().into()) },
+                    PeerState { peer: PeerId(0), clock: 0, value: None },
+                ],
+            }),
         ]
     }
 
@@ -520,18 +541,28 @@ mod tests {
             for changed in (0..body.len()).flat_map(|at| [1, 0x80, 0xff].map(|bits| (at, bits))) {
                 let mut other = body.clone();
                 other[changed.0] ^= changed.1;
-                if let Ok(read) = Message::decode(kind, &other) {
+                // What is behind a Hello is ignored.
+                if let Ok(read) = Message::decode(kind, &other)
+                    && kind != MessageKind::Hello
+                {
                     assert_eq!(read.encode_body(), other);
                 }
             }
             if !matches!(
                 message,
-                Message::Rows(_) | Message::Packed(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong
+                Message::Rows(_)
+                    | Message::Packed(_)
+                    | Message::Diff(_)
+                    | Message::Presence(_)
+                    | Message::Ask
+                    | Message::Ping
+                    | Message::Pong
             ) {
                 for cut in 0..body.len() {
                     assert!(Message::decode(kind, &body[..cut]).is_err());
                 }
-                assert!(Message::decode(kind, &[&body[..], &[0]].concat()).is_err());
+                let longer = Message::decode(kind, &[&body[..], &[0]].concat());
+                assert_eq!(longer.is_err(), kind != MessageKind::Hello);
             }
         }
     }
@@ -600,9 +631,13 @@ mod tests {
             Message::Nack(it) => body((it.replica.to_bytes(), it.seq, it.reason as u8, version(it.version.as_ref()))),
             Message::Close(it) => body((it.reason as u8,)),
             Message::Goodbye(it) => body((it.reason as u8, it.retry_after_ms)),
-            Message::Rows(_) | Message::Packed(_) | Message::Diff(_) | Message::Ask | Message::Ping | Message::Pong => {
-                None
-            }
+            Message::Rows(_)
+            | Message::Packed(_)
+            | Message::Diff(_)
+            | Message::Presence(_)
+            | Message::Ask
+            | Message::Ping
+            | Message::Pong => None,
         }
     }
 

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::message::{DiffMessage, Message, PackedRows, Rows};
+use super::presence::Presence;
 use super::row::Row;
 use super::wire::{Malformed, Reader, put_bytes, put_varint, told};
 use super::{control, limits};
@@ -79,10 +80,12 @@ pub enum MessageKind {
     Ask = 15,
     /// [`PackedRows`]
     Packed = 18,
+    /// [`Presence`]
+    Presence = 128,
 }
 
 impl MessageKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Hello,
         Self::Open,
         Self::OpenAck,
@@ -99,6 +102,7 @@ impl MessageKind {
         Self::Pong,
         Self::Ask,
         Self::Packed,
+        Self::Presence,
     ];
 
     /// The kind with this number.
@@ -107,6 +111,19 @@ impl MessageKind {
     /// When there is none.
     pub fn from_byte(kind: u8) -> Result<Self, MessageError> {
         Self::ALL.into_iter().find(|known| *known as u8 == kind).ok_or(MessageError::UnknownKind { kind })
+    }
+
+    /// Whether whoever does not know a kind ignores it: those from 128 on are of that sort.
+    pub(super) const fn is_ignorable(kind: u8) -> bool {
+        kind >= 128
+    }
+
+    /// The bit of Hello's features that says that messages of this kind are taken; 0 if everybody takes them.
+    pub(super) const fn feature(self) -> u64 {
+        match self {
+            Self::Presence => limits::PRESENCE,
+            _ => 0,
+        }
     }
 
     const fn name(self) -> &'static str {
@@ -127,6 +144,7 @@ impl MessageKind {
             Self::Pong => "Pong",
             Self::Ask => "Ask",
             Self::Packed => "Packed",
+            Self::Presence => "Presence",
         }
     }
 }
@@ -140,6 +158,7 @@ impl Message {
             Self::OpenAck(_) => MessageKind::OpenAck,
             Self::Rows(_) => MessageKind::Rows,
             Self::Packed(_) => MessageKind::Packed,
+            Self::Presence(_) => MessageKind::Presence,
             Self::CaughtUp(_) => MessageKind::CaughtUp,
             Self::Ack(_) => MessageKind::Ack,
             Self::Want(_) => MessageKind::Want,
@@ -160,6 +179,7 @@ impl Message {
             Self::Rows(body) => return body.encode(),
             Self::Packed(body) => return body.encode(),
             Self::Diff(body) => return body.encode(),
+            Self::Presence(body) => return body.encode(),
             Self::Ask | Self::Ping | Self::Pong => return Vec::new(),
             _ => {}
         }
@@ -182,6 +202,7 @@ impl Message {
         match kind {
             MessageKind::Rows => return Rows::read(body).map(Self::Rows),
             MessageKind::Packed => return PackedRows::read(body).map(Self::Packed),
+            MessageKind::Presence => return Presence::read(body).map(Self::Presence),
             MessageKind::Diff => {
                 let position = body.varint();
                 let bytes = body.rest().into();

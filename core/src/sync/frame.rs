@@ -3,7 +3,7 @@
 //! A frame is one binary websocket message: flags (1 byte), message kind (1 byte), channel (varint), then the message's
 //! body or a piece of it. Bit 0 of the flags says that the frame continues a message, bit 1 that more of it follows; the
 //! other bits are 0. Pieces of one message come in order on their channel; frames of other channels may come between.
-//! Channel 0 is the connection itself.
+//! Channel 0 is the connection itself. A kind that is not known is refused, or ignored if its number is 128 or more.
 //!
 //! Not here: what the messages mean ([`super::message`]).
 
@@ -103,7 +103,12 @@ impl Assembler {
         if flags & !(CONTINUES | MORE) != 0 {
             return Err(FrameError::Header);
         }
-        let kind = MessageKind::from_byte(kind)?;
+        let kind = match MessageKind::from_byte(kind) {
+            Ok(kind) => kind,
+            // Whole or in pieces, it is not kept.
+            Err(_) if MessageKind::is_ignorable(kind) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let piece = reader.rest();
 
         if (flags & CONTINUES != 0) != self.staged.contains_key(&channel) {

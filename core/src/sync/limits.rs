@@ -3,6 +3,12 @@
 /// The version of the protocol spoken here.
 pub const PROTOCOL_VERSION: u16 = 1;
 
+/// The bit of Hello's features that says: Presence is taken.
+pub const PRESENCE: u64 = 1;
+
+/// The features that are spoken here.
+pub const FEATURES: u64 = PRESENCE;
+
 /// The longest websocket message taken in by default. Small enough that a heartbeat is never stuck behind one for long,
 /// large enough that almost nothing is ever split.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -58,6 +64,18 @@ pub const MAX_MARKS: usize = 64;
 
 /// The most void facts of one document. Each is a fork that was found, and costs everybody some 26 bytes for ever.
 pub const MAX_VOIDS: usize = 1_024;
+
+/// The longest value that a peer shows of itself: a name, a colour, a cursor or a selection, not content.
+pub const MAX_PRESENCE: usize = 4 << 10;
+
+/// The least time between two values that a replica sends: ten a second make a cursor that moves.
+pub const PRESENCE_INTERVAL_MS: u64 = 100;
+
+/// How long others are shown after the connection is lost: longer than most breaks, shorter than anybody looks.
+pub const PRESENCE_TTL_MS: u64 = 30_000;
+
+/// The most peers of a document that a replica keeps; more are not shown to it.
+pub const MAX_PEERS: usize = 4_096;
 
 /// The longest name of a document, in bytes.
 pub const MAX_DOCUMENT_NAME: usize = 512;

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::limits;
+use super::presence::Presence;
 use super::record::Cursor;
 use super::roster::RosterNews;
 use super::row::{Lease, Row};
@@ -42,6 +43,8 @@ pub enum Message {
     /// The receiver is to send Want. From the relay: the rows between the client's cursor and the log's floor are gone. From a
     /// client: it has something to give back that only a digest of the relay's state can tell apart.
     Ask,
+    /// What peers show of themselves.
+    Presence(Presence),
     /// Something pushed was refused.
     Nack(Nack),
     /// The channel is closed.
@@ -61,7 +64,7 @@ pub struct Hello {
     pub min_version: u16,
     /// The newest.
     pub max_version: u16,
-    /// Bits of optional features; unknown ones are ignored. None is defined yet.
+    /// Bits of optional features that this side takes ([`super::limits::FEATURES`]); unknown ones are ignored.
     pub features: u64,
     /// Who this is, for logs.
     pub agent: String,

@@ -64,6 +64,9 @@
 //!     │    ◄───────────────────────────────────────────── │
 //! ```
 //!
+//! At any time after OpenAck *Presence* goes both ways: who is here and what each shows of itself, without any of the promises
+//! made of edits (`presence.rs`). It goes to those only who said in Hello that they take it.
+//!
 //! *Nack{replica, seq, reason, version?}* refuses something pushed; *Ask* tells a client that the rows after its cursor are
 //! gone, or a relay that a client has something to give back, and the receiver sends Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
 //! The bytes are in `docs/format.md`, section 10.
@@ -131,7 +134,7 @@
 //! *Fork repair.* A branch that contradicts the log stays where it is: visible here, not sent, counted in
 //! [`Status::stuck`]; deltas that touch its dots are held back with it, others go on. This store and the others then show
 //! different things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
-//! online again. *Presence.*
+//! online again.
 //! *Stampedes*: after a relay was restored, every client that comes back sends it a diff, not just the first.
 //! Numbers in `features` and layout versions in every message leave room for all of these.
 
@@ -139,12 +142,14 @@ mod backoff;
 mod control;
 mod encoding;
 mod entropy;
+mod fork;
 mod frame;
 pub mod limits;
 mod link;
 mod message;
 mod outbox;
 mod packed;
+mod presence;
 mod queue;
 mod record;
 mod relayed;
@@ -165,6 +170,7 @@ pub use message::{
     NackReason, Open, OpenAck, PackedRows, Resume, Rows, Settle, Want,
 };
 pub use packed::{Said, Source, Unpacked, pack, unpack};
+pub use presence::{PeerId, PeerState, Presence, PresenceTooLong};
 pub use record::{Class, Cursor, Persist, Record, StoreChange, Table, Token};
 pub use relayed::{Before, LogSaid};
 pub use replica::{OpenError, Opening, Output, Replica};

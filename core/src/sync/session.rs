@@ -27,6 +27,10 @@ pub struct SessionConfig {
     pub max_staged: usize,
     /// After how long a silence to ask whether the peer is there.
     pub heartbeat_ms: u64,
+    /// The oldest and the newest version of the protocol that is spoken.
+    pub versions: (u16, u16),
+    /// The optional features that are spoken.
+    pub features: u64,
 }
 
 impl Default for SessionConfig {
@@ -36,6 +40,8 @@ impl Default for SessionConfig {
             max_frame: limits::MAX_FRAME,
             max_staged: limits::MAX_STAGED,
             heartbeat_ms: limits::HEARTBEAT_MS,
+            versions: (limits::PROTOCOL_VERSION, limits::PROTOCOL_VERSION),
+            features: limits::FEATURES,
         }
     }
 }
@@ -54,13 +60,13 @@ pub enum ProtocolError {
         what: &'static str,
     },
     /// The peer speaks other versions.
-    #[error("the peer speaks versions {min} to {max}, this is version {ours}")]
+    #[error("the peer speaks versions {min} to {max}, and here the newest is {ours}")]
     Version {
         /// The peer's oldest.
         min: u16,
         /// The peer's newest.
         max: u16,
-        /// Ours.
+        /// Our newest.
         ours: u16,
     },
     /// A row or a diff that cannot be what the peer says it is.
@@ -112,9 +118,9 @@ impl Session {
     pub fn new(config: SessionConfig, now: Timestamp) -> Self {
         let assembler = Assembler::new(config.max_frame, config.max_staged);
         let hello = Hello {
-            min_version: limits::PROTOCOL_VERSION,
-            max_version: limits::PROTOCOL_VERSION,
-            features: 0,
+            min_version: config.versions.0,
+            max_version: config.versions.1,
+            features: config.features,
             agent: config.agent.clone(),
             max_frame: u32::try_from(config.max_frame).unwrap_or(u32::MAX),
             heartbeat_ms: u32::try_from(config.heartbeat_ms).unwrap_or(u32::MAX),
@@ -137,8 +143,8 @@ impl Session {
         let Some((channel, message)) = self.assembler.take(bytes)? else { return Ok(None) };
         match message {
             Message::Hello(hello) if channel == CONNECTION && self.peer.is_none() => {
-                let ours = limits::PROTOCOL_VERSION;
-                if !(hello.min_version..=hello.max_version).contains(&ours) {
+                let (oldest, ours) = self.config.versions;
+                if hello.max_version.min(ours) < hello.min_version.max(oldest) {
                     return Err(ProtocolError::Version { min: hello.min_version, max: hello.max_version, ours });
                 }
                 self.peer = Some(hello);
@@ -164,18 +170,22 @@ impl Session {
         }
     }
 
-    /// Queues a message.
+    /// Queues a message, if the peer takes it.
     pub fn send(&mut self, channel: u64, message: &Message) {
         self.send_body(channel, message.kind(), &message.encode_body());
     }
 
-    /// Queues a message whose body is encoded already.
-    pub fn send_body(&mut self, channel: u64, kind: MessageKind, body: &[u8]) {
+    /// Queues a message whose body is encoded already. Gives whether it did: a peer is not sent what it does not take.
+    pub fn send_body(&mut self, channel: u64, kind: MessageKind, body: &[u8]) -> bool {
+        if kind.feature() & !self.features() != 0 {
+            return false;
+        }
         // Until the peer's own limit is known, what every peer takes.
         let theirs = self.peer.as_ref().map_or(limits::MIN_FRAME, |hello| hello.max_frame as usize);
         // A peer cannot make us send in crumbs, nor in pieces larger than we would take ourselves.
         let max_frame = theirs.clamp(limits::MIN_FRAME, limits::MAX_FRAME);
         frame::cut(channel, kind, body, max_frame, |frame| self.out.push(frame));
+        true
     }
 
     /// Queues a Goodbye: the driver closes the connection once it is sent.
@@ -196,6 +206,16 @@ impl Session {
     /// What the peer said of itself.
     pub const fn peer(&self) -> Option<&Hello> {
         self.peer.as_ref()
+    }
+
+    /// The version that is spoken on this connection, the newest that both speak; absent until the peer has said Hello.
+    pub fn version(&self) -> Option<u16> {
+        self.peer.as_ref().map(|hello| hello.max_version.min(self.config.versions.1))
+    }
+
+    /// The optional features that both sides speak; none until the peer has said Hello.
+    pub fn features(&self) -> u64 {
+        self.peer.as_ref().map_or(0, |hello| hello.features & self.config.features)
     }
 
     /// When [`Self::tick`] must be called next.
@@ -235,6 +255,7 @@ mod tests {
     use super::*;
     use crate::clock::VersionVector;
     use crate::sync::message::{Close, Want};
+    use crate::sync::presence::Presence;
 
     const NOW: Timestamp = Timestamp(1_000);
 
@@ -289,5 +310,66 @@ mod tests {
         assert_eq!(deliver(&mut a, &mut b, NOW).unwrap(), [(9, want)]);
         a.send(CONNECTION, &Message::Ask);
         assert!(deliver(&mut a, &mut b, NOW).is_err());
+    }
+
+    fn speaking(versions: (u16, u16), features: u64) -> Session {
+        Session::new(SessionConfig { versions, features, ..SessionConfig::default() }, NOW)
+    }
+
+    #[test]
+    fn the_newest_version_that_both_speak_is_spoken_and_only_features_that_both_have() {
+        for (ours, theirs, version) in [((1, 1), (1, 3), 1), ((1, 3), (2, 4), 3), ((2, 2), (1, 9), 2)] {
+            let (mut a, mut b) = (speaking(ours, 0b0111), speaking(theirs, 0b1101 | 1 << 63));
+            assert_eq!((a.version(), a.features()), (None, 0));
+            deliver(&mut a, &mut b, NOW).unwrap();
+            deliver(&mut b, &mut a, NOW).unwrap();
+            assert_eq!((a.version(), b.version()), (Some(version), Some(version)));
+            assert_eq!((a.features(), b.features()), (0b0101, 0b0101));
+        }
+    }
+
+    #[test]
+    fn without_a_common_version_both_ends_say_so() {
+        for (ours, theirs) in [((1, 1), (2, 3)), ((3, 4), (1, 2)), ((1, 2), (5, 5))] {
+            let (mut a, mut b) = (speaking(ours, 0), speaking(theirs, 0));
+            for error in [deliver(&mut a, &mut b, NOW).unwrap_err(), deliver(&mut b, &mut a, NOW).unwrap_err()] {
+                assert!(matches!(error, ProtocolError::Version { .. }), "{error}");
+                assert_eq!(error.reason(), CloseReason::Version);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_says_besides_is_ignored() {
+        let (mut a, mut b) = pair();
+        // A kind of message that nobody knows here, whole and in pieces; between them and after them others.
+        let want = Message::Want(Want::since(VersionVector::new()));
+        for frame in [&[0, 200, 9, 1, 2][..], &[2, 255, 9, 1], &[3, 255, 9, 7], &[1, 255, 9, 7]] {
+            assert_eq!(b.frame(NOW, frame), Ok(None));
+            a.send(9, &want);
+            assert_eq!(deliver(&mut a, &mut b, NOW).unwrap(), [(9, want.clone())]);
+        }
+        // Below 128 it would be missed.
+        assert!(matches!(b.frame(NOW, &[0, 127, 9]), Err(ProtocolError::Frame(FrameError::Message(_)))));
+
+        // A Hello with more behind it.
+        let mut fresh = speaking((1, 1), 0);
+        let mut hello = speaking((1, 2), 0).poll().unwrap();
+        hello.extend([1, 2, 3]);
+        assert_eq!(fresh.frame(NOW, &hello), Ok(None));
+        assert_eq!(fresh.version(), Some(1));
+    }
+
+    #[test]
+    fn a_peer_is_not_sent_what_it_does_not_take() {
+        let presence = Message::Presence(Presence::default());
+        for (features, gets) in [(0, 0), (limits::PRESENCE, 1)] {
+            let (mut a, mut b) = (speaking((1, 1), limits::FEATURES), speaking((1, 1), features));
+            a.send(1, &presence);
+            deliver(&mut a, &mut b, NOW).unwrap();
+            deliver(&mut b, &mut a, NOW).unwrap();
+            assert_eq!(a.send_body(1, presence.kind(), &presence.encode_body()), gets == 1);
+            assert_eq!(deliver(&mut a, &mut b, NOW).unwrap().len(), gets, "before Hello nothing is known of it");
+        }
     }
 }

@@ -60,7 +60,13 @@ impl Spec {
             let characters = parts.text.iter().flat_map(TextRun::entries);
             live.extend(characters.map(|(dot, entry)| (dot, (parts.hlc, entry))));
         }
-        live.retain(|dot, _| !known.iter().any(|parts| parts.removes.contains(*dot)));
+        // OWN-1.
+        let is_owned = |entry: &Entry| matches!(entry.kind, Kind::TOTAL | Kind::RIGHTS);
+        live.retain(|dot, (_, entry)| {
+            !known
+                .iter()
+                .any(|parts| parts.removes.contains(*dot) && (parts.replica == dot.replica || !is_owned(entry)))
+        });
         loop {
             let alive: BTreeSet<Dot> =
                 live.iter().filter(|(_, (_, entry))| entry.entity).map(|(dot, _)| *dot).collect();

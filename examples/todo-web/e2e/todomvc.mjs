@@ -409,6 +409,17 @@ try {
     assert.equal(theirs, 'somebody-elses');
   });
 
+  await check('whoever has the list open is shown to the others, with the place in the note they are at', async (todo) => {
+    const others = async () => todo.page.locator('.people').getAttribute('data-others');
+    const other = await secondTab(todo);
+    await until('one other', async () => (await others()) === '1');
+    await other.page.locator('.note textarea').fill('one\ntwo\nthree');
+    await until('the line', async () => (await todo.page.locator('.person').innerText()) === 'note, line 3');
+    await other.page.close();
+    await until('nobody', async () => (await others()) === '0');
+    assert.equal(await todo.page.locator('.people').isVisible(), false);
+  });
+
   await check('a page that comes slowly is waited for, as soon as it has begun to come', async (todo) => {
     await todo.installed();
     let release = () => {};

@@ -7,6 +7,7 @@ import { documentName, TodoList } from './todos.ts';
 import { announce, find } from './view/dom.ts';
 import { ListView } from './view/list.ts';
 import { showLists } from './view/lists.ts';
+import { PeopleView } from './view/people.ts';
 import { StatusView } from './view/status.ts';
 
 const OFFLINE_KEY = 'weftline-todos/work-offline';
@@ -99,6 +100,8 @@ function run(replica: Replica): void {
 
   bindTextarea(todos.note, note);
   note.disabled = false;
+  const people = new PeopleView(replica.presence, todos.note, note);
+  todos.note.subscribe(() => people.render());
 
   replica.subscribe(render);
   const showStatus = (now: Status): void => {

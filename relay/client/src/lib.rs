@@ -43,8 +43,9 @@ mod writer;
 pub use config::{ClientConfig, Durability, Store};
 pub use error::{FlushError, NotSynced, OpenError};
 pub use replica::{ChangeStream, Replica, Update};
+pub use shared::Present;
 pub use status::{Status, StoreProblem};
 pub use storage::StoreError;
 /// The core, in the version this crate is built on.
 pub use weftline;
-pub use weftline::sync::Link;
+pub use weftline::sync::{Link, PeerId, PresenceTooLong};

@@ -81,6 +81,8 @@ pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Back
         tokio::select! {
             () = wait(&shared, asked_ms, jitter_ms) => {}
             () = shared.hurry.notified() => {}
+            // What is known of others is forgotten in time.
+            _ = keep_time(&shared) => {}
             changed = wish.changed() => if changed.is_err() { return },
         }
     }

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::config::{ClientConfig, Durability, Store};
 use crate::error::{FlushError, NotSynced, OpenError};
 use crate::link;
-use crate::shared::{Shared, Wish};
+use crate::shared::{Present, Shared, Wish};
 use crate::status::Status;
 use crate::storage::{self, Disk, FileSystem, Opened};
 use crate::websocket::Address;
@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
-use weftline::sync::{Backoff, Opening, Replica as Machine};
+use weftline::sync::{Backoff, Opening, PeerId, PresenceTooLong, Replica as Machine};
 use weftline::{Changes, Commit, Document, EditError, Transaction};
 
 /// A document that this program reads and edits at once, stores by itself, and keeps equal to every other replica of
@@ -147,6 +147,38 @@ impl Replica {
     pub fn changes(&self) -> ChangeStream {
         let shared = &self.inner.shared;
         ChangeStream { receiver: shared.changes.subscribe(), wish: shared.wish.subscribe() }
+    }
+
+    /// Shows this to everybody else who has the document open, in place of what was shown before; `None` shows nothing
+    /// any more. A name, a colour, a cursor: at most [`weftline::sync::limits::MAX_PRESENCE`] bytes, which mean
+    /// something to the application alone (the npm package writes JSON). Never stored; gone for the others when this
+    /// replica disconnects.
+    ///
+    /// # Errors
+    /// When it is too long; what was shown before stays.
+    ///
+    /// # Panics
+    /// When called inside a transaction or read of this replica.
+    pub fn set_presence(&self, value: Option<&[u8]>) -> Result<(), PresenceTooLong> {
+        self.inner.shared.with(|state, now| state.machine.set_presence(now, value))
+    }
+
+    /// The others who have the document open and show something, and what.
+    pub fn presence(&self) -> Present {
+        self.inner.shared.presence.borrow().clone()
+    }
+
+    /// The same as it changes. A slow reader sees the newest of each.
+    pub fn watch_presence(&self) -> watch::Receiver<Present> {
+        self.inner.shared.presence.subscribe()
+    }
+
+    /// The name that this replica has among those.
+    ///
+    /// # Panics
+    /// When called inside a transaction or read of this replica.
+    pub fn peer(&self) -> PeerId {
+        self.inner.shared.lock().machine.peer()
     }
 
     /// How things stand.

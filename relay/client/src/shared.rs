@@ -11,17 +11,20 @@ use crate::clock::Clock;
 use crate::status::{Status, StoreProblem};
 use crate::storage::StoreError;
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast, watch};
-use weftline::sync::{self, Output, Persist, Replica as Machine};
+use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine};
 use weftline::{Changes, Timestamp};
 
 /// How many batches of changes a reader may be behind before it is told to read everything again instead.
 const CHANGES_KEPT: usize = 1024;
+
+/// The others who have a document open, and what each shows of itself.
+pub type Present = BTreeMap<PeerId, Arc<[u8]>>;
 
 /// What the application asked of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) wish: watch::Sender<Wish>,
     /// The status as everybody sees it.
     pub(crate) status: watch::Sender<Status>,
+    /// What others show of themselves.
+    pub(crate) presence: watch::Sender<Present>,
     /// What changed in the document.
     pub(crate) changes: broadcast::Sender<Arc<Changes>>,
 }
@@ -108,6 +113,7 @@ impl Shared {
             hurry: Notify::new(),
             wish: watch::Sender::new(wish),
             status: watch::Sender::new(status),
+            presence: watch::Sender::new(Present::new()),
             changes: broadcast::Sender::new(CHANGES_KEPT),
         };
         shared.with(|_, _| ());
@@ -180,6 +186,17 @@ impl Shared {
         self.work.notify_all();
     }
 
+    fn tell_presence(&self, news: &[PeerState]) {
+        self.presence.send_modify(|present| {
+            for PeerState { peer, value, .. } in news {
+                match value {
+                    Some(value) => _ = present.insert(*peer, Arc::clone(value)),
+                    None => _ = present.remove(peer),
+                }
+            }
+        });
+    }
+
     fn drain(&self, state: &mut State) {
         loop {
             let now = state.now();
@@ -190,6 +207,7 @@ impl Shared {
                 Output::Persist(persist) => state.machine.durable(persist.token, now),
                 // Nobody may be listening.
                 Output::Changed(changes) => drop(self.changes.send(Arc::new(changes))),
+                Output::Presence(news) => self.tell_presence(&news),
                 Output::Status(_) => {}
                 Output::Disconnect { retry_after_ms } => state.hang_up = Some(HangUp { retry_after_ms }),
             }

@@ -17,7 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
 use weftline::sync::{CloseReason, Level, Message, Open};
@@ -148,6 +148,7 @@ impl Driver {
             if under_way.append.is_none() {
                 self.finish();
             }
+            let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
             let idle = room.is_idle() && self.members.is_empty();
             // Nothing is gained by keeping what costs nothing to make.
             let linger = if stopping || room.committed() == 0 { Duration::ZERO } else { self.lease.settings().idle };
@@ -180,6 +181,7 @@ impl Driver {
                         room.handle(now(), Input::LogReadFailed { member });
                     }
                 },
+                () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use weftline::sync::{Before, CaughtUp, CloseReason, Message, MessageKind, PackedRows, Row, Rows, pack};
 
 use super::member::Member;
+use super::presence::SharedNews;
 use super::recent::LogRow;
 use super::{Effect, MemberId, Room};
 use crate::store::{Position, Tail};
@@ -40,10 +41,12 @@ impl Room {
     /// Gives every member that can take something the next thing.
     pub(super) fn feed(&mut self) {
         let mut shared = <[Shared; 2]>::default();
+        let mut news = SharedNews::default();
         let ids: Vec<MemberId> = self.members.keys().copied().collect();
         for id in ids {
             self.skip_own(id);
             self.feed_one(id, &mut shared);
+            self.feed_presence(id, &mut news);
         }
     }
 

@@ -41,6 +41,7 @@ impl Room {
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
             Message::Want(want) => self.want(id, want),
             Message::Ask => self.asked(id),
+            Message::Presence(presence) => self.show(id, presence),
             _ => self.close(id, CloseReason::Protocol),
         }
     }
@@ -213,7 +214,8 @@ impl Room {
         for (replica, _) in moves.iter() {
             self.roster.add(replica);
         }
-        let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |member| member.0) };
+        // Rows without a pusher say nothing that a later one could do without.
+        let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |pusher| pusher.0) };
         self.appending.push_back(LogRow {
             position: self.head,
             before: self.log_said.tell(row, at),

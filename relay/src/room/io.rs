@@ -26,6 +26,10 @@ pub struct RoomConfig {
     pub recent_bytes: usize,
     /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
     pub max_batch: usize,
+    /// The most members whose presence is shown to others: everybody is sent all of them.
+    pub max_present: usize,
+    /// How long changes of presence are collected before they are told, in milliseconds.
+    pub presence_interval_ms: u64,
     /// Below so many bytes a log is not worth a snapshot. Above, it is replaced by one as soon as it is longer than the last snapshot, so
     /// that storage stays below a constant factor of the state, whatever the history.
     pub compact_from: usize,
@@ -39,6 +43,8 @@ impl Default for RoomConfig {
             max_new_replicas: 256,
             recent_bytes: 1 << 20,
             max_batch: limits::MAX_BATCH,
+            max_present: 1_000,
+            presence_interval_ms: 50,
             compact_from: limits::COMPACT_FROM,
         }
     }
@@ -68,6 +74,8 @@ pub enum Input {
         /// What.
         message: Message,
     },
+    /// [`super::Room::deadline`] has passed.
+    Tick,
     /// The append in flight is on stable storage.
     Committed {
         /// Its last position.

@@ -32,6 +32,7 @@ impl Room {
             if member >= open.connection && !fault::active(Fault::StaleOpenTakesOver) {
                 return self.turn_away(id, CloseReason::Superseded);
             }
+            self.keeps_showing(open.opening, id);
             self.close(older, CloseReason::Superseded);
         }
         self.members.insert(id, Member::new(open.opening, open.connection, may_write));
@@ -91,6 +92,7 @@ impl Room {
         member.feeding = matches!(ack.resume, Resume::Same | Resume::Tail);
         let head = ack.head;
         self.send(id, &Message::OpenAck(ack));
+        self.introduce(id);
         if let Some(body) = diff {
             self.tell_diff(id, head, body);
         }

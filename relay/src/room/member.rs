@@ -26,10 +26,12 @@ pub(super) struct Member {
     pub(super) cursor: Position,
     /// Up to where it knows that.
     pub(super) told: Position,
-    /// A batch is on its way.
+    /// Something bulky is on its way: a batch of rows, a diff, or presence.
     pub(super) outstanding: bool,
     /// The rows after this position are being read for it.
     pub(super) reading: Option<Position>,
+    /// Up to which change it was told what others show of themselves.
+    pub(super) presence: u64,
     /// It has been told that it is up to date.
     pub(super) caught_up: bool,
     /// How many replicas it has introduced.
@@ -40,12 +42,12 @@ pub(super) struct Member {
     pub(super) named: usize,
     /// It knows the chains of the log from this position on: later rows do without the tag before them.
     pub(super) chains_from: Position,
+    /// Every row after this position was sent to it, or is its own.
+    pub(super) sent_from: Position,
     /// The ids whose lease it has.
     pub(super) leases: Vec<ReplicaId>,
     /// Void facts with rows up to here were told to it.
     pub(super) voids_upto: Position,
-    /// Every row after this position was sent to it, or is its own.
-    pub(super) sent_from: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
@@ -78,14 +80,15 @@ impl Member {
             told: 0,
             outstanding: false,
             reading: None,
+            presence: 0,
             caught_up: false,
             new_replicas: 0,
             packed: false,
             named: 0,
             chains_from: 0,
+            sent_from: 0,
             leases: Vec::new(),
             voids_upto: 0,
-            sent_from: 0,
             said: Said::default(),
             pushed: BTreeMap::new(),
         }

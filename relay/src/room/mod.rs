@@ -24,6 +24,7 @@ mod joining;
 mod kept;
 mod leases;
 mod member;
+mod presence;
 mod recent;
 pub(crate) mod registry;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
 use kept::Kept;
 use member::Member;
+use presence::Board;
 use recent::{LogRow, Recent};
 
 /// Something that may be told once a position is committed.
@@ -86,6 +88,8 @@ pub struct Room {
     in_flight: Option<Position>,
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
+    /// What members show of themselves.
+    board: Board,
     /// Bytes of committed rows above the floor.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -144,6 +148,7 @@ impl Room {
             in_flight: None,
             held: VecDeque::new(),
             members: BTreeMap::new(),
+            board: Board::new(),
             tail_bytes: 0,
             snapshot_bytes,
             snapshot: None,
@@ -170,7 +175,8 @@ impl Room {
         self.document.observe_time(now);
         match input {
             Input::Join { member, open, may_write } => self.join(member, &open, may_write),
-            Input::Leave { member } => _ = self.members.remove(&member),
+            Input::Leave { member } => _ = self.forget(member),
+            Input::Tick => {}
             Input::Message { member, message } => self.message(member, message),
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
@@ -185,7 +191,13 @@ impl Room {
         }
         self.append();
         self.release();
+        self.tell_presence(now);
         self.feed();
+    }
+
+    /// When [`Input::Tick`] is due, if nothing else happens before.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.board.deadline()
     }
 
     /// The next thing to do.
@@ -263,7 +275,7 @@ impl Room {
         self.committed = position;
         self.head = position;
         let is_private = Row::is_private(&bytes);
-        self.store_row(LogRow { position, bytes, moves, pusher: None, is_private, before: None, named: 0 });
+        self.store_row(LogRow { position, bytes, moves, pusher: None, before: None, is_private, named: 0 });
         Ok(())
     }
 
@@ -383,8 +395,15 @@ impl Room {
         self.effects.push_back(Effect::Send { member, message: Outgoing { kind, body, bulk: true } });
     }
 
+    /// Says whether it was here.
+    fn forget(&mut self, id: MemberId) -> bool {
+        let Some(member) = self.members.remove(&id) else { return false };
+        self.shows_no_more(id, member.opening);
+        true
+    }
+
     fn close(&mut self, member: MemberId, reason: CloseReason) {
-        if self.members.remove(&member).is_some() {
+        if self.forget(member) {
             self.effects.push_back(Effect::Close { member, reason });
         }
     }

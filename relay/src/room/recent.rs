@@ -19,10 +19,10 @@ pub(super) struct LogRow {
     pub(super) moves: VersionVector,
     /// Who pushed it: it is not sent back to them.
     pub(super) pusher: Option<MemberId>,
-    /// It is sent to nobody.
-    pub(super) is_private: bool,
     /// What of the rows before it its packed form does without.
     pub(super) before: Option<Before>,
+    /// It is sent to nobody.
+    pub(super) is_private: bool,
     /// How many replicas had a number in the roster after it.
     pub(super) named: usize,
 }

@@ -14,6 +14,7 @@ use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
 mod forks;
 mod leases;
+mod presence;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const ANN: MemberId = MemberId(1);

@@ -303,8 +303,13 @@ impl<T: Transport> Connection<'_, T> {
         let Some(open) = self.channels.get_mut(&channel).filter(|open| open.member == member) else { return };
         match said {
             Said::Message(message) => {
-                self.link.send_body(channel, message.kind, &message.body);
-                open.owes_drained |= message.bulk;
+                let is_sent = self.link.send_body(channel, message.kind, &message.body);
+                if is_sent {
+                    open.owes_drained |= message.bulk;
+                } else if message.bulk && !open.owes_drained {
+                    // What a client does not take is out at once.
+                    self.forward.push(&open.room, ToRoom::Drained { member });
+                }
             }
             Said::Closed(reason) => {
                 self.link.send(channel, &Message::Close(Close { reason }));

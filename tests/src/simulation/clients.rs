@@ -169,6 +169,7 @@ impl World {
                         return Err("an application was told of nothing".to_owned());
                     }
                 }
+                Output::Presence(_) => {}
                 Output::Status(status) => {
                     self.note(|| format!("peer {index}: {status:?}"));
                     if status.link == Link::Live {

@@ -153,7 +153,7 @@ impl Client {
                     }
                     Output::Persist(persist) => self.replica.durable(persist.token, NOW),
                     Output::Disconnect { .. } => self.drop_connection(relay),
-                    Output::Changed(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
                 }
             }
             while let Some(frame) = relay.connections.get_mut(&self.number).and_then(|one| one.session.poll()) {

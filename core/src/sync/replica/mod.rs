@@ -25,6 +25,7 @@ use super::entropy::Entropy;
 use super::link::{Connection, Refill, Stage};
 use super::message::{CloseReason, Message};
 use super::outbox::Outbox;
+use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
 use super::queue::Queue;
 use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
@@ -45,6 +46,8 @@ pub enum Output {
     Persist(Persist),
     /// Tell the application that the relay changed the document. Local edits return their changes instead.
     Changed(Changes),
+    /// Others came, went, or show something else: the newest of each that changed. [`Replica::presences`] has all.
+    Presence(Vec<PeerState>),
     /// The status is another one.
     Status(Status),
     /// Close the connection, after sending what was given before.
@@ -69,6 +72,7 @@ pub struct Replica {
     cursor: Option<Cursor>,
     dialing: bool,
     connection: Option<Box<Connection>>,
+    peers: Peers,
     /// Batches given out and not durable yet, ascending.
     unfinished: Queue<Persist>,
     last_token: Token,
@@ -125,14 +129,40 @@ impl Replica {
         self.connections += 1;
         self.outbox.start_over();
         self.connection = Some(Box::new(Connection::new(Session::new(SessionConfig::default(), now))));
+        self.peers.lost(now);
+        self.peers.connected();
         self.prove();
         self.open_channel();
     }
 
     /// The connection is gone, or could not be made.
-    pub fn disconnected(&mut self, _now: Timestamp) {
+    pub fn disconnected(&mut self, now: Timestamp) {
         self.dialing = false;
         self.connection = None;
+        self.peers.lost(now);
+    }
+
+    /// Shows this to everybody who has the document open, in place of what was shown before, or nothing any more. A replica
+    /// that only reads shows itself as well. The value means something to the application alone. It is not stored; it is sent
+    /// at once, or as soon as there is a connection, but at most so often ([`super::limits::PRESENCE_INTERVAL_MS`]): in
+    /// between the newest counts. O(value).
+    ///
+    /// # Errors
+    /// When it is longer than [`super::limits::MAX_PRESENCE`]; what was shown before stays.
+    pub fn set_presence(&mut self, now: Timestamp, value: Option<&[u8]>) -> Result<(), PresenceTooLong> {
+        self.peers.set(value)?;
+        self.show_myself(now);
+        Ok(())
+    }
+
+    /// The others who have the document open and show something, and what. Ascending by peer.
+    pub fn presences(&self) -> impl Iterator<Item = (PeerId, &[u8])> {
+        self.peers.iter().map(|(peer, value)| (peer, &value[..]))
+    }
+
+    /// The name that this opening has for the others.
+    pub const fn peer(&self) -> PeerId {
+        self.peers.own().peer
     }
 
     /// A websocket message arrived on the current connection.
@@ -146,9 +176,10 @@ impl Replica {
             return Ok(());
         }
         let handled = connection.session.frame(now, bytes).and_then(|message| match message {
-            Some((_, message)) => self.receive(message),
+            Some((_, message)) => self.receive(now, message),
             None => Ok(()),
         });
+        self.show_myself(now);
         self.give_up_on(handled)
     }
 
@@ -157,6 +188,9 @@ impl Replica {
     /// # Errors
     /// When the relay has been silent for too long: as for [`Self::frame`].
     pub fn tick(&mut self, now: Timestamp) -> Result<(), ProtocolError> {
+        let gone = self.peers.expire(now);
+        self.told_of(gone);
+        self.show_myself(now);
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if connection.stage == Stage::Closed {
             return Ok(());
@@ -167,8 +201,10 @@ impl Replica {
 
     /// When [`Self::tick`] must be called.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let connection = self.connection.as_ref()?;
-        (connection.stage != Stage::Closed).then(|| connection.session.deadline())
+        let connection = self.connection.as_ref().filter(|connection| connection.stage != Stage::Closed);
+        let can_send = connection.is_some_and(|connection| connection.is_answered());
+        let session = connection.map(|connection| connection.session.deadline());
+        self.peers.deadline(can_send).into_iter().chain(session).min()
     }
 
     /// The next thing to do. To be drained after every call of another method.
@@ -233,6 +269,21 @@ impl Replica {
             }
         }
         self.outputs.push(Output::Disconnect { retry_after_ms });
+    }
+
+    /// Sends what this replica shows of itself, if that is new and it is time.
+    fn show_myself(&mut self, now: Timestamp) {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.is_answered())
+            && let Some(presence) = self.peers.take_due(now)
+        {
+            connection.send(&Message::Presence(presence));
+        }
+    }
+
+    fn told_of(&mut self, news: Vec<PeerState>) {
+        if !news.is_empty() {
+            self.outputs.push(Output::Presence(news));
+        }
     }
 
     fn send(&mut self, message: &Message) {

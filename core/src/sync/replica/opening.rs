@@ -15,6 +15,7 @@ use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
 use crate::sync::limits;
 use crate::sync::outbox::Outbox;
+use crate::sync::presence::Peers;
 use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
@@ -122,6 +123,7 @@ impl Replica {
             cursor: stored.cursor.filter(|_| whole && complete),
             dialing: false,
             connection: None,
+            peers: Peers::new(inc),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),

@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{VersionEntry, VersionVector, VoidFact};
+use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome};
@@ -35,7 +35,7 @@ enum Sent {
 }
 
 impl Replica {
-    pub(super) fn receive(&mut self, message: Message) -> Result<(), ProtocolError> {
+    pub(super) fn receive(&mut self, now: Timestamp, message: Message) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
@@ -49,7 +49,16 @@ impl Replica {
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
-            Message::CaughtUp(reached) => return self.caught_up(reached),
+            Message::CaughtUp(reached) => {
+                // Whoever is here was told of before.
+                let gone = self.peers.settle();
+                self.told_of(gone);
+                return self.caught_up(reached);
+            }
+            Message::Presence(presence) => {
+                let news = self.peers.receive(now, presence);
+                self.told_of(news);
+            }
             // One that crosses a Want was said before that arrived, which is answered all the same.
             Message::Ask if connection.wanted => {}
             Message::Ask => {

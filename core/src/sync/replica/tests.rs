@@ -19,6 +19,7 @@ use crate::{Delta, Document, UndoLimits};
 
 mod leases;
 mod positions;
+mod presence;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -30,6 +31,9 @@ struct Desk {
     pending: Vec<Persist>,
     relay: Session,
     heard: Vec<Message>,
+    news: Vec<PeerState>,
+    /// Those of the relay.
+    features: u64,
     hung_up: bool,
 }
 
@@ -38,7 +42,17 @@ impl Desk {
         let opening = Opening { slot, entropy: [seed; 16], now: NOW };
         let replica = Replica::open("d", opening, store.clone()).unwrap();
         let relay = Session::new(SessionConfig::default(), NOW);
-        Self { replica, store, pending: Vec::new(), relay, heard: Vec::new(), hung_up: false }
+        let features = SessionConfig::default().features;
+        Self {
+            replica,
+            store,
+            pending: Vec::new(),
+            relay,
+            heard: Vec::new(),
+            news: Vec::new(),
+            features,
+            hung_up: false,
+        }
     }
 
     /// The next process on the same store; what was not written is gone.
@@ -63,6 +77,7 @@ impl Desk {
                 }
                 Output::Persist(persist) => self.pending.push(persist),
                 Output::Disconnect { .. } => self.hung_up = true,
+                Output::Presence(news) => self.news.extend(news),
                 Output::Changed(_) | Output::Status(_) => {}
             }
         }
@@ -80,7 +95,8 @@ impl Desk {
     }
 
     fn connect(&mut self) -> Open {
-        self.relay = Session::new(SessionConfig::default(), NOW);
+        let config = SessionConfig { features: self.features, ..SessionConfig::default() };
+        self.relay = Session::new(config, NOW);
         self.replica.connected(NOW);
         self.drain();
         self.flush();

@@ -64,8 +64,8 @@ pub(super) fn records(deltas: &[Delta]) -> Vec<Record> {
             replica: Some(replica),
             high_water: last_seq,
             tag: delta.tag(),
-            lease_no: 3,
-            incs: [8, 9].into(),
+            lease_no: 2,
+            incs: [7, 8].into(),
         },
         Record::Slot {
             index: 1,
@@ -111,9 +111,14 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             version_hash: hash,
             beacon,
             version: Some(version.clone()),
-            voids: [VoidFact { replica, first_seq: 1, tag }].into(),
-            claims: [Claim { replica, seq: 2, tag, lease_no: 3, incs: [8].into() }].into(),
-            settles: [Settle { replica, is_whole: true, marks: [VersionEntry { seq: 2, tag }].into() }].into(),
+            claims: [Claim { replica, seq: 2, tag, lease_no: 2, incs: [7, 8].into() }].into(),
+            settles: [Settle {
+                replica,
+                is_whole: true,
+                marks: [VersionEntry { seq: 1, tag }, VersionEntry { seq: 2, tag }].into(),
+            }]
+            .into(),
+            voids: [VoidFact { replica, first_seq: 2, tag }].into(),
             packed: true,
         }),
         Message::OpenAck(OpenAck {
@@ -123,7 +128,7 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             beacon,
             version: Some(version.clone()),
             horizon: version.clone(),
-            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 4, inc: 9 }) }].into(),
+            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 3, inc: 9 }) }].into(),
             voids: [VoidFact { replica, first_seq: 2, tag }].into(),
             resume: Resume::Tail,
             roster: Some(news),
