@@ -27,6 +27,8 @@ pub(crate) enum Domain {
     Void = 7,
     /// The names that peers have for each other.
     Peer = 8,
+    /// The names of diffs that are sent in parts.
+    Diff = 9,
 }
 
 /// The 128 bits over bytes in one piece.

@@ -1,6 +1,6 @@
 // What both entries of the package export, besides `Replica`.
 
-export { ClosedError, PoisonedError, StorageError, WeftlineError, type ErrorCode } from './errors.js';
+export { ClosedError, PoisonedError, StorageError, WeftlineError, type ErrorCode, type StorageProblem } from './errors.js';
 export type { CounterHandle, FlagHandle, Handle, ListHandle, MapHandle, RegisterHandle, SetHandle, TextHandle } from './handles.js';
 export type { Peer, PeerId, Presence, PresenceValue } from './presence.js';
 export { isReplica, type OpenOptions } from './replica.js';

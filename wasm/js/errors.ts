@@ -48,21 +48,30 @@ export class PoisonedError extends WeftlineError {
   }
 }
 
+/**
+ * Why local storage fails. `quota`: no room. `lost`: the database went away, which may pass. `blocked`: not available here, or in
+ * use by a newer version of the page. `evicted`: what was stored is gone; what is in memory is being stored again. `taken`:
+ * another tab took the slot by force, and writes as this one did; what is not stored here cannot be stored any more. `failed`:
+ * anything else.
+ */
+export type StorageProblem = 'quota' | 'lost' | 'blocked' | 'evicted' | 'taken' | 'failed';
+
 /** Local storage failed. */
 export class StorageError extends WeftlineError {
-  /** `quota`: no room. `lost`: the database went away, which may pass. `blocked`: not available here. */
-  readonly reason: 'quota' | 'lost' | 'blocked' | 'failed';
+  readonly reason: StorageProblem;
 
-  constructor(reason: 'quota' | 'lost' | 'blocked' | 'failed', cause: unknown) {
+  constructor(reason: StorageProblem, cause: unknown) {
     super('storage', TEXT_OF_REASON[reason], { cause });
     this.name = 'StorageError';
     this.reason = reason;
   }
 }
 
-const TEXT_OF_REASON = {
+const TEXT_OF_REASON: Readonly<Record<StorageProblem, string>> = {
   quota: 'local storage is full',
   lost: 'the connection to local storage was lost',
   blocked: 'local storage is not available',
+  evicted: 'what was stored here is gone, and is being stored again',
+  taken: 'another tab took over; reload to go on',
   failed: 'local storage failed',
-} as const;
+};

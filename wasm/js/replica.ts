@@ -11,7 +11,7 @@
 
 import { badArgument, wellFormed, type Reader, type Writer } from './codec.js';
 import { Engine, readChanges, readPersist } from './engine.js';
-import { ClosedError, PoisonedError, WeftlineError, type StorageError } from './errors.js';
+import { ClosedError, PoisonedError, StorageError, WeftlineError } from './errors.js';
 import { Events, shielded } from './events.js';
 import { CounterHandle, FlagHandle, ListHandle, MapHandle, RegisterHandle, SetHandle, TextHandle, type Host } from './handles.js';
 import { Output } from './ops.js';
@@ -61,12 +61,14 @@ export class ReplicaBase {
   readonly #presence: PresenceBoard;
   readonly #engine: Engine;
   readonly #store: Store;
-  readonly #slot: SlotLock | null;
+  /** None where there are no locks, and from when it was given up. */
+  #slot: SlotLock | null;
   readonly #flusher: Flusher;
   readonly #link: Link | undefined;
   readonly #view: View;
   readonly #events = new Events();
   readonly #statusListeners = new Set<(status: Status) => void>();
+  readonly #storageListeners = new Set<(error: StorageError) => void>();
   /** Those who wait for a certain status. */
   readonly #waiting = new Set<() => void>();
   readonly #host: Host;
@@ -74,6 +76,11 @@ export class ReplicaBase {
   #status: Status = Object.freeze({ link: 'offline', unsaved: 0, unstored: 0 });
   #statusTold: Status = this.#status;
   #storageError: StorageError | undefined;
+  #isPersistent: boolean | undefined;
+  /** What is stored was lost: all of it is to be stored again. */
+  #isEmptied = false;
+  /** What is true once the compaction that was asked for last is done. */
+  #compacted = (): void => {};
   #linkError: WeftlineError | undefined;
   #poison: PoisonedError | undefined;
   #isDraining = false;
@@ -104,15 +111,33 @@ export class ReplicaBase {
     });
     this.#flusher = new Flusher(parts.store, {
       durable: (tokens) => this.#happens(() => tokens.forEach((token) => this.#engine.durable(token))),
-      trouble: (error) =>
+      trouble: (error) => {
+        const isNews = error?.reason !== this.#storageError?.reason;
         this.#happens(() => {
           this.#storageError = error;
-        }),
+        });
+        if (error !== undefined && isNews) this.#tellStorage(error);
+      },
+      compacted: () => this.#compacted(),
     });
+    parts.store.onEmptied = () => {
+      this.#isEmptied = true;
+      this.#happens(() => undefined);
+      this.#tellStorage(new StorageError('evicted', undefined));
+    };
+    void parts.store.persistence?.then((isPersistent) =>
+      this.#happens(() => {
+        this.#isPersistent = isPersistent;
+      }),
+    );
     if (parts.relay !== undefined && parts.webSocket !== undefined) {
       this.#link = new Link(parts.webSocket, parts.relay, {
         dialing: () => this.#happens(() => this.#engine.dialing()),
-        opened: () => this.#happens(() => this.#engine.connected()),
+        opened: () => {
+          this.#happens(() => this.#engine.connected());
+          // What is to be proven before anything is claimed is not waited for.
+          this.#flusher.hurry();
+        },
         ended: () => this.#happens(() => this.#engine.disconnected()),
         received: (bytes) =>
           this.#happens(() =>
@@ -135,8 +160,9 @@ export class ReplicaBase {
       subscribeTo: (path, listener) => this.#events.subscribeTo(path, listener),
     };
     void parts.slot?.lost.then(() => this.#happens(() => this.#engine.retire()));
-    globalThis.addEventListener?.('pagehide', this.#hurry);
+    globalThis.addEventListener?.('pagehide', this.#hide);
     globalThis.document?.addEventListener('visibilitychange', this.#hurry);
+    globalThis.document?.addEventListener('freeze', this.#hide);
     this.#happens(() => undefined);
   }
 
@@ -228,6 +254,16 @@ export class ReplicaBase {
     return () => void this.#statusListeners.delete(own);
   }
 
+  /**
+   * Calls the listener when local storage begins to fail, or fails in another way than before, and when what was stored is gone.
+   * What is the matter at present is `status.storage`.
+   */
+  onStorageError(listener: (error: StorageError) => void): () => void {
+    const own = (error: StorageError): void => listener(error);
+    this.#storageListeners.add(own);
+    return () => void this.#storageListeners.delete(own);
+  }
+
   /** Connects to the relay, now and whenever the connection is lost, until `disconnect`. */
   connect(): void {
     this.#running();
@@ -247,6 +283,7 @@ export class ReplicaBase {
     this.#flusher.hurry();
     await this.#flusher.written();
     if (this.#status.unstored > 0 || this.#poison !== undefined) this.#running();
+    if (this.#status.unstored > 0 && this.#storageError !== undefined) throw this.#storageError;
   }
 
   /** Resolves when the replica is live and every edit is durable at the relay. Rejects if there is no relay. */
@@ -277,6 +314,7 @@ export class ReplicaBase {
     if (this.#closing === undefined) {
       this.#events.clear();
       this.#statusListeners.clear();
+      this.#storageListeners.clear();
       this.#presence.end();
       // Not in this call: whoever is told something at this moment finds the replica closed, and cannot open a connection again.
       this.#closing = Promise.resolve().then(() => this.#close());
@@ -297,8 +335,9 @@ export class ReplicaBase {
     } finally {
       this.#flusher.stop();
       clearTimeout(this.#timer);
-      globalThis.removeEventListener?.('pagehide', this.#hurry);
+      globalThis.removeEventListener?.('pagehide', this.#hide);
       globalThis.document?.removeEventListener('visibilitychange', this.#hurry);
+      globalThis.document?.removeEventListener('freeze', this.#hide);
       this.#isOver = true;
       this.#engine.free();
       for (const check of [...this.#waiting]) check();
@@ -415,12 +454,21 @@ export class ReplicaBase {
     const { link, unsaved, unstored, stuck } = this.#engine.status();
     if (link === 'live' && this.#status.link !== 'live') this.#engine.resetDelay();
     const error = this.#storageError?.message ?? (stuck > 0 ? `the relay refuses ${stuck} of the edits` : this.#linkError?.message);
-    this.#setStatus({ link, unsaved, unstored, ...(error === undefined ? {} : { error }) });
+    const storage = this.#storageError?.reason;
+    const isPersistent = this.#isPersistent;
+    this.#setStatus({
+      link,
+      unsaved,
+      unstored,
+      ...(storage === undefined ? {} : { storage }),
+      ...(isPersistent === undefined ? {} : { isPersistent }),
+      ...(error === undefined ? {} : { error }),
+    });
   }
 
   #setStatus(status: Status): void {
     const old = this.#status;
-    const isSame = (['link', 'unsaved', 'unstored', 'error'] as const).every((field) => old[field] === status[field]);
+    const isSame = (['link', 'unsaved', 'unstored', 'storage', 'isPersistent', 'error'] as const).every((field) => old[field] === status[field]);
     if (!isSame) this.#status = Object.freeze(status);
   }
 
@@ -434,11 +482,17 @@ export class ReplicaBase {
   }
 
   #compactInTime(): void {
-    if (this.#status.unstored > 0 || !this.#engine.isCompactionDue(this.#rowBytes, this.#snapshotBytes)) return;
+    if (this.#status.unstored > 0) return;
+    if (!this.#isEmptied && !this.#engine.isCompactionDue(this.#rowBytes, this.#snapshotBytes)) return;
     this.#rowBytes = 0;
+    let isWhole = false;
+    this.#compacted = () => {
+      if (isWhole) this.#isEmptied = false;
+    };
     this.#flusher.compact(() => {
       const snapshot = this.#isOver || this.#poison !== undefined ? undefined : this.#engine.compact();
       if (snapshot === undefined) return null;
+      isWhole = true;
       this.#snapshotBytes = snapshot.record.length;
       return { ...snapshot, isCovered: (stored) => this.#engine.covers(stored) };
     });
@@ -470,8 +524,26 @@ export class ReplicaBase {
     }
   }
 
+  #tellStorage(error: StorageError): void {
+    for (const listener of [...this.#storageListeners]) if (this.#storageListeners.has(listener)) shielded(() => listener(error));
+  }
+
   /** The page may be gone in a moment, or has come back: neither is a time to wait before writing. */
   readonly #hurry = (): void => this.#flusher.hurry();
+
+  /**
+   * ID-5: whether a page that is put away still holds its locks when it comes back, nobody says. So it gives its slot to others,
+   * once what was written under it is stored; what it writes later is written under another id.
+   */
+  readonly #hide = (event: Event): void => {
+    this.#flusher.hurry();
+    const slot = this.#slot;
+    const isPutAway = event.type === 'freeze' || (event as PageTransitionEvent).persisted;
+    if (!isPutAway || slot === null || this.#transaction !== undefined) return;
+    this.#slot = null;
+    this.#happens(() => this.#engine.retire());
+    void this.#flusher.written().then(() => slot.release());
+  };
 }
 
 /** Opens a replica, once the engine is loaded. @internal */

@@ -1,5 +1,7 @@
 // The vocabulary of the package: values, kinds, paths, snapshots, changes, status.
 
+import type { StorageProblem } from './errors.js';
+
 /** A plain value. Integers within ±(2^53 − 1) come back as `number`, larger ones as `bigint`. */
 export type Scalar = null | boolean | number | bigint | string | Uint8Array;
 
@@ -82,6 +84,13 @@ export interface Status {
   readonly unsaved: number;
   /** Edits that are not yet durable in local storage. */
   readonly unstored: number;
+  /** Why edits are not being stored at present. Absent while local storage works. */
+  readonly storage?: StorageProblem;
+  /**
+   * Whether the browser has promised not to evict what is stored. Absent until it has answered, and where nobody can be asked:
+   * then it may be gone one day, and only what is at the relay is safe.
+   */
+  readonly isPersistent?: boolean;
   /** What is wrong at present, for people. Absent when nothing is. */
   readonly error?: string;
 }

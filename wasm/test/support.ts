@@ -63,11 +63,14 @@ export class TestStorage implements Storage {
   beforeWrite: (batch: Batch) => Promise<void> = () => Promise.resolve();
   readonly batches: Batch[] = [];
   compactions = 0;
+  /** As a store says it. */
+  writeIntervalMs = 0;
 
   async open(name: string): Promise<Store> {
     const inner = await this.#inner.open(name);
     const storage = this;
     return {
+      writeIntervalMs: storage.writeIntervalMs,
       acquireSlot: (): Promise<SlotLock | null> => inner.acquireSlot(),
       load: () => inner.load(),
       async write(batch: Batch): Promise<void> {

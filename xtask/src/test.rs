@@ -170,12 +170,13 @@ fn size_budget(_: &mut Tally) -> Result<()> {
     size::size()
 }
 
-/// The package's own tests pack it, install the archive elsewhere, and run on that, against a real relay.
+/// The package's own tests pack it, install the archive elsewhere, and run on that, against a real relay and in a real browser.
 fn js(tally: &mut Tally) -> Result<()> {
+    let chromium = setup::chromium()?;
     let programs = Programs::build_with_tests()?;
     wasm::ensure_package()?;
     let mut tests = npm(&repo::wasm());
-    tests.arg("test").env("WEFTLINE_RELAY_BIN", &programs.relay).env("NO_COLOR", "1");
+    tests.arg("test").env("WEFTLINE_RELAY_BIN", &programs.relay).env("CHROMIUM", chromium).env("NO_COLOR", "1");
     run_tests(&mut tests, tally)
 }
 

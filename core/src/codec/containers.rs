@@ -105,12 +105,12 @@ pub(crate) fn write_run(
     write_run_len(out, len);
 }
 
-/// Reads the containers of `count` entries, as runs; `dots` are those of the entries.
+/// Reads the containers of `count` entries, as runs; `dots` gives those of the entries, run by run: whose, the first and the last.
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
     table: &mut TableReader,
-    dots: &Few<(ReplicaId, u64, u64)>,
+    dots: &dyn Fn(usize) -> Option<(ReplicaId, u64, u64)>,
     count: usize,
     runs: &mut Few<(Container, usize)>,
 ) -> Result<(), Refused> {
@@ -121,11 +121,11 @@ pub(crate) fn read<'a>(
     let mut left = count;
     while left > 0 {
         let dot = loop {
-            let Some((replica, first, last)) = dots.get(run) else {
+            let Some((replica, first, last)) = dots(run) else {
                 return Err(reader.invalid("more entries than dots"));
             };
-            match first.checked_add(skipped).filter(|seq| seq <= last) {
-                Some(seq) => break Dot::new(*replica, seq),
+            match first.checked_add(skipped).filter(|seq| *seq <= last) {
+                Some(seq) => break Dot::new(replica, seq),
                 None => skipped -= last - first + 1,
             }
             run += 1;

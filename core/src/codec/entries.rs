@@ -480,7 +480,8 @@ impl Columns {
     /// hold that many.
     #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn read_columns(&mut self, reader: &mut Reader<'_>, table: &mut TableReader) -> Result<(), Refused> {
-        containers::read(reader, table, &self.dots, self.count, &mut self.containers)?;
+        let Self { dots, containers, count, .. } = self;
+        containers::read(reader, table, &|run| dots.get(run).copied(), *count, containers)?;
         self.read_shapes(reader)?;
         self.read_positions(reader)
     }

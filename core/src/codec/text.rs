@@ -16,7 +16,6 @@ use super::writer::{put, put_sized};
 use super::{bunches, varint};
 use crate::clock::Dot;
 use crate::few::Few;
-use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use crate::store::{Container, TextRun};
 use crate::string::characters;
@@ -242,11 +241,8 @@ impl Head {
 type Containers = Few<(Container, usize)>;
 
 fn read_containers(reader: &mut Reader<'_>, table: &mut TableReader, heads: &[Head]) -> Result<Containers, Refused> {
-    let (mut dots, mut containers) = (Few::<(ReplicaId, u64, u64)>::new(), Few::new());
-    dots.make_room(heads.len());
-    for head in heads.iter() {
-        dots.push((head.first.replica, head.first.seq, head.first.seq));
-    }
+    let mut containers = Few::new();
+    let dots = |at: usize| heads.get(at).map(|head| (head.first.replica, head.first.seq, head.first.seq));
     containers::read(reader, table, &dots, heads.len(), &mut containers)?;
     reader.ok()?;
     Ok(containers)

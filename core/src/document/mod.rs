@@ -128,6 +128,16 @@ impl Document {
         Self { writer: Some(replica), ..Self::default() }
     }
 
+    /// An empty document that goes on where this one is in time, keeps undo and tells changes as this one does, and that nobody writes to
+    /// yet. Its tables are keyed with `random`.
+    pub(crate) fn blank(&self, random: u128) -> Self {
+        let mut blank = Self { clock: self.clock, now: self.now, ..Self::default() };
+        blank.seed_hashes(random);
+        blank.tell_changes(!self.state.notes.quiet);
+        blank.keep_undo(self.undo.as_ref().map(|undo| undo.limits()));
+        blank
+    }
+
     /// Under which id local transactions are written.
     pub fn writer(&self) -> Option<ReplicaId> {
         self.writer

@@ -66,13 +66,15 @@ impl State {
         sort_by(&mut waiting.left, Ord::cmp);
         let mut loaded = Vec::with_capacity(waiting.elements.len() + waiting.moves.len());
         for (rope, stretch) in &waiting.elements {
-            let mut take = |stretch| loaded.push(Loaded { rope: *rope, bunch: None, stretch, text: "" });
+            let (rope, bunch) = (*rope, self.forest.number_again(stretch.bunch()));
+            let mut take = |stretch| loaded.push(Loaded { rope, bunch, stretch, text: "" });
             waiting.cut(stretch, &mut take, &mut |_| self.forest.acquire(stretch.bunch(), 1));
         }
         let mut moved = Vec::new();
         for (rope, stretch) in &waiting.moves {
+            let (rope, bunch) = (*rope, self.forest.number_again(stretch.bunch()));
             let mut take = |stretch| {
-                loaded.push(Loaded { rope: *rope, bunch: None, stretch, text: "" });
+                loaded.push(Loaded { rope, bunch, stretch, text: "" });
                 moved.push((stretch.bunch(), stretch.len));
             };
             waiting.cut(stretch, &mut take, &mut drop);

@@ -319,7 +319,7 @@ impl<'a> Intake<'a> for Loading<'a> {
         let (first, container) = (self.local(run.first), LocalContainer::root(0));
         let stretch = Stretch { first, len, backward: run.backward, bunch: run.bunch, container };
         let rope = self.text_in.len() as u32 - 1;
-        self.text.push(Loaded { rope, bunch: Some(run.place as u32), stretch, text: run.text });
+        self.text.push(Loaded { rope, bunch: run.place as u32, stretch, text: run.text });
     }
 
     fn has(&self, first: Dot, last: Dot) -> bool {

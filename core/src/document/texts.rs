@@ -192,7 +192,7 @@ impl State {
             // That its bunch is there was checked before anything was changed (SEQ-5): a caller that did not check loses the
             // text, not the process.
             if let Some(rope) = rope
-                && bunch.is_some()
+                && let Some(bunch) = bunch
                 && stretch.bunch <= stretch.first.seq()
             {
                 loaded.push(Loaded { rope, bunch, stretch, text });

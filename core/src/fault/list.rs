@@ -382,6 +382,10 @@ faults! {
     RenamedFromTheStart,
     /// FORK-3: what builds upon a void branch under another id is sent as it is.
     OnlyTheBranchIsVoid,
+    /// FORK-3: what builds upon a chain that is not acked is pushed right behind it.
+    PushedUponUnacked,
+    /// FORK-4: a repaired store is written without waiting for the disk.
+    RepairedRelaxed,
     /// FORK-3: text that a void branch typed on comes behind what hangs on its last character.
     RenamedTextAfterChildren,
 
@@ -393,6 +397,8 @@ faults! {
     WriteRelaxed,
     /// DUR-3: what was loaded is claimed before it is known to be durable.
     NoProof,
+    /// DUR-5: what was made upon something that the store had lost is not shown when that comes back.
+    UnreadyForgotten,
     /// ACK-3: a delta leaves the outbox when it is sent.
     EmptyOutboxOnSend,
     /// ACK-5: what a relay lost is not given back.
@@ -415,6 +421,8 @@ faults! {
     AckNotHeard,
     /// ID-3: an id is continued above a high-water mark that its store has lost.
     HighWaterIgnored,
+    /// TAB-4: an id is continued although the lock of its slot is not held.
+    LockIgnored,
     /// ID-4: a claim names the last opening before, not all that may have got the lease.
     LastIncOnly,
     /// ID-4: whoever is told to have the lease, the openings before are forgotten.

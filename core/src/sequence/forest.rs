@@ -376,7 +376,7 @@ impl Forest {
     }
 
     /// Where a known bunch is among the nodes, for one who is likely to ask for the same again.
-    pub(super) fn number_again(&mut self, bunch: LocalDot) -> u32 {
+    pub(crate) fn number_again(&mut self, bunch: LocalDot) -> u32 {
         let number = match self.recent {
             Some((name, number)) if name == bunch => return number,
             _ => self.number(bunch),

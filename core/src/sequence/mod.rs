@@ -34,5 +34,6 @@ pub(crate) use position::LocalPosition;
 pub use position::{Bias, BunchRecord, Position, Side};
 #[cfg(feature = "testing")]
 pub(crate) use rope::{Expected, Known};
-pub(crate) use rope::{Loaded, Rope, Ropes, Span, Stretches, Unit, Weight, lay_out, turned};
+pub(crate) use rope::{Rope, Ropes, Span, Stretches, Unit, Weight, lay_out, turned};
 pub(crate) use runs::{RunId, Runs, Stretch};
+pub(crate) use walk::Loaded;

@@ -213,10 +213,10 @@ impl Runs {
         adjoins
     }
 
-    /// Has all runs found by their dots that were pushed: parts of stretches that ascend by dot, each with the number of its
-    /// stretch, and of one stretch as they are read.
-    pub(super) fn index_all(&mut self, stretches: &[Stretch], parts: &[(u32, u32)]) {
-        let rising = |nth: u32| !stretches[nth as usize].backward;
+    /// Has all runs found by their dots that were pushed: parts of stretches that ascend by dot, of which some fall, each with the
+    /// number of its stretch, and of one stretch as they are read.
+    pub(super) fn index_all(&mut self, falls: &dyn Fn(u32) -> bool, stretches: usize, parts: &[(u32, u32)]) {
+        let rising = |nth: u32| !falls(nth);
         let mut numbered = Vec::with_capacity(parts.len());
         for (nth, id) in parts {
             if rising(*nth) {
@@ -228,7 +228,7 @@ impl Runs {
                 numbered.push((*id, *nth));
             }
         }
-        let groups = Groups::of(stretches.len(), &numbered);
+        let groups = Groups::of(stretches, &numbered);
         for id in groups.items {
             self.index.append(self.slab[id as usize].stretch.first, id);
         }

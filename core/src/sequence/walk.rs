@@ -15,6 +15,18 @@ use crate::fault::{self, Fault};
 use crate::ordered::{Groups, sort_by};
 use crate::replica_id::Origins;
 
+/// Values that are there when a document is loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loaded<'t> {
+    /// The rope they go into.
+    pub(crate) rope: u32,
+    /// The number of their bunch.
+    pub(crate) bunch: u32,
+    pub(crate) stretch: Stretch,
+    /// In the order of dots; empty in a list.
+    pub(crate) text: &'t str,
+}
+
 /// A bunch that the walk is in.
 struct Level {
     child: usize,
@@ -27,17 +39,10 @@ struct Level {
 
 impl Forest {
     /// Acquires the values of some stretches, and says in which order they are read: `part` is told the number of a stretch,
-    /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two; `bunches`
-    /// are the numbers of theirs.
-    pub(super) fn walk(
-        &mut self,
-        origins: &Origins,
-        stretches: &[Stretch],
-        bunches: &[u32],
-        part: &mut dyn FnMut(usize, u32, u32),
-    ) {
-        for (stretch, bunch) in stretches.iter().zip(bunches) {
-            self.acquire_nth(*bunch, stretch.len);
+    /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two.
+    pub(super) fn walk(&mut self, origins: &Origins, loaded: &[Loaded<'_>], part: &mut dyn FnMut(usize, u32, u32)) {
+        for values in loaded {
+            self.acquire_nth(values.bunch, values.stretch.len);
         }
         let root = self.node_count();
         let group = |above: u32| if above == NONE { root as u32 } else { above };
@@ -64,15 +69,15 @@ impl Forest {
         }
 
         // By bunch, and there backward ones first: read from the last to the first, they ascend.
-        let mut numbered = Vec::with_capacity(stretches.len());
-        for (nth, stretch) in stretches.iter().enumerate().rev() {
-            if stretch.backward {
-                numbered.push((nth as u32, bunches[nth]));
+        let mut numbered = Vec::with_capacity(loaded.len());
+        for (nth, values) in loaded.iter().enumerate().rev() {
+            if values.stretch.backward {
+                numbered.push((nth as u32, values.bunch));
             }
         }
-        for (nth, stretch) in stretches.iter().enumerate() {
-            if !stretch.backward {
-                numbered.push((nth as u32, bunches[nth]));
+        for (nth, values) in loaded.iter().enumerate() {
+            if !values.stretch.backward {
+                numbered.push((nth as u32, values.bunch));
             }
         }
         let values = Groups::of(root, &numbered);
@@ -87,7 +92,7 @@ impl Forest {
             let child = (level.child < level.children_end).then(|| children.items[level.child]);
             if level.stretch < level.stretches_end {
                 let nth = values.items[level.stretch] as usize;
-                let stretch = &stretches[nth];
+                let stretch = &loaded[nth].stretch;
                 let child = child.filter(|_| !fault::active(Fault::LaidOutWithoutSides));
                 let before = child.map_or(i64::MAX, |child| places[child as usize].indexes_before());
                 let more = before.saturating_sub(stretch.read(level.read).index);

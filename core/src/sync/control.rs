@@ -13,7 +13,7 @@ use super::encoding::MessageKind;
 use super::limits;
 use super::message::{
     Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Open,
-    OpenAck, Resume, Settle, Want,
+    OpenAck, Resume, Settle, Staged, Want,
 };
 use super::record::Cursor;
 use super::roster::RosterNews;
@@ -51,6 +51,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             claims,
             settles,
             packed,
+            staged,
         }) => {
             out.bytes(document.as_bytes());
             out.fixed(&opening.to_le_bytes());
@@ -84,6 +85,11 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 }
             }
             out.0.push(u8::from(*packed));
+            out.0.push(u8::from(staged.is_some()));
+            if let Some(Staged { id, len }) = staged {
+                out.fixed(id);
+                out.number(*len);
+            }
         }
         Message::OpenAck(OpenAck {
             epoch,
@@ -163,6 +169,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
         Message::Rows(_)
         | Message::Packed(_)
         | Message::Diff(_)
+        | Message::Part(_)
         | Message::Presence(_)
         | Message::Ask
         | Message::Ping
@@ -213,6 +220,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
                 marks: list(from, |from| VersionEntry { seq: from.varint(), tag: from.tag() }),
             }),
             packed: from.flag(),
+            staged: if from.flag() { Some(Staged { id: from.bytes_16(), len: from.varint() }) } else { None },
         }),
         MessageKind::OpenAck => {
             let (epoch, head) = (from.varint(), from.varint());
@@ -272,6 +280,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
         MessageKind::Rows
         | MessageKind::Packed
         | MessageKind::Diff
+        | MessageKind::Part
         | MessageKind::Presence
         | MessageKind::Ask
         | MessageKind::Ping
@@ -427,7 +436,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Dot;
-    use crate::sync::message::{DiffMessage, PackedRows, Rows};
+    use crate::sync::message::{DiffMessage, PackedRows, Part, Rows};
     use crate::sync::presence::{PeerId, PeerState, Presence};
     use crate::sync::row::{Lease, Row};
 
@@ -448,6 +457,7 @@ mod tests {
             claims: vec![Claim { replica, seq: 300, tag, lease_no: 200, incs: vec![u64::MAX, 0] }],
             settles: vec![Settle { replica, is_whole: true, marks: vec![VersionEntry { seq: 300, tag }] }],
             packed: true,
+            staged: Some(Staged { id: [5; 16], len: 300 }),
         };
         let fact = Fact { replica, seq: 1, tag, same_upto: 300, lease: None };
         let facts = vec![fact, Fact { lease: Some(Lease { number: 200, inc: 7 }), ..fact }];
@@ -482,7 +492,7 @@ mod tests {
         vec![
             Message::Hello(hello),
             Message::Open(open.clone()),
-            Message::Open(Open { cursor: None, version: None, packed: false, ..open.clone() }),
+            Message::Open(Open { cursor: None, version: None, packed: false, staged: None, ..open.clone() }),
             Message::Open(Open { voids: Vec::new(), claims: Vec::new(), settles: Vec::new(), ..open }),
             Message::OpenAck(ack.clone()),
             Message::OpenAck(OpenAck {
@@ -515,6 +525,13 @@ mod tests {
             Message::Ping,
             Message::Pong,
             Message::Ask,
+            Message::Part(Part {
+                position: 300,
+                total: 1 << 20,
+                id: [6; 16],
+                offset: 1 << 10,
+                bytes: [1, 2, 3].as_slice().into(),
+            }),
             Message::Presence(Presence { whole: true, states: Vec::new() }),
             Message::Presence(Presence {
                 whole: false,
@@ -553,6 +570,7 @@ mod tests {
                 Message::Rows(_)
                     | Message::Packed(_)
                     | Message::Diff(_)
+                    | Message::Part(_)
                     | Message::Presence(_)
                     | Message::Ask
                     | Message::Ping
@@ -608,7 +626,8 @@ mod tests {
                 let who = (it.document, it.opening.to_le_bytes(), it.connection);
                 let cursor = it.cursor.map(|cursor| (cursor.epoch, cursor.position));
                 let (hashes, known) = ((it.version_hash, it.beacon), version(it.version.as_ref()));
-                body((who, cursor, hashes, known, voids(&it.voids), claims, settles, it.packed))
+                let staged = it.staged.map(|staged| (staged.id, staged.len));
+                body((who, cursor, hashes, known, voids(&it.voids), claims, settles, (it.packed, staged)))
             }
             Message::OpenAck(it) => {
                 let lease = |lease: Lease| (lease.number, lease.inc.to_le_bytes());
@@ -634,6 +653,7 @@ mod tests {
             Message::Rows(_)
             | Message::Packed(_)
             | Message::Diff(_)
+            | Message::Part(_)
             | Message::Presence(_)
             | Message::Ask
             | Message::Ping

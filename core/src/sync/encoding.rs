@@ -9,7 +9,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::message::{DiffMessage, Message, PackedRows, Rows};
+use super::message::{DiffMessage, Message, PackedRows, Part, Rows};
 use super::presence::Presence;
 use super::row::Row;
 use super::wire::{Malformed, Reader, put_bytes, put_varint, told};
@@ -78,6 +78,8 @@ pub enum MessageKind {
     Pong = 14,
     /// [`Message::Ask`]
     Ask = 15,
+    /// [`Part`]
+    Part = 16,
     /// [`PackedRows`]
     Packed = 18,
     /// [`Presence`]
@@ -85,7 +87,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Hello,
         Self::Open,
         Self::OpenAck,
@@ -101,6 +103,7 @@ impl MessageKind {
         Self::Ping,
         Self::Pong,
         Self::Ask,
+        Self::Part,
         Self::Packed,
         Self::Presence,
     ];
@@ -143,6 +146,7 @@ impl MessageKind {
             Self::Ping => "Ping",
             Self::Pong => "Pong",
             Self::Ask => "Ask",
+            Self::Part => "Part",
             Self::Packed => "Packed",
             Self::Presence => "Presence",
         }
@@ -157,6 +161,7 @@ impl Message {
             Self::Open(_) => MessageKind::Open,
             Self::OpenAck(_) => MessageKind::OpenAck,
             Self::Rows(_) => MessageKind::Rows,
+            Self::Part(_) => MessageKind::Part,
             Self::Packed(_) => MessageKind::Packed,
             Self::Presence(_) => MessageKind::Presence,
             Self::CaughtUp(_) => MessageKind::CaughtUp,
@@ -179,6 +184,7 @@ impl Message {
             Self::Rows(body) => return body.encode(),
             Self::Packed(body) => return body.encode(),
             Self::Diff(body) => return body.encode(),
+            Self::Part(body) => return body.encode(),
             Self::Presence(body) => return body.encode(),
             Self::Ask | Self::Ping | Self::Pong => return Vec::new(),
             _ => {}
@@ -191,7 +197,7 @@ impl Message {
     /// # Errors
     /// When the body is not what its kind says. Never panics, whatever the bytes (BYTES-1).
     pub fn decode(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
-        let bulk = matches!(kind, MessageKind::Rows | MessageKind::Packed | MessageKind::Diff);
+        let bulk = matches!(kind, MessageKind::Rows | MessageKind::Packed | MessageKind::Diff | MessageKind::Part);
         if !bulk && body.len() > limits::MAX_CONTROL {
             return Err(MessageError::TooLong { what: told(kind.name()), len: body.len(), limit: limits::MAX_CONTROL });
         }
@@ -202,6 +208,7 @@ impl Message {
         match kind {
             MessageKind::Rows => return Rows::read(body).map(Self::Rows),
             MessageKind::Packed => return PackedRows::read(body).map(Self::Packed),
+            MessageKind::Part => return Part::read(body).map(Self::Part),
             MessageKind::Presence => return Presence::read(body).map(Self::Presence),
             MessageKind::Diff => {
                 let position = body.varint();
@@ -306,6 +313,31 @@ impl PackedRows {
             }
         }
         body.ok().map(|()| Self { from, to, new_ids, rows })
+    }
+}
+
+impl Part {
+    /// The body of a Part message, from a piece of a diff that is shared.
+    pub fn encode_shared(position: u64, total: u64, id: &[u8; 16], offset: u64, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(46 + bytes.len());
+        put_varint(&mut out, position);
+        put_varint(&mut out, total);
+        out.extend_from_slice(id);
+        put_varint(&mut out, offset);
+        out.extend_from_slice(bytes);
+        out
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Self::encode_shared(self.position, self.total, &self.id, self.offset, &self.bytes)
+    }
+
+    /// Reads a body, or the beginning of one.
+    pub(super) fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
+        let (position, total) = (body.varint(), body.varint());
+        let (id, offset) = (body.bytes_16(), body.varint());
+        let bytes = body.rest().into();
+        body.ok().map(|()| Self { position, total, id, offset, bytes })
     }
 }
 

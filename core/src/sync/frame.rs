@@ -142,6 +142,15 @@ impl Assembler {
     }
 }
 
+impl Assembler {
+    /// What has come of the message begun on a channel, which will not be finished.
+    pub(super) fn unfinished(&mut self, channel: u64) -> Option<(MessageKind, Vec<u8>)> {
+        let unfinished = self.staged.remove(&channel)?;
+        self.staged_bytes -= unfinished.1.len();
+        Some(unfinished)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec;

@@ -49,6 +49,10 @@ pub const HELLO_WITHIN_MS: u64 = 10_000;
 /// The most rows sent at once to one receiver, in bytes; a single longer row is sent alone.
 pub const MAX_BATCH: usize = 256 << 10;
 
+/// The longest frame with a piece of a diff that is sent in parts: what is lost of it when the connection is. A tenth of a second of a
+/// bad line, and some four bytes in eight thousand.
+pub const PART_FRAME: usize = 8 << 10;
+
 /// A version vector up to this length rides in Open, which saves a round trip when no cursor is valid.
 pub const INLINE_VERSION: usize = 64;
 

@@ -78,6 +78,8 @@ pub(super) struct Connection {
     pub(super) digest: Option<Want>,
     /// The relay has the same version, with other payloads.
     pub(super) diverged: bool,
+    /// Everything was asked for, to build the document anew: nothing else of what the relay says counts.
+    pub(super) rebuilding: bool,
     repairs: u32,
 }
 
@@ -101,6 +103,7 @@ impl Connection {
             asked: false,
             digest: None,
             diverged: false,
+            rebuilding: false,
             repairs: 0,
         }
     }

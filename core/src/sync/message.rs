@@ -38,6 +38,8 @@ pub enum Message {
     Want(Want),
     /// A diff, in either direction.
     Diff(DiffMessage),
+    /// A part of a long diff, downward.
+    Part(Part),
     /// An uploaded diff is durable.
     Durable(Durable),
     /// The receiver is to send Want. From the relay: the rows between the client's cursor and the log's floor are gone. From a
@@ -142,6 +144,8 @@ pub struct Open {
     pub settles: Vec<Settle>,
     /// Whether the client keeps a roster: rows then travel packed, in both directions.
     pub packed: bool,
+    /// What has arrived of a diff that an earlier connection was too short for.
+    pub staged: Option<Staged>,
 }
 
 /// How a client that opened a document comes up to date.
@@ -289,6 +293,30 @@ pub struct DiffMessage {
     pub position: u64,
     /// The encoded [`crate::Diff`].
     pub bytes: Arc<[u8]>,
+}
+
+/// A part of a diff that is too long for one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The position that the diff reaches.
+    pub position: u64,
+    /// How long the diff is.
+    pub total: u64,
+    /// What names the diff ([`super::diff_id`]).
+    pub id: [u8; 16],
+    /// Where in the diff the bytes belong: behind those that were sent, or kept from an earlier connection.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+/// The beginning of a diff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// What names the diff ([`super::diff_id`]).
+    pub id: [u8; 16],
+    /// How much of it is there.
+    pub len: u64,
 }
 
 /// An uploaded diff is durable: an ack for everything that `version` covers.

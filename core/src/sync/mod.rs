@@ -94,6 +94,10 @@
 //!
 //! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
 //!
+//! A long diff goes down in *parts*, the next when the last was taken, each with the hash of the whole. What arrived before a connection
+//! was lost is kept, and the next Open says so: the relay goes on from there if it still has that diff, or makes one of the same bytes.
+//! It takes effect when it is whole (DIFF-6).
+//!
 //! # Upward: the outbox
 //!
 //! An own delta is durable here before it is pushed, stays in the outbox until the home relay acks it, and stays in the
@@ -158,6 +162,7 @@ mod roster;
 mod row;
 mod session;
 mod slot;
+mod staging;
 mod status;
 mod wire;
 
@@ -167,7 +172,7 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, PackedRows, Resume, Rows, Settle, Want,
+    NackReason, Open, OpenAck, PackedRows, Part, Resume, Rows, Settle, Staged, Want,
 };
 pub use packed::{Said, Source, Unpacked, pack, unpack};
 pub use presence::{PeerId, PeerState, Presence, PresenceTooLong};
@@ -177,4 +182,5 @@ pub use replica::{OpenError, Opening, Output, Replica};
 pub use roster::{Roster, RosterNews};
 pub use row::{Lease, RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
+pub use staging::diff_id;
 pub use status::{Link, Status};

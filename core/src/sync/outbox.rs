@@ -4,19 +4,23 @@
 //! more; each is *settled* under its own id: same dots, same bytes, pushed as an extension of its chain. Whoever holds a
 //! durable delta may send it; only the holder of an id's slot may make one (ID-7).
 //!
+//! What is refused for its size or its contents is kept and counted as stuck, and so is what touches its dots; everything else
+//! goes on. A chain that contradicts the relay's is renamed ([`super::fork`]).
+//!
 //! Rules: DUR-1 nothing is pushed before the batch it was written in is durable. ACK-2 an ack removes a delta from here,
-//! never from the document. ID-8 nothing is renumbered.
-//! Not here: repairing a chain that contradicts the relay's. It is kept and counted as stuck, and so is what touches its
-//! dots; everything else goes on.
+//! never from the document. ID-8 nothing is renumbered here. FORK-3 what builds upon a chain that is not acked, and may turn out
+//! to be void, is not pushed before the ack.
 
 use alloc::vec::Vec;
 
+use super::fork::{Chains, Waiting};
 use super::limits;
 use super::message::{Fact, Settle};
 use super::record::{Record, Token};
 use super::row::Row;
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector, VoidFact};
 use crate::delta::Delta;
+use crate::document::Document;
 use crate::fault::{self, Fault};
 use crate::ordered::Map;
 use crate::replica_id::ReplicaId;
@@ -101,6 +105,32 @@ impl Outbox {
             row: Row::of(delta),
             token,
         });
+    }
+
+    /// What becomes durable with `token`, in place of everything here.
+    pub(super) fn replace(&mut self, chains: &Chains, token: Token) {
+        self.chains.clear();
+        for Waiting { delta, .. } in chains.values().flatten() {
+            self.push(delta, token);
+        }
+    }
+
+    /// Everything here, with what it hangs on in `document`. O(deltas).
+    pub(super) fn waiting(&self, document: &Document) -> Chains {
+        let mut chains = Chains::new();
+        for (replica, chain) in self.chains.iter() {
+            let mut waiting = Vec::new();
+            for delta in chain.waiting().iter().filter_map(|entry| entry.row.delta()?.ok()) {
+                waiting.push(Waiting { positions: document.positions_of(&delta), delta });
+            }
+            chains.insert(*replica, waiting);
+        }
+        chains
+    }
+
+    /// Whether there are deltas of an id.
+    pub(super) fn has(&self, replica: ReplicaId) -> bool {
+        self.chains.contains_key(&replica)
     }
 
     /// The tag of a delta here, by its last dot.
@@ -319,6 +349,7 @@ impl Outbox {
             return rows;
         }
         let refused = self.refused_dots();
+        let waits = self.first_dots();
         // Each round takes what is ready from every chain. The deltas were made one after the other, so each round takes
         // at least one as long as the relay has what they build upon.
         loop {
@@ -335,7 +366,7 @@ impl Outbox {
                         break;
                     }
                     let extends = covered.seq(*replica) + 1 == entry.first_seq;
-                    if !extends || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
+                    if !extends || entry.waits_for(&waits) || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
                         break;
                     }
                     covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
@@ -350,13 +381,28 @@ impl Outbox {
         }
     }
 
-    /// Whether something durable was not pushed and is not refused either.
+    /// Whether something durable was not pushed, and neither is refused nor waits for an ack.
     pub(super) fn has_unpushed(&self, stored: Token) -> bool {
-        self.chains.values().any(|chain| chain.next(stored).is_some())
+        let waits = self.first_dots();
+        self.chains.values().any(|chain| chain.next(stored).is_some_and(|entry| !entry.waits_for(&waits)))
+    }
+
+    /// Where each chain begins.
+    fn first_dots(&self) -> Vec<Dot> {
+        let first =
+            |(replica, chain): (&ReplicaId, &Chain)| Some(Dot::new(*replica, chain.waiting().first()?.first_seq));
+        self.chains.iter().filter_map(first).collect()
     }
 }
 
 impl Unacked {
+    /// Whether it builds upon another chain here, each of which begins at one of these dots: what the relay has under those names
+    /// may be something else.
+    fn waits_for(&self, first: &[Dot]) -> bool {
+        let unacked = |dep: &Dot| first.iter().any(|first| first.replica == dep.replica && first.seq <= dep.seq);
+        self.deps.iter().any(unacked) && !fault::active(Fault::PushedUponUnacked)
+    }
+
     /// Whether the delta removes one of these dots, or adds below one.
     fn touches(&self, dots: &DotRuns) -> bool {
         let Some(Ok(delta)) = self.row.delta() else { return false };

@@ -82,6 +82,9 @@ pub enum Record {
     },
     /// The state at rest. Replaces the rows and older snapshots that it covers.
     Snapshot(Arc<[u8]>),
+    /// Everything of a table that was written before this is gone, whoever wrote it: the document was built anew, and what stood for
+    /// it says something else (FORK-4). Who appends folds it by [`Self::fold`].
+    Dropped(Table),
 }
 
 /// Where a keyed store keeps a record.
@@ -145,6 +148,7 @@ const ACKED: u8 = 4;
 const CURSOR: u8 = 5;
 const SNAPSHOT: u8 = 6;
 const POSITIONS: u8 = 7;
+const DROPPED: u8 = 8;
 
 impl Record {
     /// The bytes of one record: a kind, then its fields. Whoever stores them adds length and checksum.
@@ -194,8 +198,29 @@ impl Record {
                 out.push(SNAPSHOT);
                 out.extend_from_slice(bytes);
             }
+            Self::Dropped(table) => out.extend_from_slice(&[DROPPED, *table as u8]),
         }
         out
+    }
+
+    /// Which table of a keyed store it is in, if it is kept in any.
+    const fn table(&self) -> Option<Table> {
+        Some(match self {
+            Self::Slot { .. } => Table::Slots,
+            Self::Row(_) | Self::Positions { .. } => Table::Rows,
+            Self::Outbox { .. } => Table::Outbox,
+            Self::Cursor(_) => Table::Cursor,
+            Self::Snapshot(_) => Table::Snapshots,
+            Self::Acked { .. } | Self::Dropped(_) => return None,
+        })
+    }
+
+    /// Takes `next` in behind `records` of an append-only file, in the order in which they were written.
+    pub fn fold(records: &mut Vec<Self>, next: Self) {
+        match next {
+            Self::Dropped(table) => records.retain(|record| record.table() != Some(table)),
+            next => records.push(next),
+        }
     }
 
     /// Reads what [`Self::encode`] gave. The content of rows and snapshots is not looked at.
@@ -236,6 +261,7 @@ impl Record {
                 let last_seq = reader.varint();
                 Self::Positions { replica, last_seq, bytes: reader.rest().into() }
             }
+            DROPPED => Self::Dropped(*Table::ALL.get(usize::from(reader.u8())).ok_or(Malformed)?),
             _ => return Err(Malformed),
         };
         reader.finish().map(|()| record)
@@ -258,9 +284,13 @@ impl Record {
             // Longer than the key of any row.
             Self::Positions { replica, last_seq, .. } => put(Table::Rows, delta_key(*replica, *last_seq)),
             Self::Snapshot(bytes) => put(Table::Snapshots, content_key(bytes)),
+            Self::Dropped(table) => StoreChange::Delete { table: *table, first: Vec::new(), last: LAST_KEY.to_vec() },
         }
     }
 }
+
+/// Greater than any key.
+const LAST_KEY: [u8; 32] = [255; 32];
 
 fn delta_key(replica: ReplicaId, last_seq: u64) -> Vec<u8> {
     let mut key = replica.to_bytes().to_vec();
@@ -322,6 +352,8 @@ mod tests {
             Record::Cursor(Cursor { epoch: u64::MAX, position: 12 }),
             Record::Positions { replica, last_seq: 200, bytes: [1, 2].as_slice().into() },
             Record::Snapshot([9; 9].as_slice().into()),
+            Record::Dropped(Table::Rows),
+            Record::Dropped(Table::Snapshots),
         ]
     }
 
@@ -330,6 +362,25 @@ mod tests {
         for record in examples() {
             assert_eq!(Record::decode(&record.encode()), Ok(record));
         }
+    }
+
+    #[test]
+    fn fork_4_what_is_dropped_is_what_was_written_before() {
+        let mut left = Vec::new();
+        let mut last = Vec::new();
+        for record in examples().into_iter().chain(examples()) {
+            if let StoreChange::Put { key, .. } = record.change() {
+                last = key.max(last);
+            }
+            Record::fold(&mut left, record);
+        }
+        let StoreChange::Delete { last: end, .. } = Record::Dropped(Table::Rows).change() else { panic!("it deletes") };
+        assert!(last < end);
+        assert!(
+            left.iter()
+                .all(|record| !matches!(record, Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_)))
+        );
+        assert_eq!(left.iter().filter(|record| matches!(record, Record::Outbox { .. })).count(), 2);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Before {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
     use crate::clock::{Timestamp, VersionVector};

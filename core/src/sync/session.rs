@@ -183,9 +183,18 @@ impl Session {
         // Until the peer's own limit is known, what every peer takes.
         let theirs = self.peer.as_ref().map_or(limits::MIN_FRAME, |hello| hello.max_frame as usize);
         // A peer cannot make us send in crumbs, nor in pieces larger than we would take ourselves.
-        let max_frame = theirs.clamp(limits::MIN_FRAME, limits::MAX_FRAME);
+        let mut max_frame = theirs.clamp(limits::MIN_FRAME, limits::MAX_FRAME);
+        // Frames arrive whole or not at all: of a long diff little is to be lost with the connection.
+        if kind == MessageKind::Part {
+            max_frame = limits::PART_FRAME;
+        }
         frame::cut(channel, kind, body, max_frame, |frame| self.out.push(frame));
         true
+    }
+
+    /// What has come of the message begun on a channel, when the connection is gone.
+    pub(super) fn unfinished(&mut self, channel: u64) -> Option<(MessageKind, Vec<u8>)> {
+        self.assembler.unfinished(channel)
     }
 
     /// Queues a Goodbye: the driver closes the connection once it is sent.

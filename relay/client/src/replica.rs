@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use weftline::sync::{Backoff, Opening, PeerId, PresenceTooLong, Replica as Machine};
-use weftline::{Changes, Commit, Document, EditError, Transaction};
+use weftline::{Changes, Commit, Document, DotRuns, EditError, Transaction};
 
 /// A document that this program reads and edits at once, stores by itself, and keeps equal to every other replica of
 /// it.
@@ -121,7 +121,7 @@ impl Replica {
                 Ok(Ok(Commit { value, changes, .. })) => {
                     if !changes.is_empty() {
                         // Nobody may be listening.
-                        drop(shared.changes.send(Arc::new(changes)));
+                        drop(shared.changes.send(Update::Changes(Arc::new(changes))));
                     }
                     Ok(Ok(value))
                 }
@@ -290,7 +290,7 @@ impl Drop for Running {
 /// What changes in a document, batch by batch.
 #[derive(Debug)]
 pub struct ChangeStream {
-    receiver: broadcast::Receiver<Arc<Changes>>,
+    receiver: broadcast::Receiver<Update>,
     /// Other handles keep the sender alive when the replica is closed.
     wish: watch::Receiver<Wish>,
 }
@@ -300,6 +300,9 @@ pub struct ChangeStream {
 pub enum Update {
     /// What one transaction, or one delta or diff of others, changed.
     Changes(Arc<Changes>),
+    /// The store had been copied, or put back to an older state, and both copies wrote: what this one wrote was repaired. What lived under
+    /// these dots, which are the ids of list elements, has other ones now: anything may have changed.
+    ForkRepaired(Arc<DotRuns>),
     /// The reader was too slow and missed batches: anything may have changed.
     Missed,
 }
@@ -313,7 +316,7 @@ impl ChangeStream {
             _ = self.wish.wait_for(|wish| *wish == Wish::Closed) => return None,
         };
         match received {
-            Ok(changes) => Some(Update::Changes(changes)),
+            Ok(update) => Some(update),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Update::Missed),
             Err(broadcast::error::RecvError::Closed) => None,
         }

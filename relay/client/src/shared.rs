@@ -8,6 +8,7 @@
 //! Nothing here waits, except for the lock, which is held for the time of one call into the core.
 
 use crate::clock::Clock;
+use crate::replica::Update;
 use crate::status::{Status, StoreProblem};
 use crate::storage::StoreError;
 use std::cell::Cell;
@@ -17,8 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast, watch};
+use weftline::Timestamp;
 use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine};
-use weftline::{Changes, Timestamp};
 
 /// How many batches of changes a reader may be behind before it is told to read everything again instead.
 const CHANGES_KEPT: usize = 1024;
@@ -58,7 +59,7 @@ pub(crate) struct Shared {
     /// What others show of themselves.
     pub(crate) presence: watch::Sender<Present>,
     /// What changed in the document.
-    pub(crate) changes: broadcast::Sender<Arc<Changes>>,
+    pub(crate) changes: broadcast::Sender<Update>,
 }
 
 /// What lies under the lock.
@@ -206,7 +207,8 @@ impl Shared {
                 Output::Persist(persist) if state.stored => state.unwritten.push(persist),
                 Output::Persist(persist) => state.machine.durable(persist.token, now),
                 // Nobody may be listening.
-                Output::Changed(changes) => drop(self.changes.send(Arc::new(changes))),
+                Output::Changed(changes) => drop(self.changes.send(Update::Changes(Arc::new(changes)))),
+                Output::ForkRepaired { dots } => drop(self.changes.send(Update::ForkRepaired(Arc::new(dots)))),
                 Output::Presence(news) => self.tell_presence(&news),
                 Output::Status(_) => {}
                 Output::Disconnect { retry_after_ms } => state.hang_up = Some(HangUp { retry_after_ms }),

@@ -345,6 +345,7 @@ mod tests {
                 claims: Vec::new(),
                 settles: Vec::new(),
                 packed: false,
+                staged: None,
             };
             let puppet = Puppet { member, room, inbox };
             puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;

@@ -67,9 +67,11 @@ impl Chains {
         }
     }
 
-    /// Whether this is how a delta of the log itself is called.
-    pub(super) fn holds(&self, fact: &VoidFact) -> bool {
+    /// Whether the log is known to go on otherwise where this branch begins.
+    pub(super) fn goes_otherwise(&self, fact: &VoidFact) -> bool {
         let mut from = self.deltas.range((fact.replica, fact.first_seq)..=(fact.replica, u64::MAX));
-        from.next().is_some_and(|(_, link)| (link.first_seq, link.tag) == (fact.first_seq, fact.tag))
+        from.next().is_some_and(|(_, link)| {
+            link.first_seq <= fact.first_seq && (link.first_seq, link.tag) != (fact.first_seq, fact.tag)
+        })
     }
 }

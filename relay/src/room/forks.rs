@@ -30,10 +30,13 @@ impl Room {
         }
     }
 
-    /// Takes over the void facts that a client knows, unless they name what is in the log.
+    /// Takes over the void facts that a client knows, of branches that are not in the log for certain. Where the log's tags are gone, a fact
+    /// may name what it has, by mistake or on purpose, and then clients would rename what is not renamed here. A branch that is one is
+    /// found out again when it is pushed.
     pub(super) fn learn_voids(&mut self, open: &Open) {
         for fact in &open.voids {
-            if !self.chains.holds(fact) {
+            let beyond = fact.first_seq > self.document.seq(fact.replica);
+            if beyond || self.chains.goes_otherwise(fact) {
                 self.add_void(*fact);
             }
         }

@@ -30,6 +30,10 @@ pub struct RoomConfig {
     pub max_present: usize,
     /// How long changes of presence are collected before they are told, in milliseconds.
     pub presence_interval_ms: u64,
+    /// The longest diff sent in one message, and the longest part of one, in bytes.
+    pub max_part: usize,
+    /// How many bytes of long diffs to keep in memory for a while, for members whose connection breaks.
+    pub kept_bytes: usize,
     /// Below so many bytes a log is not worth a snapshot. Above, it is replaced by one as soon as it is longer than the last snapshot, so
     /// that storage stays below a constant factor of the state, whatever the history.
     pub compact_from: usize,
@@ -45,6 +49,8 @@ impl Default for RoomConfig {
             max_batch: limits::MAX_BATCH,
             max_present: 1_000,
             presence_interval_ms: 50,
+            max_part: limits::MAX_BATCH,
+            kept_bytes: 32 << 20,
             compact_from: limits::COMPACT_FROM,
         }
     }

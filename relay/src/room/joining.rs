@@ -5,16 +5,13 @@
 //!
 //! Rules: CUR-1, SES-2, LEASE-2. The relay states facts about ids; the client judges.
 
-use bytes::Bytes;
 use weftline::VersionVector;
 use weftline::fault::{self, Fault};
-use weftline::sync::{
-    CloseReason, Cursor, Fact, Message, MessageKind, Open, OpenAck, PackedRows, Resume, Row, Rows, Settle, Want,
-    limits, pack,
-};
+use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Settle, Want, limits};
 
+use super::diffs::Made;
 use super::member::{Member, Question};
-use super::{Held, MemberId, Room, diff_body};
+use super::{Held, MemberId, Room};
 use crate::store::Position;
 
 impl Room {
@@ -53,13 +50,15 @@ impl Room {
             member.start_at(position);
             Resume::Tail
         } else if let Some(base) = self.inline_base(open) {
-            diff = Some(diff_body(self.head, &self.document.diff_since(base)));
+            let made = || Made::new(self.head, &self.document.diff_since(base), Some(base.clone()));
+            diff = Some(self.kept_diff(open.staged, Some(base)).unwrap_or_else(made));
             member.question = Question::Answered;
             Resume::Diff
         } else {
             Resume::Ask
         };
         member.packed = open.packed;
+        member.staged = open.staged;
         member.named = self.roster.len();
         member.chains_from = self.head;
         member.voids_upto = self.head;
@@ -86,15 +85,14 @@ impl Room {
         }
     }
 
-    pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Bytes>) {
+    pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Made>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.opened = true;
         member.feeding = matches!(ack.resume, Resume::Same | Resume::Tail);
-        let head = ack.head;
         self.send(id, &Message::OpenAck(ack));
         self.introduce(id);
-        if let Some(body) = diff {
-            self.tell_diff(id, head, body);
+        if let Some(diff) = diff {
+            self.tell_diff(id, diff);
         }
     }
 
@@ -130,8 +128,13 @@ impl Room {
         // What it asks from may be ahead of the log in some chains, of which the diff then says nothing. From here on every row says
         // which chain it continues.
         member.chains_from = Position::MAX;
-        let body = diff_body(self.head, &want.answer(&self.document));
-        self.hold(Held::Diff { member: id, body });
+        let staged = member.staged;
+        let base = want.live.is_none().then(|| want.version.clone());
+        let diff = match self.kept_diff(staged, base.as_ref()) {
+            Some(kept) => kept,
+            None => Made::new(self.head, &want.answer(&self.document), base),
+        };
+        self.hold(Held::Diff { member: id, diff });
     }
 
     /// A member has taken what was on its way.
@@ -140,33 +143,11 @@ impl Room {
         if !std::mem::take(&mut member.outstanding) {
             return;
         }
+        if member.transfer.is_some() {
+            return self.send_part(id);
+        }
         if let Question::Waits(want) = std::mem::take(&mut member.question) {
             self.answer(id, want);
-        }
-    }
-
-    pub(super) fn tell_diff(&mut self, id: MemberId, position: Position, body: Bytes) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        member.outstanding = true;
-        let known = if fault::active(Fault::DiffHidesVoids) { position } else { member.voids_upto.max(member.told) };
-        member.start_at(position);
-        member.voids_upto = position;
-        self.send_bulk(id, MessageKind::Diff, body);
-        self.tell_voids(id, known, position);
-    }
-
-    /// A diff stands for the rows up to its position, but for the void facts among them.
-    fn tell_voids(&mut self, id: MemberId, after: Position, upto: Position) {
-        let voids: Vec<Row> = self.kept.voids_between(after, upto).map(Row::Void).collect();
-        if let Some(member) = self.members.get(&id).filter(|_| !voids.is_empty()) {
-            let (from, to) = (upto + 1, upto);
-            let message = if member.packed {
-                let rows = voids.iter().map(|row| pack(row, &self.roster, true).into()).collect();
-                Message::Packed(PackedRows { from, to, new_ids: Vec::new(), rows })
-            } else {
-                Message::Rows(Rows { from, to, rows: voids })
-            };
-            self.send(id, &message);
         }
     }
 

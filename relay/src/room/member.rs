@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{Said, Want};
+use weftline::sync::{Said, Staged, Want};
 use weftline::{ReplicaId, Tag};
 
+use super::diffs::Transfer;
 use crate::store::Position;
 
 /// One member: a cursor into the log, and what is on its way.
@@ -26,6 +27,10 @@ pub(super) struct Member {
     pub(super) cursor: Position,
     /// Up to where it knows that.
     pub(super) told: Position,
+    /// What it had of a diff when it came.
+    pub(super) staged: Option<Staged>,
+    /// The diff of which parts are still to be sent.
+    pub(super) transfer: Option<Transfer>,
     /// Something bulky is on its way: a batch of rows, a diff, or presence.
     pub(super) outstanding: bool,
     /// The rows after this position are being read for it.
@@ -78,6 +83,8 @@ impl Member {
             has_asked: false,
             cursor: 0,
             told: 0,
+            staged: None,
+            transfer: None,
             outstanding: false,
             reading: None,
             presence: 0,

@@ -16,6 +16,7 @@
 
 pub(crate) mod actor;
 mod chains;
+mod diffs;
 mod feeding;
 mod forks;
 mod ingest;
@@ -34,15 +35,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
-use weftline::sync::{
-    Ack, CloseReason, DiffMessage, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want,
-};
-use weftline::{Document, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
+use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
+use diffs::{Diffs, Made};
 use kept::Kept;
 use member::Member;
 use presence::Board;
@@ -51,13 +51,36 @@ use recent::{LogRow, Recent};
 /// Something that may be told once a position is committed.
 #[derive(Debug)]
 enum Held {
-    Opened { member: MemberId, ack: Box<OpenAck>, diff: Option<Bytes> },
-    Diff { member: MemberId, body: Bytes },
+    Opened { member: MemberId, ack: Box<OpenAck>, diff: Option<Made> },
+    Diff { member: MemberId, diff: Made },
     Ack { member: MemberId, replica: ReplicaId, through: u64 },
     Durable { member: MemberId, version: VersionVector },
     Want { member: MemberId, want: Want },
     Nack { member: MemberId, nack: Nack },
     Snapshot { bytes: Bytes },
+}
+
+impl Held {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        let of = |version: &VersionVector| version.len() * size_of::<(ReplicaId, VersionEntry)>();
+        size_of::<(Position, Self)>()
+            + match self {
+                Held::Opened { ack, diff, .. } => {
+                    let versions = ack.version.as_ref().map_or(0, of) + of(&ack.horizon);
+                    size_of::<OpenAck>() + versions + size_of_val(&*ack.facts) + diff.as_ref().map_or(0, Made::len)
+                }
+                Held::Diff { diff, .. } => diff.len(),
+                Held::Ack { .. } => 0,
+                Held::Durable { version, .. } => of(version),
+                Held::Want { want, .. } => {
+                    let runs = want.live.as_ref().map_or(0, weftline::DotRuns::run_count);
+                    of(&want.version) + runs * size_of::<(Dot, u64)>()
+                }
+                Held::Nack { nack, .. } => nack.version.as_ref().map_or(0, of),
+                Held::Snapshot { bytes } => bytes.len(),
+            }
+    }
 }
 
 /// One document at the relay. See the [module](self).
@@ -90,6 +113,9 @@ pub struct Room {
     members: BTreeMap<MemberId, Member>,
     /// What members show of themselves.
     board: Board,
+    /// Long diffs, for those who come back.
+    diffs: Diffs,
+    now: Timestamp,
     /// Bytes of committed rows above the floor.
     tail_bytes: usize,
     snapshot_bytes: usize,
@@ -149,6 +175,8 @@ impl Room {
             held: VecDeque::new(),
             members: BTreeMap::new(),
             board: Board::new(),
+            diffs: Diffs::default(),
+            now,
             tail_bytes: 0,
             snapshot_bytes,
             snapshot: None,
@@ -173,6 +201,8 @@ impl Room {
             return;
         }
         self.document.observe_time(now);
+        self.now = now;
+        self.diffs.expire(now);
         match input {
             Input::Join { member, open, may_write } => self.join(member, &open, may_write),
             Input::Leave { member } => _ = self.forget(member),
@@ -197,7 +227,7 @@ impl Room {
 
     /// When [`Input::Tick`] is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.board.deadline()
+        self.board.deadline().into_iter().chain(self.diffs.deadline()).min()
     }
 
     /// The next thing to do.
@@ -219,9 +249,11 @@ impl Room {
         self.failed
     }
 
-    /// How many bytes of rows wait for a commit. A driver stops taking messages from members while these are too many.
+    /// How many bytes wait for a commit, of rows and of answers. A driver stops taking messages from members while these are too many:
+    /// what is refused costs its sender little, and the answer may say the whole version.
     pub fn waiting_bytes(&self) -> usize {
-        self.appending.iter().map(|row| row.bytes.len()).sum()
+        let rows: usize = self.appending.iter().map(|row| row.bytes.len()).sum();
+        rows + self.held.iter().map(|(_, held)| held.bytes()).sum::<usize>()
     }
 
     /// The document, ahead of the disk by what is being appended.
@@ -359,7 +391,7 @@ impl Room {
         let level = self.config.level;
         match held {
             Held::Opened { member, ack, diff } => self.tell_opened(member, *ack, diff),
-            Held::Diff { member, body } => self.tell_diff(member, position, body),
+            Held::Diff { member, diff } => self.tell_diff(member, diff),
             Held::Ack { member, replica, through } => {
                 let Some(told) = self.told(member) else { return };
                 self.tell_new_ids(member);
@@ -407,10 +439,4 @@ impl Room {
             self.effects.push_back(Effect::Close { member, reason });
         }
     }
-}
-
-/// The body of a Diff message.
-fn diff_body(position: Position, diff: &weftline::Diff) -> Bytes {
-    let bytes = weftline::codec::encode_diff(diff).into();
-    Message::Diff(DiffMessage { position, bytes }).encode_body().into()
 }

@@ -141,6 +141,7 @@ fn open_as(opening: u64) -> Open {
         claims: Vec::new(),
         settles: Vec::new(),
         packed: false,
+        staged: None,
     }
 }
 

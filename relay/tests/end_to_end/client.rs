@@ -138,7 +138,7 @@ impl Client {
                     self.sent_away = Some(retry_after_ms);
                     self.cut();
                 }
-                Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
             }
         }
     }

@@ -67,6 +67,7 @@ fn open() -> Message {
         claims: Vec::new(),
         settles: Vec::new(),
         packed: false,
+        staged: None,
     })
 }
 

@@ -4,7 +4,7 @@ use futures_util::{SinkExt, StreamExt};
 use tempfile::tempdir;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
-use weftline::sync::{CONNECTION, Message, Open, Session, SessionConfig};
+use weftline::sync::{CONNECTION, Message, Open, Session, SessionConfig, diff_id};
 use weftline::{Document, VersionVector};
 use weftline_relay::{Relay, StoreChoice};
 
@@ -36,6 +36,7 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
         claims: Vec::new(),
         settles: Vec::new(),
         packed: false,
+        staged: None,
     };
     link.send(1, &Message::Open(open));
     while let Some(frame) = link.poll() {
@@ -60,6 +61,7 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
     // It reads again, and gets every row or a diff that stands for them, in order, as any other.
     let mut document = Document::new();
     let mut position = None;
+    let mut staged = Vec::new();
     while document.version() != writer.replica.document().version() {
         let frame = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap().into_data();
         match link.frame(now(), &frame).unwrap() {
@@ -77,6 +79,15 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
             Some((1, Message::Diff(diff))) => {
                 document.apply_diff(&weftline::codec::decode_diff(&diff.bytes).unwrap()).unwrap();
                 position = Some(diff.position);
+            }
+            Some((1, Message::Part(part))) => {
+                staged.truncate(part.offset as usize);
+                staged.extend_from_slice(&part.bytes);
+                if staged.len() as u64 == part.total {
+                    assert_eq!(diff_id(&staged), part.id);
+                    document.apply_diff(&weftline::codec::decode_diff(&staged).unwrap()).unwrap();
+                    position = Some(part.position);
+                }
             }
             Some((CONNECTION, other)) => panic!("{other:?}"),
             _ => {}

@@ -169,6 +169,7 @@ impl World {
                         return Err("an application was told of nothing".to_owned());
                     }
                 }
+                Output::ForkRepaired { dots } => self.note(|| format!("peer {index} has repaired {dots:?}")),
                 Output::Presence(_) => {}
                 Output::Status(status) => {
                     self.note(|| format!("peer {index}: {status:?}"));

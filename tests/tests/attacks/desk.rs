@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use weftline::sync::{
-    DiffMessage, Message, MessageKind, NackReason, Opening, Output, Replica, Row, Rows, Session, SessionConfig,
+    DiffMessage, Message, MessageKind, NackReason, Open, Opening, Output, Replica, Row, Rows, Session, SessionConfig,
 };
 use weftline::testing::dump;
 use weftline::{Delta, DeltaParts, Diff, Document, DotRuns, EditError, Few, Hlc, ReplicaId, Tag, Timestamp, codec};
@@ -27,6 +27,8 @@ pub(super) struct Relay {
     pub(super) members: u64,
     /// Every row that was ever stored.
     pub(super) log: Vec<Bytes>,
+    /// The store takes its time: nothing is committed.
+    pub(super) stalled: bool,
     /// Who is told nothing of what others write, and all is well.
     pub(super) withheld_from: Option<usize>,
 }
@@ -38,7 +40,13 @@ impl Relay {
 
     pub(super) fn with(config: RoomConfig) -> Self {
         let room = recovered(config, &[]);
-        Self { room, connections: BTreeMap::new(), members: 0, log: Vec::new(), withheld_from: None }
+        Self { room, connections: BTreeMap::new(), members: 0, log: Vec::new(), stalled: false, withheld_from: None }
+    }
+
+    /// The store has done what it was given.
+    pub(super) fn resume(&mut self) {
+        self.stalled = false;
+        self.handle(Input::Committed { upto: self.log.len() as u64 });
     }
 
     /// Puts the log back to its first rows and says nothing of it: the epoch stays. Everybody has to connect again.
@@ -90,7 +98,9 @@ impl Relay {
                 Effect::Append { first_position, rows } => {
                     let upto = first_position + rows.len() as u64 - 1;
                     self.log.extend(rows);
-                    self.room.handle(NOW, Input::Committed { upto });
+                    if !self.stalled {
+                        self.room.handle(NOW, Input::Committed { upto });
+                    }
                 }
                 Effect::Snapshot { upto, .. } => self.room.handle(NOW, Input::SnapshotStored { upto }),
                 Effect::ReadLog { member, .. } => self.room.handle(NOW, Input::LogReadFailed { member }),
@@ -153,7 +163,7 @@ impl Client {
                     }
                     Output::Persist(persist) => self.replica.durable(persist.token, NOW),
                     Output::Disconnect { .. } => self.drop_connection(relay),
-                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
                 }
             }
             while let Some(frame) = relay.connections.get_mut(&self.number).and_then(|one| one.session.poll()) {
@@ -262,6 +272,11 @@ pub(super) struct Attacker {
 impl Attacker {
     /// Opens the document, as a client does.
     pub(super) fn join(number: usize, relay: &mut Relay) -> Self {
+        Self::join_saying(number, relay, |_| {})
+    }
+
+    /// Opens the document, and says something else in it.
+    pub(super) fn join_saying(number: usize, relay: &mut Relay, say: impl FnOnce(&mut Open)) -> Self {
         let opening = Opening { slot: Some(0), entropy: [number as u8; 16], now: NOW };
         let mut model = Replica::open("d", opening, []).unwrap();
         model.connected(NOW);
@@ -274,10 +289,11 @@ impl Attacker {
                 _ => {}
             }
         }
-        let (channel, open) = open.expect("a client opens its document");
+        let Some((channel, Message::Open(mut open))) = open else { panic!("a client opens its document") };
+        say(&mut open);
         relay.connect(number);
         let mut attacker = Self { number, session: Session::new(SessionConfig::default(), NOW), channel };
-        attacker.say(relay, &open);
+        attacker.say(relay, &Message::Open(open));
         attacker
     }
 

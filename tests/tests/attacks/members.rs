@@ -6,14 +6,16 @@
 //! | the same in the chain, whose tag everybody knows | nothing | the forged replica gives its id up and goes on under another |
 //! | removing and writing under what nobody wrote | the relay parks nothing | nothing |
 //! | false removals, inflated versions in a diff | nothing: members are trusted with diffs | what the diff says, all alike; whoever was away is told that something is wrong |
+//! | declaring void what the log has | the relay believes it only of what is not in its log | nothing |
 //! | containers too deep, by delta or by diff | `MAX_CONTAINER_DEPTH` | nothing |
 //! | an id for every delta | `max_new_replicas` for each connection, `max_replicas` for each document | a longer version vector |
-//! | refused messages without end | nothing of them is kept | nothing |
+//! | refused messages without end | nothing of them is kept, and what waits to be answered is counted | nothing |
 
 use weftline::codec::limits::MAX_CONTAINER_DEPTH;
 use weftline::sync::{Message, NackReason, Row, Rows, limits};
 use weftline::{
-    Container, Dot, Entry, Few, Hlc, Kind, LiveEntry, Payload, ReplicaId, Slot, Tag, VersionEntry, VersionVector,
+    Container, Delta, Dot, Entry, Few, Hlc, Kind, LiveEntry, Payload, ReplicaId, Slot, Tag, VersionEntry,
+    VersionVector, VoidFact,
 };
 use weftline_relay::room::RoomConfig;
 
@@ -168,6 +170,30 @@ fn valid_1_containers_too_deep_are_refused_by_delta_and_by_diff() {
     honest.assert_at_one(&relay);
 }
 
+/// A void fact takes a branch out of everybody's history. Whoever could make one up about what the log has, and whose tags are forgotten
+/// there, could have clients rename what the relay does not.
+#[test]
+fn fork_2_what_the_log_has_is_declared_void_by_nobody() {
+    for compact_from in [1, usize::MAX] {
+        let mut relay = Relay::with(RoomConfig { compact_from, ..RoomConfig::default() });
+        let mut honest = Honest::new(2, &mut relay);
+        let keys: Vec<String> = (0..40).map(|nth| honest.put(nth % 2, &mut relay)).collect();
+        let deltas = relay.log.iter().filter_map(|row| Row::decode(row).expect("it was stored").delta());
+        let fact = |delta: Delta| VoidFact { replica: delta.replica(), first_seq: delta.first_seq(), tag: delta.tag() };
+        let facts: Vec<VoidFact> = deltas.map(|delta| fact(delta.expect("it was stored"))).collect();
+        let known = relay.log.len();
+        drop(Attacker::join_saying(9, &mut relay, |open| open.voids = facts));
+        assert_eq!(relay.log.len(), known, "nothing of it is stored");
+        honest.settle(&mut relay);
+        for nth in 0..2 {
+            relay.disconnect(nth + 1);
+            honest.put(nth, &mut relay);
+        }
+        honest.assert_at_one(&relay);
+        assert!(keys.iter().all(|key| honest.show(key)));
+    }
+}
+
 /// So many ids as one connection may introduce; over many connections, so many as the document may have. Those who write already, write on.
 #[test]
 fn ids_without_number_are_refused_and_whoever_has_one_goes_on() {
@@ -230,6 +256,39 @@ fn what_is_refused_is_not_kept_however_often_it_is_said() {
     let held = live();
     let peak = peak_of(|| flood(&mut relay, 2000));
     assert!(live() - held < 16 << 10 && peak < 256 << 10, "{} bytes stay, {peak} at most", live() - held);
+    honest.put(0, &mut relay);
+    honest.assert_at_one(&relay);
+}
+
+/// A refusal says the relay's version, which is long where many have written, and waits until that is stored. Little said makes much wait;
+/// what waits is counted, and while it is too much, a relay listens to nobody.
+#[test]
+fn what_is_refused_while_the_store_is_slow_is_counted() {
+    let mut relay = Relay::new();
+    let mut honest = Honest::new(2, &mut relay);
+    let mut attacker = Attacker::join(9, &mut relay);
+    for id in 0..200 {
+        let delta = delta(relay.room.document(), ReplicaId::from(7000 + id), |_, _| {});
+        assert_eq!(attacker.push(&mut relay, &[delta]), None);
+    }
+    relay.stalled = true;
+    let known = relay.room.document().clone();
+    let slow = delta(&known, ReplicaId::from(7000), |_, _| {});
+    assert_eq!(attacker.push(&mut relay, &[slow]), None);
+    let unready = delta(&known, STRANGER, |parts, _| parts.deps = Few::one(Dot::new(ReplicaId::from(999), 1)));
+    let (held, waiting) = (live(), relay.room.waiting_bytes());
+    for _ in 0..500 {
+        assert_eq!(
+            attacker.push(&mut relay, std::slice::from_ref(&unready)),
+            None,
+            "nothing is told before the commit"
+        );
+    }
+    let (held, waiting) = ((live() - held) as usize, relay.room.waiting_bytes() - waiting);
+    assert!(held > 500 * 200 * 16, "it takes memory: {held} bytes");
+    assert!(2 * waiting > held, "{held} bytes are taken, {waiting} are counted");
+    relay.resume();
+    assert!(relay.room.waiting_bytes() < 1 << 10);
     honest.put(0, &mut relay);
     honest.assert_at_one(&relay);
 }

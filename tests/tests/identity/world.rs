@@ -273,11 +273,6 @@ impl World {
         }
     }
 
-    /// Whether anything is on its way to a client.
-    pub(super) fn is_told(&self, id: u64) -> bool {
-        self.links.get(&id).is_some_and(|link| link.channel.is_some() && !link.down.is_empty())
-    }
-
     /// Everything arrives and is written, until nothing moves.
     pub(super) fn run(&mut self) {
         loop {

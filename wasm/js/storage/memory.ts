@@ -3,6 +3,7 @@
 // What is written lives as long as the object, so replicas opened one after the other, or at the same time, on one
 // `MemoryStorage` share it like tabs share a database.
 
+import { StorageError } from '../errors.js';
 import type { Batch, Compaction, SlotLock, Storage, Store } from './types.js';
 
 interface Contents {
@@ -23,6 +24,9 @@ export class MemoryStorage implements Storage {
 class MemoryStore implements Store {
   readonly #records: Map<string, Uint8Array>;
   readonly #slots: Set<number>;
+  /** What slots held when this store looked last: who writes there looks first (DUR-4). */
+  readonly #known = new Map<string, Uint8Array>();
+  #isClosed = false;
 
   constructor(contents: Contents) {
     this.#records = contents.records;
@@ -41,26 +45,44 @@ class MemoryStore implements Store {
   }
 
   load(): Promise<readonly Uint8Array[]> {
+    for (const [key, record] of this.#records) if (isSlot(key)) this.#known.set(key, record);
     return Promise.resolve([...this.#records.values()]);
   }
 
-  write(batch: Batch): Promise<void> {
+  async write(batch: Batch): Promise<void> {
+    this.#check();
+    // All of it is looked at before any of it is done.
     for (const change of batch.changes) {
-      if ('key' in change) this.#records.set(change.key, change.record);
-      else for (const key of this.#records.keys()) if (key >= change.first && key <= change.last) this.#records.delete(key);
+      if (!('key' in change)) continue;
+      if (!(change.record instanceof Uint8Array)) throw new StorageError('failed', undefined);
+      if (isSlot(change.key) && this.#records.get(change.key) !== this.#known.get(change.key)) throw new StorageError('taken', undefined);
     }
-    return Promise.resolve();
+    for (const change of batch.changes) {
+      if ('key' in change) {
+        this.#records.set(change.key, change.record);
+        if (isSlot(change.key)) this.#known.set(change.key, change.record);
+      } else for (const key of this.#records.keys()) if (key >= change.first && key <= change.last) this.#records.delete(key);
+    }
   }
 
-  compact(plan: () => Compaction | null): Promise<void> {
+  async compact(plan: () => Compaction | null): Promise<void> {
+    this.#check();
     const compaction = plan();
-    if (compaction === null) return Promise.resolve();
+    if (compaction === null) return;
     for (const [key, record] of this.#records) if (compaction.isCovered(record)) this.#records.delete(key);
     this.#records.set(compaction.key, compaction.record);
-    return Promise.resolve();
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
     return Promise.resolve();
   }
+
+  #check(): void {
+    if (this.#isClosed) throw new StorageError('lost', undefined);
+  }
+}
+
+function isSlot(key: string): boolean {
+  return key.startsWith('slots/');
 }

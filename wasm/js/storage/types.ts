@@ -2,7 +2,8 @@
 //
 // A store is a map from text keys to small records. The rules an implementation keeps: a write is atomic and lasts once its
 // promise resolves; one that failed may be tried again. Several replicas (tabs) may use one store at the same time, and what
-// each of them writes is kept: nothing ever replaces the store as a whole. Slots are exclusive.
+// each of them writes is kept: nothing ever replaces the store as a whole. Slots are exclusive. All of it is a suite of tests:
+// `test/contract.ts`.
 
 /** One step of a write: puts a record under a key, or removes all keys from the first to the last, both included. */
 export type StoreChange =
@@ -50,6 +51,10 @@ export interface Store {
   compact(plan: () => Compaction | null): Promise<void>;
   /** The shortest time between the beginnings of two writes, in milliseconds. */
   readonly writeIntervalMs?: number;
+  /** Whether the browser has promised to keep what is stored until somebody deletes it. */
+  readonly persistence?: Promise<boolean>;
+  /** Set by the replica, which wants to know when everything is gone that was stored, and the store goes on empty. */
+  onEmptied?: (() => void) | undefined;
   close(): Promise<void>;
 }
 

@@ -139,6 +139,11 @@ impl Undo {
         Self { record: Self::learn, limits, done, undone, role, last_edit, own, copies, copied_text }
     }
 
+    /// How much is kept.
+    pub(super) const fn limits(&self) -> UndoLimits {
+        self.limits
+    }
+
     /// Learns of a local transaction that is about to end.
     pub(super) fn record(&mut self, state: &State, done: Done<'_>, now: Timestamp) {
         (self.record)(self, state, done, now);

@@ -4,23 +4,12 @@ use alloc::vec::Vec;
 
 use super::super::forest::Forest;
 use super::super::runs::{NONE, Runs, Stretch};
+use super::super::walk::Loaded;
 use super::leaf::{Leaf, Piece, byte_of};
 use super::tree::Tree;
 use super::weight::Weight;
 use super::{Rope, turned};
 use crate::replica_id::Origins;
-
-/// Values that are there when a document is loaded.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Loaded<'t> {
-    /// The rope they go into.
-    pub(crate) rope: u32,
-    /// The number of their bunch, from whom it was found out already.
-    pub(crate) bunch: Option<u32>,
-    pub(crate) stretch: Stretch,
-    /// In the order of dots; empty in a list.
-    pub(crate) text: &'t str,
-}
 
 /// The ropes of a document by number.
 pub(crate) trait Ropes {
@@ -44,12 +33,6 @@ pub(crate) fn lay_out(
     loaded: &[Loaded<'_>],
     ropes: &mut dyn Ropes,
 ) {
-    let mut stretches = Vec::with_capacity(loaded.len());
-    let mut bunches = Vec::with_capacity(loaded.len());
-    for values in loaded {
-        stretches.push(values.stretch);
-        bunches.push(values.bunch.unwrap_or_else(|| forest.number_again(values.stretch.bunch())));
-    }
     // How much of each text is laid out.
     let mut used = alloc::vec![0; loaded.len()];
     // Some are cut by what lies between their values.
@@ -57,22 +40,22 @@ pub(crate) fn lay_out(
     let mut order = Vec::with_capacity(most);
     runs.reserve(most);
     let mut open = NONE;
-    forest.walk(origins, &stretches, &bunches, &mut |nth, from, more| {
-        let Loaded { rope, stretch, text, .. } = loaded[nth];
+    forest.walk(origins, loaded, &mut |nth, from, more| {
+        let Loaded { rope, stretch: whole, text, .. } = loaded[nth];
         if rope != open {
             if open != NONE {
                 ropes.rope(open).tree.weigh();
             }
             open = rope;
         }
-        let stretch = stretch.read_part(from, more);
+        let stretch = whole.read_part(from, more);
         // Backward, what is read next is at the end.
         let (done, rest) = (used[nth], text.len() - used[nth]);
-        let text = if more == stretches[nth].len || text.is_empty() {
+        let text = if more == whole.len || text.is_empty() {
             text
         } else if stretch.backward {
             let left = &text[..rest];
-            let kept = if text.len() == stretches[nth].len as usize {
+            let kept = if text.len() == whole.len as usize {
                 rest - more as usize
             } else {
                 left.char_indices().rev().nth(more as usize - 1).map_or(0, |(at, _)| at)
@@ -80,8 +63,7 @@ pub(crate) fn lay_out(
             &left[kept..]
         } else {
             let left = &text[done..];
-            let taken =
-                if text.len() == stretches[nth].len as usize { more as usize } else { byte_of(left, more as usize) };
+            let taken = if text.len() == whole.len as usize { more as usize } else { byte_of(left, more as usize) };
             &left[..taken]
         };
         used[nth] += text.len();
@@ -90,7 +72,7 @@ pub(crate) fn lay_out(
     if open != NONE {
         ropes.rope(open).tree.weigh();
     }
-    runs.index_all(&stretches, &order);
+    runs.index_all(&|nth| loaded[nth as usize].stretch.backward, loaded.len(), &order);
 }
 
 impl Rope {

@@ -29,7 +29,7 @@ use super::forest::Forest;
 use super::runs::{NONE, RunId, Runs, Stretch};
 use crate::fault::{self, Fault};
 use crate::replica_id::Origins;
-pub(crate) use build::{Loaded, Ropes, lay_out};
+pub(crate) use build::{Ropes, lay_out};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use expected::{Expected, Known};
 pub(crate) use find::Stretches;

@@ -9,10 +9,11 @@ use super::super::forest::Forest;
 use super::super::place::Placement;
 use super::super::position::{LocalPosition, Side};
 use super::super::runs::{NONE, Runs, Stretch};
+use super::super::walk::Loaded;
 use super::expected::{Expected, Known};
 use super::leaf::Leaf;
 use super::tree::WIDTH;
-use super::{Cursor, Loaded, Rope, Span, Weight, lay_out};
+use super::{Cursor, Rope, Span, Weight, lay_out};
 use crate::clock::LocalDot;
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::store::LocalContainer;
@@ -370,7 +371,7 @@ proptest! {
         let mut forest = wood.forest.clone();
         let loaded: Vec<Loaded<'_>> =
             loaded.iter().map(|(stretch, rope, text)| {
-                let bunch = wood.forest.find(stretch.bunch());
+                let bunch = wood.forest.number(stretch.bunch());
                 Loaded { rope: *rope, bunch, stretch: *stretch, text }
             }).collect();
         lay_out(&mut runs, &mut forest, &wood.origins, &loaded, &mut ropes);

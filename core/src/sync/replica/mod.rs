@@ -11,19 +11,22 @@
 mod opening;
 mod pushing;
 mod receiving;
+mod repairing;
 #[cfg(test)]
 mod tests;
 mod writing;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use opening::{OpenError, Opening};
 
+use super::encoding::MessageKind;
 use super::entropy::Entropy;
-use super::link::{Connection, Refill, Stage};
-use super::message::{CloseReason, Message};
+use super::link::{CHANNEL, Connection, Refill, Stage};
+use super::message::{CloseReason, Message, Part};
 use super::outbox::Outbox;
 use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
 use super::queue::Queue;
@@ -31,10 +34,14 @@ use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
 use super::session::{ProtocolError, Session, SessionConfig};
 use super::slot::Slot;
+use super::staging::Staging;
 use super::status::{Link, Status};
-use crate::clock::{Dot, Timestamp, VersionVector};
+use super::wire::Reader;
+use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
+use crate::delta::Delta;
 use crate::document::{Changes, Document};
+use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
 
 /// What the driver must do next.
@@ -50,12 +57,22 @@ pub enum Output {
     Presence(Vec<PeerState>),
     /// The status is another one.
     Status(Status),
+    /// The relay's log contradicted what was here, and that was repaired: what lived under these dots has other names now, and other
+    /// positions among what others wrote meanwhile. So have list elements, whose dots are their ids, and cursors in texts. Read again
+    /// whatever is shown; nothing else tells what changed. Steps of undo are forgotten.
+    ForkRepaired {
+        /// The dots.
+        dots: DotRuns,
+    },
     /// Close the connection, after sending what was given before.
     Disconnect {
         /// When to connect again; with backoff if it is not said.
         retry_after_ms: Option<u64>,
     },
 }
+
+/// The name of a delta of a void branch, and the tag after it.
+type VoidRow = (Dot, Tag);
 
 /// A document that one process holds, and its link to the home relay. See the [module](super) for the protocol.
 #[derive(Debug)]
@@ -64,6 +81,8 @@ pub struct Replica {
     document: Document,
     slot: Slot,
     outbox: Outbox,
+    /// What of it was made upon something that the store has lost, and the positions that are stored with it (DUR-5).
+    unready: Vec<(Option<Arc<[u8]>>, Delta)>,
     entropy: Entropy,
     /// The random number that names this opening to the relay.
     opening: u64,
@@ -73,6 +92,8 @@ pub struct Replica {
     dialing: bool,
     connection: Option<Box<Connection>>,
     peers: Peers,
+    /// What has arrived of a long diff.
+    staging: Staging,
     /// Batches given out and not durable yet, ascending.
     unfinished: Queue<Persist>,
     last_token: Token,
@@ -82,6 +103,15 @@ pub struct Replica {
     compacted: VersionVector,
     outputs: Queue<Output>,
     reported: Status,
+    /// The branches that are known not to count.
+    voids: Vec<VoidFact>,
+    /// The deltas of those that are in the store, or were.
+    void_rows: Vec<VoidRow>,
+    /// The ids of which the relay has something else than what is here, where no void fact tells what of it.
+    contradicted: Set<ReplicaId>,
+    /// Whether the document must be built anew from what the relay has, and how often it was.
+    must_rebuild: bool,
+    rebuilt: u32,
 }
 
 impl Replica {
@@ -127,6 +157,7 @@ impl Replica {
         self.document.observe_time(now);
         self.dialing = false;
         self.connections += 1;
+        self.keep_unfinished();
         self.outbox.start_over();
         self.connection = Some(Box::new(Connection::new(Session::new(SessionConfig::default(), now))));
         self.peers.lost(now);
@@ -138,6 +169,7 @@ impl Replica {
     /// The connection is gone, or could not be made.
     pub fn disconnected(&mut self, now: Timestamp) {
         self.dialing = false;
+        self.keep_unfinished();
         self.connection = None;
         self.peers.lost(now);
     }
@@ -224,11 +256,17 @@ impl Replica {
 
     /// Whether the last snapshot given by [`Self::compact`] makes a stored record superfluous.
     pub fn covers(&self, record: &Record) -> bool {
-        let covered = |diff: &crate::Diff| self.compacted.dominates(&diff.head);
+        // What is void was renamed, and whatever was summed up with it is covered by what was written then.
+        let is_void = |name: VoidRow| self.void_rows.contains(&name);
+        let tells_of_void = |version: &VersionVector| {
+            let entry =
+                |(dot, tag): &VoidRow| version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag });
+            self.void_rows.iter().any(entry)
+        };
+        let covered = |diff: &crate::Diff| self.compacted.dominates(&diff.head) || tells_of_void(&diff.head);
         match record {
-            Record::Row(Row::Delta { prev_tag, bytes }) => {
-                crate::Delta::decode(bytes, *prev_tag).is_ok_and(|delta| self.compacted.covers(delta.dot()))
-            }
+            Record::Row(Row::Delta { prev_tag, bytes }) => crate::Delta::decode(bytes, *prev_tag)
+                .is_ok_and(|delta| self.compacted.covers(delta.dot()) || is_void((delta.dot(), delta.tag()))),
             Record::Positions { replica, last_seq, .. } => self.compacted.covers(Dot::new(*replica, *last_seq)),
             Record::Row(Row::Diff { bytes }) => codec::decode_diff(bytes).is_ok_and(|diff| covered(&diff)),
             Record::Snapshot(bytes) => codec::decode_snapshot(bytes).is_ok_and(|snapshot| covered(&snapshot.diff)),
@@ -236,6 +274,7 @@ impl Replica {
             | Record::Slot { .. }
             | Record::Outbox { .. }
             | Record::Acked { .. }
+            | Record::Dropped(_)
             | Record::Cursor(_) => false,
         }
     }
@@ -249,6 +288,18 @@ impl Replica {
         }
         self.compacted = self.document.version();
         Some(Record::Snapshot(self.document.snapshot().into()))
+    }
+
+    /// The connection is gone: what has come of a part is worth as much as whole ones.
+    fn keep_unfinished(&mut self) {
+        if let Some(connection) = &mut self.connection
+            && connection.wanted
+            && let Some((MessageKind::Part, begun)) = connection.session.unfinished(CHANNEL)
+            && let Ok(part) = Part::read(Reader::new(&begun))
+        {
+            // One that does not fit, or claims to be the end of what it does not end, is worth nothing.
+            _ = self.staging.take(&part);
+        }
     }
 
     fn give_up_on(&mut self, handled: Result<(), ProtocolError>) -> Result<(), ProtocolError> {

@@ -4,15 +4,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::Replica;
-use crate::clock::{Dot, Timestamp, VersionVector};
+use super::{Replica, VoidRow};
+use crate::clock::{Dot, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
 use crate::document::{ApplyError, Document, LoadError, Readiness};
-use crate::ordered::{Map, sort_by_key};
+use crate::fault::{self, Fault};
+use crate::ordered::{Map, Set, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
+use crate::sync::fork::{self, Chains, Moved, Waiting};
 use crate::sync::limits;
 use crate::sync::outbox::Outbox;
 use crate::sync::presence::Peers;
@@ -20,6 +22,7 @@ use crate::sync::queue::Queue;
 use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
 use crate::sync::slot::Slot;
+use crate::sync::staging::Staging;
 use crate::sync::status::Status;
 
 /// What an opening is given.
@@ -66,6 +69,7 @@ struct Stored {
     /// What a delta hangs on, by its name.
     positions: Map<Dot, Arc<[u8]>>,
     cursor: Option<Cursor>,
+    voids: Vec<VoidFact>,
 }
 
 impl Replica {
@@ -86,7 +90,8 @@ impl Replica {
         let mut entropy = Entropy::new(opening.entropy);
         // Also what the store holds was written by strangers.
         let keys = entropy.next();
-        let stored = Stored::sort(opening.slot, stored, keys)?;
+        let mut stored = Stored::sort(opening.slot, stored, keys)?;
+        let (void_rows, clean) = stored.rename_void()?;
         let mut snapshots = stored.snapshots;
         let first = snapshots.pop().unwrap_or_else(|| keyed(keys));
         let (mut document, whole, complete) = fold(first, &snapshots, stored.deltas, stored.diffs, &stored.positions)?;
@@ -104,8 +109,11 @@ impl Replica {
         }
 
         let version = document.version();
+        unacked.retain(|delta| !version.covers(delta.dot()));
+        let positions = |delta: &Delta| stored.positions.get(&delta.dot()).cloned();
         // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
-        let whole = whole && unacked.iter().all(|delta| version.covers(delta.dot()));
+        let whole = whole && unacked.is_empty();
+        let unready = unacked.into_iter().map(|delta| (positions(&delta), delta)).collect();
         let inc = entropy.next() as u64;
         let slot = Slot::open(opening.slot, inc, stored.slot, &version, whole);
         let set = document.set_writer(slot.replica());
@@ -116,20 +124,27 @@ impl Replica {
             document,
             slot,
             outbox,
+            unready,
             opening: inc,
             entropy,
             connections: 0,
             // The cursor promises that everything up to it is here.
-            cursor: stored.cursor.filter(|_| whole && complete),
+            cursor: stored.cursor.filter(|_| whole && complete && clean),
             dialing: false,
             connection: None,
             peers: Peers::new(inc),
+            staging: Staging::default(),
             unfinished: Queue::new(),
             last_token: Token(0),
             stored: Token(0),
             compacted: VersionVector::new(),
             outputs: Queue::new(),
             reported: Status::default(),
+            voids: stored.voids,
+            void_rows,
+            contradicted: Set::new(),
+            must_rebuild: false,
+            rebuilt: 0,
         })
     }
 }
@@ -137,10 +152,14 @@ impl Replica {
 impl Stored {
     fn sort(slot: Option<u32>, records: impl IntoIterator<Item = Record>, keys: u128) -> Result<Self, OpenError> {
         let mut stored = Self::default();
+        let mut folded = Vec::new();
         for record in records {
+            Record::fold(&mut folded, record);
+        }
+        for record in folded {
             match record {
                 Record::Slot { index, .. } => {
-                    if slot == Some(index) {
+                    if slot == Some(index) || fault::active(Fault::LockIgnored) {
                         stored.slot = Some(record);
                     }
                 }
@@ -159,6 +178,7 @@ impl Stored {
                 }
                 Record::Cursor(cursor) => stored.cursor = (cursor != Cursor::NONE).then_some(cursor),
                 Record::Snapshot(bytes) => stored.snapshots.push(keyed(keys).loaded(&bytes)?),
+                Record::Dropped(_) => {}
             }
         }
         // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.
@@ -170,9 +190,69 @@ impl Stored {
         match row {
             Row::Delta { prev_tag, bytes } => self.deltas.push(Delta::decode(bytes, *prev_tag)?),
             Row::Diff { bytes } => self.diffs.push(codec::decode_diff(bytes)?),
-            Row::Void(_) | Row::Lease { .. } => {}
+            Row::Void(fact) => self.voids.push(*fact),
+            Row::Lease { .. } => {}
         }
         Ok(())
+    }
+}
+
+impl Stored {
+    /// FORK-4: what is in the store of a void branch is renamed before it is joined, whoever wrote it, and what was summed up with it
+    /// is left out: whoever renamed it wrote the whole state beside it. Gives the names and the tags of the branch's deltas, and
+    /// whether nothing was left out.
+    fn rename_void(&mut self) -> Result<(Vec<VoidRow>, bool), DecodeError> {
+        let mut void_rows = Vec::new();
+        let mut chains = Chains::new();
+        for fact in &self.voids {
+            let mut branch: Vec<Waiting> = Vec::new();
+            let mut next = self.deltas.iter().find(|delta| fork::fact_of(delta) == *fact);
+            while let Some(delta) = next {
+                let positions = match self.positions.get(&delta.dot()) {
+                    Some(bytes) => codec::decode_positions(bytes)?,
+                    None => Vec::new(),
+                };
+                void_rows.push((delta.dot(), delta.tag()));
+                branch.push(Waiting { delta: delta.clone(), positions });
+                next = self.deltas.iter().find(|after| {
+                    (after.replica(), after.first_seq(), after.prev_tag())
+                        == (delta.replica(), delta.last_seq() + 1, delta.tag())
+                });
+            }
+            if !branch.is_empty() {
+                chains.insert(fact.replica, branch);
+            }
+        }
+        let unacked = |delta: &Delta, acked: &Map<ReplicaId, u64>| {
+            delta.last_seq() > acked.get(&delta.replica()).copied().unwrap_or(0)
+        };
+        let waits = self
+            .outbox
+            .iter()
+            .any(|delta| void_rows.contains(&(delta.dot(), delta.tag())) && unacked(delta, &self.acked));
+        let is_void = |delta: &Delta| void_rows.contains(&(delta.dot(), delta.tag()));
+        self.deltas.retain(|delta| !is_void(delta));
+        self.outbox.retain(|delta| !is_void(delta));
+        fork::rename_void(&mut chains, &self.voids, false, &mut Moved::default());
+        for Waiting { delta, positions } in chains.values().flatten() {
+            if !positions.is_empty() {
+                self.positions.insert(delta.dot(), codec::encode_positions(positions).into());
+            }
+            self.deltas.push(delta.clone());
+            if waits {
+                self.outbox.push(delta.clone());
+            }
+        }
+        let tells_of = |version: &VersionVector| {
+            void_rows
+                .iter()
+                .any(|(dot, tag)| version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag }))
+        };
+        let before = self.diffs.len() + self.snapshots.len();
+        self.diffs.retain(|diff| !tells_of(&diff.head));
+        self.snapshots.retain(|document| !tells_of(&document.version()));
+        let clean = before == self.diffs.len() + self.snapshots.len();
+        Ok((void_rows, clean))
     }
 }
 
@@ -201,7 +281,7 @@ fn fold(
     // A log gives rows in an order that is ready at once; what a keyed store gives out of order waits here, by chain.
     let mut waiting: Map<ReplicaId, Vec<Delta>> = Map::new();
     for delta in deltas {
-        match check(&mut document, &delta, positions)? {
+        match check(&mut document, &delta, positions.get(&delta.dot()))? {
             Ok(Readiness::Known) => {}
             Ok(Readiness::Ready) => whole &= document.apply(&delta).is_ok(),
             Ok(Readiness::NotReady) => waiting.get_or_insert_with(delta.replica(), Default::default).push(delta),
@@ -221,7 +301,7 @@ fn fold(
         });
         for (_, chain) in waiting.iter_mut() {
             while let Some(delta) = chain.last() {
-                match check(&mut document, delta, positions)? {
+                match check(&mut document, delta, positions.get(&delta.dot()))? {
                     Ok(Readiness::NotReady) => break,
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) => whole &= document.apply(delta).is_ok(),
@@ -242,13 +322,13 @@ fn fold(
 
 /// Whether a delta is ready; what is not may lack nothing but positions that another tab's snapshot did not keep (SEQ-6).
 #[inline(never)]
-fn check(
+pub(super) fn check(
     document: &mut Document,
     delta: &Delta,
-    positions: &Map<Dot, Arc<[u8]>>,
+    positions: Option<&Arc<[u8]>>,
 ) -> Result<Result<Readiness, ApplyError>, DecodeError> {
     let readiness = document.check(delta);
-    match positions.get(&delta.dot()) {
+    match positions {
         Some(bytes) if readiness == Ok(Readiness::NotReady) => {
             Ok(document.check_upon(delta, &codec::decode_positions(bytes)?))
         }

@@ -4,9 +4,8 @@
 //! (DIFF-7); the outbox goes as deltas only where the relay has everything else. DIFF-2 where the log here does not reach back
 //! to the relay, the relay is asked for its digest first; it is sent the whole state only if it gives none.
 
-use alloc::vec::Vec;
-
 use super::Replica;
+use crate::clock::VersionVector;
 use crate::codec;
 use crate::fault::{self, Fault};
 use crate::sync::limits;
@@ -25,24 +24,29 @@ impl Replica {
         let short = codec::encode_version(&version).len() < limits::INLINE_VERSION;
         let claim = self.slot.claim(&version);
         let claimed = claim.as_ref().map(|claim| claim.seq);
+        // Who builds his document anew asks for everything.
+        let anew = self.must_rebuild;
+        let nothing = VersionVector::new();
         let open = Open {
             document: self.name.clone(),
             opening: self.opening,
             connection: self.connections,
-            cursor: self.cursor,
-            version_hash: settled.hash(),
+            cursor: self.cursor.filter(|_| !anew),
+            version_hash: if anew { nothing.hash() } else { settled.hash() },
             beacon: self.document.beacon(),
-            voids: Vec::new(),
+            voids: self.voids.iter().take(limits::MAX_VOIDS).copied().collect(),
             claims: claim.into_iter().collect(),
             settles: self.outbox.settles(self.stored),
-            version: (short && self.cursor.is_none()).then_some(version),
+            version: if anew { Some(nothing) } else { Some(version).filter(|_| short && self.cursor.is_none()) },
             packed: true,
+            staged: self.staging.told(),
         };
         self.send(&Message::Open(open));
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Opening;
             connection.claimed = claimed;
-            connection.relay = settled;
+            connection.relay = if anew { VersionVector::new() } else { settled };
+            connection.rebuilding = anew;
         }
     }
 

@@ -7,17 +7,18 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::opening::check;
 use super::{Output, Replica};
-use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
+use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
-use crate::document::{ApplyError, Outcome};
+use crate::document::{ApplyError, Outcome, Readiness};
 use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Resume,
-    Rows, Want,
+    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part,
+    Resume, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::Unpacked;
@@ -26,6 +27,7 @@ use crate::sync::roster::Roster;
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 use crate::sync::slot::LeaseVerdict;
+use crate::sync::staging::{Misplaced, Staging};
 use crate::sync::wire::told;
 
 /// A row as it was sent.
@@ -44,11 +46,14 @@ impl Replica {
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
+            Message::Diff(diff) if connection.rebuilding => return self.rebuild(&diff),
+            _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
                 return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
+            Message::Part(part) => return self.part(&part),
             Message::CaughtUp(reached) => {
                 // Whoever is here was told of before.
                 let gone = self.peers.settle();
@@ -90,15 +95,24 @@ impl Replica {
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
-        for fact in &ack.voids {
-            self.void(fact);
-        }
+        self.learn_voids(&ack.voids);
+        let may_rebuild = self.may_rebuild();
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        if connection.stage == Stage::Closed {
+            return Ok(());
+        }
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
+        if connection.rebuilding {
+            return self.rebuilding(ack);
+        }
         // The same version and nothing here beyond it, yet other payloads: some dot was bound twice, unnoticed (FORK-2).
         let same = ack.version.is_none() && self.outbox.len() == 0;
         connection.diverged = same && ack.beacon != self.document.beacon();
+        if connection.diverged && may_rebuild {
+            self.must_rebuild(ReplicaId::NIL);
+            return Ok(());
+        }
         if let Some(version) = ack.version {
             connection.relay = version;
             connection.horizon = ack.horizon;
@@ -130,6 +144,12 @@ impl Replica {
         if lost {
             self.hang_up(CloseReason::Done, Some(0));
             return Ok(());
+        }
+        for (replica, entry) in relay.iter() {
+            let here = self.document.chain(replica);
+            if here.seq == entry.seq && here.tag != entry.tag && !self.outbox.has(replica) {
+                self.contradicted(replica, entry.seq);
+            }
         }
         // Edits made since Open was sent have no fact; another tab may have pushed them meanwhile.
         self.judge_by(&relay);
@@ -190,13 +210,6 @@ impl Replica {
         false
     }
 
-    /// A branch does not count. Until it can be renamed, it is kept as it is if it is here.
-    fn void(&mut self, fact: &VoidFact) {
-        if self.outbox.has_branch(fact) {
-            self.forked(fact.replica, fact.first_seq);
-        }
-    }
-
     /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
     fn judge_by(&mut self, version: &VersionVector) {
         for replica in self.outbox.replicas().collect::<Vec<_>>() {
@@ -206,23 +219,6 @@ impl Replica {
             {
                 self.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None });
             }
-        }
-    }
-
-    /// The relay has other deltas than ours under this id, at `seq` or before: what waits is pushed, which tells from where on.
-    fn contradicted(&mut self, replica: ReplicaId, seq: u64) {
-        self.outbox.doubt(replica, seq);
-        if self.slot.replica() == Some(replica) {
-            self.retire_writer();
-        }
-    }
-
-    /// The relay has another delta than ours under this id at `seq`. Until such branches can be renamed, they are kept: shown
-    /// here, not sent, counted as stuck.
-    fn forked(&mut self, replica: ReplicaId, seq: u64) {
-        self.outbox.stick(replica, seq);
-        if self.slot.replica() == Some(replica) {
-            self.retire_writer();
         }
     }
 
@@ -288,7 +284,7 @@ impl Replica {
                 }
                 (None, Row::Diff { bytes }) => self.apply_diff_bytes(bytes)?,
                 (None, Row::Void(fact)) => {
-                    self.void(fact);
+                    self.learn_voids(&[*fact]);
                     Outcome::Known
                 }
                 (None, _) => return Err(ProtocolError::Invalid { what: told("row") }),
@@ -369,6 +365,21 @@ impl Replica {
         Ok(())
     }
 
+    /// A part of a diff: it is applied when it is whole (DIFF-6).
+    fn part(&mut self, part: &Part) -> Result<(), ProtocolError> {
+        if self.connection.as_ref().is_some_and(|connection| !connection.wanted) {
+            return Err(ProtocolError::Unexpected { what: told("Part") });
+        }
+        match self.staging.take(part) {
+            Ok(None) => Ok(()),
+            Ok(Some(bytes)) => self.diff(&DiffMessage { position: part.position, bytes }),
+            Err(Misplaced) => {
+                self.staging = Staging::default();
+                Err(ProtocolError::Invalid { what: told("part") })
+            }
+        }
+    }
+
     fn caught_up(&mut self, reached: CaughtUp) -> Result<(), ProtocolError> {
         let settled = self.settled_version();
         let Some(connection) = &mut self.connection else { return Ok(()) };
@@ -382,6 +393,10 @@ impl Replica {
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
             connection.repaired();
+            if !connection.diverged {
+                self.rebuilt = 0;
+            }
+            self.staging = Staging::default();
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.
@@ -480,15 +495,7 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork => {
-                if diff {
-                    connection.refill = Refill::Refused;
-                    let seq = connection.relay.seq(nack.replica);
-                    self.contradicted(nack.replica, seq);
-                } else {
-                    self.forked(nack.replica, nack.seq);
-                }
-            }
+            NackReason::Fork => self.refused_as_fork(nack.replica, diff),
             _ if diff => connection.refill = Refill::Refused,
             _ => self.outbox.stick(nack.replica, nack.seq),
         }
@@ -507,6 +514,7 @@ impl Replica {
         if self.outbox.acked(replica, through) {
             // Losing this costs a repeated push, nothing more.
             self.persist(Class::Relaxed, vec![Record::Acked { replica, through }]);
+            self.forget_branch(replica, through);
         }
     }
 
@@ -527,8 +535,24 @@ impl Replica {
         }
     }
 
+    /// DUR-5: what was made upon something that the store had lost is shown again once that is back.
+    fn apply_unready(&mut self) {
+        let mut progress = !fault::active(Fault::UnreadyForgotten);
+        while core::mem::take(&mut progress) {
+            for (positions, delta) in core::mem::take(&mut self.unready) {
+                if matches!(check(&mut self.document, &delta, positions.as_ref()), Ok(Ok(Readiness::NotReady))) {
+                    self.unready.push((positions, delta));
+                } else if let Ok(applied) = self.document.apply(&delta) {
+                    self.show(applied.changes);
+                    progress = true;
+                }
+            }
+        }
+    }
+
     /// Writes what was received, and with it the cursor that promises it.
     fn move_cursor(&mut self, mut records: Vec<Record>) {
+        self.apply_unready();
         // What is parked is stored, but whether it will ever be part of the document is not known; and while a diff is
         // awaited, something before the position may be missing.
         if let Some(connection) = &self.connection

@@ -8,7 +8,8 @@ use super::*;
 use crate::clock::{Tag, VersionEntry};
 use crate::document::EditError;
 use crate::sync::message::{
-    Ack, CaughtUp, Close, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows, Want,
+    Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows,
+    Want,
 };
 use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
@@ -17,6 +18,7 @@ use crate::sync::row::Lease;
 use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
+mod durability;
 mod leases;
 mod positions;
 mod presence;
@@ -35,6 +37,7 @@ struct Desk {
     /// Those of the relay.
     features: u64,
     hung_up: bool,
+    repaired: Vec<DotRuns>,
 }
 
 impl Desk {
@@ -52,6 +55,7 @@ impl Desk {
             news: Vec::new(),
             features,
             hung_up: false,
+            repaired: Vec::new(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Desk {
                 }
                 Output::Persist(persist) => self.pending.push(persist),
                 Output::Disconnect { .. } => self.hung_up = true,
+                Output::ForkRepaired { dots } => self.repaired.push(dots),
                 Output::Presence(news) => self.news.extend(news),
                 Output::Changed(_) | Output::Status(_) => {}
             }
@@ -292,7 +297,7 @@ fn id_5_a_longer_chain_at_the_relay_retires_the_id_and_nothing_is_lost() {
 }
 
 #[test]
-fn fork_2_a_branch_that_contradicts_the_log_is_stuck_and_the_rest_goes_on() {
+fn fork_4_a_branch_that_contradicts_the_log_is_renamed_and_what_builds_upon_it_with_it() {
     // A store was copied, both copies wrote; the other one was first.
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let first = desk.write("a");
@@ -307,19 +312,46 @@ fn fork_2_a_branch_that_contradicts_the_log_is_stuck_and_the_rest_goes_on() {
     assert_eq!(pushed(&heard), [Row::of(&ours)], "pushing tells where the branch begins");
     let refused = Nack { replica: ours.replica(), seq: ours.dot().seq, reason: NackReason::Fork, version: None };
     copy.say(Message::Nack(refused)).unwrap();
-    let status = copy.replica.status();
-    assert_eq!((copy.replica.writer(), status.unsaved, status.stuck), (None, 1, 1));
-    assert!(!status.is_synced());
-    // What is written next is written under another id, and sent unless it touches the branch.
+    assert!(copy.hung_up && copy.replica.writer().is_none());
+    // What is written meanwhile goes with the branch, for it builds upon it.
     let next = copy.write("d");
     assert_ne!(next.replica(), ours.replica());
     copy.flush();
-    assert_eq!(pushed(&copy.heard()), [Row::of(&next)]);
-    let over = copy.write("c");
-    assert!(over.parts().removes.contains(ours.dot()));
-    copy.flush();
-    assert!(pushed(&copy.heard()).is_empty());
-    assert_eq!(copy.replica.status().stuck, 2);
+    copy.replica.disconnected(NOW);
+    copy.heard();
+    let open = copy.connect();
+    assert_eq!((open.version, open.cursor), (Some(VersionVector::new()), None), "everything is asked for");
+    let mut relay = Document::new();
+    relay.apply(&first).unwrap();
+    relay.apply(&theirs).unwrap();
+    let void = VoidFact { replica: ours.replica(), first_seq: ours.first_seq(), tag: ours.tag() };
+    copy.say(Message::OpenAck(OpenAck {
+        epoch: 7,
+        head: 4,
+        version_hash: relay.version_hash(),
+        beacon: relay.beacon(),
+        version: Some(relay.version()),
+        horizon: VersionVector::new(),
+        facts: Vec::new(),
+        voids: vec![void],
+        resume: Resume::Diff,
+        roster: None,
+    }))
+    .unwrap();
+    assert!(copy.replica.document().map("m").get("b").is_none());
+    let bytes = codec::encode_diff(&relay.diff_since(&VersionVector::new())).into();
+    copy.say(Message::Diff(DiffMessage { position: 4, bytes })).unwrap();
+    let document = copy.replica.document();
+    assert!(["a", "b", "c", "d"].into_iter().all(|key| document.map("m").get(key).is_some()));
+    let dots: Vec<_> = copy.repaired.iter().flat_map(DotRuns::dots).collect();
+    assert_eq!(dots, {
+        let mut dots = [ours.dot(), next.dot()];
+        dots.sort_unstable();
+        dots
+    });
+    assert_eq!(document.seq(void.renamed()), 1);
+    let status = copy.replica.status();
+    assert_eq!((status.unsaved, status.stuck), (2, 0));
 }
 
 #[test]
@@ -346,34 +378,48 @@ fn fork_2_the_gap_behind_what_is_stuck_asks_for_nothing() {
 }
 
 #[test]
-fn fork_2_equal_versions_with_other_payloads_are_not_called_synced() {
+fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synced() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let delta = desk.write("a");
     desk.flush();
     desk.connect_to(version_of(&delta), vec![fact(delta.replica(), delta.dot().seq, delta.tag())]);
-    for (beacon, stuck) in [(desk.replica.document().beacon(), 0), ([5; 16], 1)] {
+    let version_hash = desk.replica.document().version_hash();
+    let answer = |desk: &mut Desk, beacon, resume| {
         desk.replica.disconnected(NOW);
+        desk.hung_up = false;
+        desk.heard();
         desk.connect();
-        let version_hash = desk.replica.document().version_hash();
-        let (facts, resume) = (Vec::new(), Resume::Same);
-        let horizon = VersionVector::new();
         desk.say(Message::OpenAck(OpenAck {
             epoch: 7,
             head: 3,
             version_hash,
             beacon,
             version: None,
-            horizon,
-            facts,
+            horizon: VersionVector::new(),
+            facts: Vec::new(),
             voids: Vec::new(),
             resume,
             roster: None,
         }))
         .unwrap();
-        desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
-        let status = desk.replica.status();
-        assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, stuck, stuck == 0));
+    };
+    let ours = desk.replica.document().beacon();
+    answer(&mut desk, ours, Resume::Same);
+    desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
+    assert!(desk.replica.status().is_synced());
+    // The relay has something else, and what it tells does not change that: everything is asked for, but not for ever.
+    for times in 1..=crate::sync::limits::MAX_REPAIRS {
+        answer(&mut desk, [5; 16], Resume::Same);
+        assert!(desk.hung_up, "{times}");
+        answer(&mut desk, [5; 16], Resume::Diff);
+        let diff = desk.replica.document().diff_since(&VersionVector::new());
+        let bytes = codec::encode_diff(&diff).into();
+        desk.say(Message::Diff(DiffMessage { position: 3, bytes })).unwrap();
     }
+    answer(&mut desk, [5; 16], Resume::Same);
+    desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
+    let status = desk.replica.status();
+    assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, 1, false));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::sync::{
     PackedRows, Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table,
     Unpacked, Want, pack,
 };
-use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, codec};
+use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, VoidFact, codec};
 
 const MOST_STEPS: usize = 96;
 const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -72,7 +72,8 @@ const ROLL_BACK: u8 = 10;
 const WAIT: u8 = 11;
 const COMPACT: u8 = 12;
 const UNDO: u8 = 13;
-const OPERATIONS: u8 = 14;
+const VOID: u8 = 14;
+const OPERATIONS: u8 = 15;
 
 struct Scene {
     replica: Replica,
@@ -84,6 +85,8 @@ struct Scene {
     /// The last own dot that the store has.
     kept: BTreeMap<ReplicaId, u64>,
     openings: u8,
+    /// Ids of which the relay said that a branch does not count. What was written there has other names since.
+    voided: BTreeMap<ReplicaId, ()>,
     relay: Relay,
 }
 
@@ -98,6 +101,7 @@ impl Scene {
             pending: VecDeque::new(),
             kept: BTreeMap::new(),
             openings: 0,
+            voided: BTreeMap::new(),
             relay,
         }
     }
@@ -166,6 +170,11 @@ impl Scene {
                 drop(self.replica.tick(self.now));
             }
             COMPACT => self.compact(),
+            VOID => {
+                if let Some(fact) = self.relay.void(input.below(self.relay.log.len())) {
+                    self.voided.insert(fact.replica, ());
+                }
+            }
             _ => drop(if input.byte() % 2 == 0 { self.replica.undo(self.now) } else { self.replica.redo(self.now) }),
         }
         self.drain();
@@ -185,7 +194,7 @@ impl Scene {
                     Output::Transmit(frame) => self.relay.hears(self.now, &frame),
                     Output::Persist(persist) => self.pending.push_back(persist),
                     Output::Disconnect { .. } => self.replica.disconnected(self.now),
-                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
                 }
             }
             if idle {
@@ -242,7 +251,11 @@ impl Scene {
         self.replica = opened(self.openings, self.now, self.store.values().map(decode).collect());
         for (replica, seq) in &self.kept {
             let dot = Dot::new(*replica, *seq);
-            assert!(*seq == 0 || self.replica.document().covers(dot), "DUR-1: the store has {dot}, its reader has not");
+            let is_void = self.voided.contains_key(replica);
+            assert!(
+                is_void || *seq == 0 || self.replica.document().covers(dot),
+                "DUR-1: the store has {dot}, its reader has not"
+            );
         }
         self.drain();
     }
@@ -325,6 +338,15 @@ impl Relay {
             self.store(Row::of(&delta));
         }
         self.tell_rows();
+    }
+
+    /// Says of a branch that it does not count, from the delta of a row on.
+    fn void(&mut self, row: usize) -> Option<VoidFact> {
+        let delta = self.log.get(row)?.delta()?.ok()?;
+        let fact = VoidFact { replica: delta.replica(), first_seq: delta.first_seq(), tag: delta.tag() };
+        self.log.push(Row::Void(fact));
+        self.tell_rows();
+        Some(fact)
     }
 
     /// Takes a row into the log, if it fits there.

@@ -6,7 +6,8 @@ use super::super::{Random, random_edit};
 use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::sync::{
     Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
-    Message, Nack, NackReason, Open, OpenAck, Record, Resume, RosterNews, Row, Settle, Want,
+    Message, Nack, NackReason, Open, OpenAck, PeerId, PeerState, Presence, Record, Resume, RosterNews, Row, Settle,
+    Staged, Want,
 };
 use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, codec};
 
@@ -64,8 +65,8 @@ pub(super) fn records(deltas: &[Delta]) -> Vec<Record> {
             replica: Some(replica),
             high_water: last_seq,
             tag: delta.tag(),
-            lease_no: 2,
-            incs: [7, 8].into(),
+            lease_no: 3,
+            incs: [8, 9].into(),
         },
         Record::Slot {
             index: 1,
@@ -77,6 +78,8 @@ pub(super) fn records(deltas: &[Delta]) -> Vec<Record> {
         },
         Record::Row(row.clone()),
         Record::Row(Row::Diff { bytes: codec::encode_diff(&document.diff_since(&VersionVector::new())).into() }),
+        Record::Row(Row::Void(VoidFact { replica, first_seq: 1, tag: delta.tag() })),
+        Record::Row(Row::Lease { replica, lease: Lease { number: 1, inc: 7 } }),
         Record::Outbox { replica, first_seq: delta.first_seq(), last_seq, row },
         Record::Acked { replica, through: last_seq },
         Record::Cursor(Cursor { epoch: 5, position: 3 }),
@@ -111,15 +114,11 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             version_hash: hash,
             beacon,
             version: Some(version.clone()),
-            claims: [Claim { replica, seq: 2, tag, lease_no: 2, incs: [7, 8].into() }].into(),
-            settles: [Settle {
-                replica,
-                is_whole: true,
-                marks: [VersionEntry { seq: 1, tag }, VersionEntry { seq: 2, tag }].into(),
-            }]
-            .into(),
-            voids: [VoidFact { replica, first_seq: 2, tag }].into(),
+            voids: [VoidFact { replica, first_seq: 1, tag }].into(),
+            claims: [Claim { replica, seq: 2, tag, lease_no: 3, incs: [8].into() }].into(),
+            settles: [Settle { replica, is_whole: true, marks: [VersionEntry { seq: 2, tag }].into() }].into(),
             packed: true,
+            staged: Some(Staged { id: hash, len: 300 }),
         }),
         Message::OpenAck(OpenAck {
             epoch: 5,
@@ -128,7 +127,7 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             beacon,
             version: Some(version.clone()),
             horizon: version.clone(),
-            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 3, inc: 9 }) }].into(),
+            facts: [Fact { replica, seq: 2, tag, same_upto: 2, lease: Some(Lease { number: 4, inc: 9 }) }].into(),
             voids: [VoidFact { replica, first_seq: 2, tag }].into(),
             resume: Resume::Tail,
             roster: Some(news),
@@ -140,6 +139,12 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
         Message::Diff(DiffMessage { position: 4, bytes: diff.into() }),
         Message::Durable(Durable { version: version.clone(), level: Level::Quorum, position: 4 }),
         Message::Ask,
+        Message::Presence(Presence {
+            whole: true,
+            states: [Some([1, 2].as_slice().into()), None]
+                .map(|value| PeerState { peer: PeerId::of(9), clock: 3, value })
+                .into(),
+        }),
         Message::Nack(Nack { replica, seq: 2, reason: NackReason::Gap, version: Some(version) }),
         Message::Close(Close { reason: CloseReason::Limit }),
         Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry_after_ms: Some(1000) }),

@@ -84,7 +84,7 @@ fn acked(through: u64) -> Record {
 }
 
 fn slot(high_water: u64) -> Record {
-    Record::Slot { index: 0, replica: Some(me()), high_water, tag: Tag::start(me()), lease_no: 0, incs: Vec::new() }
+    Record::Slot { index: 0, replica: Some(me()), high_water, tag: Tag::start(me()), lease_no: 1, incs: vec![7] }
 }
 
 fn cursor(position: u64) -> Record {

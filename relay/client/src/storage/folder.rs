@@ -21,7 +21,7 @@
 
 use super::disk::{Disk, Held, Lock};
 use super::error::StoreError;
-use super::item::Item;
+use super::item::{self, Item};
 use super::slot::{self, Slot};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -157,6 +157,8 @@ fn adopt(disk: &dyn Disk, folder: &Path, own: &str, slot: &mut Slot) -> Result<V
         match slot::read_shared(disk, &path, slot.adopted(&name)) {
             Ok(new) => {
                 if let Some((records, mark)) = new {
+                    // What it dropped of its own is no word about ours.
+                    let records = item::folded(records);
                     let records = records.into_iter().filter(|record| may_adopt(record, slot.has_cursor()));
                     items.extend(records.map(Item::Record));
                     items.push(Item::Adopted { slot: name, mark });
@@ -177,7 +179,7 @@ fn adopt(disk: &dyn Disk, folder: &Path, own: &str, slot: &mut Slot) -> Result<V
             tracing::warn!(folder = %path.display(), %error, "what an opening left behind cannot be removed");
         }
     }
-    Ok(items.into_iter().filter_map(Item::into_state).collect())
+    Ok(items.into_iter().filter_map(Item::into_record).filter(Item::is_state).collect())
 }
 
 /// Removes the folder of an opening that has ended, and its mark last: half of it is removed the next time.
@@ -199,6 +201,7 @@ fn may_adopt(record: &Record, has_cursor: bool) -> bool {
         Record::Cursor(_) => !has_cursor,
         Record::Acked { .. } => !faulty!(AcksNotAdopted),
         Record::Row(_) | Record::Positions { .. } | Record::Outbox { .. } | Record::Snapshot(_) => true,
+        Record::Dropped(_) => false,
     }
 }
 

@@ -39,11 +39,6 @@ impl Item {
         }
     }
 
-    /// The record of the core, if it is a part of the state and not of what is held beside it.
-    pub(crate) fn into_state(self) -> Option<Record> {
-        self.into_record().filter(Self::is_state)
-    }
-
     /// Whether a record is a part of the state and not of what is held beside it.
     pub(crate) fn is_state(record: &Record) -> bool {
         matches!(record, Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_))
@@ -82,6 +77,15 @@ impl Item {
             None => Err(damaged("an item is empty".to_owned())),
         }
     }
+}
+
+/// Records in the order in which they were written, without those that were dropped since.
+pub(crate) fn folded(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
+    let mut left = Vec::new();
+    for record in records {
+        Record::fold(&mut left, record);
+    }
+    left
 }
 
 fn adopted(bytes: &[u8]) -> Option<Item> {

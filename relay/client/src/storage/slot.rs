@@ -10,7 +10,7 @@
 use super::disk::Disk;
 use super::error::StoreError;
 use super::frame::{self, FILE_HEADER_LEN, FileKind, Header, Rest};
-use super::item::{AdoptedMark, Item};
+use super::item::{self, AdoptedMark, Item};
 use super::log::{self, Log, LogContent};
 use std::collections::BTreeMap;
 use std::io;
@@ -107,7 +107,8 @@ impl Slot {
         let failed = files.distrusted && !faulty!(DistrustForgotten);
         let mut held = Held::default();
         items.iter().for_each(|item| held.note(item));
-        let state = items.into_iter().filter_map(Item::into_state).collect();
+        let mut state = item::folded(items.into_iter().filter_map(Item::into_record));
+        state.retain(Item::is_state);
         let slot =
             Self { disk, folder: folder.to_owned(), generation, log, snapshot_len, compact_from: 0, held, failed };
         Ok((slot, state))
@@ -117,7 +118,9 @@ impl Slot {
     pub(crate) fn state(&self) -> Result<Vec<Record>, StoreError> {
         let stored = read_shared(&*self.disk, &self.folder, None)?;
         let records = stored.map(|(records, _)| records).unwrap_or_default();
-        Ok(records.into_iter().filter(Item::is_state).collect())
+        let mut state = item::folded(records);
+        state.retain(Item::is_state);
+        Ok(state)
     }
 
     /// What the slot holds besides the state: its own record, the cursor, the acks and the outbox, each as it is now.
@@ -308,7 +311,7 @@ impl Held {
                     *acked = (*acked).max(*through);
                     self.outbox.retain(|(owner, last_seq), _| owner != replica || *last_seq > *through);
                 }
-                Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_) => {}
+                Record::Row(_) | Record::Positions { .. } | Record::Snapshot(_) | Record::Dropped(_) => {}
             },
         }
     }

@@ -159,7 +159,7 @@ impl Session {
                     (replica, tag, bytes)
                 }
                 Unpacked::Row(Sent::Delta { prev_tag, bytes }) => (ReplicaId::NIL, prev_tag, bytes),
-                Unpacked::Row(Sent::Diff { .. }) => unreachable!("deltas are sent"),
+                Unpacked::Row(_) => unreachable!("deltas are sent"),
             };
         let delta = Delta::decode_shared(&bytes, prev_tag).expect("what was written can be read");
         debug_assert!(replica == ReplicaId::NIL || replica == delta.replica(), "the writer is said once");
