@@ -93,8 +93,12 @@ fn every_target_of_the_fuzzer_is_tried_here_and_keeps_what_is_valid_now() {
         if env::var("WEFTLINE_CORPUS").is_ok_and(|wish| wish == "write") {
             _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).expect("the folder can be made");
-            for (nth, bytes) in valid.iter().enumerate() {
-                fs::write(folder.join(format!("valid-{nth:02}")), bytes).expect("it can be written");
+            // Named by what is in them, so that what two people add does not get the same name.
+            for bytes in &valid {
+                let name = bytes.iter().fold(bytes.len() as u64, |hash, byte| {
+                    (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(23)
+                });
+                fs::write(folder.join(format!("valid-{name:016x}")), bytes).expect("it can be written");
             }
         }
         let kept = kept(&format!("corpus/{}", target.name));

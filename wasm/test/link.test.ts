@@ -40,6 +40,22 @@ describe('a server that is no relay', () => {
     replica = await Replica.open(freshName(), { relay: url, storage: 'memory', webSocket, ...options });
   };
 
+  test('what must be stored before anything is claimed is stored at once when there is a connection', async () => {
+    const storage = new TestStorage();
+    storage.writeIntervalMs = 60_000;
+    const connection = connected();
+    await open({ storage, connect: false });
+    replica.map('m').put('a', 1);
+    await vi.waitFor(() => expect(storage.batches.length).toBe(1));
+    replica.map('m').put('b', 2);
+    replica.connect();
+    const socket = await connection;
+    // Hello and Open; the latter waits for the write.
+    await once(socket, 'message');
+    await once(socket, 'message');
+    expect(storage.batches.length).toBeGreaterThan(1);
+  });
+
   test('connecting is a status, and disconnecting closes the socket', async () => {
     const connection = connected();
     await open();

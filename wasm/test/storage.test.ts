@@ -397,6 +397,24 @@ describe('a page that is put away', () => {
     await third.close();
   });
 
+  test('ID-5 nobody has the slot before what was written under it is stored', async () => {
+    const storage = new TestStorage();
+    const name = freshName();
+    const replica = await Replica.open(name, { storage });
+    let release = (): void => {};
+    storage.beforeWrite = () => new Promise((resolve) => (release = resolve));
+    replica.counter('c').add(1);
+    page.document.dispatchEvent(new Event('freeze'));
+    await new Promise((resolve) => setImmediate(resolve));
+    const store = await storage.open(name);
+    const slot = await store.acquireSlot();
+    expect(slot?.index).toBe(1);
+    storage.beforeWrite = () => Promise.resolve();
+    release();
+    await vi.waitFor(async () => expect((await store.acquireSlot())?.index).toBe(0));
+    await replica.close();
+  });
+
   test('a page that only goes keeps its id until it is gone', async () => {
     const locks = new TestLocks();
     const replica = await Replica.open(freshName(), { storage: new IndexedDbStorage({ locks }) });
@@ -492,12 +510,15 @@ describe('when writing fails', () => {
       failures += 1;
       return failures <= 2 ? Promise.reject(new DOMException('full', 'QuotaExceededError')) : Promise.resolve();
     };
+    const told: string[] = [];
+    const stop = replica.onStorageError((error) => told.push(error.reason));
     replica.map('m').put('a', 1);
     const failed = await statusOf(replica, (status) => status.error !== undefined);
     expect(failed).toEqual({ link: 'offline', unsaved: 1, unstored: 1, storage: 'failed', error: 'local storage failed' });
     replica.map('m').put('b', 2);
     await statusOf(replica, (status) => status.unstored === 0 && status.error === undefined);
-    expect(failures).toBe(3);
+    expect([failures, told]).toEqual([3, ['failed']]);
+    stop();
     await replica.close();
     const again = await Replica.open(name, { storage });
     expect(again.snapshot()).toEqual({ m: { a: 1, b: 2 } });

@@ -1,4 +1,4 @@
-//! Which lines and branches of the core its own tests reach.
+//! Which lines and branches of the core are reached by its own tests, and by the simulation and what else lies across packages.
 //!
 //! Counting branches needs a nightly compiler with `llvm-tools`, and cargo-llvm-cov; here it is only said what is missing. What is there
 //! for tests alone is not counted.
@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::process::run;
 use crate::{repo, setup};
 
-/// Files that are there for tests, by a regular expression over their paths.
-const FOR_TESTS: &str = "(core/src/(testing|fault)|core/tests|/tests?(/|\\.rs)|/rustc/|registry)";
+/// Files that are there for tests, or are not of the core, by a regular expression over their paths.
+const FOR_TESTS: &str =
+    "(core/src/(testing|fault|sequence/(simulation|sorted|arbitrary))|/tests?(/|\\.rs)|/relay/|/rustc/|registry)";
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -34,7 +35,7 @@ pub(crate) fn coverage(options: &Options) -> Result<ExitCode> {
     let report = repo::target().join("coverage.json");
     let mut command = setup::nightly_cargo();
     command.env("CARGO_TARGET_DIR", repo::target().join("coverage"));
-    command.args(["llvm-cov", "--branch", "--package", "weftline", "--all-features"]);
+    command.args(["llvm-cov", "--branch", "--package", "weftline", "--package", "weftline-tests", "--all-features"]);
     command.args(["--ignore-filename-regex", FOR_TESTS, "--json", "--output-path"]).arg(&report);
     run(&mut command)?;
     let text = fs::read_to_string(&report).with_context(|| format!("cannot read {}", report.display()))?;

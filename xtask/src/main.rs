@@ -42,7 +42,7 @@ enum Task {
     Mutants(mutants::Options),
     /// Feed what reads bytes from strangers with bytes that a fuzzer makes up
     Fuzz(fuzz::Options),
-    /// Measure which lines and branches of the core its tests reach
+    /// Measure which lines and branches of the core the tests reach
     Coverage(coverage::Options),
     /// Kill real clients and a real relay at random moments, and see that nothing they promised is lost
     Crash(crash::Options),

@@ -12,8 +12,8 @@ use alloc::vec::Vec;
 use super::encoding::MessageKind;
 use super::limits;
 use super::message::{
-    Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Open,
-    OpenAck, Resume, Settle, Staged, Want,
+    Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Offer,
+    Open, OpenAck, Resume, Settle, Staged, Want,
 };
 use super::record::Cursor;
 use super::roster::RosterNews;
@@ -147,6 +147,10 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.0.push(1);
             out.bytes(&codec::encode_digest(&Digest { version: version.clone(), live: live.clone() }));
         }
+        Message::Offer(Offer { version, by_digest }) => {
+            out.version(Some(version));
+            out.0.push(u8::from(*by_digest));
+        }
         Message::Durable(Durable { version, level, position }) => {
             out.version(Some(version));
             out.0.push(*level as u8);
@@ -261,6 +265,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             position: from.varint(),
         }),
         MessageKind::Want => Message::Want(want(from)),
+        MessageKind::Offer => Message::Offer(Offer { version: version(from), by_digest: from.flag() }),
         MessageKind::Durable => Message::Durable(Durable {
             version: version(from),
             level: choice(from, &Level::ALL),
@@ -516,6 +521,7 @@ mod tests {
                 live: Some([3, 4, 9].map(|seq| Dot::new(replica, seq)).into_iter().collect()),
             }),
             Message::Diff(DiffMessage { position: 1 << 20, bytes: [4; 9].as_slice().into() }),
+            Message::Offer(Offer { version: version.clone(), by_digest: true }),
             Message::Durable(Durable { version: version.clone(), level: Level::Memory, position: 1 }),
             Message::Nack(nack.clone()),
             Message::Nack(Nack { reason: NackReason::NotReady, version: Some(version), ..nack }),
@@ -646,6 +652,7 @@ mod tests {
             Message::Want(Want { version, live: Some(live) }) => {
                 body((true, codec::encode_digest(&Digest { version, live })))
             }
+            Message::Offer(it) => body((version(Some(&it.version)), it.by_digest)),
             Message::Durable(it) => body((version(Some(&it.version)), it.level as u8, it.position)),
             Message::Nack(it) => body((it.replica.to_bytes(), it.seq, it.reason as u8, version(it.version.as_ref()))),
             Message::Close(it) => body((it.reason as u8,)),
@@ -670,7 +677,7 @@ mod tests {
                 compared += 1;
             }
         }
-        assert_eq!(compared, 16);
+        assert_eq!(compared, 17);
     }
 
     #[test]

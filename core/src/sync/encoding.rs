@@ -80,6 +80,8 @@ pub enum MessageKind {
     Ask = 15,
     /// [`Part`]
     Part = 16,
+    /// [`Message::Offer`]
+    Offer = 17,
     /// [`PackedRows`]
     Packed = 18,
     /// [`Presence`]
@@ -87,7 +89,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Hello,
         Self::Open,
         Self::OpenAck,
@@ -104,6 +106,7 @@ impl MessageKind {
         Self::Pong,
         Self::Ask,
         Self::Part,
+        Self::Offer,
         Self::Packed,
         Self::Presence,
     ];
@@ -147,6 +150,7 @@ impl MessageKind {
             Self::Pong => "Pong",
             Self::Ask => "Ask",
             Self::Part => "Part",
+            Self::Offer => "Offer",
             Self::Packed => "Packed",
             Self::Presence => "Presence",
         }
@@ -162,6 +166,7 @@ impl Message {
             Self::OpenAck(_) => MessageKind::OpenAck,
             Self::Rows(_) => MessageKind::Rows,
             Self::Part(_) => MessageKind::Part,
+            Self::Offer(_) => MessageKind::Offer,
             Self::Packed(_) => MessageKind::Packed,
             Self::Presence(_) => MessageKind::Presence,
             Self::CaughtUp(_) => MessageKind::CaughtUp,

@@ -37,7 +37,7 @@ pub(super) enum Refill {
     None,
     /// A diff is to be sent as soon as every own delta is durable (DIFF-7).
     Needed,
-    /// The relay was asked for its digest, because the log here does not reach back to it.
+    /// The relay was told what is here, and asks for it when it is this client's turn.
     Asked,
     /// It is sent, its Durable has not come.
     Sent,
@@ -74,7 +74,7 @@ pub(super) struct Connection {
     pub(super) refill: Refill,
     /// Whether the relay was asked for its digest on this connection, which it answers once.
     pub(super) asked: bool,
-    /// What it answered, until the diff is made.
+    /// What the relay has, of which it wants to be sent the rest, until the diff is made.
     pub(super) digest: Option<Want>,
     /// The relay has the same version, with other payloads.
     pub(super) diverged: bool,

@@ -42,8 +42,9 @@ pub enum Message {
     Part(Part),
     /// An uploaded diff is durable.
     Durable(Durable),
-    /// The receiver is to send Want. From the relay: the rows between the client's cursor and the log's floor are gone. From a
-    /// client: it has something to give back that only a digest of the relay's state can tell apart.
+    /// The client has something to give back. The relay answers Want when it is its turn, or Durable when nothing is missing any more.
+    Offer(Offer),
+    /// The client is to send Want: the rows between its cursor and the log's floor are gone.
     Ask,
     /// What peers show of themselves.
     Presence(Presence),
@@ -283,6 +284,15 @@ impl Want {
             None => document.diff_since(&self.version),
         }
     }
+}
+
+/// What a client has and the relay, as far as the client was told, has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Everything durable at the client.
+    pub version: VersionVector,
+    /// Whether its log does not reach back to the relay's version, so that it needs to know what lives there.
+    pub by_digest: bool,
 }
 
 /// A diff. Downward: what the relay has beyond the version it was given, at `position` of its log. Upward: what the relay

@@ -54,11 +54,11 @@
 //!     │    Rows{from, to, rows} to everybody else         │  after the commit (FAN-1)
 //!     │    ◄───────────────────────────────────────────── │
 //!     ┆                                                   ┆
-//!     │  Ask                                              │  only if the log here does not reach back to the relay
+//!     │  Offer{version, by digest}                        │  when the relay lacks more than the outbox brings
 //!     │ ─────────────────────────────────────────────►    │
-//!     │    Want{version, live}                            │
+//!     │    Want{version, live?}                           │  to one client at a time
 //!     │    ◄───────────────────────────────────────────── │
-//!     │  Diff{bytes}                                      │  when the relay lacks more than the outbox brings
+//!     │  Diff{bytes}                                      │
 //!     │ ─────────────────────────────────────────────►    │  appended as one row
 //!     │    Durable{version, level, position}              │  an ack for everything it covers
 //!     │    ◄───────────────────────────────────────────── │
@@ -68,7 +68,7 @@
 //! made of edits (`presence.rs`). It goes to those only who said in Hello that they take it.
 //!
 //! *Nack{replica, seq, reason, version?}* refuses something pushed; *Ask* tells a client that the rows after its cursor are
-//! gone, or a relay that a client has something to give back, and the receiver sends Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
+//! gone, and that it is to send Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
 //! The bytes are in `docs/format.md`, section 10.
 //!
 //! # Downward: the log
@@ -107,8 +107,10 @@
 //! That works only if the relay has everything else the client has. If it does not (it was restored, or it refused a delta
 //! as unready), the client sends one diff from the relay's version to its own *whole* durable version, of all origins
 //! (ACK-5, DIFF-7), and waits for Durable. A part of a version would not do: what an unsent delta removed cannot be rebuilt.
-//! Where its own log does not reach back to the relay's version, it first asks the relay what lives there, once on a
-//! connection; so a relay that was restored is sent what it lost, not the whole state from everybody.
+//! It offers first: everybody who comes back to a relay that was restored has the same to give, and the relay asks one at a
+//! time. Those who have nothing left to give when their turn comes are sent Durable as if they had sent it. Where a client's log
+//! does not reach back to the relay's version, it says so, and is told with the question what lives there, once on a connection;
+//! so what goes up is what was lost, not the whole state.
 //!
 //! # Identity
 //!
@@ -139,7 +141,6 @@
 //! [`Status::stuck`]; deltas that touch its dots are held back with it, others go on. This store and the others then show
 //! different things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
 //! online again.
-//! *Stampedes*: after a relay was restored, every client that comes back sends it a diff, not just the first.
 //! Numbers in `features` and layout versions in every message leave room for all of these.
 
 mod backoff;
@@ -172,7 +173,7 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Open, OpenAck, PackedRows, Part, Resume, Rows, Settle, Staged, Want,
+    NackReason, Offer, Open, OpenAck, PackedRows, Part, Resume, Rows, Settle, Staged, Want,
 };
 pub use packed::{Said, Source, Unpacked, pack, unpack};
 pub use presence::{PeerId, PeerState, Presence, PresenceTooLong};

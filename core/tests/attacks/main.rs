@@ -8,6 +8,7 @@
 //! | `digests` | false digests |
 //! | `waiting` | dependencies that never come |
 //! | `bombs` | depth, length, number |
+//! | `limits` | what honest replicas run into themselves, and what a diff may say of structure |
 //! | `values` | overflow, NaN, two zeros, invalid UTF-8, kinds that do not fit |
 //! | `many` | ids without number, crowded tables, far-future clocks |
 //! | `random` | what nobody thought of |
@@ -22,6 +23,7 @@ mod bombs;
 mod common;
 mod digests;
 mod dots;
+mod limits;
 mod many;
 mod random;
 mod removals;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
 use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
-use weftline::{ApplyError, Delta, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
+use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
 use super::{Held, MemberId, Room};
@@ -40,7 +40,7 @@ impl Room {
             Message::Packed(rows) => self.pushed_packed(id, &rows),
             Message::Diff(diff) => self.uploaded(id, &diff.bytes),
             Message::Want(want) => self.want(id, want),
-            Message::Ask => self.asked(id),
+            Message::Offer(offer) => self.offered(id, offer),
             Message::Presence(presence) => self.show(id, presence),
             _ => self.close(id, CloseReason::Protocol),
         }
@@ -178,6 +178,7 @@ impl Room {
     fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
         let Some(member) = self.members.get(&id) else { return };
         let may_write = member.may_write;
+        self.refills.answered(id);
         let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
         let refused = if !may_write {
@@ -186,6 +187,8 @@ impl Room {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
             Some((ReplicaId::NIL, NackReason::Invalid.into()))
+        } else if self.has_moved(&diff) {
+            Some((ReplicaId::NIL, NackReason::NotReady.into()))
         } else {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
@@ -205,6 +208,16 @@ impl Room {
         let Some((replica, Refusal { reason, with_version })) = refused else { return };
         let version = with_version.then(|| self.document.version());
         self.hold(Held::Nack { member: id, nack: Nack { replica, seq: 0, reason, version } });
+    }
+
+    /// Whether an origin that a diff brings on has moved here since its base, to another place. A diff tells the tag at its end only, so
+    /// whether what is here and what it brings are of one branch cannot be known; were they not, it would be taken in part. Its maker
+    /// is told how far this log is now, and begins there.
+    fn has_moved(&self, diff: &Diff) -> bool {
+        diff.head.iter().any(|(replica, entry)| {
+            let here = self.document.seq(replica);
+            diff.base.seq(replica) < here && here != entry.seq
+        })
     }
 
     /// `moves` is what the row adds to the version.

@@ -111,17 +111,6 @@ impl Room {
         }
     }
 
-    /// A member has something to give back, and its log does not reach back to what is here: it needs to know what lives here. Costs
-    /// O(live), so it is answered once on a connection; after that the member has the version to go by.
-    pub(super) fn asked(&mut self, id: MemberId) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        if std::mem::replace(&mut member.has_asked, true) {
-            return self.close(id, CloseReason::Protocol);
-        }
-        let want = Want::by_digest(&self.document);
-        self.hold(Held::Want { member: id, want });
-    }
-
     fn answer(&mut self, id: MemberId, want: Want) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.question = Question::Answered;

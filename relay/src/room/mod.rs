@@ -27,6 +27,7 @@ mod leases;
 mod member;
 mod presence;
 mod recent;
+mod refills;
 pub(crate) mod registry;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ use kept::Kept;
 use member::Member;
 use presence::Board;
 use recent::{LogRow, Recent};
+use refills::Refills;
 
 /// Something that may be told once a position is committed.
 #[derive(Debug)]
@@ -113,6 +115,8 @@ pub struct Room {
     members: BTreeMap<MemberId, Member>,
     /// What members show of themselves.
     board: Board,
+    /// What members have to give back.
+    refills: Refills,
     /// Long diffs, for those who come back.
     diffs: Diffs,
     now: Timestamp,
@@ -175,6 +179,7 @@ impl Room {
             held: VecDeque::new(),
             members: BTreeMap::new(),
             board: Board::new(),
+            refills: Refills::default(),
             diffs: Diffs::default(),
             now,
             tail_bytes: 0,
@@ -219,6 +224,7 @@ impl Room {
                 self.no_snapshot_below = self.tail_bytes.saturating_mul(2);
             }
         }
+        self.refill(now);
         self.append();
         self.release();
         self.tell_presence(now);
@@ -227,7 +233,7 @@ impl Room {
 
     /// When [`Input::Tick`] is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.board.deadline().into_iter().chain(self.diffs.deadline()).min()
+        [self.board.deadline(), self.diffs.deadline(), self.refills.deadline()].into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -431,6 +437,7 @@ impl Room {
     fn forget(&mut self, id: MemberId) -> bool {
         let Some(member) = self.members.remove(&id) else { return false };
         self.shows_no_more(id, member.opening);
+        self.refills.forget(id);
         true
     }
 

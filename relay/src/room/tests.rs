@@ -4,10 +4,12 @@ mod short_rows;
 
 use bytes::Bytes;
 use weftline::sync::{
-    CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Open, OpenAck, PackedRows,
-    Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
+    CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Offer, Open, OpenAck,
+    PackedRows, Resume, Roster, Row, Rows, Unpacked, Want, pack, unpack,
 };
-use weftline::{Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionVector, VoidFact, codec};
+use weftline::{
+    Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector, VoidFact, codec,
+};
 
 use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
@@ -15,6 +17,7 @@ use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 mod forks;
 mod leases;
 mod presence;
+mod refills;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const ANN: MemberId = MemberId(1);
@@ -267,7 +270,9 @@ fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
     desk.join(ANN, open_as(1));
     let mut document = writer(1);
     desk.push(ANN, &[&write(&mut document, "a")]);
-    desk.say(ANN, Message::Ask);
+    let version = [(ReplicaId::from(9), VersionEntry { seq: 1, tag: Tag::from_bytes([1; 8]) })].into_iter().collect();
+    let offer = Offer { version, by_digest: true };
+    desk.say(ANN, Message::Offer(offer.clone()));
     assert!(desk.heard(ANN).is_empty(), "not before the commit");
     desk.commit();
     let heard = desk.heard(ANN);
@@ -275,7 +280,7 @@ fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
         heard.iter().filter_map(|said| if let Message::Want(want) = said { Some(want) } else { None }).collect();
     let [want] = wants[..] else { panic!("{heard:?}") };
     assert_eq!((&want.version, &want.live), (&document.version(), &Some(document.digest().live)));
-    desk.say(ANN, Message::Ask);
+    desk.say(ANN, Message::Offer(offer));
     assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
 }
 
@@ -543,6 +548,29 @@ fn a_diff_gives_back_what_was_lost_and_is_a_row_like_any_other() {
     let recovered = Recovered { rows: desk.rows.clone(), head: 1, ..empty() };
     let room = Room::recover(RoomConfig::default(), recovered, NOW).unwrap();
     assert_eq!(room.document().version(), document.version());
+}
+
+#[test]
+fn fork_2_a_diff_that_began_before_its_origin_moved_is_not_taken_in_part() {
+    let mut desk = Desk::new(RoomConfig::default());
+    desk.join(ANN, open_as(1));
+    desk.join(BEN, open_as(2));
+    // Two who write as the same replica, each with edits that the other has not seen.
+    let (mut log, mut copy) = (writer(1), writer(1));
+    for key in ["a", "b"] {
+        desk.push(ANN, &[&write(&mut log, key)]);
+    }
+    for keys in [vec!["c"], vec!["d", "e", "f"]] {
+        keys.iter().for_each(|key| drop(write(&mut copy, key)));
+        // From when the relay had nothing. Once it is behind the log, once beyond it.
+        let bytes = codec::encode_diff(&copy.diff_since(&VersionVector::new())).into();
+        desk.say(BEN, Message::Diff(DiffMessage { position: 0, bytes }));
+        desk.commit();
+        let heard = desk.heard(BEN);
+        let Some(Message::Nack(nack)) = heard.last() else { panic!("{heard:?}") };
+        assert_eq!((nack.reason, nack.version.as_ref()), (NackReason::NotReady, Some(&log.version())));
+        assert_eq!(desk.room.document().snapshot(), log.snapshot());
+    }
 }
 
 #[test]

@@ -2,12 +2,17 @@
 //!
 //! Not here: random faults of everything at once, which is what the simulation is for.
 
+mod divergence;
 mod resume;
+mod stampede;
+mod status;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use weftline::sync::{Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Session, SessionConfig};
+use weftline::sync::{
+    CloseReason, Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Session, SessionConfig,
+};
 use weftline::{EditError, Timestamp};
 use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
 use weftline_relay::store::{Epoch, Position, Recovered, Tail};
@@ -39,6 +44,8 @@ struct Client {
     /// What arrived and was sent in vain, of all connections.
     down_bytes: usize,
     connections: usize,
+    /// How often it was told that something was repaired.
+    repaired: usize,
 }
 
 /// The relay's end of a link, and how long the link lives.
@@ -72,16 +79,22 @@ impl World {
 
     /// Another replica, with an empty store. Gives its number.
     fn client(&mut self) -> usize {
+        self.client_with([])
+    }
+
+    /// Another replica, with this in its store.
+    fn client_with(&mut self, records: impl IntoIterator<Item = Record>) -> usize {
         let number = self.clients.len();
         let opening = Opening { slot: Some(0), entropy: [number as u8 + 1; 16], now: self.now };
         self.clients.push(Client {
-            replica: Replica::open("d", opening, []).unwrap(),
+            replica: Replica::open("d", opening, records).unwrap(),
             holds_writes: false,
             writes: VecDeque::new(),
             records: Vec::new(),
             link: None,
             down_bytes: 0,
             connections: 0,
+            repaired: 0,
         });
         number
     }
@@ -147,13 +160,18 @@ impl World {
         let mut happened = false;
         let one = &mut self.clients[client];
         let mut up = Vec::new();
+        let mut again = false;
         while let Some(output) = one.replica.poll(self.now) {
             happened = true;
             match output {
                 Output::Transmit(frame) => up.push(frame),
                 Output::Persist(persist) => one.writes.push_back(persist),
-                Output::Disconnect { .. } => panic!("client {client} is sent away"),
-                Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
+                Output::Disconnect { retry_after_ms } => {
+                    assert_eq!(retry_after_ms, Some(0), "client {client} is sent away");
+                    again = true;
+                }
+                Output::ForkRepaired { .. } => one.repaired += 1,
+                Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
             }
         }
         if !one.holds_writes {
@@ -161,6 +179,9 @@ impl World {
         }
         for frame in up {
             self.up(client, &frame);
+        }
+        if again {
+            self.connect(client, usize::MAX);
         }
         happened | self.down(client)
     }
@@ -188,7 +209,7 @@ impl World {
                 link.member = Some((channel, member));
                 self.room_handle(Input::Join { member, open: Box::new(open), may_write: true });
             }
-            Message::Goodbye(_) => panic!("client {client} gives up"),
+            Message::Goodbye(goodbye) => assert_eq!(goodbye.reason, CloseReason::Done, "client {client} gives up"),
             message => {
                 let (_, member) = link.member.expect("Open comes first");
                 self.room_handle(Input::Message { member, message });

@@ -1,8 +1,9 @@
 //! What the relay is told: Open with its claims, the outbox as deltas, or a diff where deltas would not do.
 //!
 //! Rules: DUR-2 claims name durable dots only. LEASE-4 leases are asked of the home relay, which is the only one there is here. ACK-5 what the relay lacks goes up as a diff at the whole durable version
-//! (DIFF-7); the outbox goes as deltas only where the relay has everything else. DIFF-2 where the log here does not reach back
-//! to the relay, the relay is asked for its digest first; it is sent the whole state only if it gives none.
+//! (DIFF-7), when the relay asks for it, which asks one client at a time; the outbox goes as deltas only where the relay has
+//! everything else. DIFF-2 where the log here does not reach back to the relay, it is asked for its digest; it is sent the whole
+//! state only if it gives none.
 
 use super::Replica;
 use crate::clock::VersionVector;
@@ -10,7 +11,7 @@ use crate::codec;
 use crate::fault::{self, Fault};
 use crate::sync::limits;
 use crate::sync::link::{Refill, Stage};
-use crate::sync::message::{DiffMessage, Message, Open, Want};
+use crate::sync::message::{DiffMessage, Message, Offer, Open};
 
 impl Replica {
     /// Sends Open, once what it claims is proven durable.
@@ -53,7 +54,8 @@ impl Replica {
     /// Sends what can be sent of what the relay lacks.
     pub(super) fn push(&mut self) {
         let Some(connection) = &mut self.connection else { return };
-        if !connection.is_answered() {
+        // What is here is not what the relay has under the same names: nothing is written upon that.
+        if !connection.is_answered() || connection.diverged {
             return;
         }
         let stored = self.stored;
@@ -80,14 +82,14 @@ impl Replica {
         if connection.refill != Refill::Needed || waits || self.outbox.is_any_stuck() {
             return;
         }
-        let digest = connection.digest.take();
-        let blind = digest.is_none() && !connection.relay.is_empty();
-        if blind && !connection.asked && !self.document.reaches_back_to(&connection.relay) {
-            connection.asked = true;
+        let Some(want) = connection.digest.take() else {
+            let reaches = connection.relay.is_empty() || self.document.reaches_back_to(&connection.relay);
+            let by_digest = !reaches && !connection.asked;
+            connection.asked |= by_digest;
             connection.refill = Refill::Asked;
-            return connection.send(&Message::Ask);
-        }
-        let want = digest.unwrap_or_else(|| Want::since(connection.relay.clone()));
+            let version = self.outbox.durable(self.document.version(), stored);
+            return connection.send(&Message::Offer(Offer { version, by_digest }));
+        };
         let diff = want.answer(&self.document);
         connection.refill = Refill::Sent;
         let bytes = codec::encode_diff(&diff).into();

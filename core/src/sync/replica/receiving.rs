@@ -47,6 +47,7 @@ impl Replica {
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
             Message::Diff(diff) if connection.rebuilding => return self.rebuild(&diff),
+            Message::Part(part) if connection.rebuilding => return self.part(&part),
             _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
                 return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
@@ -75,7 +76,7 @@ impl Replica {
             Message::Ack(ack) => self.acked(&ack),
             Message::Durable(durable) => self.refilled(durable),
             Message::Nack(nack) => return self.refused(&nack),
-            Message::Hello(_) | Message::Open(_) | Message::Ping | Message::Pong => {
+            Message::Hello(_) | Message::Open(_) | Message::Offer(_) | Message::Ping | Message::Pong => {
                 return unexpected("message of a client");
             }
         }
@@ -367,12 +368,16 @@ impl Replica {
 
     /// A part of a diff: it is applied when it is whole (DIFF-6).
     fn part(&mut self, part: &Part) -> Result<(), ProtocolError> {
-        if self.connection.as_ref().is_some_and(|connection| !connection.wanted) {
+        let rebuilding = self.connection.as_ref().is_some_and(|connection| connection.rebuilding);
+        if !rebuilding && self.connection.as_ref().is_none_or(|connection| !connection.wanted) {
             return Err(ProtocolError::Unexpected { what: told("Part") });
         }
         match self.staging.take(part) {
             Ok(None) => Ok(()),
-            Ok(Some(bytes)) => self.diff(&DiffMessage { position: part.position, bytes }),
+            Ok(Some(bytes)) => {
+                let message = DiffMessage { position: part.position, bytes };
+                if rebuilding { self.rebuild(&message) } else { self.diff(&message) }
+            }
             Err(Misplaced) => {
                 self.staging = Staging::default();
                 Err(ProtocolError::Invalid { what: told("part") })
@@ -393,10 +398,10 @@ impl Replica {
         connection.stage = Stage::Live;
         if self.document.parked() == 0 && settled.hash() == reached.version_hash {
             connection.repaired();
+            self.staging = Staging::default();
             if !connection.diverged {
                 self.rebuilt = 0;
             }
-            self.staging = Staging::default();
             return Ok(());
         }
         // CUR-3. Two differences are no fault of the cursor: the relay is being refilled, or a branch is stuck here.

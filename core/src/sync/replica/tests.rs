@@ -8,8 +8,8 @@ use super::*;
 use crate::clock::{Tag, VersionEntry};
 use crate::document::EditError;
 use crate::sync::message::{
-    Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Open, OpenAck, PackedRows, Resume, Rows,
-    Want,
+    Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Offer, Open, OpenAck, PackedRows,
+    Resume, Rows, Want,
 };
 use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
@@ -119,6 +119,17 @@ impl Desk {
         }
         self.drain();
         result
+    }
+
+    /// It said that it has something to give back. The relay, which has this, asks for it.
+    fn asked_for_it(&mut self, heard: &[Message], relay: VersionVector) -> DiffMessage {
+        let [Message::Offer(Offer { by_digest: false, version })] = heard else { panic!("an offer: {heard:?}") };
+        assert_eq!(*version, self.replica.document().version());
+        self.say(Message::Want(Want::since(relay))).unwrap();
+        match self.heard().as_slice() {
+            [Message::Diff(diff)] => diff.clone(),
+            other => panic!("a diff: {other:?}"),
+        }
     }
 
     fn heard(&mut self) -> Vec<Message> {
@@ -432,8 +443,8 @@ fn ack_4_and_ack_5_what_the_relay_lost_is_given_back_as_one_diff() {
     desk.replica.disconnected(NOW);
     // It comes back empty.
     let heard = desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
-    let [Message::Diff(diff)] = &heard[..] else { panic!("a diff: {heard:?}") };
     assert_eq!(desk.replica.status().unsaved, 1, "nothing is called saved that is not");
+    let diff = desk.asked_for_it(&heard, VersionVector::new());
     let mut relay = Document::new();
     relay.apply_diff(&codec::decode_diff(&diff.bytes).unwrap()).unwrap();
     assert_eq!(relay.version(), desk.replica.document().version());
@@ -457,7 +468,7 @@ fn diff_7_a_refill_waits_until_every_own_edit_is_durable() {
     assert!(desk.heard().is_empty(), "an edit is not durable");
     desk.flush();
     let heard = desk.heard();
-    let [Message::Diff(diff)] = &heard[..] else { panic!("a diff: {heard:?}") };
+    let diff = desk.asked_for_it(&heard, VersionVector::new());
     assert!(codec::decode_diff(&diff.bytes).unwrap().head.covers(second.dot()));
 }
 
@@ -544,8 +555,9 @@ fn fork_2_what_follows_a_row_that_was_not_taken_says_the_tag_before_it() {
 
     // The relay lost what came before, and is given everything as one diff.
     let (replica, seq) = (third.replica(), second.dot().seq);
-    desk.say(Message::Nack(Nack { replica, seq, reason: NackReason::Gap, version: Some(known) })).unwrap();
-    assert!(matches!(desk.heard()[..], [Message::Diff(_)]));
+    desk.say(Message::Nack(Nack { replica, seq, reason: NackReason::Gap, version: Some(known.clone()) })).unwrap();
+    let heard = desk.heard();
+    desk.asked_for_it(&heard, known);
     desk.say(Message::Durable(Durable { version: version_of(&third), level: Level::Stored, position: 4 })).unwrap();
     let (fourth, sent) = last_pushed(&mut desk, "d");
     assert_eq!(sent, Unpacked::Row(Row::of(&fourth)));
@@ -714,7 +726,9 @@ fn ack_5_a_relay_below_ones_own_horizon_is_asked_what_lives_there() {
     let (backup, gone) = (relay.clone(), remove(&mut relay, "b"));
     desk.replica.document.apply(&gone).unwrap();
     let (mut desk, _) = without_log(&desk, relay);
-    assert_eq!(desk.connect_to(backup.version(), Vec::new()), [Message::Ask]);
+    let version = desk.replica.document().version();
+    let offer = Message::Offer(Offer { version, by_digest: true });
+    assert_eq!(desk.connect_to(backup.version(), Vec::new()), [offer]);
     assert_eq!(desk.replica.status().unsaved, 1);
     desk.say(Message::Want(Want::by_digest(&backup))).unwrap();
     let heard = desk.heard();

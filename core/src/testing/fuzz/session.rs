@@ -463,7 +463,7 @@ impl Relay {
                     self.told = self.log.len();
                 }
             }
-            Message::Ask => self.says.push_back(Message::Want(Want::by_digest(&self.document))),
+            Message::Offer(_) => self.says.push_back(Message::Want(Want::by_digest(&self.document))),
             _ => {}
         }
     }

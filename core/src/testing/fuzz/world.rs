@@ -6,8 +6,8 @@ use super::super::{Random, random_edit};
 use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::sync::{
     Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
-    Message, Nack, NackReason, Open, OpenAck, PeerId, PeerState, Presence, Record, Resume, RosterNews, Row, Settle,
-    Staged, Want,
+    Message, Nack, NackReason, Offer, Open, OpenAck, Part, PeerId, PeerState, Presence, Record, Resume, RosterNews,
+    Row, Settle, Staged, Want,
 };
 use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, codec};
 
@@ -139,6 +139,8 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
         Message::Diff(DiffMessage { position: 4, bytes: diff.into() }),
         Message::Durable(Durable { version: version.clone(), level: Level::Quorum, position: 4 }),
         Message::Ask,
+        Message::Offer(Offer { version: version.clone(), by_digest: true }),
+        Message::Part(Part { position: 4, total: 9, id: hash, offset: 0, bytes: [1, 2, 3].into() }),
         Message::Presence(Presence {
             whole: true,
             states: [Some([1, 2].as_slice().into()), None]

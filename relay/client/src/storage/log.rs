@@ -207,6 +207,29 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_was_never_synced_is_cut_at_every_byte_to_the_groups_that_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = Log::create(&FileSystem, &path).unwrap();
+        let mut ends = vec![log.len()];
+        for name in ["a", "b", "c", "d"] {
+            log.append(&[group(&[name.as_bytes(), b"x"])]).unwrap();
+            ends.push(log.len());
+        }
+        let whole = fs::read(&path).unwrap();
+        for cut in FILE_HEADER_LEN..=whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let groups = ends.iter().filter(|&&end| end <= cut as u64).count() - 1;
+            let (_, content) = Log::open(&FileSystem, &path).unwrap();
+            let expected: Vec<_> = ["a", "x", "b", "x", "c", "x", "d", "x"][..2 * groups].to_vec();
+            assert_eq!(
+                (texts(&content), content.end),
+                (expected.iter().map(|name| (*name).to_owned()).collect(), ends[groups])
+            );
+        }
+    }
+
+    #[test]
     fn damage_in_the_middle_is_an_error_that_names_file_and_offset() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");

@@ -1,0 +1,103 @@
+//! Getting back what a relay has lost, from its members, who are replicas: from one at a time.
+//!
+//! After a restore everybody who comes back has the same to give, and each of them would send all of it. So a member says only what it has;
+//! one is asked for its diff, and when that is stored, most of the others have nothing left to give and are told so. Of those who wait,
+//! the one with the most is next. Who does not answer in time does not hold up the next one: after a second another is asked as well, then
+//! after two, four and so on, because what is sent may be long and the line slow.
+//!
+//! Rules: ACK-5. ACK-1 who need not send anything is acked as if it had, after the same commit.
+
+use std::collections::BTreeMap;
+
+use weftline::sync::{CloseReason, Nack, NackReason, Offer, Want};
+use weftline::{ReplicaId, Timestamp, VersionVector};
+
+use super::{Held, MemberId, Room};
+
+/// How long the first who was asked may take before the next is asked as well.
+const PATIENCE_MS: u64 = 1_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Refills {
+    offers: BTreeMap<MemberId, Offer>,
+    asked: Option<Asked>,
+    /// How many were asked in vain since the last answer.
+    in_vain: u32,
+}
+
+#[derive(Debug)]
+struct Asked {
+    member: MemberId,
+    until: Timestamp,
+}
+
+impl Refills {
+    /// When the next is to be asked whatever the present one does.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.asked.as_ref().filter(|_| !self.offers.is_empty()).map(|asked| asked.until)
+    }
+
+    /// A member is gone.
+    pub(super) fn forget(&mut self, id: MemberId) {
+        self.offers.remove(&id);
+        self.answered(id);
+    }
+
+    /// A member has sent its diff, taken or not.
+    pub(super) fn answered(&mut self, id: MemberId) {
+        if self.asked.take_if(|asked| asked.member == id).is_some() {
+            self.in_vain = 0;
+        }
+    }
+}
+
+impl Room {
+    /// A member has something that it thinks is missing here.
+    pub(super) fn offered(&mut self, id: MemberId, offer: Offer) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        // What lives here costs O(live) to tell: once on a connection, after that it has the version to go by.
+        if offer.by_digest && std::mem::replace(&mut member.has_asked, true) {
+            return self.close(id, CloseReason::Protocol);
+        }
+        if !member.may_write {
+            let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, version: None };
+            return self.hold(Held::Nack { member: id, nack });
+        }
+        self.refills.answered(id);
+        self.refills.offers.insert(id, offer);
+    }
+
+    /// Acks what is here by now, and asks the next one, if it is time.
+    pub(super) fn refill(&mut self, now: Timestamp) {
+        if self.refills.offers.is_empty() {
+            return;
+        }
+        let version = self.document.version();
+        let (covered, offers) = std::mem::take(&mut self.refills.offers)
+            .into_iter()
+            .partition(|(_, offer)| version.dominates(&offer.version));
+        self.refills.offers = offers;
+        for member in BTreeMap::into_keys(covered) {
+            self.hold(Held::Durable { member, version: version.clone() });
+        }
+        if let Some(asked) = &self.refills.asked {
+            if now < asked.until {
+                return;
+            }
+            self.refills.in_vain += 1;
+        }
+        let most = self.refills.offers.iter().max_by_key(|(_, offer)| missing(&version, &offer.version));
+        let Some(member) = most.map(|(member, _)| *member) else { return };
+        let offer = self.refills.offers.remove(&member).expect("it was just found");
+        let until = now.plus_ms(PATIENCE_MS << self.refills.in_vain.min(10));
+        self.refills.asked = Some(Asked { member, until });
+        let want = if offer.by_digest { Want::by_digest(&self.document) } else { Want::since(version) };
+        self.hold(Held::Want { member, want });
+    }
+}
+
+/// How many dots of `theirs` are not in `ours`.
+fn missing(ours: &VersionVector, theirs: &VersionVector) -> u64 {
+    theirs.iter().map(|(replica, entry)| entry.seq.saturating_sub(ours.seq(replica))).sum()
+}
