@@ -423,6 +423,8 @@ faults! {
     AckNotHeard,
     /// ID-3: an id is continued above a high-water mark that its store has lost.
     HighWaterIgnored,
+    /// TAB-4: an id is continued although the lock of its slot is not held.
+    LockIgnored,
     /// ID-4: a claim names the last opening before, not all that may have got the lease.
     LastIncOnly,
     /// ID-4: whoever is told to have the lease, the openings before are forgotten.

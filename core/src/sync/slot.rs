@@ -82,7 +82,7 @@ impl Slot {
     ) -> Self {
         let held = match record {
             Some(Record::Slot { replica: Some(replica), high_water, tag, lease_no, mut incs, .. })
-                if index.is_some() && whole =>
+                if (index.is_some() || fault::active(Fault::LockIgnored)) && whole =>
             {
                 if fault::active(Fault::LastIncOnly) {
                     incs.drain(..incs.len().saturating_sub(1));

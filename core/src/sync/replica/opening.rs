@@ -10,6 +10,7 @@ use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
 use crate::document::{ApplyError, Document, LoadError, Readiness};
+use crate::fault::{self, Fault};
 use crate::ordered::{Map, Set, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::entropy::Entropy;
@@ -158,7 +159,7 @@ impl Stored {
         for record in folded {
             match record {
                 Record::Slot { index, .. } => {
-                    if slot == Some(index) {
+                    if slot == Some(index) || fault::active(Fault::LockIgnored) {
                         stored.slot = Some(record);
                     }
                 }

@@ -15,7 +15,7 @@ use super::apply::goes_on;
 use super::{Input, world};
 use crate::clock::{Timestamp, VersionEntry, VersionVector};
 use crate::sync::{
-    Ack, CaughtUp, Claim, DiffMessage, Durable, Fact, Level, Message, MessageKind, OpenAck, Opening, Output,
+    Ack, CaughtUp, Claim, DiffMessage, Durable, Fact, Lease, Level, Message, MessageKind, OpenAck, Opening, Output,
     PackedRows, Persist, Record, Replica, Resume, Roster, Row, Rows, Said, Session, SessionConfig, StoreChange, Table,
     Unpacked, Want, pack,
 };
@@ -395,13 +395,16 @@ impl Relay {
         match message {
             Message::Open(open) => {
                 let version = self.document.version();
-                let fact = |(replica, marks): (ReplicaId, &[VersionEntry])| {
+                let fact = |(replica, marks, lease): (ReplicaId, &[VersionEntry], _)| {
                     let here = self.document.chain(replica);
                     let same_upto = if marks.contains(&here) { here.seq } else { 0 };
-                    Fact { replica, seq: here.seq, tag: here.tag, same_upto, lease: None }
+                    Fact { replica, seq: here.seq, tag: here.tag, same_upto, lease }
                 };
-                let settled = open.settles.iter().map(|settle| fact((settle.replica, &settle.marks[..])));
-                let claim = |claim: &Claim| fact((claim.replica, &[VersionEntry { seq: claim.seq, tag: claim.tag }]));
+                let settled = open.settles.iter().map(|settle| fact((settle.replica, &settle.marks[..], None)));
+                let claim = |claim: &Claim| {
+                    let lease = Lease { number: claim.lease_no + 1, inc: open.opening };
+                    fact((claim.replica, &[VersionEntry { seq: claim.seq, tag: claim.tag }], Some(lease)))
+                };
                 let facts = open.claims.iter().map(claim).chain(settled).collect();
                 let same = open.version_hash == self.document.version_hash();
                 let cursor = open.cursor.filter(|cursor| cursor.epoch == self.epoch && cursor.position <= head);
