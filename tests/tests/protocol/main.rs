@@ -152,7 +152,15 @@ impl World {
 
     /// Everything that can happen without anything new happens.
     fn settle(&mut self) {
-        while (0..self.clients.len()).fold(false, |any, client| self.step(client) || any) {}
+        loop {
+            let mut happened = false;
+            for client in 0..self.clients.len() {
+                happened |= self.step(client);
+            }
+            if !happened {
+                return;
+            }
+        }
     }
 
     /// Says whether anything happened.
