@@ -6,6 +6,7 @@
 //!
 //! Rules: BYTES-1 any bytes are a message or refused. BYTES-2 a message has one form.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -86,7 +87,8 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             }
             out.0.push(u8::from(*packed));
             out.0.push(u8::from(staged.is_some()));
-            if let Some(Staged { id, len }) = staged {
+            if let Some(staged) = staged {
+                let Staged { id, len } = &**staged;
                 out.fixed(id);
                 out.number(*len);
             }
@@ -224,7 +226,7 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
                 marks: list(from, |from| VersionEntry { seq: from.varint(), tag: from.tag() }),
             }),
             packed: from.flag(),
-            staged: if from.flag() { Some(Staged { id: from.bytes_16(), len: from.varint() }) } else { None },
+            staged: if from.flag() { Some(Box::new(Staged { id: from.bytes_16(), len: from.varint() })) } else { None },
         }),
         MessageKind::OpenAck => {
             let (epoch, head) = (from.varint(), from.varint());
@@ -462,7 +464,7 @@ mod tests {
             claims: vec![Claim { replica, seq: 300, tag, lease_no: 200, incs: vec![u64::MAX, 0] }],
             settles: vec![Settle { replica, is_whole: true, marks: vec![VersionEntry { seq: 300, tag }] }],
             packed: true,
-            staged: Some(Staged { id: [5; 16], len: 300 }),
+            staged: Some(Box::new(Staged { id: [5; 16], len: 300 })),
         };
         let fact = Fact { replica, seq: 1, tag, same_upto: 300, lease: None };
         let facts = vec![fact, Fact { lease: Some(Lease { number: 200, inc: 7 }), ..fact }];

@@ -2,6 +2,7 @@
 //!
 //! Not here: their bytes ([`super::encoding`]), and how they ride on a connection ([`super::frame`]).
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -146,7 +147,7 @@ pub struct Open {
     /// Whether the client keeps a roster: rows then travel packed, in both directions.
     pub packed: bool,
     /// What has arrived of a diff that an earlier connection was too short for.
-    pub staged: Option<Staged>,
+    pub staged: Option<Box<Staged>>,
 }
 
 /// How a client that opened a document comes up to date.

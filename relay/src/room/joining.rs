@@ -51,14 +51,14 @@ impl Room {
             Resume::Tail
         } else if let Some(base) = self.inline_base(open) {
             let made = || Made::new(self.head, &self.document.diff_since(base), Some(base.clone()));
-            diff = Some(self.kept_diff(open.staged, Some(base)).unwrap_or_else(made));
+            diff = Some(self.kept_diff(open.staged.as_deref().copied(), Some(base)).unwrap_or_else(made));
             member.question = Question::Answered;
             Resume::Diff
         } else {
             Resume::Ask
         };
         member.packed = open.packed;
-        member.staged = open.staged;
+        member.staged = open.staged.as_deref().copied();
         member.named = self.roster.len();
         member.chains_from = self.head;
         member.voids_upto = self.head;

@@ -91,7 +91,7 @@ fn messages(anna: &Document, deltas: &[Delta; 3]) -> Vec<Message> {
             claims: vec![Claim { replica: writer, seq: 3, tag: third.tag(), lease_no: 299, incs: vec![5, 6] }],
             settles: vec![Settle { replica: writer, is_whole: true, marks: marks.collect() }],
             packed: false,
-            staged: Some(Staged { id: diff_id(&diff), len: 20 }),
+            staged: Some(Box::new(Staged { id: diff_id(&diff), len: 20 })),
         }),
         Message::OpenAck(OpenAck {
             epoch: 9,
@@ -190,7 +190,7 @@ pub fn message(message: &Message) -> Result<Json, Box<dyn std::error::Error>> {
             "claims": open.claims.iter().map(claim).collect::<Vec<_>>(),
             "settles": open.settles.iter().map(settle).collect::<Vec<_>>(),
             "packed": open.packed,
-            "staged": open.staged.map(|staged| json!({ "id": hex(&staged.id), "len": staged.len })),
+            "staged": open.staged.as_ref().map(|staged| json!({ "id": hex(&staged.id), "len": staged.len })),
         } }),
         Message::OpenAck(ack) => json!({ "open_ack": {
             "epoch": number(ack.epoch),

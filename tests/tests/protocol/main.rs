@@ -152,7 +152,15 @@ impl World {
 
     /// Everything that can happen without anything new happens.
     fn settle(&mut self) {
-        while (0..self.clients.len()).filter(|client| self.step(*client)).count() > 0 {}
+        loop {
+            let mut happened = false;
+            for client in 0..self.clients.len() {
+                happened |= self.step(client);
+            }
+            if !happened {
+                return;
+            }
+        }
     }
 
     /// Says whether anything happened.

@@ -5,6 +5,8 @@
 //! everything else. DIFF-2 where the log here does not reach back to the relay, it is asked for its digest; it is sent the whole
 //! state only if it gives none.
 
+use alloc::boxed::Box;
+
 use super::Replica;
 use crate::clock::VersionVector;
 use crate::codec;
@@ -40,7 +42,7 @@ impl Replica {
             settles: self.outbox.settles(self.stored),
             version: if anew { Some(nothing) } else { Some(version).filter(|_| short && self.cursor.is_none()) },
             packed: true,
-            staged: self.staging.told(),
+            staged: self.staging.told().map(Box::new),
         };
         self.send(&Message::Open(open));
         if let Some(connection) = &mut self.connection {

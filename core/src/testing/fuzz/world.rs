@@ -118,7 +118,7 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
             claims: [Claim { replica, seq: 2, tag, lease_no: 3, incs: [8].into() }].into(),
             settles: [Settle { replica, is_whole: true, marks: [VersionEntry { seq: 2, tag }].into() }].into(),
             packed: true,
-            staged: Some(Staged { id: hash, len: 300 }),
+            staged: Some(alloc::boxed::Box::new(Staged { id: hash, len: 300 })),
         }),
         Message::OpenAck(OpenAck {
             epoch: 5,
