@@ -421,6 +421,8 @@ faults! {
     AckNotHeard,
     /// ID-3: an id is continued above a high-water mark that its store has lost.
     HighWaterIgnored,
+    /// SES-4: frames that were lost, came twice or belong to another connection are not noticed.
+    FrameNumberIgnored,
     /// ID-4: a claim names the last opening before, not all that may have got the lease.
     LastIncOnly,
     /// ID-4: whoever is told to have the lease, the openings before are forgotten.
