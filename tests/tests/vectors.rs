@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use weftline::{Delta, Document, Outcome};
-use weftline_tests::vectors::{Kind, Vector, from_file, random, story};
+use weftline_tests::vectors::{Kind, Vector, from_file, protocol, random, story};
 
 /// The files of every version of the format, with their names.
 fn files() -> Vec<(String, Vec<Vector>)> {
@@ -35,12 +35,17 @@ fn every_vector_says_what_it_always_said_and_is_written_again_as_it_is() {
 #[test]
 fn what_this_version_writes_is_in_the_files() {
     let files = files();
-    let (_, kept) = files.iter().find(|(name, _)| name == "story.json").expect("the story's file");
-    let told = story();
-    for (told, kept) in told.iter().zip(kept) {
-        assert_eq!(told, kept, "{}: cargo run -p weftline-tests --bin vectors -- write tests/vectors/v1", told.name);
+    for (name, told) in [("story", story()), ("protocol", protocol::examples())] {
+        let (_, kept) = files.iter().find(|(file, _)| *file == format!("{name}.json")).expect("a file for each");
+        for (told, kept) in told.iter().zip(kept) {
+            assert_eq!(
+                told, kept,
+                "{}: cargo run -p weftline-tests --bin vectors -- write tests/vectors/v1 {name}",
+                told.name
+            );
+        }
+        assert_eq!(told.len(), kept.len());
     }
-    assert_eq!(told.len(), kept.len());
 }
 
 /// The deltas of the files make the snapshot that is beside them.

@@ -53,6 +53,7 @@ export class Events {
 
   tell(event: ChangeEvent): void {
     const concerned: Concerned = new Map();
+    if (event.forkRepaired === true) allBelow(this.#root, concerned);
     for (const change of event.changes) this.#concerned(change, concerned);
     for (const [listener, deltas] of concerned) {
       if (this.#within.has(listener)) shielded(() => listener({ origin: event.origin, deltas }));

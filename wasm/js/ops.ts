@@ -76,6 +76,7 @@ export const enum Output {
   Changed,
   Disconnect,
   Presence,
+  ForkRepaired,
 }
 
 export const enum Fault {

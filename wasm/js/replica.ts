@@ -65,7 +65,7 @@ export class ReplicaBase {
   #slot: SlotLock | null;
   readonly #flusher: Flusher;
   readonly #link: Link | undefined;
-  readonly #view: View;
+  #view: View;
   readonly #events = new Events();
   readonly #statusListeners = new Set<(status: Status) => void>();
   readonly #storageListeners = new Set<(error: StorageError) => void>();
@@ -419,6 +419,10 @@ export class ReplicaBase {
       case Output.Presence:
         this.#presence.note(output);
         break;
+      case Output.ForkRepaired:
+        this.#view = new View(this.#engine);
+        this.#told.push({ origin: 'remote', changes: [], forkRepaired: true });
+        break;
       case Output.Disconnect:
         this.#link?.drop(output.byte() === 0 ? undefined : output.float());
         break;
@@ -430,7 +434,7 @@ export class ReplicaBase {
     for (const change of event.changes) this.#view.mark(change);
     const last = this.#told[this.#told.length - 1];
     // What arrives together is told together.
-    if (last?.origin === 'remote' && event.origin === 'remote') {
+    if (last?.origin === 'remote' && event.origin === 'remote' && last.forkRepaired !== true) {
       this.#told[this.#told.length - 1] = { origin: 'remote', changes: [...last.changes, ...event.changes] };
     } else {
       this.#told.push(event);

@@ -52,6 +52,11 @@ export type Change =
 export interface ChangeEvent {
   readonly origin: 'local' | 'remote';
   readonly changes: readonly Change[];
+  /**
+   * The store had been copied or put back to an older state, and what was written here was repaired: it is all there, but elements of
+   * lists may have other ids, and everything may have another place. Anything may have changed, whatever `changes` says.
+   */
+  readonly forkRepaired?: true;
 }
 
 /** At which of its ends a mark takes in what is typed right there. */

@@ -10,6 +10,7 @@ const PERSIST: u8 = 2;
 const CHANGED: u8 = 3;
 const DISCONNECT: u8 = 4;
 const PRESENCE: u8 = 5;
+const FORK_REPAIRED: u8 = 6;
 
 /// Writes one output. False if there is nothing for JavaScript to do about it.
 pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
@@ -36,6 +37,8 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
                 state.value.iter().for_each(|value| out.bytes(value));
             }
         }
+        // All that is shown is read again, so it need not be said what it was.
+        Output::ForkRepaired { .. } => out.byte(FORK_REPAIRED),
         // The status is asked for after each call.
         _ => return false,
     }

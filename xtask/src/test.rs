@@ -137,7 +137,7 @@ fn vectors(tally: &mut Tally) -> Result<()> {
     let program = ["run", "--package", "weftline-tests", "--bin", "vectors", "--", "random", HISTORIES];
     run(cargo().args(program).arg(&random))?;
     let reader = repo::root().join("tests/vectors/reader");
-    run_tests(node(&reader).args(["check.mjs", "../v1/story.json"]).arg(random), tally)
+    run_tests(node(&reader).args(["check.mjs", "../v1/story.json", "../v1/protocol.json"]).arg(random), tally)
 }
 
 fn notice_faults(tally: &mut Tally) -> Result<()> {

@@ -20,9 +20,6 @@
 //! Rules: FORK-3. SEQ-2. OWN-1.
 //! Not here: which branches are void, and the document that they are joined to, in `crate::sync`.
 
-#[cfg(test)]
-mod tests;
-
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -66,6 +63,10 @@ impl Renaming {
     /// Learns of the next delta of a branch, before any is renamed: what is said of it may come before it.
     pub(crate) fn learn(&mut self, delta: &Delta) {
         let Some(branch) = self.branches.get_mut(&delta.replica()) else { return };
+        if fault::active(Fault::RenamedByTheEnd) {
+            branch.id = VoidFact { tag: delta.tag(), ..branch.fact }.renamed();
+            branch.tag = Tag::start(branch.id);
+        }
         let parts = delta.parts();
         for (seq, entry) in &parts.adds {
             if let Slot::Position { bunch, backward } = entry.slot {

@@ -386,6 +386,8 @@ faults! {
     PushedUponUnacked,
     /// FORK-4: a repaired store is written without waiting for the disk.
     RepairedRelaxed,
+    /// FORK-3: the new id follows from how far somebody holds the branch, and not from its beginning alone.
+    RenamedByTheEnd,
     /// FORK-3: text that a void branch typed on comes behind what hangs on its last character.
     RenamedTextAfterChildren,
 

@@ -135,12 +135,29 @@
 //! it by the boundaries that were named, or when the branch is pushed, and writes it into the log: so it is durable before anybody
 //! is told, and everybody is told it, in its place among the rows.
 //!
+//! # Forks
+//!
+//! Whoever holds a void branch renames it (FORK-3), and builds the document anew from what the relay has, because nothing takes a
+//! document back to before the branch: the connection is given up, the next Open asks for everything, and its answer is joined
+//! with the renamed outbox and whatever the relay lacks. The application is told to read everything again. Where nobody
+//! has the branch's deltas any more, because a relay that was put back had acked them, what lives of them is moved (FORK-5).
+//!
+//! ```text
+//!   client                                              relay
+//!     │  Rows{deltas of the outbox}                       │  the first that is not the log's begins the branch
+//!     │ ─────────────────────────────────────────────►    │
+//!     │    Nack{fork}, and Void among the rows            │  or Void in OpenAck, where marks told it
+//!     │    ◄───────────────────────────────────────────── │
+//!     │  Goodbye; then Open{no cursor, empty version}     │
+//!     │ ─────────────────────────────────────────────►    │
+//!     │    OpenAck{voids}, Diff of everything             │
+//!     │    ◄───────────────────────────────────────────── │
+//!     │  one strict batch, Goodbye, and Open as ever      │
+//! ```
+//!
 //! # What this version does not do
 //!
-//! *Fork repair.* A branch that contradicts the log stays where it is: visible here, not sent, counted in
-//! [`Status::stuck`]; deltas that touch its dots are held back with it, others go on. This store and the others then show
-//! different things until the branch can be renamed. It takes a copied or restored store *and* an edit on it before it was ever
-//! online again.
+//! *Forks of which nobody has the deltas* are repaired by what lives of them: something may be there twice then.
 //! Numbers in `features` and layout versions in every message leave room for all of these.
 
 mod backoff;

@@ -8,6 +8,8 @@ mod edit;
 pub mod fuzz;
 mod history;
 mod random;
+#[cfg(test)]
+mod renaming;
 mod shape;
 mod spec;
 mod told;

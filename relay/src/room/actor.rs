@@ -407,6 +407,7 @@ mod tests {
 
         // It comes back: batch after batch, and a diff where the log has been replaced by a snapshot.
         let mut seen = Document::new();
+        let mut staged = Vec::new();
         while seen.version() != document.version() {
             slow.tell(ToRoom::Drained { member: slow.member }).await;
             let Said::Message(message) = slow.next().await else { panic!("the room closed it") };
@@ -418,6 +419,12 @@ mod tests {
                 }
                 Message::Diff(diff) => {
                     seen.apply_diff(&weftline::codec::decode_diff(&diff.bytes).unwrap()).unwrap();
+                }
+                Message::Part(part) => {
+                    staged.extend_from_slice(&part.bytes);
+                    if staged.len() as u64 == part.total {
+                        seen.apply_diff(&weftline::codec::decode_diff(&staged).unwrap()).unwrap();
+                    }
                 }
                 Message::Ask => {
                     let message = Message::Want(Want::since(seen.version()));

@@ -94,7 +94,7 @@ pub fn version(version: &VersionVector) -> Json {
     version.iter().map(|(replica, at)| json!([id(replica), at.seq, tag(at.tag)])).collect()
 }
 
-fn seqs(version: &VersionVector) -> Json {
+pub(super) fn seqs(version: &VersionVector) -> Json {
     version.iter().map(|(replica, at)| json!([id(replica), at.seq])).collect()
 }
 
@@ -187,7 +187,7 @@ fn dots(dots: &[Dot]) -> Json {
     dots.iter().map(|at| dot(*at)).collect()
 }
 
-fn runs(runs: &DotRuns) -> Json {
+pub(super) fn runs(runs: &DotRuns) -> Json {
     runs.runs().map(|(replica, first, last)| json!([id(replica), first, last])).collect()
 }
 
@@ -195,18 +195,18 @@ fn dot(dot: Dot) -> Json {
     json!([id(dot.replica), dot.seq])
 }
 
-fn id(replica: ReplicaId) -> Json {
+pub(super) fn id(replica: ReplicaId) -> Json {
     json!(hex(&replica.to_bytes()))
 }
 
-fn tag(tag: Tag) -> Json {
+pub(super) fn tag(tag: Tag) -> Json {
     json!(hex(tag.as_bytes()))
 }
 
 /// The largest integer that every double has exactly.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
-fn number(number: u64) -> Json {
+pub(super) fn number(number: u64) -> Json {
     if number <= MAX_SAFE { json!(number) } else { json!(number.to_string()) }
 }
 

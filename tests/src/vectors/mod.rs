@@ -5,11 +5,13 @@
 //! is in the files must be read for ever; what [`story`] makes must come out byte by byte as it is in them.
 
 pub mod content;
+pub mod protocol;
 mod story;
 
 use serde_json::{Value as Json, json};
+use weftline::sync::{Record, Roster, Row, Unpacked, pack, unpack};
 use weftline::testing::{History, Options};
-use weftline::{Cursor, Delta, Document, Tag, codec};
+use weftline::{Cursor, Delta, Document, ReplicaId, Tag, Timestamp, VersionVector, codec};
 
 pub use story::story;
 
@@ -26,6 +28,8 @@ pub struct Vector {
     pub before: Option<Tag>,
     /// What they say.
     pub content: Json,
+    /// Of a packed row: the ids of the roster in the order of their numbers, and its time.
+    pub roster: Option<(Vec<ReplicaId>, u64)>,
     /// Of a snapshot, where it is told: what its document shows.
     pub shows: Option<Json>,
 }
@@ -45,10 +49,26 @@ pub enum Kind {
     Digest,
     /// [`Cursor::from_bytes`]. Its content is not public: only that it is read and written again.
     Cursor,
+    /// [`protocol::decode`].
+    Message,
+    /// [`weftline::sync::Record::decode`].
+    Record,
+    /// [`unpack`]: a row as it is within a session.
+    Packed,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Delta, Self::Diff, Self::Snapshot, Self::Version, Self::Digest, Self::Cursor];
+    const ALL: [Self; 9] = [
+        Self::Delta,
+        Self::Diff,
+        Self::Snapshot,
+        Self::Version,
+        Self::Digest,
+        Self::Cursor,
+        Self::Message,
+        Self::Record,
+        Self::Packed,
+    ];
 
     /// Its name in the files.
     #[must_use]
@@ -60,6 +80,9 @@ impl Kind {
             Self::Version => "version",
             Self::Digest => "digest",
             Self::Cursor => "cursor",
+            Self::Message => "message",
+            Self::Record => "record",
+            Self::Packed => "packed",
         }
     }
 }
@@ -80,8 +103,15 @@ impl Vector {
     /// When it does not read them.
     #[must_use]
     pub fn of(name: impl Into<String>, kind: Kind, bytes: &[u8], before: Option<Tag>) -> Self {
-        let mut vector =
-            Self { name: name.into(), kind, bytes: bytes.to_vec(), before, content: Json::Null, shows: None };
+        let mut vector = Self {
+            name: name.into(),
+            kind,
+            bytes: bytes.to_vec(),
+            before,
+            content: Json::Null,
+            roster: None,
+            shows: None,
+        };
         let reading = vector.read().unwrap_or_else(|error| panic!("{}: {error}", vector.name));
         vector.content = reading.content;
         vector
@@ -116,8 +146,51 @@ impl Vector {
                 let digest = codec::decode_digest(bytes)?;
                 Reading { content: content::digest(&digest), again: codec::encode_digest(&digest) }
             }
+            Kind::Message => {
+                let message = protocol::decode(bytes)?;
+                Reading { content: protocol::message(&message)?, again: protocol::encode(&message) }
+            }
+            Kind::Record => {
+                let record = Record::decode(bytes)?;
+                Reading { content: protocol::record(&record)?, again: record.encode() }
+            }
+            Kind::Packed => {
+                let roster = self.roster().ok_or("a packed row without a roster")?;
+                let (tag, row) = match unpack(bytes, &roster)? {
+                    Unpacked::Row(row) => (true, row),
+                    Unpacked::Next { bytes, .. } => (false, Row::Delta { prev_tag: Tag::from_bytes([0; 8]), bytes }),
+                };
+                let Row::Delta { prev_tag, bytes } = &row else { return Err("only deltas have vectors".into()) };
+                let tag_said = tag.then(|| content::hex(prev_tag.as_bytes()));
+                let content = json!({ "tag": tag_said, "delta": content::hex(bytes) });
+                Reading { content, again: pack(&row, &roster, !tag) }
+            }
             Kind::Cursor => Reading { content: Json::Null, again: Cursor::from_bytes(bytes)?.to_bytes() },
         })
+    }
+
+    fn roster(&self) -> Option<Roster> {
+        let (ids, since) = self.roster.as_ref()?;
+        let mut roster = Roster::new(Timestamp(*since), &VersionVector::new());
+        ids.iter().for_each(|id| roster.add(*id));
+        Some(roster)
+    }
+
+    /// The row of a delta as it is within a session whose roster this is, with the tag before it or without.
+    fn packed(name: String, delta: &Delta, (ids, since): (Vec<ReplicaId>, u64), follows: bool) -> Self {
+        let roster = Some((ids, since));
+        let mut vector = Self {
+            name,
+            kind: Kind::Packed,
+            bytes: Vec::new(),
+            before: None,
+            content: Json::Null,
+            roster,
+            shows: None,
+        };
+        vector.bytes = pack(&Row::of(delta), &vector.roster().expect("it was just set"), follows);
+        vector.content = vector.read().unwrap_or_else(|error| panic!("{}: {error}", vector.name)).content;
+        vector
     }
 
     fn to_json(&self) -> Json {
@@ -127,6 +200,9 @@ impl Vector {
         }
         if !self.content.is_null() {
             json["content"] = self.content.clone();
+        }
+        if let Some((ids, since)) = &self.roster {
+            json["roster"] = json!({ "ids": ids.iter().copied().map(content::id).collect::<Vec<_>>(), "since": since });
         }
         if let Some(shows) = &self.shows {
             json["shows"] = shows.clone();
@@ -140,7 +216,14 @@ impl Vector {
         let bytes = content::unhex(json["bytes"].as_str()?)?;
         let before = json["before"].as_str().map(|tag| Some(Tag::from_bytes(content::unhex(tag)?.try_into().ok()?)));
         let before = if let Some(before) = before { Some(before?) } else { None };
-        Some(Self { name, kind, bytes, before, content: json["content"].clone(), shows: json.get("shows").cloned() })
+        let roster = json.get("roster").map(|roster| {
+            let id = |id: &Json| Some(ReplicaId::from_bytes(content::unhex(id.as_str()?)?.try_into().ok()?));
+            let ids: Option<Vec<ReplicaId>> = roster["ids"].as_array()?.iter().map(id).collect();
+            Some((ids?, roster["since"].as_u64()?))
+        });
+        let roster = if let Some(roster) = roster { Some(roster?) } else { None };
+        let (content, shows) = (json["content"].clone(), json.get("shows").cloned());
+        Some(Self { name, kind, bytes, before, content, roster, shows })
     }
 }
 
@@ -173,6 +256,8 @@ pub fn random(histories: u64) -> Vec<Vector> {
         let history = History::grow(seed, &options).unwrap_or_else(|failure| panic!("seed {seed}: {}", failure.what));
         for delta in history.spec().deltas() {
             let name = format!("seed {seed}, delta {}", delta.dot());
+            let roster = (writers(delta), delta.parts().hlc.millis().saturating_sub(seed));
+            vectors.push(Vector::packed(format!("{name}, packed"), delta, roster, seed % 3 == 0));
             vectors.push(Vector::of(name, Kind::Delta, delta.bytes(), Some(delta.prev_tag())));
         }
         for (index, document) in history.documents().iter().enumerate() {
@@ -184,6 +269,16 @@ pub fn random(histories: u64) -> Vec<Vector> {
         }
     }
     vectors
+}
+
+/// Some of the replicas that a delta names, its writer not first.
+fn writers(delta: &Delta) -> Vec<ReplicaId> {
+    let mut ids: Vec<ReplicaId> = delta.parts().deps.iter().map(|dep| dep.replica).collect();
+    ids.retain(|id| *id != delta.replica());
+    if delta.first_seq() % 2 == 1 {
+        ids.push(delta.replica());
+    }
+    ids
 }
 
 /// A document as it is kept and as it tells what it has.

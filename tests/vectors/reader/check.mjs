@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 
 import * as content from './content.mjs'
+import * as protocol from './protocol.mjs'
 import { beacon } from './hash.mjs'
 
 const readers = {
@@ -14,6 +15,9 @@ const readers = {
   version: content.version,
   digest: content.digest,
   cursor: content.cursor,
+  message: protocol.message,
+  record: protocol.record,
+  packed: (bytes, _, roster) => protocol.unpacked(bytes, roster.ids, roster.since),
 }
 
 const isMark = ({ kind, slot, payload }) => kind === 23 && slot.unit && payload.opaque !== undefined
@@ -22,7 +26,7 @@ const isMark = ({ kind, slot, payload }) => kind === 23 && slot.unit && payload.
 const fault = vector => {
   const read = readers[vector.kind]
   if (!read) return `the kind ${vector.kind}`
-  const said = read(Buffer.from(vector.bytes, 'hex'), vector.before)
+  const said = read(Buffer.from(vector.bytes, 'hex'), vector.before, vector.roster)
   if (vector.content && !isDeepStrictEqual(JSON.parse(JSON.stringify(said)), vector.content)) {
     return difference(JSON.parse(JSON.stringify(said)), vector.content, '')
   }

@@ -226,3 +226,13 @@ export const mark = bytes => {
   reader.end()
   return { key, value, bunches, start: anchors[0], end: anchors[1] }
 }
+
+/** Chains of bunches, as they are kept beside a row. */
+export const positions = reader => {
+  reader.version()
+  const ids = columns.table(reader)
+  const places = columns.dots(reader, reader.count())
+  const bunches = columns.bunches(reader, ids, places)
+  reader.end()
+  return bunches
+}

@@ -24,6 +24,7 @@ const SUITES: &[(&str, &str, &str)] = &[
     ("core", "core/src/lib.rs", ""),
     ("convergence", "tests/tests/convergence.rs", ""),
     ("sync_faults", "tests/tests/sync_faults.rs", ""),
+    ("forks", "tests/tests/forks.rs", ""),
     ("identity", "tests/tests/identity/main.rs", ""),
     ("relay", "relay/src/lib.rs", "room::"),
     ("client", "relay/client/src/lib.rs", ""),

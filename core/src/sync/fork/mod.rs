@@ -82,13 +82,14 @@ pub(super) fn rename_void(chains: &mut Chains, known: &[VoidFact], certain: bool
             for waiting in &branch {
                 renaming.learn(&waiting.delta);
             }
-            branches.push((fact.renamed(), branch));
+            branches.push(branch);
         }
-        for (id, branch) in branches {
+        for branch in branches {
             let mut renamed = Vec::with_capacity(branch.len());
             for Waiting { delta, positions } in branch {
                 renamed.push(Waiting { positions: renaming.bunches(&positions), delta: renaming.rename(&delta) });
             }
+            let Some(id) = renamed.first().map(|first: &Waiting| first.delta.replica()) else { continue };
             // Another opening may have renamed a part of it before.
             let last = |chain: &[Waiting]| chain.last().map_or(0, |waiting| waiting.delta.last_seq());
             if chains.get(&id).is_none_or(|there| last(there) < last(&renamed)) {
@@ -117,7 +118,10 @@ fn spread(chains: &Chains, begins: &mut Map<ReplicaId, usize>) -> bool {
             more.push((*replica, at));
         }
     }
-    let spread = !more.is_empty() && !fault::active(Fault::OnlyTheBranchIsVoid);
+    let spread = !more.is_empty();
+    if fault::active(Fault::OnlyTheBranchIsVoid) {
+        return false;
+    }
     for (replica, at) in more {
         begins.insert(replica, at);
     }

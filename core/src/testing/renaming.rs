@@ -4,10 +4,13 @@ use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::*;
-use crate::clock::Timestamp;
-use crate::document::{Document, EditError, Outcome, Transaction};
-use crate::testing::{Random, Spec, content, dump, random_edit};
+use super::{Random, Shape, Spec, content, dump, random_edit};
+use crate::clock::{Dot, DotRuns, Hlc, Tag, Timestamp, VoidFact};
+use crate::delta::{Delta, DeltaParts};
+use crate::document::{Document, EditError, Outcome, Renaming, Transaction};
+use crate::few::Few;
+use crate::replica_id::ReplicaId;
+use crate::store::Kind;
 
 fn id(number: u128) -> ReplicaId {
     // Spread, so that they are in no order beside the derived ones.
@@ -304,11 +307,10 @@ fn fork_3_a_renamed_branch_shows_what_the_branch_showed() {
     }
 }
 
-type Shown = alloc::collections::BTreeMap<(String, Kind), crate::testing::Shape>;
+type Shown = alloc::collections::BTreeMap<(String, Kind), Shape>;
 
 /// Without bounded counters, whose rights go with the branch.
 fn without_rights(mut shown: Shown) -> Shown {
-    use crate::testing::Shape;
     fn blank(shape: &mut Shape) {
         match shape {
             Shape::Bounded { value, .. } => *value = 0,
