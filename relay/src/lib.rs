@@ -16,14 +16,22 @@
 //! Rules: ACK-1 an ack names what is on stable storage. FAN-1 others are shown only what is stored. CUR-1 a cursor means something only in
 //! an epoch that the log still has. A slow client is a cursor into the log, not a queue.
 
+#[cfg(feature = "server")]
 pub mod config;
+#[cfg(feature = "server")]
 pub mod error;
 pub mod room;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
 mod session;
 pub mod store;
+#[cfg(feature = "server")]
 pub mod transport;
 
+#[cfg(feature = "server")]
 pub use config::{Config, ConfigError, StoreChoice};
+#[cfg(feature = "server")]
 pub use error::RelayError;
+#[cfg(feature = "server")]
 pub use server::Relay;

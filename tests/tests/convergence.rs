@@ -139,7 +139,7 @@ impl Gossip {
             assert_eq!(dump(replica), dump(first));
             assert_eq!(replica.beacon(), first.beacon());
             assert_eq!(replica.heads(), first.heads());
-            let edits = replica.set(workload::EDITS);
+            let edits = replica.grow_only_set(workload::EDITS);
             for number in 1..=self.edits {
                 assert!(workload::shows(&edits, number), "edit {number} is lost");
             }

@@ -37,6 +37,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("core/fuzz", &["weftline"]),
     ("relay", &["weftline"]),
     ("relay/client", &["weftline"]),
+    ("relay/simulation", &["weftline", "weftline-relay"]),
     ("wasm", &["weftline"]),
     ("examples/todo", &["weftline", "weftline-client"]),
     ("tests/peers", &["weftline"]),

@@ -14,6 +14,7 @@ mod programs;
 mod readme;
 mod repo;
 mod setup;
+mod sim;
 mod similar;
 mod size;
 mod steps;
@@ -38,6 +39,8 @@ enum Task {
     Demo(demo::Options),
     /// Run every check and test, with the time each step took and a closing summary
     Test(test::Options),
+    /// Simulate replicas, a relay, disks and a network with everything that may fail, from many seeds
+    Sim(sim::Options),
     /// Turn on one mistake after the other, and see that some test notices each
     Mutants(mutants::Options),
     /// Feed what reads bytes from strangers with bytes that a fuzzer makes up
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Demo(options) => demo::demo(&options),
         Task::Test(options) => test::test(&options),
+        Task::Sim(options) => sim::sim(&options),
         Task::Mutants(options) => mutants::mutants(&options),
         Task::Fuzz(options) => fuzz::fuzz(&options),
         Task::Coverage(options) => coverage::coverage(&options),

@@ -14,7 +14,7 @@ use crate::process::{cargo, node, npm, run, run_tests};
 use crate::programs::Programs;
 use crate::steps::{self, Step};
 use crate::tally::Tally;
-use crate::{bench, crash, demo, mutants, readme, repo, setup, size, wasm};
+use crate::{bench, crash, demo, mutants, readme, repo, setup, sim, size, wasm};
 
 const STEPS: &[Step] = &[
     Step { name: "format", about: "the formatter has nothing to change", needs: &[], run: format },
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
         needs: &["build"],
         run: rust,
     },
+    Step { name: "sim", about: "every seed keeps every rule: cargo xtask sim", needs: &[], run: sim::check },
     Step {
         name: "vectors",
         about: "another reader, written from the format's document alone, finds the same in golden and in random bytes",

@@ -425,6 +425,8 @@ faults! {
     HighWaterIgnored,
     /// TAB-4: an id is continued although the lock of its slot is not held.
     LockIgnored,
+    /// SES-4: frames that were lost, came twice or belong to another connection are not noticed.
+    FrameNumberIgnored,
     /// ID-4: a claim names the last opening before, not all that may have got the lease.
     LastIncOnly,
     /// ID-4: whoever is told to have the lease, the openings before are forgotten.

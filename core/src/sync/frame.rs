@@ -2,7 +2,8 @@
 //!
 //! A frame is one binary websocket message: flags (1 byte), message kind (1 byte), channel (varint), then the message's
 //! body or a piece of it. Bit 0 of the flags says that the frame continues a message, bit 1 that more of it follows; the
-//! other bits are 0. Pieces of one message come in order on their channel; frames of other channels may come between.
+//! other six are the number of the frame on its connection, by which one that was lost, came twice or belongs to another
+//! connection is noticed (SES-4). Pieces of one message come in order on their channel; frames of other channels may come between.
 //! Channel 0 is the connection itself. A kind that is not known is refused, or ignored if its number is 128 or more.
 //!
 //! Not here: what the messages mean ([`super::message`]).
@@ -13,6 +14,7 @@ use super::encoding::{MessageError, MessageKind};
 use super::limits::STAGED_MESSAGE;
 use super::message::Message;
 use super::wire::{Malformed, Reader, put_varint};
+use crate::fault::{self, Fault};
 use crate::ordered::Map;
 
 /// The channel of the messages about the connection itself.
@@ -20,6 +22,8 @@ pub const CONNECTION: u64 = 0;
 
 const CONTINUES: u8 = 1;
 const MORE: u8 = 2;
+/// From here on the flags are the number of the frame.
+const NUMBER_SHIFT: u32 = 2;
 /// Flags, kind and the longest varint.
 const MAX_HEADER: usize = 2 + 10;
 
@@ -38,6 +42,14 @@ pub enum FrameError {
     /// No header, or flags that mean nothing.
     #[error("malformed frame header")]
     Header,
+    /// Frames before this one were lost, or it was taken in before, or it is of another connection.
+    #[error("frame {found} in the place of frame {expected}, of 64")]
+    Number {
+        /// Its number.
+        found: u8,
+        /// The number of the frame that comes next.
+        expected: u8,
+    },
     /// A piece that does not belong to the message begun on its channel.
     #[error("a piece of a message out of order on channel {channel}")]
     OutOfOrder {
@@ -55,6 +67,13 @@ pub enum FrameError {
     /// The message itself.
     #[error(transparent)]
     Message(#[from] MessageError),
+}
+
+/// Says which frame of its connection this is. To be said once, when it is sent.
+pub(super) fn number(frame: &mut [u8], number: u8) {
+    if let Some(flags) = frame.first_mut() {
+        *flags |= number << NUMBER_SHIFT;
+    }
 }
 
 /// Cuts a message into frames of at most `max_frame` bytes.
@@ -85,11 +104,18 @@ pub(super) struct Assembler {
     max_staged: usize,
     staged: Map<u64, (MessageKind, Vec<u8>)>,
     staged_bytes: usize,
+    /// The number of the frame that comes next. The first one says where it begins.
+    next: Option<u8>,
+}
+
+/// The number of the frame after the one of this number.
+pub(super) const fn after(number: u8) -> u8 {
+    number.wrapping_add(1) & (u8::MAX >> NUMBER_SHIFT)
 }
 
 impl Assembler {
     pub(super) const fn new(max_frame: usize, max_staged: usize) -> Self {
-        Self { max_frame, max_staged, staged: Map::new(), staged_bytes: 0 }
+        Self { max_frame, max_staged, staged: Map::new(), staged_bytes: 0, next: None }
     }
 
     /// Takes one frame; gives the message that it completes.
@@ -100,9 +126,14 @@ impl Assembler {
         let mut reader = Reader::new(frame);
         let (flags, kind, channel) = (reader.u8(), reader.u8(), reader.varint());
         reader.ok().map_err(|Malformed| FrameError::Header)?;
-        if flags & !(CONTINUES | MORE) != 0 {
-            return Err(FrameError::Header);
+        let found = flags >> NUMBER_SHIFT;
+        if let Some(expected) = self.next.filter(|next| *next != found)
+            && !fault::active(Fault::FrameNumberIgnored)
+        {
+            return Err(FrameError::Number { found, expected });
         }
+        self.next = Some(after(found));
+        let flags = flags & (CONTINUES | MORE);
         let kind = match MessageKind::from_byte(kind) {
             Ok(kind) => kind,
             // Whole or in pieces, it is not kept.
@@ -178,9 +209,12 @@ mod tests {
             }
             let mut assembler = Assembler::new(max_frame, 10_000);
             let mut got = vec![None; lens.len()];
+            let mut sent = 0;
             while queues.iter().any(|queue| !queue.is_empty()) {
                 for queue in &mut queues {
-                    let Some(frame) = queue.pop() else { continue };
+                    let Some(mut frame) = queue.pop() else { continue };
+                    number(&mut frame, sent);
+                    sent = after(sent);
                     prop_assert!(frame.len() <= max_frame);
                     if let Some((channel, message)) = assembler.take(&frame).unwrap() {
                         got[channel as usize] = Some(message);
@@ -217,7 +251,20 @@ mod tests {
         let mut frames = Vec::new();
         let message = diff(4_000);
         cut(1, message.kind(), &message.encode_body(), 1_000, |frame| frames.push(frame));
+        number(&mut frames[1], 1);
         assert_eq!(assembler.take(&frames[0]), Ok(None));
         assert!(matches!(assembler.take(&frames[1]), Err(FrameError::Staged { .. })));
+    }
+
+    #[test]
+    fn ses_4_a_frame_is_taken_in_its_turn_only() {
+        let frame = |number: u8| [number << 2, MessageKind::Ping as u8, 0];
+        let mut assembler = Assembler::new(100, 100);
+        for sent in (60..190).map(|count| count % 64) {
+            assert_eq!(assembler.take(&frame(sent)), Ok(Some((CONNECTION, Message::Ping))));
+        }
+        for wrong in [61, 63, 0] {
+            assert_eq!(assembler.take(&frame(wrong)), Err(FrameError::Number { found: wrong, expected: 62 }));
+        }
     }
 }

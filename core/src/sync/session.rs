@@ -107,6 +107,8 @@ pub struct Session {
     assembler: Assembler,
     peer: Option<Hello>,
     out: Queue<Vec<u8>>,
+    /// The number of the frame that is sent next.
+    next: u8,
     /// When anything was last heard, or the last Ping was sent after that.
     quiet_since: Timestamp,
     /// How many heartbeats have passed since anything was heard.
@@ -125,7 +127,9 @@ impl Session {
             max_frame: u32::try_from(config.max_frame).unwrap_or(u32::MAX),
             heartbeat_ms: u32::try_from(config.heartbeat_ms).unwrap_or(u32::MAX),
         };
-        let mut session = Self { config, assembler, peer: None, out: Queue::new(), quiet_since: now, missed: 0 };
+        // Where the numbers of frames begin differs, so that frames of another connection do not fit in.
+        let next = frame::after(now.0 as u8);
+        let mut session = Self { config, assembler, peer: None, out: Queue::new(), next, quiet_since: now, missed: 0 };
         session.send(CONNECTION, &Message::Hello(hello));
         session
     }
@@ -204,7 +208,10 @@ impl Session {
 
     /// The next frame to send.
     pub fn poll(&mut self) -> Option<Vec<u8>> {
-        self.out.pop()
+        let mut next = self.out.pop()?;
+        frame::number(&mut next, self.next);
+        self.next = frame::after(self.next);
+        Some(next)
     }
 
     /// Whether the peer has said Hello.
@@ -354,12 +361,15 @@ mod tests {
         // A kind of message that nobody knows here, whole and in pieces; between them and after them others.
         let want = Message::Want(Want::since(VersionVector::new()));
         for frame in [&[0, 200, 9, 1, 2][..], &[2, 255, 9, 1], &[3, 255, 9, 7], &[1, 255, 9, 7]] {
-            assert_eq!(b.frame(NOW, frame), Ok(None));
+            let mut frame = frame.to_vec();
+            frame::number(&mut frame, a.next);
+            a.next = frame::after(a.next);
+            assert_eq!(b.frame(NOW, &frame), Ok(None));
             a.send(9, &want);
             assert_eq!(deliver(&mut a, &mut b, NOW).unwrap(), [(9, want.clone())]);
         }
         // Below 128 it would be missed.
-        assert!(matches!(b.frame(NOW, &[0, 127, 9]), Err(ProtocolError::Frame(FrameError::Message(_)))));
+        assert!(matches!(b.frame(NOW, &[a.next << 2, 127, 9]), Err(ProtocolError::Frame(FrameError::Message(_)))));
 
         // A Hello with more behind it.
         let mut fresh = speaking((1, 1), 0);

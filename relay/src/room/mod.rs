@@ -14,6 +14,7 @@
 //! replaces a newer one. BYTES-1 whatever a member says, it is answered or closed, and nobody else notices (`ingest`).
 //! Not here: connections and frames (`session`), who may enter, when an idle room is let go.
 
+#[cfg(feature = "server")]
 pub(crate) mod actor;
 mod chains;
 mod diffs;
@@ -28,6 +29,7 @@ mod member;
 mod presence;
 mod recent;
 mod refills;
+#[cfg(feature = "server")]
 pub(crate) mod registry;
 #[cfg(test)]
 mod tests;

@@ -16,14 +16,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+#[cfg(feature = "server")]
 use futures_util::future::BoxFuture;
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "server")]
 mod memory;
+#[cfg(feature = "server")]
 mod sqlite;
 
+#[cfg(feature = "server")]
 pub use memory::MemoryStore;
+#[cfg(feature = "server")]
 pub use sqlite::SqliteStore;
 
 /// A place in a document's log: the first row is at 1, and 0 is before everything.
@@ -168,9 +173,11 @@ pub enum StoreError {
 }
 
 /// The answer to a call, to be awaited. Dropping it does not undo the call.
+#[cfg(feature = "server")]
 pub type Pending<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// An engine that keeps documents. See the [module](self) for what all of them promise.
+#[cfg(feature = "server")]
 pub trait Store: Send + Sync + 'static {
     /// Whether what was appended is there after the process has died, which is what an ack claims.
     fn is_durable(&self) -> bool;
@@ -198,6 +205,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// Extends a list of epochs by the running one, unless it is there already, and forgets the oldest.
+#[cfg(feature = "server")]
 fn extend_epochs(epochs: &mut Vec<Epoch>, id: u64, head: Position) -> bool {
     if epochs.last().is_some_and(|last| last.id == id) {
         return false;

@@ -10,8 +10,11 @@ use crate::disk::Disk;
 /// A local edit and what became of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Edit {
-    /// Its number: what it left in the document.
-    pub(crate) number: u64,
+    /// Its number: what it left in the document. An undo leaves none.
+    pub(crate) number: Option<u64>,
+    /// In which room.
+    pub(crate) room: usize,
+    pub(crate) delta: Delta,
     /// Who made it, in which process.
     pub(crate) peer: usize,
     pub(crate) process: u64,
@@ -19,11 +22,17 @@ pub(crate) struct Edit {
     pub(crate) dot: Dot,
     /// It died with its process before it was durable. Nobody may ever see it.
     pub(crate) lost: bool,
+    /// Its store was put back to an older state, or copied, so that whether it is there depends on who else has it.
+    pub(crate) uncertain: bool,
+    /// Its writer called it saved, and nobody has put the relay back since.
+    pub(crate) saved: bool,
 }
 
 /// DOT-1: one payload per dot, over the whole simulation.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads {
+    /// Stores are copied and put back: then a dot may be bound twice before anybody notices.
+    may_fork: bool,
     seen: BTreeMap<(ReplicaId, u64), Tag>,
     /// The tags after all that was ever written, also what nobody has seen yet. What was lost before anybody saw it is
     /// overwritten by what takes its dots.
@@ -31,6 +40,11 @@ pub(crate) struct Payloads {
 }
 
 impl Payloads {
+    /// Nothing was written yet.
+    pub(crate) fn new(may_fork: bool) -> Self {
+        Self { may_fork, ..Self::default() }
+    }
+
     /// Takes note of an edit that nobody has seen yet.
     pub(crate) fn write(&mut self, delta: &Delta) {
         let dot = delta.dot();
@@ -41,7 +55,7 @@ impl Payloads {
     pub(crate) fn note(&mut self, delta: &Delta) -> Result<(), String> {
         let dot = delta.dot();
         let known = *self.seen.entry((dot.replica, dot.seq)).or_insert_with(|| delta.tag());
-        if known == delta.tag() { Ok(()) } else { Err(format!("DOT-1: {dot} has two payloads")) }
+        if known == delta.tag() || self.may_fork { Ok(()) } else { Err(format!("DOT-1: {dot} has two payloads")) }
     }
 }
 
@@ -60,6 +74,10 @@ pub(crate) fn unpacked(
             Unpacked::Row(row) => row,
             Unpacked::Next { replica, first_seq, bytes, .. } => {
                 let Some(tag) = payloads.written.get(&(replica, first_seq - 1)) else {
+                    // What was renamed is written by nobody; each replica that holds it makes it.
+                    if payloads.may_fork {
+                        continue;
+                    }
                     return Err(format!("a row that follows {replica}:{}, which nobody wrote", first_seq - 1));
                 };
                 Row::Delta { prev_tag: *tag, bytes }
@@ -78,10 +96,14 @@ pub(crate) fn may_leave(
     message: &Message,
     disk: &Disk,
     own: &[ReplicaId],
+    stored: &VersionVector,
     payloads: &mut Payloads,
 ) -> Result<(), String> {
+    // What a copy of this store has written under the same id came from the relay.
+    let may_fork = payloads.may_fork;
     let safe = |what: &str, replica: ReplicaId, seq: u64| {
-        let exposed = own.contains(&replica) && !disk.is_safe(replica, seq);
+        let from_relay = may_fork && stored.seq(replica) >= seq;
+        let exposed = own.contains(&replica) && !disk.is_safe(replica, seq) && !from_relay;
         if exposed { Err(format!("DUR-1: {what} shows {replica}:{seq}, which is not durable")) } else { Ok(()) }
     };
     let version_is_safe = |what: &str, version: &VersionVector| {
@@ -91,6 +113,9 @@ pub(crate) fn may_leave(
         Message::Open(open) => {
             for claim in &open.claims {
                 safe("a claim", claim.replica, claim.seq)?;
+            }
+            for settle in &open.settles {
+                settle.marks.iter().try_for_each(|mark| safe("a settle", settle.replica, mark.seq))?;
             }
             open.version.iter().try_for_each(|version| version_is_safe("Open", version))
         }

@@ -36,14 +36,14 @@ pub(crate) struct RelayDisk {
 
 impl RelayDisk {
     /// A relay starts: what it finds. Some of what was in flight when the last one stopped has arrived.
-    pub(crate) fn open(&mut self, epoch: Option<u64>, rng: &mut Rng) -> Recovered {
+    pub(crate) fn open(&mut self, epoch: u64, rng: &mut Rng) -> Recovered {
         let arrived = rng.below(self.in_flight.len() + 1);
         for _ in 0..arrived {
             self.complete();
         }
         self.in_flight.clear();
-        if let Some(id) = epoch {
-            self.epochs.push(Epoch { id, first_position: self.head + 1 });
+        if self.epochs.last().is_none_or(|last| last.id != epoch) {
+            self.epochs.push(Epoch { id: epoch, first_position: self.head + 1 });
         }
         Recovered {
             snapshot: self.snapshot.clone(),

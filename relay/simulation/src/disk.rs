@@ -37,7 +37,7 @@ pub(crate) struct Write {
 }
 
 /// The disk of one store, which several tabs may share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
     layout: Layout,
     written: Vec<Vec<Vec<u8>>>,
@@ -49,6 +49,8 @@ pub(crate) struct Disk {
     safe: BTreeMap<ReplicaId, u64>,
     snapshot_bytes: usize,
     log_bytes: usize,
+    /// How many batches the last process that died was just writing and did not get written.
+    torn: usize,
 }
 
 impl Disk {
@@ -63,6 +65,7 @@ impl Disk {
             safe: BTreeMap::new(),
             snapshot_bytes: 0,
             log_bytes: 0,
+            torn: 0,
         }
     }
 
@@ -99,6 +102,7 @@ impl Disk {
     /// The process of a peer dies: of its writes in flight, some prefix arrives.
     pub(crate) fn crash(&mut self, peer: usize, rng: &mut Rng) {
         let mut left = rng.below(self.in_flight.len() + 1);
+        self.torn = 0;
         for write in std::mem::take(&mut self.in_flight) {
             if write.peer != peer {
                 self.in_flight.push_back(write);
@@ -107,17 +111,35 @@ impl Disk {
                 // It arrives in memory; nobody was told, so nobody relies on it.
                 self.log_bytes += write.batch.iter().map(Vec::len).sum::<usize>();
                 self.written.push(write.batch);
+            } else {
+                self.torn += 1;
             }
         }
     }
 
-    /// The power goes: a prefix is left. All peers on this disk must have been stopped.
-    pub(crate) fn cut_power(&mut self, rng: &mut Rng) {
+    /// The power goes: a prefix is left. All peers on this disk must have been stopped. Gives how many batches were torn, and how
+    /// many had been written but to no avail.
+    pub(crate) fn cut_power(&mut self, rng: &mut Rng) -> (usize, usize) {
         let lost = rng.below(self.written.len() - self.durable + 1);
         self.written.truncate(self.written.len() - lost);
+        let torn = self.torn + self.in_flight.len();
         self.in_flight.clear();
         // What is left has survived the worst: it is on the platter.
         self.durable = 0;
+        self.settle();
+        (torn, lost)
+    }
+
+    /// A copy, as a backup or a machine image takes it: what is written, and nothing that is being written.
+    pub(crate) fn copy(&self) -> Self {
+        Self { in_flight: VecDeque::new(), ..self.clone() }
+    }
+
+    /// An older state is put back. All peers on this disk must have been stopped.
+    pub(crate) fn put_back(&mut self, backup: &Self) {
+        *self = Self { next_number: self.next_number, ..backup.copy() };
+        self.durable = 0;
+        self.safe.clear();
         self.settle();
     }
 
@@ -144,6 +166,11 @@ impl Disk {
             }
         }
         tables.into_values().map(|bytes| Record::decode(&bytes).expect("a stored record decodes")).collect()
+    }
+
+    /// Whether nothing is being written.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
     }
 
     /// Whether the log has grown enough to be replaced, and nothing is being written.

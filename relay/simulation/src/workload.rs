@@ -1,11 +1,12 @@
-//! What simulated users do: small transactions over every type, nested and not.
+//! What simulated users do: small edits of every type, nested and not.
 
-use weftline::{EditError, Kind, ListMut, MapMut, SetRef, Transaction, Value};
+use weftline::testing::random_edit;
+use weftline::{EditError, Expand, GrowOnlySetRef, Kind, ListMut, MapMut, TextMut, Transaction, Value};
 
 use crate::rng::Rng;
 
-/// The set that every edit leaves its number in. Nothing removes from it, so an edit is there if its number is.
-pub const EDITS: &str = "edits";
+/// The set that every edit leaves its number in. Nothing removes from it, no undo either, so an edit is there if its number is.
+pub const EDITS: &str = "simulated edits";
 
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -17,17 +18,35 @@ pub fn edit(tx: &mut Transaction<'_>, rng: &mut Rng, number: u64) -> Result<(), 
     for _ in 0..rng.between(1, 3) {
         step(tx, rng)?;
     }
-    tx.set(EDITS)?.add(i64::try_from(number).unwrap_or(i64::MAX))
+    leave_number(tx, number)
+}
+
+/// Leaves the number of an edit.
+///
+/// # Errors
+/// As for any edit.
+pub fn leave_number(tx: &mut Transaction<'_>, number: u64) -> Result<(), EditError> {
+    tx.grow_only_set(EDITS)?.add(i64::try_from(number).unwrap_or(i64::MAX)).map(drop)
+}
+
+/// The list that every edit leaves its number in where it matters how often it is there, and the counter that it counts in.
+pub(crate) const COUNTED: &str = "simulated counts";
+
+/// Leaves the number of an edit where it would show that an edit is there twice.
+pub(crate) fn leave_countable(tx: &mut Transaction<'_>, number: u64) -> Result<(), EditError> {
+    tx.counter(COUNTED)?.add(1)?;
+    tx.list(COUNTED)?.push(i64::try_from(number).unwrap_or(i64::MAX)).map(drop)
 }
 
 /// Whether a document shows the edit with this number.
 #[must_use]
-pub fn shows(edits: &SetRef<'_>, number: u64) -> bool {
+pub fn shows(edits: &GrowOnlySetRef<'_>, number: u64) -> bool {
     edits.contains(&Value::Int(i64::try_from(number).unwrap_or(i64::MAX)))
 }
 
-fn step(tx: &mut Transaction<'_>, rng: &mut Rng) -> Result<(), EditError> {
-    match rng.below(12) {
+/// One edit somewhere.
+pub(crate) fn step(tx: &mut Transaction<'_>, rng: &mut Rng) -> Result<(), EditError> {
+    match rng.below(16) {
         0 => tx.register("title")?.set(value(rng)),
         1 => tx.counter("count")?.add(amount(rng)),
         2 => {
@@ -38,14 +57,17 @@ fn step(tx: &mut Transaction<'_>, rng: &mut Rng) -> Result<(), EditError> {
             let mut set = tx.set("tags")?;
             if rng.chance(60) { set.add(value(rng)) } else { set.remove(&value(rng)).map(drop) }
         }
-        4..=7 => step_in_map(&mut tx.map("map")?, rng, 0),
-        _ => step_in_list(&mut tx.list("list")?, rng, 0),
+        4..=6 => step_in_map(&mut tx.map("map")?, rng, 0),
+        7..=9 => step_in_list(&mut tx.list("list")?, rng, 0),
+        10 | 11 => step_in_text(&mut tx.text("text")?, rng),
+        // Where the core's own histories go: every kind below every kind, few places, so that edits meet.
+        _ => random_edit(tx, rng.random(), true),
     }
 }
 
 fn step_in_map(map: &mut MapMut<'_, '_>, rng: &mut Rng, depth: u32) -> Result<(), EditError> {
     let key = KEYS[rng.below(KEYS.len())];
-    match rng.below(12) {
+    match rng.below(13) {
         0..=2 => map.put(key, value(rng)),
         3 => map.remove(key).map(drop),
         4 if rng.chance(30) => map.clear(),
@@ -60,6 +82,7 @@ fn step_in_map(map: &mut MapMut<'_, '_>, rng: &mut Rng, depth: u32) -> Result<()
         7 => map.set(key)?.add(value(rng)),
         8 | 9 if depth < 3 => step_in_map(&mut map.map(key)?, rng, depth + 1),
         10 | 11 if depth < 3 => step_in_list(&mut map.list(key)?, rng, depth + 1),
+        12 => step_in_text(&mut map.text(key)?, rng),
         _ => map.put(key, value(rng)),
     }
 }
@@ -88,6 +111,30 @@ fn step_in_list(list: &mut ListMut<'_, '_>, rng: &mut Rng, depth: u32) -> Result
         }
         8 if len > 12 => list.clear(),
         _ => list.push(value(rng)).map(drop),
+    }
+}
+
+/// Typing, mostly where one typed last; deleting, replacing, marking.
+fn step_in_text(text: &mut TextMut<'_, '_>, rng: &mut Rng) -> Result<(), EditError> {
+    const WORDS: [&str; 5] = ["word ", "ü", "a\n", "🎈b", "typed by somebody "];
+    let len = text.read().len();
+    let start = rng.below(len + 1);
+    let end = start + rng.below((len - start).min(9) + 1);
+    match rng.below(12) {
+        0..=3 => text.push(WORDS[rng.below(WORDS.len())]),
+        4 | 5 => text.insert(start, WORDS[rng.below(WORDS.len())]),
+        6 | 7 => text.delete(start..end),
+        8 => text.replace(start..end, WORDS[rng.below(WORDS.len())]),
+        9 => {
+            let shown = text.read().slice(..);
+            let kept: String = shown.chars().filter(|_| !rng.chance(15)).take(60).collect();
+            text.set_text(&(kept + WORDS[rng.below(WORDS.len())]))
+        }
+        10 => {
+            let expand = *rng.pick(&[Expand::After, Expand::None, Expand::Both, Expand::Before]);
+            text.mark(start..end, ["bold", "link"][rng.below(2)], value(rng), expand)
+        }
+        _ => text.unmark(start..end, ["bold", "link"][rng.below(2)]),
     }
 }
 

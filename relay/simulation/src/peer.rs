@@ -1,13 +1,12 @@
 //! A client process in the simulation: a replica and what a driver keeps beside it.
 
 use weftline::sync::{Backoff, OpenError, Opening, Replica};
-use weftline::{ReplicaId, Timestamp};
+use weftline::{ReplicaId, Timestamp, UndoLimits};
 
+use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::plan::Age;
 use crate::rng::Rng;
-
-/// The document of every simulation.
-pub(crate) const DOCUMENT: &str = "simulated/document";
 
 /// One client. Its processes come and go; its disk and its slot stay.
 #[derive(Debug)]
@@ -16,8 +15,21 @@ pub(crate) struct Peer {
     pub(crate) replica: Option<Replica>,
     /// How many processes there have been. What was meant for an older one is dropped.
     pub(crate) process: u64,
+    /// The machine it runs on.
+    pub(crate) machine: usize,
+    /// The document it has open, by the number of its room.
+    pub(crate) room: usize,
     /// Its disk; tabs share one.
     pub(crate) disk: usize,
+    /// Which version of the library it is.
+    pub(crate) age: Age,
+    /// It is there: only a copy is not from the beginning.
+    pub(crate) active: bool,
+    pub(crate) clock: Clock,
+    /// What its driver draws from.
+    pub(crate) rng: Rng,
+    /// It keeps what undo needs.
+    pub(crate) undo: bool,
     /// The slot whose lock it gets, if there are locks.
     pub(crate) slot: Option<u32>,
     /// The lock was lost in some process: then a second id is no waste.
@@ -26,40 +38,31 @@ pub(crate) struct Peer {
     pub(crate) connection: Option<u64>,
     /// A connection is being made.
     pub(crate) dialing: bool,
-    /// The user pulled the plug.
-    pub(crate) offline: bool,
     pub(crate) backoff: Backoff,
     /// The ids that its edits were written under.
     pub(crate) ids: Vec<ReplicaId>,
 }
 
 impl Peer {
-    /// A client that is not running.
-    pub(crate) fn new(disk: usize, slot: Option<u32>) -> Self {
-        Self {
-            replica: None,
-            process: 0,
-            disk,
-            slot,
-            lost_lock: false,
-            connection: None,
-            dialing: false,
-            offline: false,
-            backoff: Backoff::new([0; 16]),
-            ids: Vec::new(),
-        }
-    }
-
     /// Starts a process on what the disk holds.
     ///
     /// # Errors
     /// When the disk's content cannot be opened, which no fault of a simulation explains.
-    pub(crate) fn start(&mut self, disk: &Disk, now: Timestamp, rng: &mut Rng) -> Result<&Replica, OpenError> {
-        let opening = Opening { slot: self.slot, entropy: rng.entropy(), now };
+    pub(crate) fn start(&mut self, disk: &Disk, now: Timestamp) -> Result<&Replica, OpenError> {
+        let opening = Opening { slot: self.slot, entropy: self.rng.entropy(), now };
         self.process += 1;
-        self.backoff = Backoff::new(rng.entropy());
+        self.backoff = Backoff::new(self.rng.entropy());
         self.connection = None;
         self.dialing = false;
-        Ok(self.replica.insert(Replica::open(DOCUMENT, opening, disk.records())?))
+        let replica = self.replica.insert(Replica::open(&document(self.room), opening, disk.records())?);
+        if self.undo {
+            replica.keep_undo(Some(UndoLimits::default()));
+        }
+        Ok(replica)
     }
+}
+
+/// The name of the document of a room.
+pub(crate) fn document(room: usize) -> String {
+    format!("simulated/{room}")
 }

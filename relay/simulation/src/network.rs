@@ -3,6 +3,9 @@
 //! A websocket never loses, repeats or reorders a message within a connection; what it does is end, at any moment, taking what is on its
 //! way with it; or seem to live while nothing arrives (half-open). Across connections everything is possible: the last messages of a
 //! connection that its client gave up may arrive at the relay after the first ones of the next connection.
+//!
+//! A proxy between the two may do worse: lose a frame, deliver it twice, late, or to somebody else. Nobody can go on
+//! with a connection on which that happened, but nobody may come to harm by it.
 
 use std::collections::VecDeque;
 
@@ -10,6 +13,7 @@ use weftline::Timestamp;
 use weftline::sync::{Roster, Said, Session, SessionConfig};
 use weftline_relay::room::MemberId;
 
+use crate::plan::Tampering;
 use crate::rng::Rng;
 
 /// One direction of a connection.
@@ -19,11 +23,17 @@ pub(crate) struct Pipe {
     /// When the last frame arrives: none overtakes it.
     last_at: u64,
     /// What is put in from now on never arrives.
-    broken: bool,
+    pub(crate) broken: bool,
+    /// What is done to the next frame.
+    pub(crate) tampering: Option<Tampering>,
+    /// A frame that is to arrive after the next one.
+    held: Option<Frame>,
+    /// The number of the last frame put in.
+    last_number: Option<u8>,
 }
 
 /// A frame on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Frame {
     /// What.
     pub(crate) bytes: Vec<u8>,
@@ -32,14 +42,44 @@ pub(crate) struct Frame {
 }
 
 impl Pipe {
-    /// Puts a frame in; gives the time of its arrival, if it will arrive.
-    pub(crate) fn send(&mut self, frame: Frame, now: u64, delay: u64) -> Option<u64> {
-        if self.broken {
-            return None;
-        }
-        self.frames.push_back(frame);
+    /// Puts a frame in; gives the time at which one arrives, and how many do then.
+    pub(crate) fn send(&mut self, frame: Frame, now: u64, delay: u64) -> (u64, usize) {
         self.last_at = self.last_at.max(now + delay);
-        Some(self.last_at)
+        if self.broken {
+            return (self.last_at, 0);
+        }
+        self.last_number = number(&frame).or(self.last_number);
+        let mut count = 1;
+        match self.tampering.take_if(|how| *how != Tampering::Misdeliver) {
+            Some(Tampering::Lose) => count = 0,
+            Some(Tampering::Swap) => {
+                count = 0;
+                self.held = Some(frame.clone());
+            }
+            Some(Tampering::Repeat) => {
+                count = 2;
+                self.frames.push_back(frame.clone());
+            }
+            _ => {}
+        }
+        if count > 0 {
+            self.frames.push_back(frame);
+            if let Some(held) = self.held.take() {
+                self.frames.push_back(held);
+                count += 1;
+            }
+        }
+        (self.last_at, count)
+    }
+
+    /// Whether a frame of another connection passes here for the next one, as one in 64 does: numbers of six bits cannot tell (SES-4).
+    pub(crate) fn passes(&self, frame: &Frame) -> bool {
+        number(frame).is_none_or(|number| self.last_number.is_none_or(|last| (last + 1) % 64 == number))
+    }
+
+    /// Whether the next frame is to arrive at somebody else.
+    pub(crate) fn misdelivers(&mut self) -> bool {
+        self.tampering.take_if(|how| *how == Tampering::Misdeliver).is_some()
     }
 
     /// The frame that arrives now.
@@ -53,11 +93,21 @@ impl Pipe {
     }
 }
 
+/// The number that a frame says it has on its connection.
+fn number(frame: &Frame) -> Option<u8> {
+    frame.bytes.first().map(|flags| flags >> 2)
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Whose.
     pub(crate) peer: usize,
+    /// To which room.
+    pub(crate) room: usize,
+    /// A frame was tampered with on it: what its ends say of each other is no rule broken.
+    pub(crate) tampered: bool,
+    pub(crate) rng: Rng,
     /// The relay's end.
     pub(crate) session: Session,
     /// Reads along as the client sends, to check what leaves its process at the moment when it leaves.
@@ -81,12 +131,14 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection that has just come up.
-    pub(crate) fn new(peer: usize, now: u64, rng: &mut Rng) -> Self {
-        let now = Timestamp(now);
+    pub(crate) fn new(peer: usize, room: usize, now: Timestamp, mut rng: Rng) -> Self {
         let slow = if rng.chance(10) { 5_000 } else { 150 };
+        let max_delay = rng.between(5, slow);
         Self {
             peer,
-
+            room,
+            tampered: false,
+            rng,
             session: Session::new(SessionConfig::default(), now),
             tap: Session::new(SessionConfig::default(), now),
             roster: Roster::default(),
@@ -97,7 +149,7 @@ impl Connection {
             down: Pipe::default(),
             client_open: true,
             relay_open: true,
-            max_delay: rng.between(5, slow),
+            max_delay,
         }
     }
 }
