@@ -120,7 +120,8 @@ fn an_inflated_head_ends_an_id_and_not_its_holder() {
     let mut honest = Honest::new(2, &mut relay);
     let mut attacker = Attacker::join(9, &mut relay);
     let victim = honest.clients[0].replica.writer().expect("it has written");
-    let mut inflated = relay.room.document().diff_since(&VersionVector::new());
+    let known = relay.room.document();
+    let mut inflated = known.diff_since(&known.version());
     inflated.head.set(victim, VersionEntry { seq: Dot::MAX_SEQ, tag: Tag::from_bytes([7; 8]) });
     assert_eq!(attacker.upload(&mut relay, &inflated), None, "members are trusted with diffs");
     honest.settle(&mut relay);
