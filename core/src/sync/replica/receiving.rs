@@ -387,7 +387,15 @@ impl Replica {
     }
 
     fn caught_up(&mut self, reached: CaughtUp) -> Result<(), ProtocolError> {
-        let settled = self.settled_version();
+        let mut settled = self.settled_version();
+        let Some(connection) = &self.connection else { return Ok(()) };
+        if settled.hash() != reached.version_hash && !connection.wanted {
+            // Of a chain that another tab went on with, only now is here what the relay was told to have: it says that ours is
+            // in it.
+            let relay = connection.relay.clone();
+            self.judge_by(&relay);
+            settled = self.settled_version();
+        }
         let Some(connection) = &mut self.connection else { return Ok(()) };
         if connection.wanted {
             // Said before our Want arrived; another one follows the diff.
