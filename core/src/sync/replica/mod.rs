@@ -105,7 +105,7 @@ pub struct Replica {
     reported: Status,
     /// The branches that are known not to count.
     voids: Vec<VoidFact>,
-    /// The deltas of those that are in the store, or were.
+    /// The deltas of those that are in the store, or were. Ascending.
     void_rows: Vec<VoidRow>,
     /// The ids of which the relay has something else than what is here, where no void fact tells what of it.
     contradicted: Set<ReplicaId>,
@@ -257,7 +257,7 @@ impl Replica {
     /// Whether the last snapshot given by [`Self::compact`] makes a stored record superfluous.
     pub fn covers(&self, record: &Record) -> bool {
         // What is void was renamed, and whatever was summed up with it is covered by what was written then.
-        let is_void = |name: VoidRow| self.void_rows.contains(&name);
+        let is_void = |name: VoidRow| self.void_rows.binary_search(&name).is_ok();
         let tells_of_void = |version: &VersionVector| {
             let entry =
                 |(dot, tag): &VoidRow| version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag });
