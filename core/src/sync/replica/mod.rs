@@ -293,7 +293,7 @@ impl Replica {
     /// The connection is gone: what has come of a part is worth as much as whole ones.
     fn keep_unfinished(&mut self) {
         if let Some(connection) = &mut self.connection
-            && (connection.wanted || connection.rebuilding)
+            && (connection.wanted && !self.must_rebuild || connection.rebuilding)
             && let Some((MessageKind::Part, begun)) = connection.session.unfinished(CHANNEL)
             && let Ok(part) = Part::read(Reader::new(&begun))
         {

@@ -26,6 +26,7 @@ use crate::sync::outbox::Outbox;
 use crate::sync::record::{Class, Cursor, Record, Table};
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
+use crate::sync::staging::Staging;
 use crate::sync::wire::told;
 
 impl Replica {
@@ -86,6 +87,8 @@ impl Replica {
         }
         if !self.must_rebuild {
             self.must_rebuild = true;
+            // What has come of another diff is no part of one that tells everything.
+            self.staging = Staging::default();
             self.reconnect();
         }
     }

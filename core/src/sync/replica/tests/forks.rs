@@ -100,3 +100,36 @@ fn fork_4_nothing_is_told_of_what_was_built_anew_before_it_is_durable() {
     desk.flush();
     assert!(matches!(desk.heard()[..], [Message::Open(_)]));
 }
+
+#[test]
+fn diff_6_what_has_come_of_another_diff_is_no_part_of_one_that_tells_everything() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let branch = desk.write("branch");
+    desk.flush();
+    desk.connect();
+    let relay = version_of(&branch);
+    desk.say(Message::OpenAck(OpenAck {
+        epoch: 7,
+        head: 9,
+        version_hash: [3; 16],
+        beacon: [0; 16],
+        version: Some(VersionVector::new()),
+        horizon: relay,
+        facts: Vec::new(),
+        voids: Vec::new(),
+        resume: Resume::Diff,
+        roster: None,
+    }))
+    .unwrap();
+    let bytes = [0; 100].as_slice().into();
+    desk.say(Message::Part(Part { position: 9, id: [1; 16], total: 1_000, offset: 0, bytes })).unwrap();
+    assert!(desk.replica.staging.told().is_some());
+    let (dot, reason) = (branch.dot(), NackReason::Fork);
+    desk.say(Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version: None })).unwrap();
+    assert!(desk.hung_up);
+    desk.replica.disconnected(NOW);
+    desk.flush();
+    desk.heard();
+    let open = desk.connect();
+    assert_eq!((open.version, open.staged), (Some(VersionVector::new()), None));
+}
