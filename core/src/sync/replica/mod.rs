@@ -6,7 +6,7 @@
 //! Rules: DUR-1, DUR-2 nothing of an own delta is transmitted before the batch that holds it is durable. ACK-6 the status is
 //! true of the current connection. SES-1 the driver gives frames of the current connection only.
 //! Not here, but beside: [`opening`] folds what a store held, [`writing`] is local edits and their durability, [`receiving`]
-//! is what the relay says, [`pushing`] is what the relay is told.
+//! is what the relay says, [`pushing`] is what the relay is told, [`repairing`] is what is done where the two contradict each other.
 
 mod opening;
 mod pushing;
