@@ -81,10 +81,10 @@ impl Renaming {
     /// The next delta of a branch under its new name.
     pub(crate) fn rename(&mut self, delta: &Delta) -> Delta {
         let parts = delta.parts();
-        let Some(branch) = self.branches.get(&parts.replica) else { return delta.clone() };
+        let Some(branch) = self.branches.get_mut(&parts.replica) else { return delta.clone() };
         let (id, tag, first) = (branch.id, branch.tag, branch.fact.first_seq);
         let first_seq = parts.first_seq.saturating_sub(first - 1);
-        let mut totals = branch.totals.clone();
+        let mut totals = core::mem::take(&mut branch.totals);
         let (mut adds, mut totals_before) = (Few::new(), Few::new());
         for (seq, entry) in &parts.adds {
             let here = Dot::new(parts.replica, *seq);

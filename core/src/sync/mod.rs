@@ -160,7 +160,7 @@
 //! *Forks of which nobody has the deltas* are repaired by what lives of them: something may be there twice then. And where a relay
 //! was put back, a copy of a store has written there, and somebody else gives back what the original had written, nobody can tell
 //! that the one does not go on from the other: unequal payloads show it at the next connection, and by then something may be gone.
-//! Numbers in `features` and layout versions in every message leave room for all of these.
+//! Numbers in `features` and layout versions in every message leave room for more.
 
 mod backoff;
 mod control;

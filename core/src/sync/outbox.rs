@@ -179,8 +179,9 @@ impl Outbox {
     /// How many of them the relay refuses.
     pub(super) fn stuck(&self) -> usize {
         let stuck = |chain: &Chain| {
+            let waiting = chain.waiting();
             let from = chain.stuck_from.unwrap_or(u64::MAX);
-            chain.waiting().iter().filter(|entry| entry.last_seq >= from).count()
+            waiting.len() - waiting.partition_point(|entry| entry.last_seq < from)
         };
         self.chains.values().map(stuck).sum()
     }

@@ -226,6 +226,7 @@ impl Room {
         self.kept.fold(row, self.head);
         for (replica, _) in moves.iter() {
             self.roster.add(replica);
+            self.refills.moved();
         }
         // Rows without a pusher say nothing that a later one could do without.
         let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |pusher| pusher.0) };

@@ -4,7 +4,7 @@
 //! snapshot: one lease for each id, and every void fact. A room that is idle does not grow by those who come and look.
 //!
 //! Rules: LEASE-2 a lease is a row. FORK-2 so is a void fact.
-//! Not here: who gets a lease ([`super::joining`]), and how a branch is found out ([`super::forks`]).
+//! Not here: who gets a lease ([`super::leases`]), and how a branch is found out ([`super::forks`]).
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,8 @@
 //! the one with the most is next. Who does not answer in time does not hold up the next one: after a second another is asked as well, then
 //! after two, four and so on, because what is sent may be long and the line slow.
 //!
+//! Many may wait. Each is compared with what is here when it offers, and then only when more has come and is stored, or the next is to be asked.
+//!
 //! Rules: ACK-5. ACK-1 who need not send anything is acked as if it had, after the same commit.
 
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ pub(super) struct Refills {
     asked: Option<Asked>,
     /// How many were asked in vain since the last answer.
     in_vain: u32,
+    /// The version here is another one than that which all offers were compared with.
+    is_stale: bool,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,11 @@ impl Refills {
     /// When the next is to be asked whatever the present one does.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.asked.as_ref().filter(|_| !self.offers.is_empty()).map(|asked| asked.until)
+    }
+
+    /// A row has moved the version.
+    pub(super) fn moved(&mut self) {
+        self.is_stale = true;
     }
 
     /// A member is gone.
@@ -65,28 +74,34 @@ impl Room {
             return self.hold(Held::Nack { member: id, nack });
         }
         self.refills.answered(id);
+        self.refills.offers.remove(&id);
+        let version = self.document.version();
+        if version.dominates(&offer.version) {
+            return self.hold(Held::Durable { member: id, version });
+        }
         self.refills.offers.insert(id, offer);
     }
 
     /// Acks what is here by now, and asks the next one, if it is time.
     pub(super) fn refill(&mut self, now: Timestamp) {
-        if self.refills.offers.is_empty() {
+        let is_due = self.refills.asked.as_ref().is_none_or(|asked| now >= asked.until);
+        if self.refills.offers.is_empty() || !(is_due || self.refills.is_stale && self.appending.is_empty()) {
             return;
         }
         let version = self.document.version();
-        let (covered, offers) = std::mem::take(&mut self.refills.offers)
-            .into_iter()
-            .partition(|(_, offer)| version.dominates(&offer.version));
-        self.refills.offers = offers;
-        for member in BTreeMap::into_keys(covered) {
-            self.hold(Held::Durable { member, version: version.clone() });
-        }
-        if let Some(asked) = &self.refills.asked {
-            if now < asked.until {
-                return;
+        if std::mem::take(&mut self.refills.is_stale) {
+            let (covered, offers) = std::mem::take(&mut self.refills.offers)
+                .into_iter()
+                .partition(|(_, offer)| version.dominates(&offer.version));
+            self.refills.offers = offers;
+            for member in BTreeMap::into_keys(covered) {
+                self.hold(Held::Durable { member, version: version.clone() });
             }
-            self.refills.in_vain += 1;
         }
+        if !is_due {
+            return;
+        }
+        self.refills.in_vain += u32::from(self.refills.asked.is_some());
         let most = self.refills.offers.iter().max_by_key(|(_, offer)| missing(&version, &offer.version));
         let Some(member) = most.map(|(member, _)| *member) else { return };
         let offer = self.refills.offers.remove(&member).expect("it was just found");

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::Moved;
 use super::living::parts;
-use super::salvage::{Lost, Salvaged, differs};
+use super::salvage::{Lost, Salvaged, same_upto};
 use crate::clock::{Dot, DotRuns, VersionEntry, VersionVector};
 use crate::diff::{Diff, Tier};
 use crate::document::Document;
@@ -59,21 +59,26 @@ pub(super) fn refill(
     // A total that a void branch overwrote is the log's, which the branch does not take away (OWN-1).
     let is_own = |kind: Kind| matches!(kind, Kind::TOTAL | Kind::RIGHTS);
     let mut spared = DotRuns::new();
+    let told = diff.adds.len();
     for add in &relay.adds {
         if is_own(add.entry.kind) && moved.facts.iter().any(|fact| fact.replica == add.dot.replica) {
             spared.insert(add.dot);
-            if diff.tier == Tier::Full && diff.adds.iter().all(|told| told.dot != add.dot) {
+            let is_told = diff.adds[..told].binary_search_by(|told| told.dot.cmp(&add.dot)).is_ok();
+            if diff.tier == Tier::Full && !is_told {
                 diff.adds.push(add.clone());
             }
         }
     }
     sort_by(&mut diff.adds, |a, b| a.dot.cmp(&b.dot));
-    let stays = |dot: Dot| spared.contains(dot) || !within(dot);
-    diff.dead = diff.dead.dots().filter(|dot| !stays(*dot)).collect();
+    let upto = |replica: ReplicaId| if keeps(replica) { settled.seq(replica) } else { 0 };
+    diff.dead = cut(&diff.dead, upto, &spared);
+    if let Some(salvaged) = salvaged {
+        diff.dead = cut(&diff.dead, upto, &salvaged.dots);
+    }
     let mut removes = Vec::new();
     for (replica, dots) in diff.removes {
         // What a lost branch called so is not what the relay does.
-        let dots: DotRuns = dots.dots().filter(|dot| !spared.contains(*dot) && !differs(lost, *dot)).collect();
+        let dots = cut(&dots, |of| same_upto(lost, of), &spared);
         if diff.head.seq(replica) > 0 && !dots.is_empty() {
             removes.push((replica, dots));
         }
@@ -82,8 +87,52 @@ pub(super) fn refill(
     Some(diff)
 }
 
+/// The dots of `from` up to the last of each replica that is wanted, without the spared ones. O(runs), however long they are: they
+/// came from outside.
+fn cut(from: &DotRuns, upto: impl Fn(ReplicaId) -> u64, spared: &DotRuns) -> DotRuns {
+    let mut left = DotRuns::new();
+    let mut spared = spared.runs().peekable();
+    for (replica, first, last) in from.runs() {
+        let (mut next, last) = (first, last.min(upto(replica)));
+        while next <= last {
+            while spared.next_if(|(of, _, end)| (*of, *end) < (replica, next)).is_some() {}
+            let hit = spared.peek().copied().filter(|(of, begin, _)| *of == replica && *begin <= last);
+            let (begin, end) = hit.map_or((u64::MAX, u64::MAX), |(_, begin, end)| (begin, end));
+            if next < begin {
+                left.insert_run(replica, next, last.min(begin - 1));
+            }
+            if end >= last {
+                break;
+            }
+            next = end + 1;
+        }
+    }
+    left
+}
+
 /// Where both are known to the same dot the relay's tag is the one that counts.
 fn agreed(new: &Document, replica: ReplicaId, entry: VersionEntry) -> VersionEntry {
     let known = new.version().get(replica).filter(|known| known.seq == entry.seq);
     known.unwrap_or(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(runs: &[(u128, u64, u64)]) -> DotRuns {
+        let mut all = DotRuns::new();
+        runs.iter().for_each(|(replica, first, last)| all.insert_run(ReplicaId::from(*replica), *first, *last));
+        all
+    }
+
+    #[test]
+    fn bytes_1_a_run_is_cut_at_the_same_cost_however_long_it_is() {
+        let from = runs(&[(1, 3, 9), (1, 20, u64::MAX - 1), (2, 1, 5), (3, 1, 5), (4, 7, 7)]);
+        let spared = runs(&[(1, 1, 3), (1, 6, 6), (1, 9, 25), (2, 2, 9), (3, 9, 9), (4, 7, 7)]);
+        let upto = |replica: ReplicaId| if replica == ReplicaId::from(3) { 2 } else { u64::MAX };
+        let left = runs(&[(1, 4, 5), (1, 7, 8), (1, 26, u64::MAX - 1), (2, 1, 1), (3, 1, 2)]);
+        assert_eq!(cut(&from, upto, &spared), left);
+        assert_eq!(cut(&from, |_| 0, &DotRuns::new()), DotRuns::new());
+    }
 }

@@ -44,8 +44,13 @@ fn is_doubted(lost: &Lost, dot: Dot) -> bool {
     lost.get(&dot.replica).is_some_and(|since| dot.seq >= since.doubted)
 }
 
+/// Up to where the dots of a replica are bound to the same here and there.
+pub(super) fn same_upto(lost: &Lost, replica: ReplicaId) -> u64 {
+    lost.get(&replica).map_or(u64::MAX, |since| since.differs.saturating_sub(1))
+}
+
 /// Whether a dot is bound to something else here than there.
-pub(super) fn differs(lost: &Lost, dot: Dot) -> bool {
+fn differs(lost: &Lost, dot: Dot) -> bool {
     lost.get(&dot.replica).is_some_and(|since| dot.seq >= since.differs)
 }
 
@@ -305,14 +310,15 @@ impl Naming<'_> {
     }
 }
 
-/// The dots within `settled` and beyond `relay` that do not live in `old`.
+/// The dots within `settled` and beyond `relay` that do not live in `old`. O(runs of what lives).
 fn dead_between(old: &Document, relay: &VersionVector, settled: &VersionVector, lost: &Lost) -> DotRuns {
     let live = old.digest().live;
+    let mut live = live.runs().peekable();
     let mut dead = DotRuns::new();
     for (replica, entry) in settled.iter().filter(|(replica, _)| !lost.contains_key(replica)) {
         let mut next = relay.seq(replica) + 1;
-        let ours = live.runs().filter(|(of, _, last)| *of == replica && *last >= next).collect::<Vec<_>>();
-        for (_, first, last) in ours {
+        while live.next_if(|(of, ..)| *of < replica).is_some() {}
+        while let Some((_, first, last)) = live.next_if(|(of, ..)| *of == replica) {
             if next < first.min(entry.seq + 1) {
                 dead.insert_run(replica, next, first.min(entry.seq + 1) - 1);
             }

@@ -6,7 +6,7 @@
 //! Rules: DUR-1, DUR-2 nothing of an own delta is transmitted before the batch that holds it is durable. ACK-6 the status is
 //! true of the current connection. SES-1 the driver gives frames of the current connection only.
 //! Not here, but beside: [`opening`] folds what a store held, [`writing`] is local edits and their durability, [`receiving`]
-//! is what the relay says, [`pushing`] is what the relay is told.
+//! is what the relay says, [`pushing`] is what the relay is told, [`repairing`] is what is done where the two contradict each other.
 
 mod opening;
 mod pushing;
@@ -105,7 +105,7 @@ pub struct Replica {
     reported: Status,
     /// The branches that are known not to count.
     voids: Vec<VoidFact>,
-    /// The deltas of those that are in the store, or were.
+    /// The deltas of those that are in the store, or were. Ascending.
     void_rows: Vec<VoidRow>,
     /// The ids of which the relay has something else than what is here, where no void fact tells what of it.
     contradicted: Set<ReplicaId>,
@@ -257,7 +257,7 @@ impl Replica {
     /// Whether the last snapshot given by [`Self::compact`] makes a stored record superfluous.
     pub fn covers(&self, record: &Record) -> bool {
         // What is void was renamed, and whatever was summed up with it is covered by what was written then.
-        let is_void = |name: VoidRow| self.void_rows.contains(&name);
+        let is_void = |name: VoidRow| self.void_rows.binary_search(&name).is_ok();
         let tells_of_void = |version: &VersionVector| {
             let entry =
                 |(dot, tag): &VoidRow| version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag });
@@ -293,7 +293,7 @@ impl Replica {
     /// The connection is gone: what has come of a part is worth as much as whole ones.
     fn keep_unfinished(&mut self) {
         if let Some(connection) = &mut self.connection
-            && (connection.wanted || connection.rebuilding)
+            && (connection.wanted && !self.must_rebuild || connection.rebuilding)
             && let Some((MessageKind::Part, begun)) = connection.session.unfinished(CHANNEL)
             && let Ok(part) = Part::read(Reader::new(&begun))
         {

@@ -190,6 +190,8 @@ impl Stored {
         match row {
             Row::Delta { prev_tag, bytes } => self.deltas.push(Delta::decode(bytes, *prev_tag)?),
             Row::Diff { bytes } => self.diffs.push(codec::decode_diff(bytes)?),
+            // Every opening that hears of one writes it.
+            Row::Void(fact) if self.voids.contains(fact) => {}
             Row::Void(fact) => self.voids.push(*fact),
             Row::Lease { .. } => {}
         }
@@ -202,45 +204,52 @@ impl Stored {
     /// is left out: whoever renamed it wrote the whole state beside it. Gives the names and the tags of the branch's deltas, and
     /// whether nothing was left out.
     fn rename_void(&mut self) -> Result<(Vec<VoidRow>, bool), DecodeError> {
-        let mut void_rows = Vec::new();
-        let mut chains = Chains::new();
-        for fact in &self.voids {
-            let mut branch: Vec<Waiting> = Vec::new();
-            let mut next = self.deltas.iter().find(|delta| fork::fact_of(delta) == *fact);
-            while let Some(delta) = next {
-                let positions = match self.positions.get(&delta.dot()) {
-                    Some(bytes) => codec::decode_positions(bytes)?,
-                    None => Vec::new(),
-                };
-                void_rows.push((delta.dot(), delta.tag()));
-                branch.push(Waiting { delta: delta.clone(), positions });
-                next = self.deltas.iter().find(|after| {
-                    (after.replica(), after.first_seq(), after.prev_tag())
-                        == (delta.replica(), delta.last_seq() + 1, delta.tag())
-                });
-            }
-            if !branch.is_empty() {
+        let mut void_rows: Vec<VoidRow> = Vec::new();
+        // A fact may name the middle of what another one names from its beginning: that is one branch.
+        sort_by_key(&mut self.voids, |fact| (fact.replica, fact.first_seq));
+        // One branch of each replica at a time.
+        loop {
+            let mut chains = Chains::new();
+            for fact in &self.voids {
+                let is_first = |delta: &&Delta| fork::fact_of(delta) == *fact;
+                let first = self.deltas.iter().find(is_first).filter(|_| !chains.contains_key(&fact.replica));
+                let Some(first) = first else { continue };
+                let is_later = |delta: &&Delta| delta.replica() == fact.replica && delta.first_seq() > fact.first_seq;
+                let mut later: Vec<&Delta> = self.deltas.iter().filter(is_later).collect();
+                sort_by_key(&mut later, |delta| delta.first_seq());
+                let mut branch: Vec<Waiting> = Vec::new();
+                let mut end = (first.first_seq(), first.prev_tag());
+                for delta in [first].into_iter().chain(later) {
+                    if (delta.first_seq(), delta.prev_tag()) == end {
+                        end = (delta.last_seq() + 1, delta.tag());
+                        let positions = match self.positions.get(&delta.dot()) {
+                            Some(bytes) => codec::decode_positions(bytes)?,
+                            None => Vec::new(),
+                        };
+                        void_rows.push((delta.dot(), delta.tag()));
+                        branch.push(Waiting { delta: delta.clone(), positions });
+                    }
+                }
                 chains.insert(fact.replica, branch);
             }
-        }
-        let unacked = |delta: &Delta, acked: &Map<ReplicaId, u64>| {
-            delta.last_seq() > acked.get(&delta.replica()).copied().unwrap_or(0)
-        };
-        let waits = self
-            .outbox
-            .iter()
-            .any(|delta| void_rows.contains(&(delta.dot(), delta.tag())) && unacked(delta, &self.acked));
-        let is_void = |delta: &Delta| void_rows.contains(&(delta.dot(), delta.tag()));
-        self.deltas.retain(|delta| !is_void(delta));
-        self.outbox.retain(|delta| !is_void(delta));
-        fork::rename_void(&mut chains, &self.voids, false, &mut Moved::default());
-        for Waiting { delta, positions } in chains.values().flatten() {
-            if !positions.is_empty() {
-                self.positions.insert(delta.dot(), codec::encode_positions(positions).into());
+            if chains.is_empty() {
+                break;
             }
-            self.deltas.push(delta.clone());
-            if waits {
-                self.outbox.push(delta.clone());
+            sort_by_key(&mut void_rows, |row| *row);
+            let is_void = |delta: &Delta| void_rows.binary_search(&(delta.dot(), delta.tag())).is_ok();
+            let acked = |delta: &Delta| self.acked.get(&delta.replica()).copied().unwrap_or(0);
+            let waits = self.outbox.iter().any(|delta| is_void(delta) && delta.last_seq() > acked(delta));
+            self.deltas.retain(|delta| !is_void(delta));
+            self.outbox.retain(|delta| !is_void(delta));
+            fork::rename_void(&mut chains, &self.voids, false, &mut Moved::default());
+            for Waiting { delta, positions } in chains.values().flatten() {
+                if !positions.is_empty() {
+                    self.positions.insert(delta.dot(), codec::encode_positions(positions).into());
+                }
+                self.deltas.push(delta.clone());
+                if waits {
+                    self.outbox.push(delta.clone());
+                }
             }
         }
         let tells_of = |version: &VersionVector| {

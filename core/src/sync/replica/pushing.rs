@@ -1,9 +1,9 @@
 //! What the relay is told: Open with its claims, the outbox as deltas, or a diff where deltas would not do.
 //!
-//! Rules: DUR-2 claims name durable dots only. LEASE-4 leases are asked of the home relay, which is the only one there is here. ACK-5 what the relay lacks goes up as a diff at the whole durable version
-//! (DIFF-7), when the relay asks for it, which asks one client at a time; the outbox goes as deltas only where the relay has
-//! everything else. DIFF-2 where the log here does not reach back to the relay, it is asked for its digest; it is sent the whole
-//! state only if it gives none.
+//! Rules: DUR-2 claims name durable dots only. LEASE-4 leases are asked of the home relay, which is the only one there is here.
+//! ACK-5 what the relay lacks goes up as a diff at the whole durable version (DIFF-7), when the relay asks for it, which asks one
+//! client at a time; the outbox goes as deltas only where the relay has everything else. DIFF-2 where the log here does not reach
+//! back to the relay, it is asked for its digest; it is sent the whole state only if it gives none.
 
 use alloc::boxed::Box;
 

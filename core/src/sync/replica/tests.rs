@@ -19,6 +19,7 @@ use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
 mod durability;
+mod forks;
 mod leases;
 mod positions;
 mod presence;

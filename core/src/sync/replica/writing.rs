@@ -220,10 +220,11 @@ impl Replica {
         self.slot.prove(token);
     }
 
-    /// Whether claims and own deltas may be sent.
+    /// Whether claims and own deltas may be sent. Where nothing is claimed there may be a document that was built anew and is being
+    /// written.
     pub(super) fn is_proven(&self) -> bool {
         let claims = self.slot.has_history() || self.outbox.len() > 0;
-        !claims || self.slot.is_proven(self.stored) || fault::active(Fault::NoProof)
+        !(claims || self.slot.is_proving()) || self.slot.is_proven(self.stored) || fault::active(Fault::NoProof)
     }
 
     pub(super) fn persist(&mut self, class: Class, records: Vec<Record>) -> Token {
