@@ -233,6 +233,23 @@ impl Client {
         }
     }
 
+    /// Says what it has to say, and does not listen.
+    fn talk(&mut self, relay: &mut Relay) {
+        self.write();
+        while let Some(output) = self.later.pop_front() {
+            if let Output::Transmit(frame) = output {
+                relay.frame(self.number, &frame);
+            }
+        }
+    }
+
+    /// Hears what it was told so far, and does not answer yet.
+    fn listen(&mut self, relay: &mut Relay) {
+        while let Some(frame) = relay.connections.get_mut(&self.number).and_then(|one| one.session.poll()) {
+            self.replica.frame(NOW, &frame).expect("an honest client is told nothing it cannot take");
+        }
+    }
+
     fn connect(&mut self, relay: &mut Relay) {
         relay.disconnect(self.number);
         let session = Session::new(SessionConfig::default(), NOW);
@@ -469,6 +486,41 @@ fn fork_4_the_renaming_is_one_strict_write() {
     let mut after = Client::open(4, after, &mut rng);
     converge(&mut relay, &mut [&mut before, &mut after, &mut copy]);
     each_once(&relay, 1..=3);
+}
+
+/// A client that has no cursor is sent a diff, whose end alone has a tag. What was edited while that was on its way is of another branch.
+#[test]
+fn fork_2_a_diff_is_not_joined_upon_what_may_be_another_branch() {
+    for edits in 1..6 {
+        let (mut rng, mut relay) = (Rng::new(5), Relay::new());
+        let mut first = Client::open(1, Vec::new(), &mut rng);
+        first.edit(mark(1)).sync(&mut relay).go_offline(&mut relay);
+        let mut copy = first.copy(2, &mut rng);
+        copy.store.retain(|record| !matches!(record, Record::Cursor(_)));
+        copy.restart(&mut relay, &mut rng);
+        for number in 11..14 {
+            first.edit(mark(number));
+        }
+        first.sync(&mut relay);
+        copy.connect(&mut relay);
+        copy.talk(&mut relay);
+        for number in 21..21 + edits {
+            copy.edit(mark(number));
+        }
+        copy.listen(&mut relay);
+        let document = copy.document();
+        let seen: Vec<_> = (11..14).map(|number| times(document, number)).collect();
+        assert!(seen == [[0; 4]; 3] || seen == [[1; 4]; 3], "the branches are mixed: {seen:?}");
+        // Whatever is seen by now is built upon.
+        copy.edit(mark(31)).edit(|tx| tx.text("text")?.delete(0..1));
+        copy.sync(&mut relay);
+        converge(&mut relay, &mut [&mut first, &mut copy]);
+        let document = relay.room.document();
+        for number in (11..14).chain(21..21 + edits).chain([31]) {
+            assert_eq!(times(document, number), [1; 4], "edit {number}");
+        }
+        assert_eq!(document.counter("count").value(), 5 + edits as i128);
+    }
 }
 
 #[test]

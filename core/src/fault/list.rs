@@ -471,6 +471,8 @@ faults! {
     VoidsNotFolded,
     /// FORK-2: where the two chains part is not looked for in what Open names.
     BoundariesIgnored,
+    /// FORK-2: a diff is joined upon what waits for its ack, whether it is of the same branch or not.
+    DiffUponUnacked,
     /// ID-6: a row of one's own id beyond one's own history is taken for one's own.
     OwnRowIgnored equivalent "the chain finds the same one edit later: the next delta of that id contradicts it",
 

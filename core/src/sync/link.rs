@@ -71,6 +71,8 @@ pub(super) struct Connection {
     pub(super) position: u64,
     /// A diff was asked for and has not come.
     pub(super) wanted: bool,
+    /// A diff has come that could not be joined before it is known whose branch it is of.
+    pub(super) passed_over: bool,
     pub(super) refill: Refill,
     /// Whether the relay was asked for its digest on this connection, which it answers once.
     pub(super) asked: bool,
@@ -99,6 +101,7 @@ impl Connection {
             epoch: 0,
             position: 0,
             wanted: false,
+            passed_over: false,
             refill: Refill::None,
             asked: false,
             digest: None,

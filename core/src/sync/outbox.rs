@@ -306,6 +306,16 @@ impl Outbox {
         }
     }
 
+    /// Whether a dot is one of those that wait here, or behind them.
+    pub(super) fn is_within(&self, replica: ReplicaId, seq: u64) -> bool {
+        self.chains.get(&replica).and_then(|chain| chain.waiting().first()).is_some_and(|first| first.first_seq <= seq)
+    }
+
+    /// Whether something that waits may be something else at the relay.
+    pub(super) fn is_any_unsure(&self) -> bool {
+        self.chains.values().any(Chain::is_unsure)
+    }
+
     /// Whether this very branch is here.
     pub(super) fn has_branch(&self, fact: &VoidFact) -> bool {
         let chain = self.chains.get(&fact.replica).map_or(&[][..], Chain::waiting);
@@ -328,13 +338,11 @@ impl Outbox {
         }
     }
 
-    /// The next rows to push, at most `max_bytes` of them but at least one, in an order in which each is ready where
-    /// `covered` is; `covered` is advanced over them. Empty when nothing is left that can be pushed.
-    pub(super) fn next_rows(&mut self, covered: &mut VersionVector, stored: Token, max_bytes: usize) -> Vec<Row> {
+    /// The next rows of which it is not known whether the relay has these or others. They are told from what it has first, and by
+    /// themselves: each is acked or a fork, none waits for another, and what builds upon them is pushed for what it is.
+    pub(super) fn next_unsure(&mut self, stored: Token, max_bytes: usize) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut bytes = 0;
-        // What the relay may have is told from what it has first, and by itself: each of these is acked or a fork, none waits for
-        // another, and what builds upon them is pushed for what it is.
         for (_, chain) in self.chains.iter_mut() {
             let unsure = chain.unsure_upto;
             while let Some(entry) = chain.next(stored).filter(|entry| entry.first_seq <= unsure) {
@@ -346,6 +354,14 @@ impl Outbox {
                 chain.pushed += 1;
             }
         }
+        rows
+    }
+
+    /// The next rows to push, at most `max_bytes` of them but at least one, in an order in which each is ready where
+    /// `covered` is; `covered` is advanced over them. Empty when nothing is left that can be pushed.
+    pub(super) fn next_rows(&mut self, covered: &mut VersionVector, stored: Token, max_bytes: usize) -> Vec<Row> {
+        let mut rows = self.next_unsure(stored, max_bytes);
+        let mut bytes = 0;
         if !rows.is_empty() {
             return rows;
         }

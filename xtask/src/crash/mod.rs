@@ -9,7 +9,7 @@
 //! A killed process takes its memory with it, but not what it has written, synced or not: power cuts are the simulation's part.
 //!
 //! `random` is what is drawn from the seed; `process` is something to be killed; `relay` and `client` are the two; `world` holds them
-//! and strikes; `rest` compares; `ledger` knows what was promised.
+//! and strikes; `rest` compares; `ledger` knows what was promised; `watch` looks at the clock.
 
 mod client;
 mod ledger;
@@ -17,6 +17,7 @@ mod process;
 mod random;
 mod relay;
 mod rest;
+mod watch;
 mod world;
 
 use std::fs;
@@ -33,6 +34,7 @@ use crate::repo;
 use ledger::Counts;
 use random::Random;
 use rest::Finding;
+use watch::Watch;
 use world::{Fate, Setting, Tally, World};
 
 /// How many rounds a world lives for.
@@ -129,9 +131,15 @@ fn run(programs: &Programs, plan: &Plan, clients: usize) -> Result<Totals> {
         };
         let last = (round + 1) % ROUNDS_OF_A_WORLD == 0 || round + 1 == from + rounds;
         let before = present.counts();
+        totals.seconds = began.elapsed().as_secs_f64();
+        let watch = Watch::over([
+            format!("round {round} of seed {seed} failed (its stores were new in round {born})"),
+            totals.given_up(seed).to_string(),
+        ]);
         let finding = present
             .round(&mut random, last)
             .unwrap_or_else(|error| Finding { other: vec![format!("{error:#}")], ..Finding::default() });
+        drop(watch);
         totals.rounds += 1;
         totals.lost += finding.lost.len();
         totals.duplicated += finding.duplicated.len();
@@ -204,6 +212,14 @@ impl Totals {
         self.counts.made += made;
         self.counts.stored += stored;
         self.counts.saved += saved;
+    }
+
+    /// What is said if the next round never ends.
+    fn given_up(&self, seed: u64) -> Value {
+        let mut given_up = self.json(seed);
+        given_up["rounds"] = json!(self.rounds + 1);
+        given_up["failures"] = json!(self.failures + 1);
+        given_up
     }
 
     fn json(&self, seed: u64) -> Value {

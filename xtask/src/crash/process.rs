@@ -4,14 +4,20 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// The ids of all that were started and did not end yet, for whoever has to give up.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
 /// Signals that the task sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Signal {
+    /// SIGKILL.
+    Kill,
     /// SIGSTOP.
     Stop,
     /// SIGCONT.
@@ -39,6 +45,7 @@ impl Process {
         let stderr: File = stderr.with_context(|| format!("cannot write {}", complaints.display()))?;
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn();
         let mut child = spawned.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        running().push(child.id());
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("standard output is piped");
         let reader = thread::spawn(move || {
@@ -65,6 +72,7 @@ impl Process {
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill().context("cannot kill a process")?;
         self.child.wait()?;
+        self.is_gone();
         self.read_out()
     }
 
@@ -78,6 +86,7 @@ impl Process {
         let deadline = Instant::now() + time;
         loop {
             if let Some(status) = self.child.try_wait()? {
+                self.is_gone();
                 self.read_out()?;
                 return Ok(status);
             }
@@ -88,7 +97,16 @@ impl Process {
 
     /// How it ended, if it did.
     pub(crate) fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
-        Ok(self.child.try_wait()?)
+        let ended = self.child.try_wait()?;
+        if ended.is_some() {
+            self.is_gone();
+        }
+        Ok(ended)
+    }
+
+    /// It has ended: its id may be somebody else's from now on.
+    fn is_gone(&self) {
+        running().retain(|id| *id != self.child.id());
     }
 
     fn read_out(&mut self) -> Result<()> {
@@ -107,7 +125,20 @@ impl Drop for Process {
         // Nothing can be done here about a process that cannot be killed; one that has ended needs nothing.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.is_gone();
     }
+}
+
+/// Kills everything that runs, whoever waits for it.
+pub(crate) fn kill_all() {
+    for id in running().drain(..) {
+        // There is nobody left to tell that this did not work.
+        let _ = send(id, Signal::Kill);
+    }
+}
+
+fn running() -> std::sync::MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]
@@ -116,6 +147,7 @@ fn send(id: u32, signal: Signal) -> Result<()> {
     use nix::unistd::Pid;
 
     let signal = match signal {
+        Signal::Kill => signal::Signal::SIGKILL,
         Signal::Stop => signal::Signal::SIGSTOP,
         Signal::Continue => signal::Signal::SIGCONT,
         Signal::Terminate => signal::Signal::SIGTERM,

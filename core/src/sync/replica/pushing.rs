@@ -79,6 +79,14 @@ impl Replica {
                 connection.need_refill();
             }
         }
+        // No refill goes up before it is known whose branch these are.
+        loop {
+            let rows = self.outbox.next_unsure(stored, limits::MAX_BATCH);
+            if rows.is_empty() {
+                break;
+            }
+            connection.send_rows(rows);
+        }
         // While a branch is stuck, a diff would carry it and be refused.
         let waits = self.outbox.unstored(stored) > 0 && !fault::active(Fault::RefillPart);
         if connection.refill != Refill::Needed || waits || self.outbox.is_any_stuck() {

@@ -73,8 +73,14 @@ impl Replica {
                 self.want();
             }
             Message::Want(want) => return self.asked(want),
-            Message::Ack(ack) => self.acked(&ack),
-            Message::Durable(durable) => self.refilled(durable),
+            Message::Ack(ack) => {
+                self.acked(&ack);
+                return self.ask_again();
+            }
+            Message::Durable(durable) => {
+                self.refilled(durable);
+                return self.ask_again();
+            }
             Message::Nack(nack) => return self.refused(&nack),
             Message::Hello(_) | Message::Open(_) | Message::Offer(_) | Message::Ping | Message::Pong => {
                 return unexpected("message of a client");
@@ -299,7 +305,7 @@ impl Replica {
         // The log is in causal order, so what is not ready now builds upon something that is missing here for good: most
         // likely structure of the dead that a full diff had no reason to bring. A diff brings what the living hang on.
         let waiting = self.document.parked() > 0;
-        let asked = self.connection.as_ref().is_none_or(|connection| connection.wanted);
+        let asked = self.connection.as_ref().is_none_or(|connection| connection.wanted || connection.passed_over);
         if waiting && !asked && !fault::active(Fault::NeverRepair) { self.repair() } else { Ok(()) }
     }
 
@@ -338,6 +344,9 @@ impl Replica {
         {
             self.retire_writer();
         }
+        if self.is_doubted(&diff.head) {
+            return Ok(Outcome::Known);
+        }
         match self.document.apply_diff(&diff) {
             Ok(applied) => {
                 self.show(applied.changes);
@@ -350,6 +359,34 @@ impl Replica {
             }
             Err(ApplyError::BaseNotCovered { .. }) => Ok(Outcome::Known),
             Err(_) => Err(ProtocolError::Invalid { what: told("diff") }),
+        }
+    }
+
+    /// Whether a diff goes on beyond what waits here for its ack, so that nobody can tell whether it is of the same branch: it says the
+    /// tag at its end only. Joined, it would put the rest of one branch upon the beginning of another. It is left alone: what waits is
+    /// pushed, which tells, and then the relay is asked again.
+    fn is_doubted(&mut self, head: &VersionVector) -> bool {
+        let waiting: Vec<_> = self.outbox.replicas().filter(|id| self.outbox.is_within(*id, head.seq(*id))).collect();
+        if waiting.is_empty() || fault::active(Fault::DiffUponUnacked) {
+            return false;
+        }
+        for replica in waiting {
+            self.outbox.doubt(replica, head.seq(replica));
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.passed_over = true;
+        }
+        true
+    }
+
+    /// What waited is known to be the relay's: the diff that was left alone is asked for again.
+    fn ask_again(&mut self) -> Result<(), ProtocolError> {
+        match &mut self.connection {
+            Some(connection) if connection.passed_over && !connection.wanted && !self.outbox.is_any_unsure() => {
+                connection.passed_over = false;
+                self.repair()
+            }
+            _ => Ok(()),
         }
     }
 
@@ -397,7 +434,7 @@ impl Replica {
             settled = self.settled_version();
         }
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        if connection.wanted {
+        if connection.wanted || connection.passed_over {
             // Said before our Want arrived; another one follows the diff.
             return Ok(());
         }
@@ -571,6 +608,7 @@ impl Replica {
         // awaited, something before the position may be missing.
         if let Some(connection) = &self.connection
             && !connection.wanted
+            && !connection.passed_over
             && self.document.parked() == 0
         {
             let cursor = Cursor { epoch: connection.epoch, position: connection.position };
