@@ -43,6 +43,22 @@ pub struct DeltaParts {
 }
 
 impl DeltaParts {
+    /// A delta of one dot that says nothing yet: what [`Self`] is built from with `..DeltaParts::blank(replica, first_seq)`.
+    pub const fn blank(replica: ReplicaId, first_seq: u64) -> Self {
+        Self {
+            replica,
+            first_seq,
+            dots: 1,
+            deps: Few::new(),
+            hlc: Hlc(0),
+            bunches: Vec::new(),
+            adds: Few::new(),
+            text: Few::new(),
+            totals_before: Few::new(),
+            removes: DotRuns::new(),
+        }
+    }
+
     /// The last dot, which names the delta.
     pub fn last_seq(&self) -> u64 {
         self.first_seq + self.dots - 1

@@ -1,6 +1,6 @@
 //! Faults: mistakes that an implementation could make, turned on by the tests to show that they would be noticed.
 //!
-//! A fault is one line in [`list`], and one `if fault::active(Fault::…)` where the mistake would be made. One build holds
+//! A fault is one line in `list`, and one `if fault::active(Fault::…)` where the mistake would be made. One build holds
 //! them all; which one is on is chosen at run time: for a whole process by the variable `WEFTLINE_FAULT`, which is how
 //! `cargo xtask mutants` runs the ordinary tests against each of them, or for a thread by [`with_fault`]. Outside of tests
 //! [`active`] is `false` at compile time, and nothing of this is left.

@@ -121,6 +121,18 @@ describe.each(Object.entries(kinds))('%s', (kind, make) => {
   });
 });
 
+/** The databases that are opened from now on, and what has to be restored afterwards. */
+function openedDatabases(): { databases: IDBDatabase[]; spy: { mockRestore(): void } } {
+  const databases: IDBDatabase[] = [];
+  const open = indexedDB.open.bind(indexedDB);
+  const spy = vi.spyOn(indexedDB, 'open').mockImplementation((...args) => {
+    const request = open(...args);
+    request.addEventListener('success', () => databases.push(request.result));
+    return request;
+  });
+  return { databases, spy };
+}
+
 describe('indexeddb', () => {
   test('ID-2 slots are taken lowest first, and given back', async () => {
     const locks = new TestLocks();
@@ -153,13 +165,7 @@ describe('indexeddb', () => {
   test('DUR-7 a connection that is lost is opened again, and nothing is lost', async () => {
     const storage = new IndexedDbStorage({ locks: new TestLocks() });
     const name = freshName();
-    const databases: IDBDatabase[] = [];
-    const open = indexedDB.open.bind(indexedDB);
-    const spy = vi.spyOn(indexedDB, 'open').mockImplementation((...args) => {
-      const request = open(...args);
-      request.addEventListener('success', () => databases.push(request.result));
-      return request;
-    });
+    const { databases, spy } = openedDatabases();
     const replica = await Replica.open(name, { storage });
     replica.list('l').push('before');
     await replica.flushed();
@@ -203,13 +209,7 @@ describe('indexeddb', () => {
   test('DUR-7 what is evicted under a replica that is open is told, and stored again', async () => {
     const storage = new IndexedDbStorage({ locks: new TestLocks() });
     const name = freshName();
-    const databases: IDBDatabase[] = [];
-    const open = indexedDB.open.bind(indexedDB);
-    const spy = vi.spyOn(indexedDB, 'open').mockImplementation((...args) => {
-      const request = open(...args);
-      request.addEventListener('success', () => databases.push(request.result));
-      return request;
-    });
+    const { databases, spy } = openedDatabases();
     const replica = await Replica.open(name, { storage });
     const told: string[] = [];
     replica.onStorageError((error) => told.push(error.reason));
@@ -234,13 +234,7 @@ describe('indexeddb', () => {
 
   test('DUR-7 a database that the browser closes is looked at at once', async () => {
     const storage = new IndexedDbStorage({ locks: new TestLocks() });
-    const databases: IDBDatabase[] = [];
-    const open = indexedDB.open.bind(indexedDB);
-    const spy = vi.spyOn(indexedDB, 'open').mockImplementation((...args) => {
-      const request = open(...args);
-      request.addEventListener('success', () => databases.push(request.result));
-      return request;
-    });
+    const { databases, spy } = openedDatabases();
     const replica = await Replica.open(freshName(), { storage });
     forceCloseDatabase(databases[0] as never);
     await vi.waitFor(() => expect(databases.length).toBe(2));

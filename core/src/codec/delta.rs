@@ -229,18 +229,7 @@ pub fn decode_delta(bytes: &[u8]) -> Result<DeltaParts, DecodeError> {
 }
 
 /// What is not read yet.
-pub(crate) const NO_PARTS: DeltaParts = DeltaParts {
-    replica: ReplicaId::NIL,
-    first_seq: 0,
-    dots: 0,
-    deps: Few::new(),
-    hlc: Hlc(0),
-    bunches: Vec::new(),
-    adds: Few::new(),
-    text: Few::new(),
-    totals_before: Few::new(),
-    removes: DotRuns::new(),
-};
+pub(crate) const NO_PARTS: DeltaParts = DeltaParts::blank(ReplicaId::NIL, 0);
 
 /// Reads into `parts`, which must be [`NO_PARTS`].
 ///

@@ -97,18 +97,7 @@ pub(super) fn sealed(parts: DeltaParts, before: Tag) -> Option<Delta> {
 /// What a replica writes next after what a document knows of it, with nothing in it.
 pub(super) fn nothing(document: &Document, replica: ReplicaId) -> (DeltaParts, Tag) {
     let before = document.version().get(replica).map_or(Tag::start(replica), |entry| entry.tag);
-    let parts = DeltaParts {
-        replica,
-        first_seq: document.seq(replica) + 1,
-        dots: 1,
-        deps: Few::new(),
-        hlc: Hlc(0),
-        bunches: Vec::new(),
-        adds: Few::new(),
-        text: Few::new(),
-        totals_before: Few::new(),
-        removes: DotRuns::new(),
-    };
+    let parts = DeltaParts::blank(replica, document.seq(replica) + 1);
     (parts, before)
 }
 

@@ -34,10 +34,6 @@ const AT_ONCE: usize = 64;
 const MAX_WAITING: usize = 32 << 20;
 
 /// What sessions say to a room.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "messages are what there is most of, and are not to be allocated once more"
-)]
 pub(crate) enum ToRoom {
     /// A connection opens the document.
     Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },

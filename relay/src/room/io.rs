@@ -58,10 +58,6 @@ impl Default for RoomConfig {
 
 /// What happened.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "messages are what there is most of, and are not to be allocated once more"
-)]
 pub enum Input {
     /// Somebody opened the document.
     Join {

@@ -2,7 +2,7 @@
 
 use weftline::sync::{Opening, Replica};
 use weftline::{
-    Bias, Commit, Delta, DeltaParts, Document, DotRuns, EditError, Entry, Expand, Few, Hlc, Kind as EntryKind, Payload,
+    Bias, Commit, Delta, DeltaParts, Document, EditError, Entry, Expand, Few, Hlc, Kind as EntryKind, Payload,
     ReplicaId, Slot, Tag, Timestamp, Transaction, Value, VersionVector, codec,
 };
 
@@ -198,19 +198,14 @@ fn unknown(book: &mut Book, anna: &mut Writer, ben: &mut Writer) {
     };
     let replica = ReplicaId::from(0xc0ffee);
     let parts = DeltaParts {
-        replica,
-        first_seq: 1,
         dots: 2,
         deps: Few::from(anna.document.heads()),
         hlc: Hlc(1_700_000_500_000 << 16 | 3),
-        bunches: Vec::new(),
         adds: Few::from(vec![
             (1, entry(Slot::Unit, 200, Payload::Opaque([1, 2, 3].as_slice().into()))),
             (2, entry(Slot::Member(Value::from("m")), 77, Payload::Opaque([].as_slice().into()))),
         ]),
-        text: Few::new(),
-        totals_before: Few::new(),
-        removes: DotRuns::new(),
+        ..DeltaParts::blank(replica, 1)
     };
     let bytes = codec::encode_delta(&parts);
     let delta = Delta::decode(&bytes, Tag::start(replica)).expect("kinds of a newer version are kept");

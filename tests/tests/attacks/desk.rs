@@ -7,7 +7,7 @@ use weftline::sync::{
     DiffMessage, Message, MessageKind, NackReason, Open, Opening, Output, Replica, Row, Rows, Session, SessionConfig,
 };
 use weftline::testing::dump;
-use weftline::{Delta, DeltaParts, Diff, Document, DotRuns, EditError, Few, Hlc, ReplicaId, Tag, Timestamp, codec};
+use weftline::{Delta, DeltaParts, Diff, Document, EditError, ReplicaId, Tag, Timestamp, codec};
 use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
 use weftline_relay::store::{Epoch, Recovered};
 use weftline_tests::Rng;
@@ -334,18 +334,7 @@ fn nacked(heard: &[Message]) -> Option<NackReason> {
 /// A delta that does nothing, after what a document knows of its writer; changed by `say`.
 pub(super) fn delta(document: &Document, replica: ReplicaId, say: impl FnOnce(&mut DeltaParts, &mut Tag)) -> Delta {
     let mut before = document.version().get(replica).map_or(Tag::start(replica), |entry| entry.tag);
-    let mut parts = DeltaParts {
-        replica,
-        first_seq: document.seq(replica) + 1,
-        dots: 1,
-        deps: Few::new(),
-        hlc: Hlc(0),
-        bunches: Vec::new(),
-        adds: Few::new(),
-        text: Few::new(),
-        totals_before: Few::new(),
-        removes: DotRuns::new(),
-    };
+    let mut parts = DeltaParts::blank(replica, document.seq(replica) + 1);
     say(&mut parts, &mut before);
     Delta::seal(parts, before)
 }

@@ -120,9 +120,18 @@ fn an_inflated_head_ends_an_id_and_not_its_holder() {
     let mut honest = Honest::new(2, &mut relay);
     let mut attacker = Attacker::join(9, &mut relay);
     let victim = honest.clients[0].replica.writer().expect("it has written");
-    let mut inflated = relay.room.document().diff_since(&VersionVector::new());
-    inflated.head.set(victim, VersionEntry { seq: Dot::MAX_SEQ, tag: Tag::from_bytes([7; 8]) });
-    assert_eq!(attacker.upload(&mut relay, &inflated), None, "members are trusted with diffs");
+    let known = relay.room.document().version();
+    let inflated_since = |relay: &Relay, base: &VersionVector| {
+        let mut inflated = relay.room.document().diff_since(base);
+        inflated.head.set(victim, VersionEntry { seq: Dot::MAX_SEQ, tag: Tag::from_bytes([7; 8]) });
+        inflated
+    };
+    // Which branch of that id it is of, a diff from before what is here does not tell.
+    let from_before = inflated_since(&relay, &VersionVector::new());
+    assert_eq!(attacker.upload(&mut relay, &from_before), Some(NackReason::NotReady));
+    assert_eq!(relay.room.document().version(), known);
+    let from_here = inflated_since(&relay, &known);
+    assert_eq!(attacker.upload(&mut relay, &from_here), None, "members are trusted with diffs");
     honest.settle(&mut relay);
     for nth in 0..2 {
         let key = honest.put(nth, &mut relay);

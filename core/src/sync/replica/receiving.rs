@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::opening::check;
 use super::{Output, Replica};
-use crate::clock::{Timestamp, VersionEntry, VersionVector};
+use crate::clock::{Dot, Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome, Readiness};
@@ -343,7 +343,8 @@ impl Replica {
                 self.show(applied.changes);
                 Ok(applied.outcome)
             }
-            Err(ApplyError::Fork { replica, .. }) => {
+            // Of two branches of one chain, each made a bunch of its own at one dot.
+            Err(ApplyError::Fork { replica, .. } | ApplyError::BunchConflict { bunch: Dot { replica, .. } }) => {
                 self.contradicted(replica, diff.head.seq(replica));
                 Ok(Outcome::Known)
             }

@@ -434,18 +434,7 @@ fn state(document: &Document) -> (VersionVector, [u8; 16], usize) {
 
 /// As if a delta were being written at this dot.
 fn world_of(dot: Dot) -> DeltaParts {
-    DeltaParts {
-        replica: dot.replica,
-        first_seq: dot.seq,
-        dots: 1,
-        deps: Few::new(),
-        hlc: Hlc(0),
-        bunches: Vec::new(),
-        adds: Few::new(),
-        text: Few::new(),
-        totals_before: Few::new(),
-        removes: DotRuns::new(),
-    }
+    DeltaParts::blank(dot.replica, dot.seq)
 }
 
 /// What the decoder makes of it, if anything.
