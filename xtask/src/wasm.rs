@@ -55,15 +55,18 @@ fn build_module() -> Result<()> {
 /// What counts is the size after compression. Inlining makes the module smaller and its compressed form an eighth larger: what was
 /// alike is not any more. Common subexpressions are left alone for the same reason. The first kilobyte of memory is the end of the
 /// stack, so nothing is ever addressed there, which makes offsets foldable. A further round, which knows what each function touches,
-/// finds a little more. Control flow laid out afresh is more uniform than what the compiler wrote. How far an address is aligned is
-/// a hint that no engine takes, and noise.
-const OPTIMISER: [&str; 12] = [
+/// finds a little more, and so does trying several ways for locals to share places. Control flow laid out afresh is more uniform
+/// than what the compiler wrote. How far an address is aligned is a hint that no engine takes, and noise.
+const OPTIMISER: [&str; 15] = [
     "-Oz",
     "--flatten",
     "--rereloop",
     "-Oz",
     "--generate-global-effects",
     "-Oz",
+    "--coalesce-locals-learning",
+    "--reorder-locals",
+    "--vacuum",
     "--dealign",
     "--low-memory-unused",
     "--skip-pass=local-cse",

@@ -4,6 +4,8 @@
 //! Numbers are varints, ids, tags and hashes are as they are, text and lists have their length before them, an option is 0 or
 //! 1 and the value, a choice is its number.
 //!
+//! What only a relay says, or hears, is apart: nothing of a client refers to it, so that a page does not download it.
+//!
 //! Rules: BYTES-1 any bytes are a message or refused. BYTES-2 a message has one form.
 
 use alloc::boxed::Box;
@@ -30,6 +32,87 @@ const LAYOUT: u8 = 0;
 
 /// The body of a control message.
 pub(super) fn write(message: &Message) -> Vec<u8> {
+    let mut out = Writer(Vec::from([LAYOUT]));
+    match message {
+        Message::OpenAck(OpenAck {
+            epoch,
+            head,
+            version_hash,
+            beacon,
+            version,
+            horizon,
+            facts,
+            voids,
+            resume,
+            roster,
+        }) => {
+            out.number(*epoch);
+            out.number(*head);
+            out.fixed(version_hash);
+            out.fixed(beacon);
+            out.version(version.as_ref());
+            out.horizon(version.as_ref(), horizon);
+            out.number(facts.len() as u64);
+            for Fact { replica, seq, tag, same_upto, lease } in facts {
+                out.place(*replica, *seq, *tag);
+                out.number(*same_upto);
+                out.0.push(u8::from(lease.is_some()));
+                if let Some(lease) = lease {
+                    put_lease(&mut out.0, *lease);
+                }
+            }
+            out.voids(voids);
+            out.0.push(*resume as u8);
+            out.0.push(u8::from(roster.is_some()));
+            if let Some(RosterNews { since, later }) = roster {
+                out.number(since.0);
+                out.number(later.len() as u64);
+                for place in later {
+                    out.number(*place);
+                }
+            }
+        }
+        Message::CaughtUp(CaughtUp { position, version_hash }) => {
+            out.number(*position);
+            out.fixed(version_hash);
+        }
+        Message::Ack(Ack { replica, through, level, position }) => {
+            out.fixed(&replica.to_bytes());
+            out.number(*through);
+            out.0.push(*level as u8);
+            out.number(*position);
+        }
+        Message::Durable(Durable { version, level, position }) => {
+            out.version(Some(version));
+            out.0.push(*level as u8);
+            out.number(*position);
+        }
+        Message::Nack(Nack { replica, seq, reason, version }) => {
+            out.fixed(&replica.to_bytes());
+            out.number(*seq);
+            out.0.push(*reason as u8);
+            out.version(version.as_ref());
+        }
+        Message::Hello(_)
+        | Message::Open(_)
+        | Message::Want(_)
+        | Message::Offer(_)
+        | Message::Close(_)
+        | Message::Goodbye(_) => return write_upward(message),
+        Message::Rows(_)
+        | Message::Packed(_)
+        | Message::Diff(_)
+        | Message::Part(_)
+        | Message::Presence(_)
+        | Message::Ask
+        | Message::Ping
+        | Message::Pong => {}
+    }
+    out.0
+}
+
+/// The body of a control message that a client says; of another one, nothing.
+pub(super) fn write_upward(message: &Message) -> Vec<u8> {
     let mut out = Writer(Vec::from([LAYOUT]));
     match message {
         Message::Hello(Hello { min_version, max_version, features, agent, max_frame, heartbeat_ms }) => {
@@ -93,54 +176,6 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.number(*len);
             }
         }
-        Message::OpenAck(OpenAck {
-            epoch,
-            head,
-            version_hash,
-            beacon,
-            version,
-            horizon,
-            facts,
-            voids,
-            resume,
-            roster,
-        }) => {
-            out.number(*epoch);
-            out.number(*head);
-            out.fixed(version_hash);
-            out.fixed(beacon);
-            out.version(version.as_ref());
-            out.horizon(version.as_ref(), horizon);
-            out.number(facts.len() as u64);
-            for Fact { replica, seq, tag, same_upto, lease } in facts {
-                out.place(*replica, *seq, *tag);
-                out.number(*same_upto);
-                out.0.push(u8::from(lease.is_some()));
-                if let Some(lease) = lease {
-                    put_lease(&mut out.0, *lease);
-                }
-            }
-            out.voids(voids);
-            out.0.push(*resume as u8);
-            out.0.push(u8::from(roster.is_some()));
-            if let Some(RosterNews { since, later }) = roster {
-                out.number(since.0);
-                out.number(later.len() as u64);
-                for place in later {
-                    out.number(*place);
-                }
-            }
-        }
-        Message::CaughtUp(CaughtUp { position, version_hash }) => {
-            out.number(*position);
-            out.fixed(version_hash);
-        }
-        Message::Ack(Ack { replica, through, level, position }) => {
-            out.fixed(&replica.to_bytes());
-            out.number(*through);
-            out.0.push(*level as u8);
-            out.number(*position);
-        }
         Message::Want(Want { version, live: None }) => {
             out.0.push(0);
             out.version(Some(version));
@@ -153,17 +188,6 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.version(Some(version));
             out.0.push(u8::from(*by_digest));
         }
-        Message::Durable(Durable { version, level, position }) => {
-            out.version(Some(version));
-            out.0.push(*level as u8);
-            out.number(*position);
-        }
-        Message::Nack(Nack { replica, seq, reason, version }) => {
-            out.fixed(&replica.to_bytes());
-            out.number(*seq);
-            out.0.push(*reason as u8);
-            out.version(version.as_ref());
-        }
         Message::Close(Close { reason }) => out.0.push(*reason as u8),
         Message::Goodbye(Goodbye { reason, retry_after_ms }) => {
             out.0.push(*reason as u8);
@@ -172,38 +196,21 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
                 out.number(u64::from(*ms));
             }
         }
-        Message::Rows(_)
-        | Message::Packed(_)
-        | Message::Diff(_)
-        | Message::Part(_)
-        | Message::Presence(_)
-        | Message::Ask
-        | Message::Ping
-        | Message::Pong => {}
+        _ => {}
     }
     out.0
 }
 
 /// Reads what [`write`] gave.
 pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, Malformed> {
-    if body.u8() != LAYOUT {
-        return Err(Malformed);
+    if !matches!(kind, MessageKind::Open | MessageKind::Offer) {
+        return read_downward(kind, body);
     }
     let from = &mut body;
+    if from.u8() != LAYOUT {
+        return Err(Malformed);
+    }
     let message = match kind {
-        MessageKind::Hello => {
-            let hello = Hello {
-                min_version: number16(from),
-                max_version: number16(from),
-                features: from.varint(),
-                agent: text(from),
-                max_frame: from.number32(),
-                heartbeat_ms: from.number32(),
-            };
-            // Every version has to understand this much of what every later one says here.
-            from.rest();
-            Message::Hello(hello)
-        }
         MessageKind::Open => Message::Open(Open {
             document: text(from),
             opening: from.word(),
@@ -228,6 +235,32 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             packed: from.flag(),
             staged: if from.flag() { Some(Box::new(Staged { id: from.bytes_16(), len: from.varint() })) } else { None },
         }),
+        MessageKind::Offer => Message::Offer(Offer { version: version(from), by_digest: from.flag() }),
+        _ => return Err(Malformed),
+    };
+    body.finish().map(|()| message)
+}
+
+/// Reads what [`write`] gave, unless only a client says it.
+pub(super) fn read_downward(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, Malformed> {
+    if body.u8() != LAYOUT {
+        return Err(Malformed);
+    }
+    let from = &mut body;
+    let message = match kind {
+        MessageKind::Hello => {
+            let hello = Hello {
+                min_version: number16(from),
+                max_version: number16(from),
+                features: from.varint(),
+                agent: text(from),
+                max_frame: from.number32(),
+                heartbeat_ms: from.number32(),
+            };
+            // Every version has to understand this much of what every later one says here.
+            from.rest();
+            Message::Hello(hello)
+        }
         MessageKind::OpenAck => {
             let (epoch, head) = (from.varint(), from.varint());
             let (version_hash, beacon) = (from.bytes_16(), from.bytes_16());
@@ -267,7 +300,6 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             position: from.varint(),
         }),
         MessageKind::Want => Message::Want(want(from)),
-        MessageKind::Offer => Message::Offer(Offer { version: version(from), by_digest: from.flag() }),
         MessageKind::Durable => Message::Durable(Durable {
             version: version(from),
             level: choice(from, &Level::ALL),
@@ -284,7 +316,9 @@ pub(super) fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Message, M
             reason: choice(from, &CloseReason::ALL),
             retry_after_ms: if from.flag() { Some(from.number32()) } else { None },
         }),
-        MessageKind::Rows
+        MessageKind::Open
+        | MessageKind::Offer
+        | MessageKind::Rows
         | MessageKind::Packed
         | MessageKind::Diff
         | MessageKind::Part

@@ -157,6 +157,9 @@ impl MessageKind {
     }
 }
 
+/// Reads a control message.
+type ReadControl = fn(MessageKind, Reader<'_>) -> Result<Message, Malformed>;
+
 impl Message {
     /// Which message it is.
     pub const fn kind(&self) -> MessageKind {
@@ -186,15 +189,24 @@ impl Message {
     /// The bytes after the kind.
     pub fn encode_body(&self) -> Vec<u8> {
         match self {
-            Self::Rows(body) => return body.encode(),
-            Self::Packed(body) => return body.encode(),
-            Self::Diff(body) => return body.encode(),
-            Self::Part(body) => return body.encode(),
-            Self::Presence(body) => return body.encode(),
-            Self::Ask | Self::Ping | Self::Pong => return Vec::new(),
-            _ => {}
+            Self::Part(body) => body.encode(),
+            Self::OpenAck(_) | Self::CaughtUp(_) | Self::Ack(_) | Self::Durable(_) | Self::Nack(_) => {
+                control::write(self)
+            }
+            _ => self.encode_upward(),
         }
-        control::write(self)
+    }
+
+    /// The same of what a client says. Nothing else of the encoding is in a page's module.
+    pub(super) fn encode_upward(&self) -> Vec<u8> {
+        match self {
+            Self::Rows(body) => body.encode(),
+            Self::Packed(body) => body.encode(),
+            Self::Diff(body) => body.encode(),
+            Self::Presence(body) => body.encode(),
+            Self::Ask | Self::Ping | Self::Pong => Vec::new(),
+            _ => control::write_upward(self),
+        }
     }
 
     /// Reads what [`Self::encode_body`] gave. Rows and diffs are cut apart, not decoded.
@@ -202,14 +214,24 @@ impl Message {
     /// # Errors
     /// When the body is not what its kind says. Never panics, whatever the bytes (BYTES-1).
     pub fn decode(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
+        Self::decode_by(kind, body, control::read)
+    }
+
+    /// The same of what a client hears: what only it says is refused, as malformed.
+    pub(super) fn decode_downward(kind: MessageKind, body: &[u8]) -> Result<Self, MessageError> {
+        Self::decode_by(kind, body, control::read_downward)
+    }
+
+    fn decode_by(kind: MessageKind, body: &[u8], read: ReadControl) -> Result<Self, MessageError> {
         let bulk = matches!(kind, MessageKind::Rows | MessageKind::Packed | MessageKind::Diff | MessageKind::Part);
         if !bulk && body.len() > limits::MAX_CONTROL {
             return Err(MessageError::TooLong { what: told(kind.name()), len: body.len(), limit: limits::MAX_CONTROL });
         }
-        Self::read(kind, Reader::new(body)).map_err(|Malformed| MessageError::Malformed { what: told(kind.name()) })
+        Self::read(kind, Reader::new(body), read)
+            .map_err(|Malformed| MessageError::Malformed { what: told(kind.name()) })
     }
 
-    fn read(kind: MessageKind, mut body: Reader<'_>) -> Result<Self, Malformed> {
+    fn read(kind: MessageKind, mut body: Reader<'_>, control: ReadControl) -> Result<Self, Malformed> {
         match kind {
             MessageKind::Rows => return Rows::read(body).map(Self::Rows),
             MessageKind::Packed => return PackedRows::read(body).map(Self::Packed),
@@ -226,7 +248,7 @@ impl Message {
             MessageKind::Pong => return Ok(Self::Pong),
             _ => {}
         }
-        control::read(kind, body)
+        control(kind, body)
     }
 }
 

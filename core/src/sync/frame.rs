@@ -97,9 +97,13 @@ pub(super) fn cut(channel: u64, kind: MessageKind, body: &[u8], max_frame: usize
     }
 }
 
+/// How the body of a message is read: a client and a relay read different ones.
+pub(super) type Decode = fn(MessageKind, &[u8]) -> Result<Message, MessageError>;
+
 /// Puts messages together from frames.
 #[derive(Debug)]
 pub(super) struct Assembler {
+    decode: Decode,
     max_frame: usize,
     max_staged: usize,
     staged: Map<u64, (MessageKind, Vec<u8>)>,
@@ -114,8 +118,8 @@ pub(super) const fn after(number: u8) -> u8 {
 }
 
 impl Assembler {
-    pub(super) const fn new(max_frame: usize, max_staged: usize) -> Self {
-        Self { max_frame, max_staged, staged: Map::new(), staged_bytes: 0, next: None }
+    pub(super) const fn new(decode: Decode, max_frame: usize, max_staged: usize) -> Self {
+        Self { decode, max_frame, max_staged, staged: Map::new(), staged_bytes: 0, next: None }
     }
 
     /// Takes one frame; gives the message that it completes.
@@ -146,7 +150,7 @@ impl Assembler {
             return Err(FrameError::OutOfOrder { channel });
         }
         if flags == 0 {
-            return Ok(Some((channel, Message::decode(kind, piece)?)));
+            return Ok(Some((channel, (self.decode)(kind, piece)?)));
         }
         // Every piece must carry something, else an endless message would cost its sender nothing. One that begins counts for more than
         // it carries: so do a million channels, on each of which a message was begun.
@@ -169,7 +173,7 @@ impl Assembler {
         }
         let (kind, body) = self.staged.remove(&channel).expect("the entry was just written");
         self.staged_bytes -= body.len() + STAGED_MESSAGE;
-        Ok(Some((channel, Message::decode(kind, &body)?)))
+        Ok(Some((channel, (self.decode)(kind, &body)?)))
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
                 frames.reverse();
                 queues.push(frames);
             }
-            let mut assembler = Assembler::new(max_frame, 10_000);
+            let mut assembler = Assembler::new(Message::decode, max_frame, 10_000);
             let mut got = vec![None; lens.len()];
             let mut sent = 0;
             while queues.iter().any(|queue| !queue.is_empty()) {
@@ -231,7 +235,7 @@ mod tests {
         fn bytes_1_any_frames_are_read_or_refused(
             frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)
         ) {
-            let mut assembler = Assembler::new(1_000, 100);
+            let mut assembler = Assembler::new(Message::decode, 1_000, 100);
             for frame in frames {
                 let _ = assembler.take(&frame);
                 prop_assert!(assembler.staged_bytes <= 100);
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn unfinished_messages_are_bounded() {
-        let mut assembler = Assembler::new(1_000, 1_500);
+        let mut assembler = Assembler::new(Message::decode, 1_000, 1_500);
         let mut frames = Vec::new();
         let message = diff(4_000);
         cut(1, message.kind(), &message.encode_body(), 1_000, |frame| frames.push(frame));
@@ -259,7 +263,7 @@ mod tests {
     #[test]
     fn ses_4_a_frame_is_taken_in_its_turn_only() {
         let frame = |number: u8| [number << 2, MessageKind::Ping as u8, 0];
-        let mut assembler = Assembler::new(100, 100);
+        let mut assembler = Assembler::new(Message::decode, 100, 100);
         for sent in (60..190).map(|count| count % 64) {
             assert_eq!(assembler.take(&frame(sent)), Ok(Some((CONNECTION, Message::Ping))));
         }

@@ -112,7 +112,7 @@ impl Connection {
     }
 
     pub(super) fn send(&mut self, message: &Message) {
-        self.session.send(CHANNEL, message);
+        self.session.send_body(CHANNEL, message.kind(), &message.encode_upward());
     }
 
     pub(super) fn send_rows(&mut self, rows: Vec<Row>) {

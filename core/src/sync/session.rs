@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::encoding::MessageKind;
-use super::frame::{self, Assembler, CONNECTION, FrameError};
+use super::frame::{self, Assembler, CONNECTION, Decode, FrameError};
 use super::limits;
 use super::message::{CloseReason, Goodbye, Hello, Message};
 use super::queue::Queue;
@@ -118,7 +118,16 @@ pub struct Session {
 impl Session {
     /// A connection that has just come up. Both ends say Hello at once.
     pub fn new(config: SessionConfig, now: Timestamp) -> Self {
-        let assembler = Assembler::new(config.max_frame, config.max_staged);
+        Self::reading(Message::decode, config, now)
+    }
+
+    /// The same for a client, which reads nothing of what only a client says.
+    pub(super) fn of_client(config: SessionConfig, now: Timestamp) -> Self {
+        Self::reading(Message::decode_downward, config, now)
+    }
+
+    fn reading(decode: Decode, config: SessionConfig, now: Timestamp) -> Self {
+        let assembler = Assembler::new(decode, config.max_frame, config.max_staged);
         let hello = Hello {
             min_version: config.versions.0,
             max_version: config.versions.1,
@@ -130,7 +139,7 @@ impl Session {
         // Where the numbers of frames begin differs, so that frames of another connection do not fit in.
         let next = frame::after(now.0 as u8);
         let mut session = Self { config, assembler, peer: None, out: Queue::new(), next, quiet_since: now, missed: 0 };
-        session.send(CONNECTION, &Message::Hello(hello));
+        session.say(&Message::Hello(hello));
         session
     }
 
@@ -159,7 +168,7 @@ impl Session {
             // Before Hello nothing else may come: what the peer means is not known yet.
             _ if self.peer.is_none() => Err(ProtocolError::Unexpected { what: told("message before Hello") }),
             Message::Ping if channel == CONNECTION => {
-                self.send(CONNECTION, &Message::Pong);
+                self.say(&Message::Pong);
                 Ok(None)
             }
             Message::Pong if channel == CONNECTION => Ok(None),
@@ -177,6 +186,11 @@ impl Session {
     /// Queues a message, if the peer takes it.
     pub fn send(&mut self, channel: u64, message: &Message) {
         self.send_body(channel, message.kind(), &message.encode_body());
+    }
+
+    /// Queues a message about the connection. Both ends say those, so nothing but a client's encoding is needed.
+    fn say(&mut self, message: &Message) {
+        self.send_body(CONNECTION, message.kind(), &message.encode_upward());
     }
 
     /// Queues a message whose body is encoded already. Gives whether it did: a peer is not sent what it does not take.
@@ -203,7 +217,7 @@ impl Session {
 
     /// Queues a Goodbye: the driver closes the connection once it is sent.
     pub fn goodbye(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
-        self.send(CONNECTION, &Message::Goodbye(Goodbye { reason, retry_after_ms }));
+        self.say(&Message::Goodbye(Goodbye { reason, retry_after_ms }));
     }
 
     /// The next frame to send.
@@ -257,7 +271,7 @@ impl Session {
         if self.missed >= limits::DEAD_AFTER_HEARTBEATS {
             return Err(ProtocolError::TimedOut { silence_ms: self.missed.saturating_mul(self.heartbeat_ms()) });
         }
-        self.send(CONNECTION, &Message::Ping);
+        self.say(&Message::Ping);
         Ok(())
     }
 

@@ -159,7 +159,7 @@ impl Replica {
         self.connections += 1;
         self.keep_unfinished();
         self.outbox.start_over();
-        self.connection = Some(Box::new(Connection::new(Session::new(SessionConfig::default(), now))));
+        self.connection = Some(Box::new(Connection::new(Session::of_client(SessionConfig::default(), now))));
         self.peers.lost(now);
         self.peers.connected();
         self.prove();
