@@ -74,8 +74,6 @@ pub(super) struct Connection {
     /// A diff has come that could not be joined before it is known whose branch it is of.
     pub(super) passed_over: bool,
     pub(super) refill: Refill,
-    /// Whether the relay was asked for its digest on this connection, which it answers once.
-    pub(super) asked: bool,
     /// What the relay has, of which it wants to be sent the rest, until the diff is made.
     pub(super) digest: Option<Want>,
     /// The relay has the same version, with other payloads.
@@ -103,7 +101,6 @@ impl Connection {
             wanted: false,
             passed_over: false,
             refill: Refill::None,
-            asked: false,
             digest: None,
             diverged: false,
             rebuilding: false,

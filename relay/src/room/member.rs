@@ -21,8 +21,8 @@ pub(super) struct Member {
     pub(super) feeding: bool,
     /// What it asked for.
     pub(super) question: Question,
-    /// It has asked what lives here. Once is enough on a connection.
-    pub(super) has_asked: bool,
+    /// How often it has asked what lives here.
+    pub(super) digests: u32,
     /// Every row up to here was sent to it, or is its own.
     pub(super) cursor: Position,
     /// Up to where it knows that.
@@ -80,7 +80,7 @@ impl Member {
             opened: false,
             feeding: false,
             question: Question::None,
-            has_asked: false,
+            digests: 0,
             cursor: 0,
             told: 0,
             staged: None,

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{CloseReason, Nack, NackReason, Offer, Want};
+use weftline::sync::{CloseReason, Nack, NackReason, Offer, Want, limits};
 use weftline::{ReplicaId, Timestamp, VersionVector};
 
 use super::{Held, MemberId, Room};
@@ -65,9 +65,12 @@ impl Room {
     /// A member has something that it thinks is missing here.
     pub(super) fn offered(&mut self, id: MemberId, offer: Offer) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        // What lives here costs O(live) to tell: once on a connection, after that it has the version to go by.
-        if offer.by_digest && std::mem::replace(&mut member.has_asked, true) {
-            return self.close(id, CloseReason::Protocol);
+        // What lives here costs O(live) to tell: as often as a client repairs, which it does anew when the log has moved meanwhile.
+        if offer.by_digest {
+            member.digests += 1;
+            if member.digests > limits::MAX_REPAIRS + 1 {
+                return self.close(id, CloseReason::Protocol);
+            }
         }
         if !member.may_write {
             let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, version: None };

@@ -265,7 +265,7 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
 }
 
 #[test]
-fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
+fn fan_1_a_member_is_told_what_lives_here_as_often_as_it_repairs_and_only_what_is_stored() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, open_as(1));
     let mut document = writer(1);
@@ -280,6 +280,10 @@ fn fan_1_a_member_is_told_what_lives_here_once_and_only_what_is_stored() {
         heard.iter().filter_map(|said| if let Message::Want(want) = said { Some(want) } else { None }).collect();
     let [want] = wants[..] else { panic!("{heard:?}") };
     assert_eq!((&want.version, &want.live), (&document.version(), &Some(document.digest().live)));
+    for _ in 0..weftline::sync::limits::MAX_REPAIRS {
+        desk.say(ANN, Message::Offer(offer.clone()));
+        assert!(desk.closed.is_empty());
+    }
     desk.say(ANN, Message::Offer(offer));
     assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
 }

@@ -94,11 +94,9 @@ impl Replica {
         }
         let Some(want) = connection.digest.take() else {
             let reaches = connection.relay.is_empty() || self.document.reaches_back_to(&connection.relay);
-            let by_digest = !reaches && !connection.asked;
-            connection.asked |= by_digest;
             connection.refill = Refill::Asked;
             let version = self.outbox.durable(self.document.version(), stored);
-            return connection.send(&Message::Offer(Offer { version, by_digest }));
+            return connection.send(&Message::Offer(Offer { version, by_digest: !reaches }));
         };
         let diff = want.answer(&self.document);
         connection.refill = Refill::Sent;
