@@ -19,7 +19,7 @@ use crate::sync::limits;
 use crate::sync::outbox::Outbox;
 use crate::sync::presence::Peers;
 use crate::sync::queue::Queue;
-use crate::sync::record::{Class, Cursor, Record, Token};
+use crate::sync::record::{Cursor, Record, Token};
 use crate::sync::row::Row;
 use crate::sync::slot::Slot;
 use crate::sync::staging::Staging;
@@ -70,8 +70,6 @@ struct Stored {
     positions: Map<Dot, Arc<[u8]>>,
     cursor: Option<Cursor>,
     voids: Vec<VoidFact>,
-    /// Those of them that were found out here.
-    found: Vec<VoidFact>,
 }
 
 impl Replica {
@@ -121,8 +119,7 @@ impl Replica {
         let set = document.set_writer(slot.replica());
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
-        let found = stored.found;
-        let mut replica = Self {
+        Ok(Self {
             name: document_name.into(),
             document,
             slot,
@@ -148,11 +145,7 @@ impl Replica {
             contradicted: Set::new(),
             must_rebuild: false,
             rebuilt: 0,
-        };
-        if !found.is_empty() {
-            replica.persist(Class::Relaxed, found.into_iter().map(|fact| Record::Row(Row::Void(fact))).collect());
-        }
-        Ok(replica)
+        })
     }
 }
 
@@ -237,41 +230,11 @@ impl Stored {
             .outbox
             .iter()
             .any(|delta| void_rows.contains(&(delta.dot(), delta.tag())) && unacked(delta, &self.acked));
-        // What was written upon them under another id, and waits as well, is void with them: who renames them without it could not
-        // rename it as others do any more.
-        if !void_rows.is_empty() {
-            let mut others: Vec<&Delta> = self.outbox.iter().filter(|delta| unacked(delta, &self.acked)).collect();
-            sort_by_key(&mut others, |delta| (delta.replica(), delta.first_seq()));
-            for delta in others {
-                if !void_rows.iter().any(|(dot, _)| dot.replica == delta.replica()) {
-                    let positions = match self.positions.get(&delta.dot()) {
-                        Some(bytes) => codec::decode_positions(bytes)?,
-                        None => Vec::new(),
-                    };
-                    let chain = chains.get_or_insert_with(delta.replica(), Default::default);
-                    chain.push(Waiting { delta: delta.clone(), positions });
-                }
-            }
-        }
-        let mut moved = Moved::default();
-        fork::rename_void(&mut chains, &self.voids, true, &mut moved);
-        for delta in &self.outbox {
-            let name = (delta.dot(), delta.tag());
-            if moved.dots.contains(delta.dot()) && unacked(delta, &self.acked) && !void_rows.contains(&name) {
-                void_rows.push(name);
-            }
-        }
-        for fact in &moved.facts {
-            if !self.voids.contains(fact) {
-                self.voids.push(*fact);
-                self.found.push(*fact);
-            }
-        }
         let is_void = |delta: &Delta| void_rows.contains(&(delta.dot(), delta.tag()));
         self.deltas.retain(|delta| !is_void(delta));
         self.outbox.retain(|delta| !is_void(delta));
-        let is_renamed = |id: ReplicaId| moved.facts.iter().any(|fact| fact.renamed() == id);
-        for Waiting { delta, positions } in chains.values().flatten().filter(|it| is_renamed(it.delta.replica())) {
+        fork::rename_void(&mut chains, &self.voids, false, &mut Moved::default());
+        for Waiting { delta, positions } in chains.values().flatten() {
             if !positions.is_empty() {
                 self.positions.insert(delta.dot(), codec::encode_positions(positions).into());
             }
