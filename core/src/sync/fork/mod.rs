@@ -106,9 +106,11 @@ pub(super) fn fact_of(delta: &Delta) -> VoidFact {
 
 /// What builds upon a void branch is void from there on; says whether that is anything more.
 fn spread(chains: &Chains, begins: &mut Map<ReplicaId, usize>) -> bool {
+    // What names no delta of the branch by its end names one of the log's: another opening has written that, and what it wrote waits here too.
     let is_void = |dot: Dot| {
-        let begin = begins.get(&dot.replica).and_then(|at| chains.get(&dot.replica)?.get(*at));
-        begin.is_some_and(|begin| dot.seq >= begin.delta.first_seq())
+        let branch = begins.get(&dot.replica).and_then(|at| chains.get(&dot.replica)?.get(*at..)).unwrap_or(&[]);
+        let at = branch.partition_point(|waiting| waiting.delta.last_seq() < dot.seq);
+        branch.get(at).is_some_and(|waiting| waiting.delta.last_seq() == dot.seq)
     };
     let mut more = Vec::new();
     for (replica, chain) in chains.iter() {

@@ -565,7 +565,6 @@ impl Replica {
         if self.outbox.acked(replica, through) {
             // Losing this costs a repeated push, nothing more.
             self.persist(Class::Relaxed, vec![Record::Acked { replica, through }]);
-            self.forget_branch(replica, through);
         }
     }
 

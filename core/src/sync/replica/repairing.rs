@@ -6,13 +6,13 @@
 //! application is shown anything of it before that batch is durable. After that one more connection begins as if nothing had been.
 //!
 //! Rules: FORK-1, FORK-2. FORK-4 the renaming, the facts and the new outbox are one strict batch; what of the old branch is in the store
-//! stays there until the new one is acked, since another opening may still write more of it. ID-5 the id of a void branch is
-//! retired. FORK-5 the application is told.
+//! stays there, since another opening may still write upon it, and what it writes is renamed with what it says of the branch.
+//! ID-5 the id of a void branch is retired. FORK-5 the application is told.
 
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{Dot, VersionVector, VoidFact};
+use crate::clock::{VersionVector, VoidFact};
 use crate::codec;
 use crate::diff::Diff;
 use crate::document::Document;
@@ -174,17 +174,6 @@ impl Replica {
         }
         self.reconnect();
         Ok(())
-    }
-
-    /// What the relay acked of a branch that was renamed need not be renamed once more, once it has all of it: the old form goes.
-    pub(super) fn forget_branch(&mut self, replica: ReplicaId, through: u64) {
-        if self.outbox.has(replica) {
-            return;
-        }
-        if let Some(fact) = self.voids.iter().find(|fact| fact.renamed() == replica) {
-            let Dot { replica, seq } = fact.first();
-            self.persist(Class::Relaxed, [Record::Acked { replica, through: seq - 1 + through }].into());
-        }
     }
 }
 
