@@ -169,7 +169,7 @@ impl Replica {
     fn judge(&mut self, fact: &Fact) {
         let own = self.slot.replica() == Some(fact.replica);
         let here = self.document.chain(fact.replica);
-        let verdict = self.outbox.judge(fact, here);
+        let verdict = self.outbox.judge(fact);
         if let Some(Verdict::Agrees { through } | Verdict::Unsure { through } | Verdict::Differs { through }) = verdict
         {
             self.empty_outbox(fact.replica, through);
