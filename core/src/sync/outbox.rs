@@ -52,6 +52,8 @@ struct Chain {
     stuck_from: Option<u64>,
     /// Up to this dot the relay has deltas of which it is not known on this connection whether they are these: pushing them tells.
     unsure_upto: u64,
+    /// The relay has something else: it is not pushed again, but built anew once the relay has said what it has of the other chains.
+    is_fork: bool,
 }
 
 /// What a fact says about a chain.
@@ -206,7 +208,7 @@ impl Outbox {
 
     /// Whether the relay refuses anything, or may be about to.
     pub(super) fn is_any_stuck(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_unsure())
+        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
     }
 
     /// The dots that the relay does not have, or has with another meaning.
@@ -304,6 +306,18 @@ impl Outbox {
         }
     }
 
+    /// The relay has something else than what is here of `replica`.
+    pub(super) fn refuse(&mut self, replica: ReplicaId) {
+        if let Some(chain) = self.chains.get_mut(&replica) {
+            chain.is_fork = true;
+        }
+    }
+
+    /// Whether the relay has yet to say of a chain whether it has the same.
+    pub(super) fn is_any_unsure(&self) -> bool {
+        self.chains.values().any(|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
+    }
+
     /// Whether this very branch is here.
     pub(super) fn has_branch(&self, fact: &VoidFact) -> bool {
         let chain = self.chains.get(&fact.replica).map_or(&[][..], Chain::waiting);
@@ -315,6 +329,7 @@ impl Outbox {
         for (_, chain) in self.chains.iter_mut() {
             chain.unsure_upto = 0;
             chain.pushed = 0;
+            chain.is_fork = false;
         }
     }
 
@@ -429,7 +444,7 @@ impl Chain {
 
     fn next(&self, stored: Token) -> Option<&Unacked> {
         let entry = self.waiting().get(self.pushed)?;
-        let refused = self.stuck_from.is_some_and(|from| entry.last_seq >= from);
+        let refused = self.is_fork || self.stuck_from.is_some_and(|from| entry.last_seq >= from);
         let durable = entry.token <= stored || fault::active(Fault::SendBeforeDurable);
         (durable && !refused).then_some(entry)
     }

@@ -38,6 +38,12 @@ enum Sent {
 
 impl Replica {
     pub(super) fn receive(&mut self, now: Timestamp, message: Message) -> Result<(), ProtocolError> {
+        self.heard(now, message)?;
+        self.rebuild_once_told();
+        Ok(())
+    }
+
+    fn heard(&mut self, now: Timestamp, message: Message) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
@@ -501,7 +507,8 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork => self.refused_as_fork(nack.replica, diff),
+            NackReason::Fork if diff => self.contradicted(nack.replica, u64::MAX),
+            NackReason::Fork => self.refused_as_fork(nack.replica),
             _ if diff => connection.refill = Refill::Refused,
             _ => self.outbox.stick(nack.replica, nack.seq),
         }
