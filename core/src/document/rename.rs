@@ -42,6 +42,9 @@ pub(crate) struct Renaming {
 #[derive(Clone, Debug)]
 struct Branch {
     fact: VoidFact,
+    /// Its last dot. Beyond it a dot is the log's: a diff may have brought the rest of the log's branch before anybody knew that there
+    /// are two.
+    last_seq: u64,
     /// What it is called now.
     id: ReplicaId,
     /// The tag that the chain of the new id has come to.
@@ -57,12 +60,13 @@ impl Renaming {
     pub(crate) fn add(&mut self, fact: VoidFact) {
         let id = fact.renamed();
         let (continued, totals) = (Map::new(), Vec::new());
-        self.branches.insert(fact.replica, Branch { fact, id, tag: Tag::start(id), continued, totals });
+        self.branches.insert(fact.replica, Branch { fact, last_seq: 0, id, tag: Tag::start(id), continued, totals });
     }
 
     /// Learns of the next delta of a branch, before any is renamed: what is said of it may come before it.
     pub(crate) fn learn(&mut self, delta: &Delta) {
         let Some(branch) = self.branches.get_mut(&delta.replica()) else { return };
+        branch.last_seq = delta.last_seq().max(branch.last_seq);
         if fault::active(Fault::RenamedByTheEnd) {
             branch.id = VoidFact { tag: delta.tag(), ..branch.fact }.renamed();
             branch.tag = Tag::start(branch.id);
@@ -139,7 +143,7 @@ impl Renaming {
     /// What a dot is called now.
     pub(crate) fn dot(&self, dot: Dot) -> Dot {
         match self.branches.get(&dot.replica) {
-            Some(branch) if dot.seq >= branch.fact.first_seq => branch.renamed(dot.seq),
+            Some(branch) if branch.has(dot.seq) => branch.renamed(dot.seq),
             _ => dot,
         }
     }
@@ -154,13 +158,17 @@ impl Renaming {
     fn dots(&self, dots: &DotRuns) -> DotRuns {
         let mut renamed = DotRuns::new();
         for (replica, first, last) in dots.runs() {
-            match self.branches.get(&replica).filter(|branch| last >= branch.fact.first_seq) {
+            let is_within = |branch: &&Branch| last >= branch.fact.first_seq && first <= branch.last_seq;
+            match self.branches.get(&replica).filter(is_within) {
                 Some(branch) if !fault::active(Fault::RenamedRemovalsKept) => {
-                    let begin = branch.fact.first_seq.max(first);
+                    let (begin, end) = (branch.fact.first_seq.max(first), branch.last_seq.min(last));
                     if first < begin {
                         renamed.insert_run(replica, first, begin - 1);
                     }
-                    renamed.insert_run(branch.id, branch.renamed(begin).seq, branch.renamed(last).seq);
+                    renamed.insert_run(branch.id, branch.renamed(begin).seq, branch.renamed(end).seq);
+                    if end < last {
+                        renamed.insert_run(replica, end + 1, last);
+                    }
                 }
                 _ => renamed.insert_run(replica, first, last),
             }
@@ -173,6 +181,10 @@ impl Renaming {
         let mut deps = Vec::new();
         for dep in &parts.deps {
             deps.push(self.dot(*dep));
+            // What goes on behind the branch is the log's, and whoever had that had the branch before it.
+            if let Some(branch) = self.branches.get(&dep.replica).filter(|branch| dep.seq > branch.last_seq) {
+                deps.push(branch.renamed(branch.last_seq));
+            }
         }
         if parts.first_seq == first && first > 1 {
             deps.push(Dot::new(parts.replica, first - 1));
@@ -229,11 +241,11 @@ impl Renaming {
     fn position(&self, at: Position) -> Position {
         let Some(branch) = self.branches.get(&at.bunch.replica) else { return at };
         let (begins, distance) = (branch.fact.first_seq, at.index.unsigned_abs());
-        if at.bunch.seq >= begins {
+        if branch.has(at.bunch.seq) {
             return Position { bunch: branch.renamed(at.bunch.seq), index: at.index };
         }
         let seq = at.bunch.seq.saturating_add(distance);
-        if seq < begins {
+        if !branch.has(seq) {
             return at;
         }
         let index = |distance: u64| if at.index < 0 { -(distance as i64) } else { distance as i64 };
@@ -300,6 +312,10 @@ impl Renaming {
 }
 
 impl Branch {
+    fn has(&self, seq: u64) -> bool {
+        (self.fact.first_seq..=self.last_seq).contains(&seq)
+    }
+
     fn renamed(&self, seq: u64) -> Dot {
         Dot::new(self.id, seq - (self.fact.first_seq - 1))
     }

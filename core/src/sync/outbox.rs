@@ -52,6 +52,8 @@ struct Chain {
     stuck_from: Option<u64>,
     /// Up to this dot the relay has deltas of which it is not known on this connection whether they are these: pushing them tells.
     unsure_upto: u64,
+    /// The relay has something else: it is not pushed again, but built anew once the relay has said what it has of the other chains.
+    is_fork: bool,
 }
 
 /// What a fact says about a chain.
@@ -207,7 +209,7 @@ impl Outbox {
 
     /// Whether the relay refuses anything, or may be about to.
     pub(super) fn is_any_stuck(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_unsure())
+        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
     }
 
     /// The dots that the relay does not have, or has with another meaning.
@@ -268,14 +270,13 @@ impl Outbox {
         settles
     }
 
-    /// Compares what the relay has of an id with what is here, where the document has the id's chain up to `here`. `None` when
-    /// nothing of that id is here.
-    pub(super) fn judge(&self, fact: &Fact, here: VersionEntry) -> Option<Verdict> {
+    /// Compares what the relay has of an id with what is here. That the document goes on beyond what is here, or ends where the relay
+    /// ends, says nothing: a diff may have taken it there, which tells the tag at its end only. `None` when nothing of that id is here.
+    pub(super) fn judge(&self, fact: &Fact) -> Option<Verdict> {
         let entries = self.chains.get(&fact.replica)?.waiting();
         let (first, last) = (entries.first()?, entries.last()?);
-        // The document went on from ours by what the relay sent, or ends where it ends.
-        let is_same = here.seq > last.last_seq || (here.seq, here.tag) == (fact.seq, fact.tag);
-        if fact.seq >= last.last_seq && (is_same || fact.same_upto >= last.last_seq) {
+        let is_same = (last.last_seq, last.tag) == (fact.seq, fact.tag);
+        if is_same || fact.same_upto >= last.last_seq {
             return Some(Verdict::Agrees { through: last.last_seq });
         }
         if fact.seq > last.last_seq {
@@ -311,9 +312,16 @@ impl Outbox {
         self.chains.get(&replica).and_then(|chain| chain.waiting().first()).is_some_and(|first| first.first_seq <= seq)
     }
 
-    /// Whether something that waits may be something else at the relay.
+    /// The relay has something else than what is here of `replica`.
+    pub(super) fn refuse(&mut self, replica: ReplicaId) {
+        if let Some(chain) = self.chains.get_mut(&replica) {
+            chain.is_fork = true;
+        }
+    }
+
+    /// Whether the relay has yet to say of a chain whether it has the same.
     pub(super) fn is_any_unsure(&self) -> bool {
-        self.chains.values().any(Chain::is_unsure)
+        self.chains.values().any(|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
     }
 
     /// Whether this very branch is here.
@@ -327,6 +335,7 @@ impl Outbox {
         for (_, chain) in self.chains.iter_mut() {
             chain.unsure_upto = 0;
             chain.pushed = 0;
+            chain.is_fork = false;
         }
     }
 
@@ -447,7 +456,7 @@ impl Chain {
 
     fn next(&self, stored: Token) -> Option<&Unacked> {
         let entry = self.waiting().get(self.pushed)?;
-        let refused = self.stuck_from.is_some_and(|from| entry.last_seq >= from);
+        let refused = self.is_fork || self.stuck_from.is_some_and(|from| entry.last_seq >= from);
         let durable = entry.token <= stored || fault::active(Fault::SendBeforeDurable);
         (durable && !refused).then_some(entry)
     }
@@ -482,10 +491,27 @@ mod tests {
         assert_eq!(outbox.len(), 1, "the first came back from somewhere");
         let (dot, tag) = (deltas[1].dot(), deltas[1].tag());
         let fact = Fact { replica: dot.replica, seq: dot.seq, tag, same_upto: 0, lease: None };
-        assert_eq!(
-            outbox.judge(&fact, VersionEntry { seq: 3, tag: deltas[2].tag() }),
-            Some(Verdict::Agrees { through: dot.seq })
-        );
+        assert_eq!(outbox.judge(&fact), Some(Verdict::Agrees { through: dot.seq }));
+    }
+
+    #[test]
+    fn fork_2_a_log_that_goes_on_elsewhere_is_no_ack_wherever_the_document_is() {
+        let mut document = Document::with_writer(ReplicaId::from(1));
+        let mut write = |value: i64| {
+            let commit: Result<Commit<()>, EditError> =
+                document.transact(Timestamp(1), |tx| tx.register("r")?.set(value));
+            commit.unwrap().delta.unwrap()
+        };
+        let (ours, later) = (write(1), [write(2), write(3)]);
+        let mut outbox = Outbox::default();
+        outbox.push(&ours, Token(1));
+        // A diff may have taken the document to where the relay is: that tells the tag at its end, and not which branch it is of.
+        let (VersionEntry { seq, tag }, replica) = (document.chain(ours.replica()), ours.replica());
+        assert_eq!((seq, tag), (later[1].last_seq(), later[1].tag()));
+        let fact = |same_upto| Fact { replica, seq, tag, same_upto, lease: None };
+        assert_eq!(outbox.judge(&fact(0)), Some(Verdict::Unsure { through: 0 }));
+        let through = ours.last_seq();
+        assert_eq!(outbox.judge(&fact(through)), Some(Verdict::Agrees { through }), "the relay knows the tag");
     }
 
     #[test]

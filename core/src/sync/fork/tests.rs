@@ -197,6 +197,27 @@ fn fork_3_what_was_written_upon_the_branch_under_another_id_goes_with_it() {
 }
 
 #[test]
+fn fork_3_what_was_written_upon_both_branches_follows_the_logs_and_the_renamed_one() {
+    let mut relay = Document::new();
+    let mut store = Store::new(1);
+    store.edit(|tx| tx.map("m")?.put("k", 0)).sync(&mut relay);
+    let mut copy = store.clone();
+    for number in 1..6 {
+        copy.edit(|tx| tx.map("m")?.put("k", number)).sync(&mut relay);
+    }
+    store.edit(|tx| tx.map("m")?.map("row").map(drop));
+    let fact = fact_of(&store.waiting[0]);
+    // A diff goes on behind the branch with the rest of the log's: it tells the tag at its end only, so nobody notices.
+    store.catch_up(&relay);
+    assert_eq!(store.document.chain(id(1)), relay.chain(id(1)));
+    store.write_as(2).edit(|tx| tx.map("m")?.map("row")?.put("by", "another id"));
+    store.repair(&relay, &[fact], &[]);
+    assert!(store.waiting.iter().all(|delta| store.document.version().covers(delta.dot())), "what waits is here");
+    converge(&mut relay, &mut [&mut store, &mut copy]);
+    assert_eq!(relay.map("m").map("row").get_as("by"), Some("another id"));
+}
+
+#[test]
 fn fork_5_what_is_left_of_a_branch_that_the_relay_acked_and_lost_is_moved() {
     let mut relay = Document::new();
     let (mut store, mut third) = (Store::new(1), Store::new(3));

@@ -38,6 +38,12 @@ enum Sent {
 
 impl Replica {
     pub(super) fn receive(&mut self, now: Timestamp, message: Message) -> Result<(), ProtocolError> {
+        self.heard(now, message)?;
+        self.rebuild_once_told();
+        Ok(())
+    }
+
+    fn heard(&mut self, now: Timestamp, message: Message) -> Result<(), ProtocolError> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
@@ -175,7 +181,7 @@ impl Replica {
     fn judge(&mut self, fact: &Fact) {
         let own = self.slot.replica() == Some(fact.replica);
         let here = self.document.chain(fact.replica);
-        let verdict = self.outbox.judge(fact, here);
+        let verdict = self.outbox.judge(fact);
         if let Some(Verdict::Agrees { through } | Verdict::Unsure { through } | Verdict::Differs { through }) = verdict
         {
             self.empty_outbox(fact.replica, through);
@@ -546,7 +552,8 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork => self.refused_as_fork(nack.replica, diff),
+            NackReason::Fork if diff => self.contradicted(nack.replica, u64::MAX),
+            NackReason::Fork => self.refused_as_fork(nack.replica),
             _ if diff => connection.refill = Refill::Refused,
             _ => self.outbox.stick(nack.replica, nack.seq),
         }

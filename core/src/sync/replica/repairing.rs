@@ -44,7 +44,7 @@ impl Replica {
                 }
             }
             if is_here {
-                self.must_rebuild(fact.replica);
+                self.refused_as_fork(fact.replica);
             }
         }
         if !records.is_empty() {
@@ -61,18 +61,27 @@ impl Replica {
         }
         if !self.outbox.has(replica) {
             self.contradicted.insert(replica);
-            self.must_rebuild(replica);
         }
     }
 
-    /// The relay refuses a delta, or a diff, because it has something else of this id.
-    pub(super) fn refused_as_fork(&mut self, replica: ReplicaId, is_diff: bool) {
-        if is_diff {
-            return self.contradicted(replica, u64::MAX);
-        }
-        // The fact that tells from where on is at the relay by now, if there is one.
+    /// The relay refuses a delta, because it has something else of this id. The fact that tells from where on is at the relay by now,
+    /// if there is one. Of other chains that it may have something else of it is asked first: what is void of them can be renamed with
+    /// this one only if that is known, and could only be moved otherwise, while another tab of this store renames it.
+    pub(super) fn refused_as_fork(&mut self, replica: ReplicaId) {
         self.contradicted.insert(replica);
-        self.must_rebuild(replica);
+        self.outbox.refuse(replica);
+        if self.slot.replica() == Some(replica) {
+            self.retire_writer();
+        }
+    }
+
+    /// Begins anew, if there is anything void and nothing is left to be asked.
+    pub(super) fn rebuild_once_told(&mut self) {
+        let answered =
+            self.connection.as_ref().is_some_and(|connection| connection.is_answered() && !connection.rebuilding);
+        if answered && self.contradicted.iter().next().is_some() && !self.outbox.is_any_unsure() {
+            self.must_rebuild(ReplicaId::NIL);
+        }
     }
 
     /// Whether that has not been done again and again.
