@@ -258,19 +258,33 @@ fn a_long_value_is_held_once() {
 fn bytes_1_messages_that_are_begun_and_never_end_are_bounded_together() {
     let max_staged = 1 << 20;
     let config = SessionConfig { max_staged, ..SessionConfig::default() };
-    let (mut attacked, mut attacker) = (Session::new(config.clone(), Timestamp(1)), Session::new(config, Timestamp(1)));
-    attacked.frame(Timestamp(1), &attacker.poll().expect("it says hello")).expect("hello is taken");
-    let frame = |channel: u64, body: &[u8]| {
-        let mut frame = vec![2, MessageKind::Rows as u8];
+    let session = || {
+        let (mut attacked, mut attacker) =
+            (Session::new(config.clone(), Timestamp(1)), Session::new(config.clone(), Timestamp(1)));
+        let hello = attacker.poll().expect("it says hello");
+        attacked.frame(Timestamp(1), &hello).expect("hello is taken");
+        (attacked, hello[0] >> 2)
+    };
+    // Frames are numbered from that of the hello on (SES-4).
+    let frame = |number: u64, channel: u64, body: &[u8]| {
+        let mut frame = vec![((number % 64) as u8) << 2 | 2, MessageKind::Rows as u8];
         frame.extend((0..4).map(|nth| (channel >> (7 * nth)) as u8 | if nth < 3 { 0x80 } else { 0 }));
         frame.extend(body);
         frame
     };
-    assert!(attacked.frame(Timestamp(1), &frame(1 << 22, &[])).is_err(), "one that carries nothing begins nothing");
+    let (mut attacked, hello) = session();
+    let nothing = attacked.frame(Timestamp(1), &frame(u64::from(hello) + 1, 1 << 22, &[]));
+    assert!(
+        !matches!(nothing, Ok(_) | Err(ProtocolError::Frame(FrameError::Number { .. }))),
+        "one that carries nothing begins nothing: {nothing:?}"
+    );
+    let (mut attacked, hello) = session();
+    let mut number = u64::from(hello);
     let mut begun = 0;
     let peak = peak_of(|| {
         for channel in (1 << 22).. {
-            match attacked.frame(Timestamp(1), &frame(channel, &[1])) {
+            number += 1;
+            match attacked.frame(Timestamp(1), &frame(number, channel, &[1])) {
                 Ok(None) => begun += 1,
                 Ok(Some(said)) => panic!("nothing was said to the end: {said:?}"),
                 Err(error) => {

@@ -173,15 +173,19 @@ fn a_frame_is_no_longer_than_was_said_and_a_message_keeps_its_kind() {
     let config = SessionConfig { max_frame: 64 << 10, ..SessionConfig::default() };
     let session = || {
         let (mut one, mut other) = (Session::new(config.clone(), now), Session::new(config.clone(), now));
-        one.frame(now, &other.poll().expect("it says hello")).expect("hello is taken");
-        one
+        let hello = other.poll().expect("it says hello");
+        one.frame(now, &hello).expect("hello is taken");
+        (one, hello[0] >> 2)
     };
+    // Frames are numbered from that of the hello on (SES-4).
+    let flags = |hello: u8, nth: u8, flags: u8| (hello + nth) % 64 << 2 | flags;
     let kind = MessageKind::Rows as u8;
-    let long = [&[2, kind, 1], &vec![0; config.max_frame][..]].concat();
-    let refused = session().frame(now, &long).unwrap_err();
+    let (mut one, hello) = session();
+    let long = [&[flags(hello, 1, 2), kind, 1], &vec![0; config.max_frame][..]].concat();
+    let refused = one.frame(now, &long).unwrap_err();
     assert!(matches!(refused, ProtocolError::Frame(FrameError::TooLong { .. })), "{refused}");
-    let mut begun = session();
-    assert_eq!(begun.frame(now, &[2, kind, 1, 9]), Ok(None));
-    let refused = begun.frame(now, &[1, MessageKind::Diff as u8, 1, 9]).unwrap_err();
+    let (mut begun, hello) = session();
+    assert_eq!(begun.frame(now, &[flags(hello, 1, 2), kind, 1, 9]), Ok(None));
+    let refused = begun.frame(now, &[flags(hello, 2, 1), MessageKind::Diff as u8, 1, 9]).unwrap_err();
     assert!(matches!(refused, ProtocolError::Frame(FrameError::OutOfOrder { channel: 1 })), "{refused}");
 }
