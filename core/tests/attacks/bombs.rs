@@ -267,7 +267,7 @@ fn bytes_1_messages_that_are_begun_and_never_end_are_bounded_together() {
     };
     // Frames are numbered from that of the hello on (SES-4).
     let frame = |number: u64, channel: u64, body: &[u8]| {
-        let mut frame = vec![((number % 64) as u8) << 2 | 2, MessageKind::Rows as u8];
+        let mut frame = vec![(((number % 64) as u8) << 2) | 2, MessageKind::Rows as u8];
         frame.extend((0..4).map(|nth| (channel >> (7 * nth)) as u8 | if nth < 3 { 0x80 } else { 0 }));
         frame.extend(body);
         frame

@@ -178,7 +178,7 @@ fn a_frame_is_no_longer_than_was_said_and_a_message_keeps_its_kind() {
         (one, hello[0] >> 2)
     };
     // Frames are numbered from that of the hello on (SES-4).
-    let flags = |hello: u8, nth: u8, flags: u8| (hello + nth) % 64 << 2 | flags;
+    let flags = |hello: u8, nth: u8, flags: u8| ((hello + nth) % 64) << 2 | flags;
     let kind = MessageKind::Rows as u8;
     let (mut one, hello) = session();
     let long = [&[flags(hello, 1, 2), kind, 1], &vec![0; config.max_frame][..]].concat();
