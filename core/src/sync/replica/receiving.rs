@@ -402,6 +402,8 @@ impl Replica {
             return Err(ProtocolError::Unexpected { what: told("Diff") });
         }
         connection.wanted = false;
+        // It was asked for later than any that was left alone, and stands for it.
+        connection.passed_over = false;
         connection.position = message.position;
         let outcome = self.apply_diff_bytes(&message.bytes)?;
         let row = Row::Diff { bytes: message.bytes.clone() };
