@@ -243,8 +243,11 @@ impl World {
             self.clients[client].down_bytes += passed;
             if passed < frame.len() {
                 self.cut(client);
-            } else {
-                self.clients[client].replica.frame(self.now, &frame).unwrap();
+            } else if self.clients[client].replica.frame(self.now, &frame).is_err() {
+                // What a client cannot read ends its connection, and its driver makes another.
+                self.cut(client);
+                self.connect(client, usize::MAX);
+                break;
             }
         }
         happened
