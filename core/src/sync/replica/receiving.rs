@@ -381,8 +381,6 @@ impl Replica {
         }
         if let Some(connection) = &mut self.connection {
             connection.passed_over = true;
-            // It was told all the same: later rows continue these chains without saying their tags.
-            connection.heard.join(head);
         }
         true
     }
