@@ -41,6 +41,7 @@ use weftline::fault::{self, Fault};
 use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
 use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
+pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 use crate::store::{Epoch, Position, Recovered};
@@ -357,7 +358,7 @@ impl Room {
     fn fail(&mut self) {
         self.failed = true;
         for member in std::mem::take(&mut self.members).into_keys() {
-            self.effects.push_back(Effect::Close { member, reason: CloseReason::Storage });
+            self.effects.push_back(Effect::Close { member, close: close_for(CloseReason::Storage) });
         }
     }
 
@@ -445,7 +446,7 @@ impl Room {
 
     fn close(&mut self, member: MemberId, reason: CloseReason) {
         if self.forget(member) {
-            self.effects.push_back(Effect::Close { member, reason });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 }
