@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::limits::LimitOptions;
+
 /// How a relay runs.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "weftline-relay", version, about = "Stores and forwards Weftline documents over websockets")]
@@ -61,6 +63,10 @@ pub struct Config {
     /// How long a relay that was asked to stop waits for commits and goodbyes. Supervisors kill after 10 s to 90 s, so it ends before
     #[arg(long, env = "WEFTLINE_RELAY_DRAIN_TIMEOUT", value_name = "TIME", default_value = "8s", value_parser = parse_time)]
     pub drain_timeout: Duration,
+
+    /// How much anybody may use
+    #[command(flatten)]
+    pub limits: LimitOptions,
 
     /// What to log to stderr: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,weftline_relay::session=debug`.
     /// Content of documents is never logged
@@ -142,6 +148,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(10),
             room_idle: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(8),
+            limits: LimitOptions::default(),
             log: Self::LOG.into(),
         }
     }
@@ -168,6 +175,7 @@ impl Config {
         time("--handshake-timeout", self.handshake_timeout, (100, "100ms"), (600_000, "10m"))?;
         time("--room-idle", self.room_idle, (0, "0s"), (86_400_000, "24h"))?;
         time("--drain-timeout", self.drain_timeout, (0, "0s"), (3_600_000, "1h"))?;
+        self.limits.check()?;
         for origin in &self.allow_origin {
             let host = origin.split_once("://").map(|(_, host)| host);
             if origin != "*" && host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' '])) {
@@ -193,7 +201,7 @@ impl FromStr for StoreChoice {
 }
 
 /// `65536`, `64KiB`, `1MiB`.
-fn parse_bytes(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     let scaled =
         |digits: &str, scale: usize| digits.trim_end().parse().ok().and_then(|number: usize| number.checked_mul(scale));
     [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)]
@@ -240,7 +248,7 @@ mod tests {
             let flag = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("WEFTLINE_RELAY_{flag}"));
         }
-        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 12);
+        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 26);
     }
 
     #[test]
@@ -270,6 +278,9 @@ mod tests {
             (&["--max-connections", "0"], "--max-connections"),
             (&["--allow-origin", "app.example"], "is not an origin"),
             (&["--allow-origin", "https://app.example/path"], "is not an origin"),
+            (&["--max-delta", "17MiB"], "--max-delta 17825792 is out of range: 1KiB to 16MiB"),
+            (&["--max-byte-rate", "1"], "--max-byte-rate"),
+            (&["--max-members", "0"], "--max-members"),
             (&["--speed", "11"], "--speed"),
         ] {
             let error = parse(arguments).unwrap_err();

@@ -20,6 +20,8 @@
 pub mod config;
 #[cfg(feature = "server")]
 pub mod error;
+#[cfg(feature = "server")]
+pub mod limits;
 pub mod room;
 #[cfg(feature = "server")]
 mod server;

@@ -9,7 +9,6 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use tracing::{debug, info, info_span, warn};
 
 use crate::config::{Config, StoreChoice};
 use crate::error::RelayError;
+use crate::limits::{Doors, Network, Place};
 use crate::room::registry::Registry;
 use crate::session;
 use crate::store::{MemoryStore, SqliteStore, Store};
@@ -56,7 +56,7 @@ struct Shared {
     config: Config,
     registry: Registry,
     stop: watch::Receiver<bool>,
-    sessions: AtomicUsize,
+    doors: Doors,
 }
 
 impl Relay {
@@ -84,7 +84,8 @@ impl Relay {
         let (stop, stopping) = watch::channel(false);
         let (tracker, serving) = mpsc::channel(1);
         let registry = Registry::new(store, &config, stopping.clone());
-        let shared = Arc::new(Shared { config, registry, stop: stopping, sessions: AtomicUsize::new(0) });
+        let doors = Doors::new(config.limits.clone(), config.max_connections, Arc::clone(registry.refused()));
+        let shared = Arc::new(Shared { config, registry, stop: stopping, doors });
         tokio::spawn(accept(listener, Arc::clone(&shared), tracker));
         info!(%address, store = ?shared.config.store, "listening");
         Ok(Relay { address, shared, stop, serving })
@@ -142,9 +143,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, tracker: mpsc::Sende
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Ok(handshake) = shared.doors.knock(peer.ip()) else {
+                    // Nobody can tell whether it is a client at all, and to answer is what floods are after.
+                    debug!(%peer, "too many handshakes of one address");
+                    continue;
+                };
                 let (shared, tracker) = (Arc::clone(&shared), tracker.clone());
                 let serve = async move {
-                    serve(stream, &shared).await;
+                    serve(stream, peer.ip(), handshake, &shared).await;
                     drop((place, tracker));
                 };
                 tokio::spawn(serve.instrument(info_span!("connection", %peer)));
@@ -159,7 +165,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, tracker: mpsc::Sende
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(stream: TcpStream, shared: &Arc<Shared>) {
+async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, shared: &Arc<Shared>) {
     // Small frames must not wait for the acknowledgement of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
@@ -189,8 +195,16 @@ async fn serve(stream: TcpStream, shared: &Arc<Shared>) {
     };
     match upgraded {
         Ok(Some(websocket)) => {
-            let _count = Count::one_more(&shared.sessions);
-            session::run(websocket, &shared.registry, &shared.config, shared.stop.clone()).await;
+            let admitted = shared.doors.admit(peer, None);
+            let Ok(admitted) = admitted.inspect_err(|reason| debug!(reason = reason.label(), "no place")) else {
+                // Whoever waits to be told still has its place among the handshakes: a flood does not get more of them.
+                let close = Doors::full(getrandom::u32().unwrap_or_default());
+                return session::turn_away(websocket, &shared.config, close).await;
+            };
+            drop(knock);
+            let limits = shared.config.limits.of_connection(shared.config.max_documents);
+            session::run(websocket, &shared.registry, &shared.config, limits, shared.stop.clone()).await;
+            drop(admitted);
         }
         Ok(None) => {}
         Err(_) => debug!("too slow a handshake"),
@@ -213,8 +227,8 @@ fn respond(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Ha
     if !origin_may_connect(request.headers().get(ORIGIN), &shared.config.allow_origin) {
         return plain(StatusCode::FORBIDDEN, "pages from this origin may not connect; see --allow-origin\n");
     }
-    if *shared.stop.borrow() || shared.sessions.load(Ordering::Relaxed) >= shared.config.max_connections {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "no room; come back later\n");
+    if *shared.stop.borrow() {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping; come back later\n");
     }
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {
@@ -233,7 +247,7 @@ fn health(method: &Method, shared: &Shared) -> Response<String> {
         "status": if *shared.stop.borrow() { "draining" } else { "ok" },
         "version": env!("CARGO_PKG_VERSION"),
         "documents": shared.registry.open_rooms(),
-        "connections": shared.sessions.load(Ordering::Relaxed),
+        "connections": shared.doors.connections(),
     });
     answer(StatusCode::OK, "application/json", body.to_string())
 }
@@ -268,22 +282,6 @@ fn origin_may_connect(origin: Option<&HeaderValue>, allowed: &[String]) -> bool 
     host == "localhost"
         || host.ends_with(".localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Counts while it lives.
-struct Count<'a>(&'a AtomicUsize);
-
-impl<'a> Count<'a> {
-    fn one_more(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Count(counter)
-    }
-}
-
-impl Drop for Count<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

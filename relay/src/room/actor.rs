@@ -128,7 +128,7 @@ impl Driver {
         let recovered = store.recover(self.lease.name()).await?;
         let rows = recovered.rows.len();
         debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
-        let config = RoomConfig { level, ..RoomConfig::default() };
+        let config = RoomConfig { level, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
         let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {

@@ -129,7 +129,7 @@ impl Room {
         if !member.may_write {
             return Err(NackReason::ReadOnly.into());
         }
-        if delta.bytes().len() > limits::MAX_DELTA {
+        if delta.bytes().len() > self.config.max_delta {
             return Err(NackReason::TooLarge.into());
         }
         let known_id = member.leases.contains(&dot.replica);

@@ -17,6 +17,12 @@ pub struct MemberId(pub u64);
 pub struct RoomConfig {
     /// What an ack may claim.
     pub level: Level,
+    /// The longest delta, in bytes.
+    pub max_delta: usize,
+    /// The largest document, in bytes of a snapshot. Beyond it only what takes something away is taken.
+    pub max_document: usize,
+    /// The most members at a time.
+    pub max_members: usize,
     /// The most replicas that may ever write to the document. Each costs every member some 26 bytes, for ever.
     pub max_replicas: usize,
     /// The most replicas that one member may introduce by pushing deltas. A store pushes for each of its slots, and for each id that it
@@ -43,6 +49,9 @@ impl Default for RoomConfig {
     fn default() -> Self {
         Self {
             level: Level::Stored,
+            max_delta: limits::MAX_DELTA,
+            max_document: 48 << 20,
+            max_members: 10_000,
             max_replicas: 1 << 16,
             max_new_replicas: 256,
             recent_bytes: 1 << 20,

@@ -32,6 +32,9 @@ impl Room {
             self.keeps_showing(open.opening, id);
             self.close(older, CloseReason::Superseded);
         }
+        if self.members.len() >= self.config.max_members {
+            return self.turn_away(id, CloseReason::TooMany);
+        }
         self.members.insert(id, Member::new(open.opening, open.connection, may_write));
         if may_write {
             self.learn_voids(open);

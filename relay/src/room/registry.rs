@@ -11,9 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
+use super::RoomConfig;
 use super::actor::{self, ToRoom};
 use crate::config::Config;
+use crate::limits::{RoomLimits, RoomMeters, Tally};
 use crate::store::Store;
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
@@ -33,23 +36,36 @@ struct Shared {
     /// How many room tasks run. It falls after a room is forgotten, when the last of its work is done.
     running: watch::Sender<usize>,
     next_number: AtomicU64,
+    tally: Arc<Tally>,
 }
 
 /// What every room is told at its start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoomSettings {
     pub(super) idle: Duration,
+    pub(super) room: RoomConfig,
+    limits: RoomLimits,
 }
 
 struct Entry {
     number: u64,
+    meters: Arc<RoomMeters>,
     mailbox: mpsc::Sender<ToRoom>,
     users: usize,
 }
 
 impl Registry {
     pub(crate) fn new(store: Arc<dyn Store>, config: &Config, stop: watch::Receiver<bool>) -> Self {
-        let settings = RoomSettings { idle: config.room_idle };
+        let limits = &config.limits;
+        let room = RoomConfig {
+            max_delta: limits.max_delta,
+            max_document: limits.max_document,
+            max_members: limits.max_members,
+            max_replicas: limits.max_replicas,
+            max_new_replicas: limits.max_new_replicas,
+            ..RoomConfig::default()
+        };
+        let settings = RoomSettings { idle: config.room_idle, room, limits: limits.of_room() };
         let shared = Shared {
             store,
             settings,
@@ -57,6 +73,7 @@ impl Registry {
             rooms: Mutex::default(),
             running: watch::Sender::new(0),
             next_number: AtomicU64::new(1),
+            tally: Arc::default(),
         };
         Registry { shared: Arc::new(shared) }
     }
@@ -65,6 +82,12 @@ impl Registry {
     #[must_use]
     pub fn open_rooms(&self) -> usize {
         self.rooms().len()
+    }
+
+    /// What was refused so far.
+    #[must_use]
+    pub fn refused(&self) -> &Arc<Tally> {
+        &self.shared.tally
     }
 
     /// Waits until a document is no longer open.
@@ -92,18 +115,20 @@ impl Registry {
     pub(crate) fn enter(&self, document: &str) -> RoomHandle {
         let mut rooms = self.rooms();
         if let Some((name, entry)) = rooms.get_key_value(document).map(|(name, entry)| (Arc::clone(name), entry)) {
-            let (number, mailbox) = (entry.number, entry.mailbox.clone());
+            let (number, mailbox, meters) = (entry.number, entry.mailbox.clone(), Arc::clone(&entry.meters));
             rooms.get_mut(&name).expect("it was just found").users += 1;
-            return RoomHandle { registry: self.clone(), name, number, mailbox };
+            return RoomHandle { registry: self.clone(), name, number, mailbox, meters };
         }
         let name: Arc<str> = document.into();
         let number = self.next_number();
         let (mailbox, messages) = mpsc::channel(MAILBOX);
-        rooms.insert(Arc::clone(&name), Entry { number, mailbox: mailbox.clone(), users: 1 });
+        let meters = Arc::new(RoomMeters::new(self.shared.settings.limits, Instant::now()));
+        let entry = Entry { number, meters: Arc::clone(&meters), mailbox: mailbox.clone(), users: 1 };
+        rooms.insert(Arc::clone(&name), entry);
         self.shared.running.send_modify(|running| *running += 1);
         let lease = RoomLease { registry: self.clone(), name: Arc::clone(&name), number };
         tokio::spawn(actor::run(lease, messages));
-        RoomHandle { registry: self.clone(), name, number, mailbox }
+        RoomHandle { registry: self.clone(), name, number, mailbox, meters }
     }
 
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
@@ -124,11 +149,17 @@ pub(crate) struct RoomHandle {
     name: Arc<str>,
     number: u64,
     mailbox: mpsc::Sender<ToRoom>,
+    meters: Arc<RoomMeters>,
 }
 
 impl RoomHandle {
     pub(crate) fn mailbox(&self) -> &mpsc::Sender<ToRoom> {
         &self.mailbox
+    }
+
+    /// How fast the document is written to.
+    pub(crate) fn meters(&self) -> &RoomMeters {
+        &self.meters
     }
 }
 
