@@ -68,7 +68,8 @@ impl Relay {
             StoreChoice::Memory => Arc::new(MemoryStore::new(epoch)),
             StoreChoice::Sqlite(path) => {
                 let path = path.clone();
-                let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path, epoch));
+                let most = config.limits.max_store.map(|bytes| bytes as u64);
+                let open = tokio::task::spawn_blocking(move || SqliteStore::open_limited(&path, epoch, most));
                 Arc::new(open.await.expect("opening a store does not panic")?)
             }
         };

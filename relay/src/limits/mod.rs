@@ -15,6 +15,8 @@
 //! | time for the handshake | server, session | dropped |
 //! | deltas, bytes, presence in a second | session | not read for a while |
 //!
+//! Documents that fail are put aside by name ([`Quarantine`]).
+//!
 //! Not here: what a message, a name or a list may have at most, which is the protocol's ([`weftline::sync::limits`]).
 
 mod connection;
@@ -22,6 +24,7 @@ mod doors;
 mod meter;
 mod options;
 mod places;
+mod quarantine;
 mod refused;
 
 pub(crate) use connection::Throttle;
@@ -30,4 +33,5 @@ pub use doors::{Admitted, Doors};
 pub use meter::{Meter, Rate};
 pub use options::LimitOptions;
 pub use places::{Network, Place, Places};
+pub use quarantine::{Aside, Quarantine};
 pub use refused::{Refused, Tally};

@@ -52,6 +52,11 @@ pub struct LimitOptions {
     #[arg(long, env = "WEFTLINE_RELAY_MAX_SUBJECT_CONNECTIONS", value_name = "COUNT", default_value_t = LimitOptions::SUBJECT_CONNECTIONS)]
     pub max_subject_connections: usize,
 
+    /// How large the database may become; beyond it edits are refused as on a full disk. Without it the disk is the limit. The write-ahead log
+    /// beside it is not counted
+    #[arg(long, env = "WEFTLINE_RELAY_MAX_STORE", value_name = "BYTES", value_parser = parse_bytes)]
+    pub max_store: Option<usize>,
+
     /// Deltas a second that one connection may push, over time. A question counts as fifty
     #[arg(long, env = "WEFTLINE_RELAY_MAX_DELTA_RATE", value_name = "COUNT", default_value_t = LimitOptions::DELTA_RATE)]
     pub max_delta_rate: u64,
@@ -114,6 +119,9 @@ impl LimitOptions {
         ] {
             range(flag, found, least, most)?;
         }
+        if let Some(max_store) = self.max_store {
+            range("--max-store", max_store as u64, (1 << 20, "1MiB"), (1 << 50, "1048576GiB"))?;
+        }
         Ok(())
     }
 
@@ -148,6 +156,7 @@ impl Default for LimitOptions {
             max_address_handshakes: Self::ADDRESS_HANDSHAKES,
             limit_loopback: false,
             max_subject_connections: Self::SUBJECT_CONNECTIONS,
+            max_store: None,
             max_delta_rate: Self::DELTA_RATE,
             max_byte_rate: Self::BYTE_RATE,
             max_document_delta_rate: Self::DOCUMENT_DELTA_RATE,

@@ -15,6 +15,9 @@ use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEn
 use super::recent::LogRow;
 use super::{Held, MemberId, Room};
 
+/// When a member may push again what could not be stored, at the earliest. The store is tried more often than that.
+const STORE_RETRY_MS: u32 = 1_000;
+
 /// Why a delta was not taken.
 struct Refusal {
     reason: NackReason,
@@ -162,6 +165,7 @@ impl Room {
         if self.document.depth_after(delta) > codec::limits::MAX_CONTAINER_DEPTH {
             return Err(NackReason::Invalid.into());
         }
+        self.storable(id)?;
         if self.document.seq(dot.replica) == 0 && !known_id {
             let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
             let member = self.members.get_mut(&id).expect("the member was just found");
@@ -187,6 +191,8 @@ impl Room {
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
         let refused = if !may_write {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
+        } else if let Err(refusal) = self.storable(id) {
+            Some((ReplicaId::NIL, refusal))
         } else if self.replica_count() + fresh > self.config.max_replicas {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
@@ -211,6 +217,25 @@ impl Room {
         };
         let Some((replica, refusal)) = refused else { return };
         self.refuse(id, replica, 0, refusal);
+    }
+
+    /// Whether anything can be stored.
+    fn storable(&self, id: MemberId) -> Result<(), Refusal> {
+        self.trouble.map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
+    }
+
+    /// Refuses something until so much time has passed, and up to as much again: members that were refused together come back one by one.
+    fn refused_for_a_time(&self, id: MemberId, reason: NackReason, ms: u32) -> Refusal {
+        let spread = (id.0 ^ self.now.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let spread = u32::try_from(spread).unwrap_or(0) % ms;
+        Refusal { reason, retry: Retry::after_ms(ms + spread), with_version: false }
+    }
+
+    /// Refuses an offer while nothing of it could be stored; says whether it did.
+    pub(super) fn refuses_offer(&mut self, id: MemberId) -> bool {
+        let Err(refusal) = self.storable(id) else { return false };
+        self.refuse(id, ReplicaId::NIL, 0, refusal);
+        true
     }
 
     /// Whether an origin that a diff brings on has moved here since its base, to another place. A diff tells the tag at its end only, so

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weftline::codec::DecodeError;
-use weftline::sync::{Close, CloseReason, Level, Message, MessageKind, Open, RecordError, Retry, limits};
+use weftline::sync::{Close, CloseReason, Level, Message, MessageKind, NackReason, Open, RecordError, Retry, limits};
 use weftline::{ApplyError, LoadError};
 
 use super::kept::KeptError;
@@ -30,6 +30,8 @@ pub struct RoomConfig {
     pub max_new_replicas: usize,
     /// How many bytes of recent rows to keep in memory, for members that are a little behind.
     pub recent_bytes: usize,
+    /// The most rows appended at once, in bytes; a single longer row is appended alone.
+    pub max_append: usize,
     /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
     pub max_batch: usize,
     /// The most members whose presence is shown to others: everybody is sent all of them.
@@ -55,6 +57,7 @@ impl Default for RoomConfig {
             max_replicas: 1 << 16,
             max_new_replicas: 256,
             recent_bytes: 1 << 20,
+            max_append: 4 << 20,
             max_batch: limits::MAX_BATCH,
             max_present: 1_000,
             presence_interval_ms: 50,
@@ -95,6 +98,11 @@ pub enum Input {
     Committed {
         /// Its last position.
         upto: Position,
+    },
+    /// Whether anything can be stored. While it cannot, everything that would be appended is refused.
+    Store {
+        /// Why not.
+        trouble: Option<NackReason>,
     },
     /// The append in flight failed. The room closes all members and is of no more use.
     CommitFailed,

@@ -7,7 +7,7 @@
 //! opened again from the store.
 //!
 //! A member is a cursor into the log, not a queue: at most one batch is on its way to it, and the next is cut when it has been taken
-//! (`feeding`). Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
+//! (`feeding`). While nothing can be stored, what is pushed is refused for a time, nothing is appended, and all the rest goes on. Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
 //!
 //! Rules: FAN-1 nothing is shown before it is stored. ACK-1 an ack follows the commit. CUR-1 a cursor means something only in an epoch
 //! that the log has. CUR-3 catching up ends with the hash of the version at the position reached. SES-2 an older connection never
@@ -20,6 +20,8 @@ mod chains;
 mod diffs;
 mod feeding;
 mod forks;
+#[cfg(feature = "server")]
+pub(crate) mod health;
 mod ingest;
 mod io;
 mod joining;
@@ -38,7 +40,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
-use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{
+    Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, NackReason, OpenAck, Roster, Row, Want,
+};
 use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub(crate) use self::io::close_for;
@@ -131,6 +135,8 @@ pub struct Room {
     /// No snapshot before the tail is this long: the last one failed.
     no_snapshot_below: usize,
     failed: bool,
+    /// Why nothing can be stored at present.
+    trouble: Option<NackReason>,
     effects: VecDeque<Effect>,
 }
 
@@ -190,6 +196,7 @@ impl Room {
             snapshot: None,
             no_snapshot_below: 0,
             failed: false,
+            trouble: None,
             effects: VecDeque::new(),
         };
         for (position, bytes) in rows {
@@ -218,6 +225,7 @@ impl Room {
             Input::Message { member, message } => self.message(member, message),
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
+            Input::Store { trouble } => self.trouble = trouble,
             Input::Drained { member } => self.drained(member),
             Input::LogRead { member, tail } => self.log_read(member, tail),
             Input::LogReadFailed { member } => self.close(member, CloseReason::Storage),
@@ -334,12 +342,18 @@ impl Room {
     }
 
     fn append(&mut self) {
-        let (None, Some(first), Some(last)) = (self.in_flight, self.appending.front(), self.appending.back()) else {
-            return;
-        };
-        self.in_flight = Some(last.position);
-        let rows = self.appending.iter().map(|row| row.bytes.clone()).collect();
-        self.effects.push_back(Effect::Append { first_position: first.position, rows });
+        let (None, Some(first)) = (self.in_flight, self.appending.front()) else { return };
+        let first_position = first.position;
+        let (mut bytes, mut rows) = (0, Vec::new());
+        for row in &self.appending {
+            bytes += row.bytes.len();
+            if !rows.is_empty() && bytes > self.config.max_append {
+                break;
+            }
+            rows.push(row.bytes.clone());
+        }
+        self.in_flight = Some(first_position + rows.len() as u64 - 1);
+        self.effects.push_back(Effect::Append { first_position, rows });
     }
 
     fn commit(&mut self, upto: Position) {
@@ -357,8 +371,12 @@ impl Room {
 
     fn fail(&mut self) {
         self.failed = true;
+        let reason = match self.trouble {
+            Some(NackReason::StorageFull) => CloseReason::StorageFull,
+            _ => CloseReason::Storage,
+        };
         for member in std::mem::take(&mut self.members).into_keys() {
-            self.effects.push_back(Effect::Close { member, close: close_for(CloseReason::Storage) });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 

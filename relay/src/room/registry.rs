@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use weftline::sync::Close;
 
 use super::RoomConfig;
 use super::actor::{self, ToRoom};
+use super::health::Health;
 use crate::config::Config;
-use crate::limits::{RoomLimits, RoomMeters, Tally};
-use crate::store::Store;
+use crate::limits::{Quarantine, Refused, RoomLimits, RoomMeters, Tally};
+use crate::store::{Store, StoreError};
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
 const MAILBOX: usize = 256;
@@ -37,6 +39,8 @@ struct Shared {
     running: watch::Sender<usize>,
     next_number: AtomicU64,
     tally: Arc<Tally>,
+    health: Health,
+    quarantine: Quarantine,
 }
 
 /// What every room is told at its start.
@@ -74,6 +78,8 @@ impl Registry {
             running: watch::Sender::new(0),
             next_number: AtomicU64::new(1),
             tally: Arc::default(),
+            health: Health::new(),
+            quarantine: Quarantine::default(),
         };
         Registry { shared: Arc::new(shared) }
     }
@@ -111,8 +117,25 @@ impl Registry {
         self.shared.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The documents that are put aside.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.shared.quarantine
+    }
+
     /// The room of a document, opened if need be.
-    pub(crate) fn enter(&self, document: &str) -> RoomHandle {
+    ///
+    /// # Errors
+    /// When the document is put aside: what to tell whoever asks.
+    pub(crate) fn enter(&self, document: &str) -> Result<RoomHandle, Close> {
+        if let Some(close) = self.shared.quarantine.check(document, Instant::now()) {
+            self.shared.tally.one(Refused::Quarantined);
+            return Err(close);
+        }
+        Ok(self.open(document))
+    }
+
+    fn open(&self, document: &str) -> RoomHandle {
         let mut rooms = self.rooms();
         if let Some((name, entry)) = rooms.get_key_value(document).map(|(name, entry)| (Arc::clone(name), entry)) {
             let (number, mailbox, meters) = (entry.number, entry.mailbox.clone(), Arc::clone(&entry.meters));
@@ -191,6 +214,19 @@ impl RoomLease {
 
     pub(super) fn settings(&self) -> RoomSettings {
         self.registry.shared.settings
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.registry.shared.health
+    }
+
+    pub(super) fn quarantine(&self) -> &Quarantine {
+        &self.registry.shared.quarantine
+    }
+
+    /// So many bytes could not be appended.
+    pub(super) fn append_failed(&self, failure: &StoreError, bytes: usize) {
+        self.health().append_failed(self.store(), failure, bytes, self.stop());
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {

@@ -356,7 +356,13 @@ impl<T: Transport> Connection<'_, T> {
             return Ok(());
         }
         let member = MemberId(self.registry.next_number());
-        let room = self.registry.enter(&open.document);
+        let room = match self.registry.enter(&open.document) {
+            Ok(room) => room,
+            Err(close) => {
+                self.link.send(channel, &Message::Close(close));
+                return Ok(());
+            }
+        };
         self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
         Ok(())
