@@ -13,10 +13,14 @@ use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, 
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
+use super::size::only_removes;
 use super::{Held, MemberId, Room};
 
 /// When a member may push again what could not be stored, at the earliest. The store is tried more often than that.
 const STORE_RETRY_MS: u32 = 1_000;
+
+/// When a member may push again what a document has no place for, at the earliest: somebody must have taken something away.
+const FULL_RETRY_MS: u32 = 30_000;
 
 /// Why a delta was not taken.
 struct Refusal {
@@ -166,6 +170,11 @@ impl Room {
             return Err(NackReason::Invalid.into());
         }
         self.storable(id)?;
+        let removes = only_removes(delta);
+        let most = self.config.max_document;
+        if !removes && !self.size.takes(&self.document, delta.bytes().len(), most, self.now) {
+            return Err(self.refused_for_a_time(id, NackReason::DocumentFull, FULL_RETRY_MS));
+        }
         if self.document.seq(dot.replica) == 0 && !known_id {
             let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
             let member = self.members.get_mut(&id).expect("the member was just found");
@@ -175,6 +184,11 @@ impl Room {
             member.new_replicas += 1;
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
+        if removes {
+            self.size.removed();
+        } else {
+            self.size.wrote(delta.bytes().len());
+        }
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
@@ -195,6 +209,12 @@ impl Room {
             Some((ReplicaId::NIL, refusal))
         } else if self.replica_count() + fresh > self.config.max_replicas {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if !self.size.takes(&self.document, bytes.len(), self.config.max_document, self.now) {
+            // It will not be smaller next time.
+            Some((
+                ReplicaId::NIL,
+                Refusal { reason: NackReason::DocumentFull, retry: Retry::NEVER, with_version: false },
+            ))
         } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
             Some((ReplicaId::NIL, NackReason::Invalid.into()))
         } else if self.has_moved(&diff) {
@@ -203,6 +223,7 @@ impl Room {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
                     if applied.outcome == Outcome::Applied {
+                        self.size.wrote(bytes.len());
                         let row = Row::Diff { bytes: Arc::clone(bytes) };
                         self.append_row(Some(id), &row, diff.head);
                     }
@@ -257,6 +278,11 @@ impl Room {
             self.refills.moved();
         }
         // Rows without a pusher say nothing that a later one could do without.
+        let len = row.encoded_len();
+        if self.piece.0 <= self.in_flight.unwrap_or(self.committed) || self.piece.1 + len > self.config.max_append {
+            self.piece = (self.head, 0);
+        }
+        self.piece.1 += len;
         let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |pusher| pusher.0) };
         self.appending.push_back(LogRow {
             position: self.head,
@@ -271,9 +297,10 @@ impl Room {
 
     /// One ack for all that is committed together.
     fn hold_ack(&mut self, id: MemberId, origin: ReplicaId, seq: u64) {
+        // Of what waits, the rows from the last piece on are committed together.
         let in_flight = self.in_flight.unwrap_or(self.committed);
         if let Some((position, Held::Ack { member, replica, through })) = self.held.back_mut()
-            && (*position > in_flight || *position == self.head)
+            && (*position > in_flight.max(self.piece.0 - 1) || *position == self.head)
             && (*member, *replica) == (id, origin)
         {
             *position = self.head;

@@ -33,6 +33,7 @@ mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +57,7 @@ use member::Member;
 use presence::Board;
 use recent::{LogRow, Recent};
 use refills::Refills;
+use size::Size;
 
 /// Something that may be told once a position is committed.
 #[derive(Debug)]
@@ -118,6 +120,8 @@ pub struct Room {
     appending: VecDeque<LogRow>,
     /// The last position of the append in flight.
     in_flight: Option<Position>,
+    /// Where the last append of those that wait begins, and how many bytes it has so far.
+    piece: (Position, usize),
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
     /// What members show of themselves.
@@ -134,6 +138,7 @@ pub struct Room {
     snapshot: Option<PendingSnapshot>,
     /// No snapshot before the tail is this long: the last one failed.
     no_snapshot_below: usize,
+    size: Size,
     failed: bool,
     /// Why nothing can be stored at present.
     trouble: Option<NackReason>,
@@ -185,6 +190,7 @@ impl Room {
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
+            piece: (1, 0),
             held: VecDeque::new(),
             members: BTreeMap::new(),
             board: Board::new(),
@@ -195,10 +201,12 @@ impl Room {
             snapshot_bytes,
             snapshot: None,
             no_snapshot_below: 0,
+            size: Size::default(),
             failed: false,
             trouble: None,
             effects: VecDeque::new(),
         };
+        room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {
             room.replay(position, bytes)?;
         }
@@ -320,6 +328,7 @@ impl Room {
         if applied.is_some_and(|applied| applied.outcome == Outcome::Parked) {
             return Err(RecoverError::NotReady { position });
         }
+        self.size.wrote(bytes.len());
         self.kept.fold(&row, position);
         self.committed = position;
         self.head = position;
@@ -387,6 +396,7 @@ impl Room {
         }
         // The document is ahead of the disk; so is its snapshot, until what it covers is committed.
         let bytes = RoomSnapshot::new(&self.kept, self.document.snapshot()).encode();
+        self.size.snapshot(bytes.len());
         self.snapshot = Some(PendingSnapshot { upto: self.head, bytes: bytes.len(), tail_bytes: 0 });
         self.hold(Held::Snapshot { bytes });
     }
