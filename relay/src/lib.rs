@@ -20,6 +20,10 @@
 pub mod config;
 #[cfg(feature = "server")]
 pub mod error;
+#[cfg(feature = "server")]
+mod http;
+#[cfg(feature = "server")]
+pub mod metrics;
 pub mod room;
 #[cfg(feature = "server")]
 mod server;

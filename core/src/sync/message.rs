@@ -240,7 +240,7 @@ pub enum Level {
 
 impl Level {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
 }
 
 /// Everything of `replica` up to `through` is durable (ACK-1).
@@ -362,7 +362,7 @@ pub enum NackReason {
 
 impl NackReason {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::NotReady, Self::Gap, Self::Fork, Self::TooLarge, Self::Invalid, Self::TooManyReplicas, Self::ReadOnly];
 }
 
@@ -402,7 +402,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::Done,
         Self::Version,
         Self::Protocol,

@@ -13,7 +13,7 @@ use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Ro
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
-use super::{Held, MemberId, Room};
+use super::{Held, MemberId, Room, Step};
 
 /// Why a delta was not taken.
 struct Refusal {
@@ -116,6 +116,7 @@ impl Room {
 
     fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
         let version = refusal.with_version.then(|| self.document.version());
+        self.note(Step::Refused(refusal.reason), replica, seq, Some(id));
         self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason: refusal.reason, version } });
     }
 
@@ -170,6 +171,7 @@ impl Room {
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
+        self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }
