@@ -246,7 +246,10 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
 }
 
 /// `15s`, `500ms`, `2m`, `1h`; a bare number counts seconds.
-fn parse_time(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// When it is none.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let scaled =
         |digits: &str, scale: u64| digits.trim_end().parse().ok().and_then(|number: u64| number.checked_mul(scale));
     [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("", 1000)]

@@ -17,6 +17,8 @@
 //! an epoch that the log still has. A slow client is a cursor into the log, not a queue.
 
 #[cfg(feature = "server")]
+pub mod auth;
+#[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
 pub mod error;
