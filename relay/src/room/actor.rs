@@ -21,10 +21,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
-use weftline::sync::{CloseReason, Level, Message, Open};
+use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig, close_for};
 use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
@@ -76,7 +76,7 @@ pub(crate) enum Said {
     /// To be sent to the client.
     Message(Outgoing),
     /// The channel is closed, and the room has forgotten the member.
-    Closed(CloseReason),
+    Closed(Close),
     /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
     Finished,
 }
@@ -93,7 +93,7 @@ pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
     };
     error!(document = %driver.lease.name(), %failure, "the room is closed");
     driver.metrics.rooms_failed.one();
-    driver.give_up(CloseReason::Storage);
+    driver.give_up(close_for(CloseReason::Storage));
 }
 
 /// Why a room ends before it is idle.
@@ -330,8 +330,8 @@ impl Driver {
                 under_way.reads.push(read.map(move |read| (member, read)).boxed());
             }
             Effect::Send { member, message } => self.say(room, member, Said::Message(message)),
-            Effect::Close { member, reason } => {
-                self.say(room, member, Said::Closed(reason));
+            Effect::Close { member, close } => {
+                self.say(room, member, Said::Closed(close));
                 self.forget(member);
             }
         }
@@ -345,8 +345,10 @@ impl Driver {
             // The connection has ended, and its Leave is on the way.
             Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => {
+                // It may have been a burst: it comes back by its backoff.
+                let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
                 warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
-                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(CloseReason::Limit) };
+                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(too_much) };
                 let sender = inbox.sender.clone();
                 tokio::spawn(async move { sender.send(closed).await });
             }
@@ -367,7 +369,7 @@ impl Driver {
     }
 
     /// Makes way for a new room, then sends everybody away, also those who were just coming in.
-    fn give_up(&mut self, reason: CloseReason) {
+    fn give_up(&mut self, close: Close) {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
@@ -378,7 +380,7 @@ impl Driver {
         }
         self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
         for (member, inbox) in std::mem::take(&mut self.members) {
-            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(reason) });
+            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(close) });
         }
     }
 }
@@ -538,7 +540,10 @@ mod tests {
         other.until(MessageKind::CaughtUp).await;
         let Said::Message(message) = stuck.next().await else { panic!("first the answer") };
         assert_eq!(message.kind, MessageKind::OpenAck);
-        assert!(matches!(stuck.next().await, Said::Closed(CloseReason::Limit)));
+        assert!(matches!(
+            stuck.next().await,
+            Said::Closed(Close { reason: CloseReason::Limit, retry: Retry::BACKOFF })
+        ));
         let mut document = Document::with_writer(ReplicaId::from(1));
         other.push(&mut document, 1, 10).await;
         other.until(MessageKind::Ack).await;

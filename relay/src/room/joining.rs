@@ -176,6 +176,6 @@ impl Room {
     }
 
     fn turn_away(&mut self, member: MemberId, reason: CloseReason) {
-        self.effects.push_back(super::Effect::Close { member, reason });
+        self.effects.push_back(super::Effect::Close { member, close: super::close_for(reason) });
     }
 }

@@ -44,6 +44,7 @@ use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, N
 use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::counts::Counts;
+pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 pub use self::notes::{Note, Step};
@@ -383,7 +384,7 @@ impl Room {
     fn fail(&mut self) {
         self.failed = true;
         for member in std::mem::take(&mut self.members).into_keys() {
-            self.effects.push_back(Effect::Close { member, reason: CloseReason::Storage });
+            self.effects.push_back(Effect::Close { member, close: close_for(CloseReason::Storage) });
         }
     }
 
@@ -477,7 +478,7 @@ impl Room {
 
     fn close(&mut self, member: MemberId, reason: CloseReason) {
         if self.forget(member) {
-            self.effects.push_back(Effect::Close { member, reason });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 }

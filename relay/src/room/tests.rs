@@ -89,7 +89,7 @@ impl Desk {
                     self.snapshot = Some(Snapshot { upto, bytes });
                     self.room.handle(NOW, Input::SnapshotStored { upto });
                 }
-                Effect::Close { member, reason } => self.closed.push((member, reason)),
+                Effect::Close { member, close } => self.closed.push((member, close.reason)),
             }
         }
     }

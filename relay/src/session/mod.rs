@@ -21,13 +21,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Session, SessionConfig, limits};
+use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
 
 use crate::config::Config;
 use crate::metrics::{Ended, Metrics, Refused};
-use crate::room::MemberId;
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
+use crate::room::{MemberId, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
@@ -340,11 +340,15 @@ impl<T: Transport> Connection<'_, T> {
             return Err(ProtocolError::Unexpected { what: "Open on an open channel" });
         }
         let name = open.document.len();
-        if name == 0 || name > limits::MAX_DOCUMENT_NAME || self.channels.len() >= self.max_documents {
+        let is_name = (1..=limits::MAX_DOCUMENT_NAME).contains(&name);
+        if !is_name || self.channels.len() >= self.max_documents {
+            // There is place for it when the client closes another one, which nobody else can.
+            let reason = if is_name { CloseReason::TooMany } else { CloseReason::Limit };
+            let close = Close { reason, retry: Retry::NEVER };
             debug!(name, open = self.channels.len(), "refused to open a document: over a limit");
-            let reason = if self.channels.len() >= self.max_documents { Refused::Documents } else { Refused::Name };
-            self.registry.metrics().refused.one(reason as usize);
-            self.link.send(channel, &Message::Close(Close { reason: CloseReason::Limit }));
+            let refused = if is_name { Refused::Documents } else { Refused::Name };
+            self.registry.metrics().refused.one(refused as usize);
+            self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
         let member = MemberId(self.registry.next_number());
@@ -368,9 +372,9 @@ impl<T: Transport> Connection<'_, T> {
                     self.forward.push(&open.room, ToRoom::Drained { member });
                 }
             }
-            Said::Closed(reason) => {
-                self.registry.metrics().documents_closed.one(reason as usize);
-                self.link.send(channel, &Message::Close(Close { reason }));
+            Said::Closed(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
             Said::Finished => {
@@ -385,7 +389,7 @@ impl<T: Transport> Connection<'_, T> {
     fn room_is_gone(&mut self, member: MemberId) {
         let found = self.channels.iter().find(|(_, channel)| channel.member == member).map(|(channel, _)| *channel);
         if let Some(channel) = found {
-            self.said(FromRoom { member, channel, said: Said::Closed(CloseReason::Restart) });
+            self.said(FromRoom { member, channel, said: Said::Closed(close_for(CloseReason::Restart)) });
         }
     }
 
@@ -412,24 +416,24 @@ impl<T: Transport> Connection<'_, T> {
 
     /// The last words, and a moment for them to arrive: a socket that is closed with unread input resets, and what was sent last is lost.
     async fn close(mut self, ending: &Ending) {
-        let (code, reason, retry_after_ms) = match ending {
+        let (code, reason, retry) = match ending {
             Ending::Gone | Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => return,
-            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
             Ending::Protocol(error) => {
                 debug!(%error, "the client broke the protocol");
                 let code = match error.reason() {
                     CloseReason::Limit => CloseCode::TooBig,
                     _ => CloseCode::Protocol,
                 };
-                (code, error.reason(), None)
+                (code, error.reason(), close_for(error.reason()).retry)
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, None)
+                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
             }
-            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
-        self.link.goodbye(reason, retry_after_ms);
+        self.link.goodbye(reason, retry);
         let last_words = async {
             loop {
                 if self.pending.is_none() {

@@ -9,7 +9,7 @@ use crate::clock::{Tag, VersionEntry};
 use crate::document::EditError;
 use crate::sync::message::{
     Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Offer, Open, OpenAck, PackedRows,
-    Resume, Rows, Want,
+    Resume, Retry, Rows, Want,
 };
 use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
@@ -25,6 +25,7 @@ mod leases;
 mod positions;
 mod presence;
 mod refills;
+mod refusals;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -39,7 +40,7 @@ struct Desk {
     news: Vec<PeerState>,
     /// Those of the relay.
     features: u64,
-    hung_up: bool,
+    hung_up: Option<Retry>,
     repaired: Vec<DotRuns>,
 }
 
@@ -57,7 +58,7 @@ impl Desk {
             heard: Vec::new(),
             news: Vec::new(),
             features,
-            hung_up: false,
+            hung_up: None,
             repaired: Vec::new(),
         }
     }
@@ -83,7 +84,7 @@ impl Desk {
                     self.heard.extend(self.relay.frame(NOW, &frame).unwrap().map(|(_, said)| said))
                 }
                 Output::Persist(persist) => self.pending.push(persist),
-                Output::Disconnect { .. } => self.hung_up = true,
+                Output::Disconnect { retry } => self.hung_up = Some(retry),
                 Output::ForkRepaired { dots } => self.repaired.push(dots),
                 Output::Presence(news) => self.news.extend(news),
                 Output::Changed(_) | Output::Status(_) => {}
@@ -324,9 +325,15 @@ fn fork_4_a_branch_that_contradicts_the_log_is_renamed_and_what_builds_upon_it_w
     let answer = Fact { same_upto: first.dot().seq, ..fact(theirs.replica(), theirs.dot().seq, theirs.tag()) };
     let heard = copy.connect_to(version_of(&theirs), vec![answer]);
     assert_eq!(pushed(&heard), [Row::of(&ours)], "pushing tells where the branch begins");
-    let refused = Nack { replica: ours.replica(), seq: ours.dot().seq, reason: NackReason::Fork, version: None };
+    let refused = Nack {
+        replica: ours.replica(),
+        seq: ours.dot().seq,
+        reason: NackReason::Fork,
+        retry: Retry::BACKOFF,
+        version: None,
+    };
     copy.say(Message::Nack(refused)).unwrap();
-    assert!(copy.hung_up && copy.replica.writer().is_none());
+    assert!(copy.hung_up.is_some() && copy.replica.writer().is_none());
     // What is written meanwhile goes with the branch, for it builds upon it.
     let next = copy.write("d");
     assert_ne!(next.replica(), ours.replica());
@@ -379,7 +386,13 @@ fn fork_2_the_gap_behind_what_is_stuck_asks_for_nothing() {
     // The relay refuses the first one for good; all that follow it have a gap before them.
     let nack = |delta: &Delta, reason| {
         let dot = delta.dot();
-        Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version: Some(VersionVector::new()) })
+        Message::Nack(Nack {
+            replica: dot.replica,
+            seq: dot.seq,
+            reason,
+            retry: Retry::BACKOFF,
+            version: Some(VersionVector::new()),
+        })
     };
     desk.say(nack(first, NackReason::Invalid)).unwrap();
     for delta in &deltas[1..] {
@@ -400,7 +413,7 @@ fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synce
     let version_hash = desk.replica.document().version_hash();
     let answer = |desk: &mut Desk, beacon, resume| {
         desk.replica.disconnected(NOW);
-        desk.hung_up = false;
+        desk.hung_up = None;
         desk.heard();
         desk.connect();
         desk.say(Message::OpenAck(OpenAck {
@@ -424,7 +437,7 @@ fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synce
     // The relay has something else, and what it tells does not change that: everything is asked for, but not for ever.
     for times in 1..=crate::sync::limits::MAX_REPAIRS {
         answer(&mut desk, [5; 16], Resume::Same);
-        assert!(desk.hung_up, "{times}");
+        assert!(desk.hung_up.is_some(), "{times}");
         answer(&mut desk, [5; 16], Resume::Diff);
         let diff = desk.replica.document().diff_since(&VersionVector::new());
         let bytes = codec::encode_diff(&diff).into();
@@ -458,7 +471,7 @@ fn a_store_that_fails_is_written_again_before_anything_is_sent() {
     desk.pending.clear();
     desk.replica.store_failed(NOW);
     desk.drain();
-    assert!(desk.hung_up);
+    assert!(desk.hung_up.is_some());
     let [persist] = &desk.pending[..] else { panic!("one batch with everything") };
     assert_eq!(persist.class, Class::Strict);
     for delta in [&first, &second] {
@@ -511,8 +524,8 @@ fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
     assert!(desk.say(Message::Rows(Rows::default())).is_err(), "before OpenAck");
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     desk.connect();
-    desk.say(Message::Close(Close { reason: CloseReason::Denied })).unwrap();
-    assert!(desk.hung_up);
+    desk.say(Message::Close(Close { reason: CloseReason::Denied, retry: Retry::BACKOFF })).unwrap();
+    assert!(desk.hung_up.is_some());
     assert!(Replica::open("", Opening { slot: None, entropy: [0; 16], now: NOW }, Vec::new()).is_err());
     let damaged = Record::Snapshot("not a snapshot".to_owned().into_bytes().into());
     assert!(Replica::open("d", Opening { slot: None, entropy: [0; 16], now: NOW }, [damaged]).is_err());

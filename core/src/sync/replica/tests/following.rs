@@ -85,7 +85,14 @@ fn fork_2_what_follows_a_row_that_was_not_taken_says_the_tag_before_it() {
 
     // The relay lost what came before, and is given everything as one diff.
     let (replica, seq) = (third.replica(), second.dot().seq);
-    desk.say(Message::Nack(Nack { replica, seq, reason: NackReason::Gap, version: Some(known.clone()) })).unwrap();
+    desk.say(Message::Nack(Nack {
+        replica,
+        seq,
+        reason: NackReason::Gap,
+        retry: Retry::BACKOFF,
+        version: Some(known.clone()),
+    }))
+    .unwrap();
     let heard = desk.heard();
     desk.asked_for_it(&heard, known);
     desk.say(Message::Durable(Durable { version: version_of(&third), level: Level::Stored, position: 4 })).unwrap();

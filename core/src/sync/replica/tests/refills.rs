@@ -32,7 +32,13 @@ fn diff_7_a_refill_waits_until_every_own_edit_is_durable() {
     desk.flush();
     desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
     let second = desk.write("b");
-    let gap = Nack { replica: first.replica(), seq: 1, reason: NackReason::Gap, version: Some(VersionVector::new()) };
+    let gap = Nack {
+        replica: first.replica(),
+        seq: 1,
+        reason: NackReason::Gap,
+        retry: Retry::BACKOFF,
+        version: Some(VersionVector::new()),
+    };
     desk.say(Message::Nack(gap)).unwrap();
     assert!(desk.heard().is_empty(), "an edit is not durable");
     desk.flush();
