@@ -13,7 +13,7 @@ use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, 
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
-use super::{Held, MemberId, Room};
+use super::{Held, MemberId, Room, Step};
 
 /// Why a delta was not taken.
 struct Refusal {
@@ -120,6 +120,7 @@ impl Room {
     fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
         let version = refusal.with_version.then(|| self.document.version());
         let Refusal { reason, retry, .. } = refusal;
+        self.note(Step::Refused(reason), replica, seq, Some(id));
         self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason, retry, version } });
     }
 
@@ -174,6 +175,7 @@ impl Room {
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
+        self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }
