@@ -240,7 +240,7 @@ pub enum Level {
 
 impl Level {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
 }
 
 /// Everything of `replica` up to `through` is durable (ACK-1).
@@ -368,7 +368,7 @@ pub enum NackReason {
 
 impl NackReason {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 10] = [
+    pub const ALL: [Self; 10] = [
         Self::NotReady,
         Self::Gap,
         Self::Fork,
@@ -449,7 +449,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 12] = [
+    pub const ALL: [Self; 12] = [
         Self::Done,
         Self::Version,
         Self::Protocol,

@@ -12,7 +12,7 @@ use weftline::sync::{Close, CloseReason, Retry};
 
 use super::options::LimitOptions;
 use super::places::{Network, Place, Places};
-use super::refused::{Refused, Tally};
+use crate::metrics::{Metrics, Refused};
 
 /// Who found no place comes back after this time, and as much again at random.
 const COME_BACK_MS: u32 = 15_000;
@@ -26,7 +26,7 @@ pub struct Doors {
     handshakes: Places<Network>,
     addresses: Places<Network>,
     subjects: Places<Arc<str>>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 }
 
 /// A connection that was let in. Its places are free again when this is dropped.
@@ -38,7 +38,7 @@ pub struct Admitted {
 }
 
 impl Doors {
-    pub(crate) fn new(options: LimitOptions, max_connections: usize, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(options: LimitOptions, max_connections: usize, metrics: Arc<Metrics>) -> Self {
         Doors {
             options,
             max_connections,
@@ -46,7 +46,7 @@ impl Doors {
             handshakes: Places::default(),
             addresses: Places::default(),
             subjects: Places::default(),
-            tally,
+            metrics,
         }
     }
 
@@ -105,7 +105,7 @@ impl Doors {
     }
 
     fn refuse(&self, reason: Refused) -> Refused {
-        self.tally.one(reason);
+        self.metrics.refused.one(reason as usize);
         reason
     }
 }
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(doors.connections(), 0);
         doors.admit(address(1), Some(&ann)).unwrap();
         for reason in [Refused::Connections, Refused::AddressConnections, Refused::SubjectConnections] {
-            assert_eq!(doors.tally.get(reason), 1);
+            assert_eq!(doors.metrics.refused.get().nth(reason as usize), Some(1));
         }
     }
 

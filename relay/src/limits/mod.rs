@@ -2,7 +2,7 @@
 //!
 //! Two kinds. Beyond a *rate* a client is slowed down: its socket is not read for a while, and nothing is lost ([`meter`], [`connection`]).
 //! Beyond anything else it is refused, in words that its machine understands: a Close or Goodbye for what it wanted to open, a Nack for what it
-//! pushed, each with when to try again. Every refusal is counted in one place, by its reason ([`Tally`]).
+//! pushed, each with when to try again. Every refusal is counted by its reason ([`crate::metrics::Refused`]).
 //!
 //! | limit | where it is checked | beyond it |
 //! |---|---|---|
@@ -25,7 +25,6 @@ mod meter;
 mod options;
 mod places;
 mod quarantine;
-mod refused;
 
 pub(crate) use connection::Throttle;
 pub use connection::{ConnectionLimits, RoomLimits, RoomMeters, TokenLimits};
@@ -34,4 +33,3 @@ pub use meter::{Meter, Rate};
 pub use options::LimitOptions;
 pub use places::{Network, Place, Places};
 pub use quarantine::{Aside, Quarantine};
-pub use refused::{Refused, Tally};

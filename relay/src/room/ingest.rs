@@ -14,7 +14,7 @@ use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEn
 
 use super::recent::LogRow;
 use super::size::only_removes;
-use super::{Held, MemberId, Room};
+use super::{Held, MemberId, Room, Step};
 
 /// When a member may push again what could not be stored, at the earliest. The store is tried more often than that.
 const STORE_RETRY_MS: u32 = 1_000;
@@ -127,6 +127,7 @@ impl Room {
     fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
         let version = refusal.with_version.then(|| self.document.version());
         let Refusal { reason, retry, .. } = refusal;
+        self.note(Step::Refused(reason), replica, seq, Some(id));
         self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason, retry, version } });
     }
 
@@ -192,6 +193,7 @@ impl Room {
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
+        self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }

@@ -18,7 +18,8 @@ use super::RoomConfig;
 use super::actor::{self, ToRoom};
 use super::health::Health;
 use crate::config::Config;
-use crate::limits::{Quarantine, Refused, RoomLimits, RoomMeters, Tally};
+use crate::limits::{Quarantine, RoomLimits, RoomMeters};
+use crate::metrics::{Metrics, Refused};
 use crate::store::{Store, StoreError};
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
@@ -32,13 +33,13 @@ pub struct Registry {
 
 struct Shared {
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
     settings: RoomSettings,
     stop: watch::Receiver<bool>,
     rooms: Mutex<BTreeMap<Arc<str>, Entry>>,
     /// How many room tasks run. It falls after a room is forgotten, when the last of its work is done.
     running: watch::Sender<usize>,
     next_number: AtomicU64,
-    tally: Arc<Tally>,
     health: Health,
     quarantine: Quarantine,
 }
@@ -72,12 +73,12 @@ impl Registry {
         let settings = RoomSettings { idle: config.room_idle, room, limits: limits.of_room() };
         let shared = Shared {
             store,
+            metrics: Arc::default(),
             settings,
             stop,
             rooms: Mutex::default(),
             running: watch::Sender::new(0),
             next_number: AtomicU64::new(1),
-            tally: Arc::default(),
             health: Health::new(),
             quarantine: Quarantine::default(),
         };
@@ -88,12 +89,6 @@ impl Registry {
     #[must_use]
     pub fn open_rooms(&self) -> usize {
         self.rooms().len()
-    }
-
-    /// What was refused so far.
-    #[must_use]
-    pub fn refused(&self) -> &Arc<Tally> {
-        &self.shared.tally
     }
 
     /// Waits until a document is no longer open.
@@ -110,6 +105,12 @@ impl Registry {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.shared.store
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
     }
 
     /// A number that no other room or session of this process has.
@@ -129,7 +130,7 @@ impl Registry {
     /// When the document is put aside: what to tell whoever asks.
     pub(crate) fn enter(&self, document: &str) -> Result<RoomHandle, Close> {
         if let Some(close) = self.shared.quarantine.check(document, Instant::now()) {
-            self.shared.tally.one(Refused::Quarantined);
+            self.shared.metrics.refused.one(Refused::Quarantined as usize);
             return Err(close);
         }
         Ok(self.open(document))
@@ -210,6 +211,10 @@ impl RoomLease {
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.registry.shared.store
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.shared.metrics
     }
 
     pub(super) fn settings(&self) -> RoomSettings {

@@ -24,7 +24,8 @@ use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
 
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Refused, Throttle};
+use crate::limits::{ConnectionLimits, Throttle};
+use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
 use crate::room::{MemberId, close_for};
@@ -69,7 +70,11 @@ pub(crate) async fn run<T: Transport>(
         pending: None,
         unflushed: false,
         read_ahead: 0,
+        traffic: Traffic::default(),
     };
+    let metrics = registry.metrics();
+    let _counted = metrics.connections.hold();
+    metrics.connections_opened.one();
     // A bug that some bytes bring out ends this connection in good order: its rooms must hear that it is gone.
     let served = AssertUnwindSafe(connection.serve(stop)).catch_unwind().await;
     let ending = served.unwrap_or_else(|_| {
@@ -77,6 +82,8 @@ pub(crate) async fn run<T: Transport>(
         Ending::Bug
     });
     debug!(?ending, "ending");
+    metrics.connections_ended.one(ending.counted() as usize);
+    connection.traffic.count(metrics);
     connection.leave().await;
     connection.close(&ending).await;
 }
@@ -144,6 +151,43 @@ enum Ending {
     Bug,
 }
 
+impl Ending {
+    fn counted(&self) -> Ended {
+        match self {
+            Ending::Gone => Ended::Gone,
+            Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
+            Ending::Protocol(_) => Ended::Protocol,
+            Ending::Transport(_) => Ended::Transport,
+            Ending::Stop => Ended::Drain,
+            Ending::Bug => Ended::Bug,
+        }
+    }
+}
+
+/// What went over a connection and is not counted yet: it is added up here, and to what all threads share once per wake-up.
+#[derive(Default)]
+struct Traffic {
+    frames_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+    bytes_sent: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, metrics: &Metrics) {
+        for (counter, more) in [
+            (&metrics.frames_received, &mut self.frames_received),
+            (&metrics.bytes_received, &mut self.bytes_received),
+            (&metrics.frames_sent, &mut self.frames_sent),
+            (&metrics.bytes_sent, &mut self.bytes_sent),
+        ] {
+            if *more > 0 {
+                counter.add(std::mem::take(more));
+            }
+        }
+    }
+}
+
 struct Connection<'a, T> {
     transport: T,
     link: Session,
@@ -162,6 +206,7 @@ struct Connection<'a, T> {
     unflushed: bool,
     /// Frames read since the client last took something.
     read_ahead: usize,
+    traffic: Traffic,
 }
 
 struct Channel {
@@ -202,7 +247,7 @@ impl Forward {
 
 /// What the transport did.
 enum Event {
-    Handed,
+    Handed(usize),
     Flushed,
     Frame(Bytes),
     Gone,
@@ -216,7 +261,10 @@ async fn drive(transport: &mut impl Transport, pending: &mut Option<Bytes>, unfl
             match transport.poll_ready(context) {
                 Poll::Ready(Ok(())) => {
                     let frame = pending.take().expect("it was just there");
-                    return Poll::Ready(transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed));
+                    let bytes = frame.len();
+                    return Poll::Ready(
+                        transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed(bytes)),
+                    );
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
                 Poll::Pending => {}
@@ -258,18 +306,23 @@ impl<T: Transport> Connection<'_, T> {
             let deadline = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
             tokio::select! {
                 event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
-                    Event::Handed => {
+                    Event::Handed(bytes) => {
+                        self.traffic.frames_sent += 1;
+                        self.traffic.bytes_sent += bytes as u64;
                         self.unflushed = true;
                         self.read_ahead = 0;
                     }
                     Event::Flushed => {
                         self.unflushed = false;
                         self.read_ahead = 0;
+                        self.traffic.count(self.registry.metrics());
                         self.drained();
                     }
                     Event::Frame(frame) => {
                         self.read_ahead += 1;
                         self.throttle.frame(&self.limits, frame.len(), Instant::now());
+                        self.traffic.frames_received += 1;
+                        self.traffic.bytes_received += frame.len() as u64;
                         if let Err(error) = self.frame(&frame) {
                             return Ending::Protocol(error);
                         }
@@ -318,7 +371,7 @@ impl<T: Transport> Connection<'_, T> {
         if let Some((channel, message)) = &message {
             let room = self.channels.get(channel).map(|channel| channel.room.meters());
             if self.throttle.message(&self.limits, room, message, Instant::now()) {
-                self.registry.refused().one(Refused::Rate);
+                self.registry.metrics().refused.one(Refused::Rate as usize);
             }
         }
         match message {
@@ -333,7 +386,8 @@ impl<T: Transport> Connection<'_, T> {
             Some((channel, message)) => {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message });
+                    let at = Instant::now();
+                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
                 }
             }
         }
@@ -350,15 +404,18 @@ impl<T: Transport> Connection<'_, T> {
             // There is place for it when the client closes another one, which nobody else can.
             let reason = if is_name { CloseReason::TooMany } else { CloseReason::Limit };
             let close = Close { reason, retry: Retry::NEVER };
-            self.registry.refused().one(if is_name { Refused::Documents } else { Refused::Name });
             debug!(name, open = self.channels.len(), "refused to open a document: over a limit");
+            let refused = if is_name { Refused::Documents } else { Refused::Name };
+            self.registry.metrics().refused.one(refused as usize);
             self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
         let member = MemberId(self.registry.next_number());
+        debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = match self.registry.enter(&open.document) {
             Ok(room) => room,
             Err(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
                 self.link.send(channel, &Message::Close(close));
                 return Ok(());
             }
@@ -382,6 +439,7 @@ impl<T: Transport> Connection<'_, T> {
                 }
             }
             Said::Closed(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
                 self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -10,6 +11,7 @@ use tracing::{error, warn};
 
 use super::reader::{ReadJob, epochs, find, window};
 use super::{READERS, Reply, Source, window};
+use crate::metrics::Histogram;
 use crate::store::{MAX_EPOCHS, Position, Recovered, StoreError, extend_epochs};
 
 /// The most bytes of a group, but for a single longer call: enough to make the fsync a small part of the cost, little enough to answer soon.
@@ -44,6 +46,9 @@ pub(super) enum Job {
         bytes: usize,
         reply: Reply<()>,
     },
+    Probe {
+        reply: Reply<()>,
+    },
     Close {
         reply: Reply<()>,
     },
@@ -68,6 +73,8 @@ pub(super) struct Writer {
     reads: mpsc::Sender<ReadJob>,
     readers: Vec<JoinHandle<()>>,
     _lock: File,
+    /// How long commits take.
+    commits: Arc<Histogram>,
 }
 
 impl Writer {
@@ -78,8 +85,9 @@ impl Writer {
         reads: mpsc::Sender<ReadJob>,
         readers: Vec<JoinHandle<()>>,
         lock: File,
+        commits: Arc<Histogram>,
     ) -> Self {
-        Writer { source, epoch, connection: Some(connection), reads, readers, _lock: lock }
+        Writer { source, epoch, connection: Some(connection), reads, readers, _lock: lock, commits }
     }
 
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
@@ -149,7 +157,7 @@ impl Writer {
 
     /// An inner error concerns one job, which has then changed nothing; an outer one the whole transaction.
     fn transact(&mut self, group: &[Job]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
-        let source = &self.source;
+        let (source, commits) = (&self.source, &self.commits);
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(source.connect()?),
@@ -158,7 +166,9 @@ impl Writer {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let work = Work { source, epoch: self.epoch, transaction: &transaction };
             let results = group.iter().map(|job| work.apply(job)).collect::<rusqlite::Result<_>>()?;
+            let started = Instant::now();
             transaction.commit()?;
+            commits.observe(started.elapsed());
             Ok(results)
         };
         run().map_err(|error| source.sql(&error))
@@ -225,7 +235,7 @@ impl Job {
     fn with(self, result: Result<bool, StoreError>) -> Outcome {
         match self {
             Job::Recover { document, reply } => Outcome::Recover(result.map(|_| ()), document, reply),
-            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Close { reply } => {
+            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Probe { reply } | Job::Close { reply } => {
                 Outcome::Done(result.map(|_| ()), reply)
             }
             Job::Reserve { reply, .. } => Outcome::Reserved(result.map(|_| ()), reply),
@@ -251,6 +261,7 @@ impl Work<'_> {
             Job::Snapshot { document, upto, bytes, .. } => self.snapshot(document, *upto, bytes),
             Job::Reserve { bytes, .. } => self.reserve(*bytes),
             Job::Delete { document, .. } => self.delete(document),
+            Job::Probe { .. } => self.probe(),
             Job::Close { .. } => Ok(Ok(true)),
             #[cfg(test)]
             Job::Inspect(_) => Ok(Ok(true)),
@@ -340,6 +351,13 @@ impl Work<'_> {
                 "INSERT OR REPLACE INTO snapshot(document, upto, checksum, bytes) VALUES(?1, 0, 0, zeroblob(?2))",
             )?
             .execute([RESERVED, bytes])?;
+        Ok(Ok(true))
+    }
+
+    /// A number that changes: what is as it was would not be written.
+    fn probe(&self) -> rusqlite::Result<Result<bool, StoreError>> {
+        let count = "INSERT INTO meta VALUES('probe', 1) ON CONFLICT(key) DO UPDATE SET value = (value + 1) & 0xffff";
+        self.transaction.prepare_cached(count)?.execute([])?;
         Ok(Ok(true))
     }
 
