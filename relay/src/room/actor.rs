@@ -11,6 +11,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::FuturesUnordered;
@@ -20,10 +21,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
-use weftline::sync::{CloseReason, Level, Message, Open};
+use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig, close_for};
+use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
 /// How many messages are handled before what the room asks for is done: their rows share one append.
@@ -33,12 +35,15 @@ const AT_ONCE: usize = 64;
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
 
+/// The target of events that tell what becomes of single edits. The native client uses the same.
+const EDITS: &str = "weftline::edit";
+
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
     Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },
     /// The client said something on its channel.
-    Message { member: MemberId, message: Message },
+    Message { member: MemberId, message: Message, at: Instant },
     /// The last bulk message went out on the socket.
     Drained { member: MemberId },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
@@ -71,14 +76,15 @@ pub(crate) enum Said {
     /// To be sent to the client.
     Message(Outgoing),
     /// The channel is closed, and the room has forgotten the member.
-    Closed(CloseReason),
+    Closed(Close),
     /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
     Finished,
 }
 
 /// Runs a room until it is idle or fails.
 pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
-    let mut driver = Driver { lease, mailbox, members: BTreeMap::new() };
+    let metrics = lease.metrics().clone();
+    let mut driver = Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None };
     // A bug that one document brings out must not take the process down with all others.
     let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
         Ok(Ok(())) => return,
@@ -86,7 +92,8 @@ pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
     error!(document = %driver.lease.name(), %failure, "the room is closed");
-    driver.give_up(CloseReason::Storage);
+    driver.metrics.rooms_failed.one();
+    driver.give_up(close_for(CloseReason::Storage));
 }
 
 /// Why a room ends before it is idle.
@@ -104,6 +111,18 @@ struct Driver {
     lease: RoomLease,
     mailbox: mpsc::Receiver<ToRoom>,
     members: BTreeMap<MemberId, Inbox>,
+    metrics: Arc<Metrics>,
+    /// How many members are counted as behind.
+    behind: i64,
+    /// When the first of the edits that are not handed to the store yet arrived.
+    arrived: Option<Instant>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.metrics.members_behind.add(-self.behind);
+        self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
+    }
 }
 
 /// The way to a member.
@@ -118,14 +137,28 @@ struct Inbox {
 struct UnderWay {
     append: Option<(Position, Pending<()>)>,
     snapshot: Option<(Position, Pending<()>)>,
+    appending: Appending,
     reads: FuturesUnordered<futures_util::future::BoxFuture<'static, (MemberId, Result<Tail, StoreError>)>>,
+}
+
+/// The append that is under way.
+#[derive(Default)]
+struct Appending {
+    since: Option<Instant>,
+    /// When the first of its edits arrived.
+    arrived: Option<Instant>,
+    rows: u64,
+    bytes: u64,
 }
 
 impl Driver {
     async fn drive(&mut self) -> Result<(), Failure> {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
-        let recovered = store.recover(self.lease.name()).await?;
+        let started = Instant::now();
+        let recovered = store.recover(self.lease.name()).await.inspect_err(|error| self.metrics.store_failed(error))?;
+        let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
+            + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
         debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
         let config = RoomConfig { level, ..RoomConfig::default() };
@@ -135,6 +168,10 @@ impl Driver {
             Ok(panic) => Failure::Panic(panic_text(&*panic)),
             Err(cancelled) => Failure::Panic(cancelled.to_string()),
         })??;
+
+        self.metrics.rooms_opened.one();
+        self.metrics.recovered_bytes.add(stored as u64);
+        self.metrics.recover_seconds.observe(started.elapsed());
 
         let mut stop = self.lease.stop();
         let mut stopping = false;
@@ -147,7 +184,9 @@ impl Driver {
             }
             if under_way.append.is_none() {
                 self.finish();
+                self.arrived = None;
             }
+            self.count(&mut room);
             let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
             let idle = room.is_idle() && self.members.is_empty();
             // Nothing is gained by keeping what costs nothing to make.
@@ -161,8 +200,12 @@ impl Driver {
                     debug_assert_ne!(taken, 0, "a room outlives its mailbox");
                 }
                 (upto, committed) = waited(&mut under_way.append) => match committed {
-                    Ok(()) => room.handle(now(), Input::Committed { upto }),
+                    Ok(()) => {
+                        room.handle(now(), Input::Committed { upto });
+                        self.appended(&mut room, &under_way.appending);
+                    }
                     Err(error) => {
+                        self.metrics.append_failed(&error);
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -171,6 +214,7 @@ impl Driver {
                     Ok(()) => room.handle(now(), Input::SnapshotStored { upto }),
                     Err(error) => {
                         warn!(document = %self.lease.name(), %error, "no snapshot");
+                        self.metrics.store_failed(&error);
                         room.handle(now(), Input::SnapshotFailed);
                     }
                 },
@@ -178,6 +222,7 @@ impl Driver {
                     Ok(tail) => room.handle(now(), Input::LogRead { member, tail }),
                     Err(error) => {
                         warn!(document = %self.lease.name(), %error, "the log cannot be read");
+                        self.metrics.store_failed(&error);
                         room.handle(now(), Input::LogReadFailed { member });
                     }
                 },
@@ -185,6 +230,7 @@ impl Driver {
                 () = sleep_until(idle_since + linger), if idle => {
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");
+                        self.metrics.rooms_evicted.one();
                         return Ok(());
                     }
                     // Somebody is on the way in.
@@ -202,10 +248,12 @@ impl Driver {
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
             ToRoom::Join { member, channel, inbox, open } => {
+                self.metrics.members.add(1);
                 self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
                 room.handle(now(), Input::Join { member, open, may_write: true });
             }
-            ToRoom::Message { member, message } => {
+            ToRoom::Message { member, message, at } => {
+                self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
             }
             ToRoom::Drained { member } => room.handle(now(), Input::Drained { member }),
@@ -215,10 +263,46 @@ impl Driver {
                 }
             }
             ToRoom::Leave { member } => {
-                self.members.remove(&member);
+                self.forget(member);
                 room.handle(now(), Input::Leave { member });
             }
         }
+    }
+
+    fn forget(&mut self, member: MemberId) {
+        if self.members.remove(&member).is_some() {
+            self.metrics.members.add(-1);
+        }
+    }
+
+    /// Adds what the room has counted to what the relay counts.
+    fn count(&mut self, room: &mut Room) {
+        let follow = tracing::enabled!(target: EDITS, tracing::Level::DEBUG);
+        room.follow_edits(follow);
+        for Note { step, replica, seq, position, member } in room.take_notes() {
+            let (document, member) = (self.lease.name(), member.map(|member| member.0));
+            debug!(target: EDITS, %document, %replica, seq, position, member, "{step:?}");
+        }
+        self.metrics.count(&room.take_counts());
+        let behind = i64::try_from(room.members_behind()).unwrap_or(i64::MAX);
+        if behind != self.behind {
+            self.metrics.members_behind.add(behind - self.behind);
+            self.behind = behind;
+        }
+    }
+
+    /// Counts an append that came through. Every ack that it let out is counted as if its edit had been the first to arrive.
+    fn appended(&self, room: &mut Room, append: &Appending) {
+        self.metrics.appended_rows.add(append.rows);
+        self.metrics.appended_bytes.add(append.bytes);
+        if let Some(since) = append.since {
+            self.metrics.append_seconds.observe(since.elapsed());
+        }
+        let counts = room.take_counts();
+        if let Some(arrived) = append.arrived.filter(|_| counts.acks > 0) {
+            self.metrics.ack_seconds[room.level() as usize].observe_all(arrived.elapsed(), counts.acks);
+        }
+        self.metrics.count(&counts);
     }
 
     fn perform(&mut self, room: &mut Room, under_way: &mut UnderWay, effect: Effect) {
@@ -227,19 +311,28 @@ impl Driver {
         match effect {
             Effect::Append { first_position, rows } => {
                 let upto = first_position + rows.len() as u64 - 1;
+                under_way.appending = Appending {
+                    since: Some(Instant::now()),
+                    arrived: self.arrived.take(),
+                    rows: rows.len() as u64,
+                    bytes: rows.iter().map(|row| row.len() as u64).sum(),
+                };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
             }
             Effect::Snapshot { upto, bytes } => {
+                self.metrics.snapshots.one();
+                self.metrics.snapshot_bytes.add(bytes.len() as u64);
                 under_way.snapshot = Some((upto, store.snapshot(name, upto, bytes)));
             }
             Effect::ReadLog { member, after, max_bytes } => {
+                self.metrics.log_reads.one();
                 let read = store.read(name, after, max_bytes);
                 under_way.reads.push(read.map(move |read| (member, read)).boxed());
             }
             Effect::Send { member, message } => self.say(room, member, Said::Message(message)),
-            Effect::Close { member, reason } => {
-                self.say(room, member, Said::Closed(reason));
-                self.members.remove(&member);
+            Effect::Close { member, close } => {
+                self.say(room, member, Said::Closed(close));
+                self.forget(member);
             }
         }
     }
@@ -252,13 +345,15 @@ impl Driver {
             // The connection has ended, and its Leave is on the way.
             Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => {
+                // It may have been a burst: it comes back by its backoff.
+                let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
                 warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
-                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(CloseReason::Limit) };
+                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(too_much) };
                 let sender = inbox.sender.clone();
                 tokio::spawn(async move { sender.send(closed).await });
             }
         }
-        self.members.remove(&member);
+        self.forget(member);
         room.handle(now(), Input::Leave { member });
     }
 
@@ -274,16 +369,18 @@ impl Driver {
     }
 
     /// Makes way for a new room, then sends everybody away, also those who were just coming in.
-    fn give_up(&mut self, reason: CloseReason) {
+    fn give_up(&mut self, close: Close) {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
             if let ToRoom::Join { member, channel, inbox, .. } = message {
+                self.metrics.members.add(1);
                 self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
             }
         }
+        self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
         for (member, inbox) in std::mem::take(&mut self.members) {
-            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(reason) });
+            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(close) });
         }
     }
 }
@@ -309,8 +406,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::sync::watch;
     use weftline::sync::{MessageKind, Row, Rows, Want};
     use weftline::{Document, ReplicaId, VersionVector};
@@ -360,7 +455,7 @@ mod tests {
             let put = document.transact(now(), |edit| edit.map("m")?.put(&key.to_string(), "x".repeat(length)));
             let rows = vec![Row::of(&put.unwrap().delta.unwrap())];
             let message = Message::Rows(Rows { from: 0, to: 0, rows });
-            self.tell(ToRoom::Message { member: self.member, message }).await;
+            self.tell(ToRoom::Message { member: self.member, message, at: Instant::now() }).await;
         }
 
         async fn next(&mut self) -> Said {
@@ -428,7 +523,7 @@ mod tests {
                 }
                 Message::Ask => {
                     let message = Message::Want(Want::since(seen.version()));
-                    slow.tell(ToRoom::Message { member: slow.member, message }).await;
+                    slow.tell(ToRoom::Message { member: slow.member, message, at: Instant::now() }).await;
                 }
                 _ => {}
             }
@@ -445,7 +540,10 @@ mod tests {
         other.until(MessageKind::CaughtUp).await;
         let Said::Message(message) = stuck.next().await else { panic!("first the answer") };
         assert_eq!(message.kind, MessageKind::OpenAck);
-        assert!(matches!(stuck.next().await, Said::Closed(CloseReason::Limit)));
+        assert!(matches!(
+            stuck.next().await,
+            Said::Closed(Close { reason: CloseReason::Limit, retry: Retry::BACKOFF })
+        ));
         let mut document = Document::with_writer(ReplicaId::from(1));
         other.push(&mut document, 1, 10).await;
         other.until(MessageKind::Ack).await;

@@ -9,22 +9,25 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
-use super::{Held, MemberId, Room};
+use super::{Held, MemberId, Room, Step};
 
 /// Why a delta was not taken.
 struct Refusal {
     reason: NackReason,
+    retry: Retry,
     /// Whether the member is told what is here.
     with_version: bool,
 }
 
 impl From<NackReason> for Refusal {
     fn from(reason: NackReason) -> Self {
-        Self { reason, with_version: matches!(reason, NackReason::NotReady | NackReason::Gap) }
+        let with_version = matches!(reason, NackReason::NotReady | NackReason::Gap);
+        let retry = if with_version || reason == NackReason::Fork { Retry::BACKOFF } else { Retry::NEVER };
+        Self { reason, retry, with_version }
     }
 }
 
@@ -116,7 +119,9 @@ impl Room {
 
     fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
         let version = refusal.with_version.then(|| self.document.version());
-        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason: refusal.reason, version } });
+        let Refusal { reason, retry, .. } = refusal;
+        self.note(Step::Refused(reason), replica, seq, Some(id));
+        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason, retry, version } });
     }
 
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
@@ -170,6 +175,7 @@ impl Room {
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
+        self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }
@@ -205,9 +211,8 @@ impl Room {
                 }
             }
         };
-        let Some((replica, Refusal { reason, with_version })) = refused else { return };
-        let version = with_version.then(|| self.document.version());
-        self.hold(Held::Nack { member: id, nack: Nack { replica, seq: 0, reason, version } });
+        let Some((replica, refusal)) = refused else { return };
+        self.refuse(id, replica, 0, refusal);
     }
 
     /// Whether an origin that a diff brings on has moved here since its base, to another place. A diff tells the tag at its end only, so

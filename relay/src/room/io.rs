@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weftline::codec::DecodeError;
-use weftline::sync::{CloseReason, Level, Message, MessageKind, Open, RecordError, limits};
+use weftline::sync::{Close, CloseReason, Level, Message, MessageKind, Open, RecordError, Retry, limits};
 use weftline::{ApplyError, LoadError};
 
 use super::kept::KeptError;
@@ -163,9 +163,21 @@ pub enum Effect {
     Close {
         /// Whom.
         member: MemberId,
-        /// Why.
-        reason: CloseReason,
+        /// Why, and when to come back.
+        close: Close,
     },
+}
+
+/// What to say of coming back to whoever is sent away for this reason, where nothing else is known.
+pub(crate) const fn close_for(reason: CloseReason) -> Close {
+    let retry = match reason {
+        CloseReason::Limit | CloseReason::Denied | CloseReason::Expired => Retry::NEVER,
+        CloseReason::Storage | CloseReason::StorageFull => Retry::after_ms(1_000),
+        CloseReason::TooMany => Retry::after_ms(30_000),
+        CloseReason::Quarantined => Retry::after_ms(60_000),
+        _ => Retry::BACKOFF,
+    };
+    Close { reason, retry }
 }
 
 /// Why what a store gave is not a document.

@@ -11,7 +11,7 @@ use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, 
 
 use super::diffs::Made;
 use super::member::{Member, Question};
-use super::{Held, MemberId, Room};
+use super::{Held, MemberId, Resync, Room};
 use crate::store::Position;
 
 impl Room {
@@ -88,6 +88,7 @@ impl Room {
     pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Made>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.opened = true;
+        self.counts.resumes[ack.resume as usize] += 1;
         member.feeding = matches!(ack.resume, Resume::Same | Resume::Tail);
         self.send(id, &Message::OpenAck(ack));
         self.introduce(id);
@@ -114,6 +115,7 @@ impl Room {
     fn answer(&mut self, id: MemberId, want: Want) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.question = Question::Answered;
+        self.counts.resync(if want.live.is_some() { Resync::Digest } else { Resync::Version });
         // What it asks from may be ahead of the log in some chains, of which the diff then says nothing. From here on every row says
         // which chain it continues.
         member.chains_from = Position::MAX;
@@ -174,6 +176,6 @@ impl Room {
     }
 
     fn turn_away(&mut self, member: MemberId, reason: CloseReason) {
-        self.effects.push_back(super::Effect::Close { member, reason });
+        self.effects.push_back(super::Effect::Close { member, close: super::close_for(reason) });
     }
 }

@@ -17,6 +17,7 @@
 #[cfg(feature = "server")]
 pub(crate) mod actor;
 mod chains;
+mod counts;
 mod diffs;
 mod feeding;
 mod forks;
@@ -26,6 +27,7 @@ mod joining;
 mod kept;
 mod leases;
 mod member;
+mod notes;
 mod presence;
 mod recent;
 mod refills;
@@ -41,10 +43,14 @@ use weftline::fault::{self, Fault};
 use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
 use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
+pub use self::counts::Counts;
+pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
+pub use self::notes::{Note, Step};
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
+use counts::Resync;
 use diffs::{Diffs, Made};
 use kept::Kept;
 use member::Member;
@@ -131,6 +137,9 @@ pub struct Room {
     no_snapshot_below: usize,
     failed: bool,
     effects: VecDeque<Effect>,
+    counts: Counts,
+    /// What became of edits, if somebody follows them.
+    notes: Option<Vec<Note>>,
 }
 
 #[derive(Debug)]
@@ -190,6 +199,8 @@ impl Room {
             no_snapshot_below: 0,
             failed: false,
             effects: VecDeque::new(),
+            counts: Counts::default(),
+            notes: None,
         };
         for (position, bytes) in rows {
             room.replay(position, bytes)?;
@@ -262,6 +273,21 @@ impl Room {
     pub fn waiting_bytes(&self) -> usize {
         let rows: usize = self.appending.iter().map(|row| row.bytes.len()).sum();
         rows + self.held.iter().map(|(_, held)| held.bytes()).sum::<usize>()
+    }
+
+    /// What was done since this was last called.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// What its acks claim.
+    pub fn level(&self) -> weftline::sync::Level {
+        self.config.level
+    }
+
+    /// How many members have not taken the last batch while newer rows wait for them.
+    pub fn members_behind(&self) -> usize {
+        self.members.values().filter(|member| member.feeding && member.cursor < self.committed).count()
     }
 
     /// The document, ahead of the disk by what is being appended.
@@ -348,6 +374,7 @@ impl Room {
         self.in_flight = None;
         while self.appending.front().is_some_and(|row| row.position <= upto) {
             let row = self.appending.pop_front().expect("the front was just looked at");
+            self.note_stored(&row);
             self.store_row(row);
         }
         self.committed = upto;
@@ -357,7 +384,7 @@ impl Room {
     fn fail(&mut self) {
         self.failed = true;
         for member in std::mem::take(&mut self.members).into_keys() {
-            self.effects.push_back(Effect::Close { member, reason: CloseReason::Storage });
+            self.effects.push_back(Effect::Close { member, close: close_for(CloseReason::Storage) });
         }
     }
 
@@ -403,10 +430,13 @@ impl Room {
             Held::Ack { member, replica, through } => {
                 let Some(told) = self.told(member) else { return };
                 self.tell_new_ids(member);
+                self.counts.acks += 1;
+                self.note(Step::Acked, replica, through, Some(member));
                 self.send(member, &Message::Ack(Ack { replica, through, level, position: told }));
             }
             Held::Durable { member, version } => {
                 let Some(told) = self.told(member) else { return };
+                self.counts.refills += 1;
                 // What it gave back may have hidden a difference in the other direction: compare once more (CUR-3).
                 self.members.entry(member).and_modify(|member| {
                     member.caught_up = false;
@@ -415,7 +445,10 @@ impl Room {
                 self.send(member, &Message::Durable(Durable { version, level, position: told }));
             }
             Held::Want { member, want } => self.send_if_here(member, &Message::Want(want)),
-            Held::Nack { member, nack } => self.send_if_here(member, &Message::Nack(nack)),
+            Held::Nack { member, nack } => {
+                self.counts.nacks[nack.reason as usize] += 1;
+                self.send_if_here(member, &Message::Nack(nack));
+            }
             Held::Snapshot { bytes } => self.effects.push_back(Effect::Snapshot { upto: position, bytes }),
         }
     }
@@ -445,7 +478,7 @@ impl Room {
 
     fn close(&mut self, member: MemberId, reason: CloseReason) {
         if self.forget(member) {
-            self.effects.push_back(Effect::Close { member, reason });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 }

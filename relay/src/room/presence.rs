@@ -95,6 +95,7 @@ impl Board {
 impl Room {
     /// A member shows something else of itself.
     pub(super) fn show(&mut self, id: MemberId, presence: Presence) {
+        self.counts.presence_received += 1;
         let Some(peer) = self.members.get(&id).map(|member| PeerId::of(member.opening)) else { return };
         let Presence { whole: false, states } = presence else { return self.close(id, CloseReason::Protocol) };
         let Ok([state]) = <[PeerState; 1]>::try_from(states) else { return self.close(id, CloseReason::Protocol) };
@@ -181,6 +182,7 @@ impl Room {
         if let Some(member) = self.members.get_mut(&id) {
             member.outstanding = true;
         }
+        self.counts.presence_sent += 1;
         self.send_bulk(id, MessageKind::Presence, body);
     }
 }

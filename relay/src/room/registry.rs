@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::actor::{self, ToRoom};
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
@@ -27,6 +28,7 @@ pub struct Registry {
 
 struct Shared {
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
     settings: RoomSettings,
     stop: watch::Receiver<bool>,
     rooms: Mutex<BTreeMap<Arc<str>, Entry>>,
@@ -52,6 +54,7 @@ impl Registry {
         let settings = RoomSettings { idle: config.room_idle };
         let shared = Shared {
             store,
+            metrics: Arc::default(),
             settings,
             stop,
             rooms: Mutex::default(),
@@ -81,6 +84,12 @@ impl Registry {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.shared.store
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// A number that no other room or session of this process has.
@@ -156,6 +165,10 @@ impl RoomLease {
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.registry.shared.store
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.shared.metrics
     }
 
     pub(super) fn settings(&self) -> RoomSettings {

@@ -21,12 +21,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Session, SessionConfig, limits};
+use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
 
 use crate::config::Config;
-use crate::room::MemberId;
+use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
+use crate::room::{MemberId, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
@@ -67,7 +68,11 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         pending: None,
         unflushed: false,
         read_ahead: 0,
+        traffic: Traffic::default(),
     };
+    let metrics = registry.metrics();
+    let _counted = metrics.connections.hold();
+    metrics.connections_opened.one();
     // A bug that some bytes bring out ends this connection in good order: its rooms must hear that it is gone.
     let served = AssertUnwindSafe(connection.serve(stop)).catch_unwind().await;
     let ending = served.unwrap_or_else(|_| {
@@ -75,6 +80,8 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         Ending::Bug
     });
     debug!(?ending, "ending");
+    metrics.connections_ended.one(ending.counted() as usize);
+    connection.traffic.count(metrics);
     connection.leave().await;
     connection.close(&ending).await;
 }
@@ -96,6 +103,43 @@ enum Ending {
     Bug,
 }
 
+impl Ending {
+    fn counted(&self) -> Ended {
+        match self {
+            Ending::Gone => Ended::Gone,
+            Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
+            Ending::Protocol(_) => Ended::Protocol,
+            Ending::Transport(_) => Ended::Transport,
+            Ending::Stop => Ended::Drain,
+            Ending::Bug => Ended::Bug,
+        }
+    }
+}
+
+/// What went over a connection and is not counted yet: it is added up here, and to what all threads share once per wake-up.
+#[derive(Default)]
+struct Traffic {
+    frames_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+    bytes_sent: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, metrics: &Metrics) {
+        for (counter, more) in [
+            (&metrics.frames_received, &mut self.frames_received),
+            (&metrics.bytes_received, &mut self.bytes_received),
+            (&metrics.frames_sent, &mut self.frames_sent),
+            (&metrics.bytes_sent, &mut self.bytes_sent),
+        ] {
+            if *more > 0 {
+                counter.add(std::mem::take(more));
+            }
+        }
+    }
+}
+
 struct Connection<'a, T> {
     transport: T,
     link: Session,
@@ -113,6 +157,7 @@ struct Connection<'a, T> {
     unflushed: bool,
     /// Frames read since the client last took something.
     read_ahead: usize,
+    traffic: Traffic,
 }
 
 struct Channel {
@@ -153,7 +198,7 @@ impl Forward {
 
 /// What the transport did.
 enum Event {
-    Handed,
+    Handed(usize),
     Flushed,
     Frame(Bytes),
     Gone,
@@ -167,7 +212,10 @@ async fn drive(transport: &mut impl Transport, pending: &mut Option<Bytes>, unfl
             match transport.poll_ready(context) {
                 Poll::Ready(Ok(())) => {
                     let frame = pending.take().expect("it was just there");
-                    return Poll::Ready(transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed));
+                    let bytes = frame.len();
+                    return Poll::Ready(
+                        transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed(bytes)),
+                    );
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
                 Poll::Pending => {}
@@ -207,17 +255,22 @@ impl<T: Transport> Connection<'_, T> {
             let deadline = self.deadline();
             tokio::select! {
                 event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
-                    Event::Handed => {
+                    Event::Handed(bytes) => {
+                        self.traffic.frames_sent += 1;
+                        self.traffic.bytes_sent += bytes as u64;
                         self.unflushed = true;
                         self.read_ahead = 0;
                     }
                     Event::Flushed => {
                         self.unflushed = false;
                         self.read_ahead = 0;
+                        self.traffic.count(self.registry.metrics());
                         self.drained();
                     }
                     Event::Frame(frame) => {
                         self.read_ahead += 1;
+                        self.traffic.frames_received += 1;
+                        self.traffic.bytes_received += frame.len() as u64;
                         if let Err(error) = self.frame(&frame) {
                             return Ending::Protocol(error);
                         }
@@ -274,7 +327,8 @@ impl<T: Transport> Connection<'_, T> {
             Some((channel, message)) => {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message });
+                    let at = Instant::now();
+                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
                 }
             }
         }
@@ -286,12 +340,19 @@ impl<T: Transport> Connection<'_, T> {
             return Err(ProtocolError::Unexpected { what: "Open on an open channel" });
         }
         let name = open.document.len();
-        if name == 0 || name > limits::MAX_DOCUMENT_NAME || self.channels.len() >= self.max_documents {
+        let is_name = (1..=limits::MAX_DOCUMENT_NAME).contains(&name);
+        if !is_name || self.channels.len() >= self.max_documents {
+            // There is place for it when the client closes another one, which nobody else can.
+            let reason = if is_name { CloseReason::TooMany } else { CloseReason::Limit };
+            let close = Close { reason, retry: Retry::NEVER };
             debug!(name, open = self.channels.len(), "refused to open a document: over a limit");
-            self.link.send(channel, &Message::Close(Close { reason: CloseReason::Limit }));
+            let refused = if is_name { Refused::Documents } else { Refused::Name };
+            self.registry.metrics().refused.one(refused as usize);
+            self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
         let member = MemberId(self.registry.next_number());
+        debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = self.registry.enter(&open.document);
         self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
@@ -311,8 +372,9 @@ impl<T: Transport> Connection<'_, T> {
                     self.forward.push(&open.room, ToRoom::Drained { member });
                 }
             }
-            Said::Closed(reason) => {
-                self.link.send(channel, &Message::Close(Close { reason }));
+            Said::Closed(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
             Said::Finished => {
@@ -327,7 +389,7 @@ impl<T: Transport> Connection<'_, T> {
     fn room_is_gone(&mut self, member: MemberId) {
         let found = self.channels.iter().find(|(_, channel)| channel.member == member).map(|(channel, _)| *channel);
         if let Some(channel) = found {
-            self.said(FromRoom { member, channel, said: Said::Closed(CloseReason::Restart) });
+            self.said(FromRoom { member, channel, said: Said::Closed(close_for(CloseReason::Restart)) });
         }
     }
 
@@ -354,24 +416,24 @@ impl<T: Transport> Connection<'_, T> {
 
     /// The last words, and a moment for them to arrive: a socket that is closed with unread input resets, and what was sent last is lost.
     async fn close(mut self, ending: &Ending) {
-        let (code, reason, retry_after_ms) = match ending {
+        let (code, reason, retry) = match ending {
             Ending::Gone | Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => return,
-            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
             Ending::Protocol(error) => {
                 debug!(%error, "the client broke the protocol");
                 let code = match error.reason() {
                     CloseReason::Limit => CloseCode::TooBig,
                     _ => CloseCode::Protocol,
                 };
-                (code, error.reason(), None)
+                (code, error.reason(), close_for(error.reason()).retry)
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, None)
+                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
             }
-            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
-        self.link.goodbye(reason, retry_after_ms);
+        self.link.goodbye(reason, retry);
         let last_words = async {
             loop {
                 if self.pending.is_none() {

@@ -95,6 +95,18 @@ pub struct DocumentInfo {
     pub snapshot_bytes: u64,
 }
 
+/// How an engine is doing.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// Its files: what each is for, and its size.
+    pub files: Vec<(&'static str, u64)>,
+    /// How much is free where they are.
+    pub free_bytes: Option<u64>,
+    /// How long its commits took.
+    pub commits: Option<Arc<crate::metrics::Histogram>>,
+}
+
 /// What went wrong in a store. Cloned to everybody who waited for the same commit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -196,6 +208,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// All documents, by name.
     fn documents(&self) -> Pending<Vec<DocumentInfo>>;
+
+    /// The documents whose names come after this one, by name, at most so many.
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>>;
+
+    /// Writes something that means nothing, and resolves when it is on stable storage: whether the store takes anything.
+    fn probe(&self) -> Pending<()>;
+
+    /// What the engine itself knows of how it is doing. Costs a few system calls.
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
 
     /// Forgets a document; says whether there was one.
     fn delete(&self, document: &str) -> Pending<bool>;

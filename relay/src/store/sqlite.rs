@@ -22,7 +22,8 @@ use futures_util::FutureExt;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::oneshot;
 
-use super::{DocumentInfo, Pending, Position, Recovered, Store, StoreError, Tail};
+use super::{Condition, DocumentInfo, Pending, Position, Recovered, Store, StoreError, Tail};
+use crate::metrics::Histogram;
 use reader::{ReadJob, Reader};
 use writer::{Job, Writer};
 
@@ -82,6 +83,8 @@ pub struct SqliteStore {
     writes: Option<mpsc::Sender<Job>>,
     reads: Option<mpsc::Sender<ReadJob>>,
     writer: Option<JoinHandle<()>>,
+    path: PathBuf,
+    commits: Arc<Histogram>,
 }
 
 impl SqliteStore {
@@ -103,9 +106,12 @@ impl SqliteStore {
             readers.push(source.spawn("weftline-read", move || reader.run())?);
         }
         let (writes, jobs) = mpsc::channel();
-        let writer = Writer::new(source.clone(), epoch, connection, reads.clone(), readers, lock);
+        let commits = Arc::new(Histogram::default());
+        let seen = Arc::clone(&commits);
+        let writer = Writer::new(source.clone(), epoch, connection, reads.clone(), readers, lock, seen);
         let writer = source.spawn("weftline-write", move || writer.run(&jobs))?;
-        Ok(SqliteStore { writes: Some(writes), reads: Some(reads), writer: Some(writer) })
+        let path = path.to_owned();
+        Ok(SqliteStore { writes: Some(writes), reads: Some(reads), writer: Some(writer), path, commits })
     }
 
     fn write<T: Send + 'static>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Pending<T> {
@@ -148,7 +154,25 @@ impl Store for SqliteStore {
     }
 
     fn documents(&self) -> Pending<Vec<DocumentInfo>> {
-        self.query(|reply| ReadJob::Documents { reply })
+        self.query(|reply| ReadJob::Documents { after: None, most: usize::MAX, reply })
+    }
+
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
+        self.query(|reply| ReadJob::Documents { after: Some(name.into()), most, reply })
+    }
+
+    fn probe(&self) -> Pending<()> {
+        self.write(|reply| Job::Probe { reply })
+    }
+
+    fn condition(&self) -> Condition {
+        let size = |path: &Path| std::fs::metadata(path).map(|file| file.len()).ok();
+        let files = [("database", self.path.clone()), ("wal", beside(&self.path, "-wal"))];
+        Condition {
+            files: files.into_iter().filter_map(|(what, path)| Some((what, size(&path)?))).collect(),
+            free_bytes: free_bytes(&self.path),
+            commits: Some(Arc::clone(&self.commits)),
+        }
     }
 
     fn delete(&self, document: &str) -> Pending<bool> {
@@ -192,8 +216,7 @@ impl Source {
     /// Keeps a second relay out until the returned file is dropped. SQLite's own locks would let two processes take turns, and each
     /// would believe that it knows the head of every document.
     fn lock(&self) -> Result<File, StoreError> {
-        let mut path = self.path.clone().into_os_string();
-        path.push(".lock");
+        let path = beside(&self.path, ".lock");
         let file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(|error| self.io(&error))?;
         match file.try_lock() {
@@ -274,6 +297,26 @@ impl Source {
             None => self.corrupt(error.to_string()),
         }
     }
+}
+
+/// The path of a file whose name begins with that of the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.to_owned().into_os_string();
+    path.push(suffix);
+    path.into()
+}
+
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(path).ok()?;
+    // Their widths are not the same on all systems.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    Some(disk.blocks_available() as u64 * disk.fragment_size() as u64)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

@@ -15,17 +15,17 @@ use super::client::Client;
 use super::convergence::config;
 
 /// A store whose disk is full for a while, and which has a bug.
-struct Faulty {
+pub(crate) struct Faulty {
     store: MemoryStore,
     /// How many appends still fail.
-    failing: AtomicUsize,
+    pub(crate) failing: AtomicUsize,
 }
 
 /// Appending to this document panics.
 const CURSED: &str = "cursed";
 
 impl Faulty {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Faulty { store: MemoryStore::new(1), failing: AtomicUsize::new(0) })
     }
 }
@@ -58,6 +58,17 @@ impl Store for Faulty {
 
     fn documents(&self) -> Pending<Vec<DocumentInfo>> {
         self.store.documents()
+    }
+
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
+        self.store.documents_after(name, most)
+    }
+
+    fn probe(&self) -> Pending<()> {
+        match self.failing.load(Ordering::SeqCst) {
+            0 => self.store.probe(),
+            _ => ready(Err(StoreError::Full { file: "relay.db".into() })).boxed(),
+        }
     }
 
     fn delete(&self, document: &str) -> Pending<bool> {

@@ -21,7 +21,7 @@ pub(crate) async fn exchange(relay: SocketAddr, bytes: &[u8]) -> String {
 }
 
 pub(crate) async fn get(relay: SocketAddr, path: &str) -> String {
-    exchange(relay, format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n").as_bytes()).await
+    exchange(relay, format!("GET {path} HTTP/1.1\r\nHost: {relay}\r\n\r\n").as_bytes()).await
 }
 
 fn upgrade(path: &str, more: &str) -> String {

@@ -13,7 +13,7 @@ use crate::store::{DocumentInfo, Epoch, Position, Recovered, Snapshot, StoreErro
 pub(super) enum ReadJob {
     Recover { document: Arc<str>, reply: Reply<Recovered> },
     Tail { document: Arc<str>, after: Position, max_bytes: usize, reply: Reply<Tail> },
-    Documents { reply: Reply<Vec<DocumentInfo>> },
+    Documents { after: Option<Arc<str>>, most: usize, reply: Reply<Vec<DocumentInfo>> },
     Stop,
 }
 
@@ -48,8 +48,8 @@ impl Reader {
                 Ok(ReadJob::Tail { document, after, max_bytes, reply }) => {
                     let _ = reply.send(self.view(|view| view.tail(&document, after, max_bytes)));
                 }
-                Ok(ReadJob::Documents { reply }) => {
-                    let _ = reply.send(self.view(|view| view.documents()));
+                Ok(ReadJob::Documents { after, most, reply }) => {
+                    let _ = reply.send(self.view(|view| view.documents(after.as_deref(), most)));
                 }
                 Ok(ReadJob::Stop) | Err(_) => return,
             }
@@ -133,7 +133,7 @@ impl View<'_> {
         }
     }
 
-    fn documents(&self) -> Result<Vec<DocumentInfo>, StoreError> {
+    fn documents(&self, after: Option<&str>, most: usize) -> Result<Vec<DocumentInfo>, StoreError> {
         // `length` does not load what it measures.
         let list = || {
             self.transaction
@@ -141,9 +141,9 @@ impl View<'_> {
                     "SELECT name, head, floor,
                             (SELECT coalesce(sum(length(bytes) - 4 * count), 0) FROM log WHERE document = id),
                             (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot WHERE document = id)
-                     FROM document ORDER BY name",
+                     FROM document WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2",
                 )?
-                .query_map([], |row| {
+                .query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
                     Ok(DocumentInfo {
                         name: row.get::<_, String>(0)?.into(),
                         head: unsigned(row, 1)?,

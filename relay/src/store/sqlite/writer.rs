@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -10,6 +11,7 @@ use tracing::{error, warn};
 
 use super::reader::{ReadJob, epochs, find, window};
 use super::{READERS, Reply, Source, window};
+use crate::metrics::Histogram;
 use crate::store::{MAX_EPOCHS, Position, Recovered, StoreError, extend_epochs};
 
 /// A group is closed at this many bytes: enough to make the fsync a small part of the cost, little enough to answer soon.
@@ -37,6 +39,9 @@ pub(super) enum Job {
         document: Arc<str>,
         reply: Reply<bool>,
     },
+    Probe {
+        reply: Reply<()>,
+    },
     Close {
         reply: Reply<()>,
     },
@@ -60,6 +65,8 @@ pub(super) struct Writer {
     reads: mpsc::Sender<ReadJob>,
     readers: Vec<JoinHandle<()>>,
     _lock: File,
+    /// How long commits take.
+    commits: Arc<Histogram>,
 }
 
 impl Writer {
@@ -70,8 +77,9 @@ impl Writer {
         reads: mpsc::Sender<ReadJob>,
         readers: Vec<JoinHandle<()>>,
         lock: File,
+        commits: Arc<Histogram>,
     ) -> Self {
-        Writer { source, epoch, connection: Some(connection), reads, readers, _lock: lock }
+        Writer { source, epoch, connection: Some(connection), reads, readers, _lock: lock, commits }
     }
 
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
@@ -135,7 +143,7 @@ impl Writer {
 
     /// An inner error concerns one job, which has then changed nothing; an outer one the whole transaction.
     fn transact(&mut self, group: &[Job]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
-        let source = &self.source;
+        let (source, commits) = (&self.source, &self.commits);
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(source.connect()?),
@@ -144,7 +152,9 @@ impl Writer {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let work = Work { source, epoch: self.epoch, transaction: &transaction };
             let results = group.iter().map(|job| work.apply(job)).collect::<rusqlite::Result<_>>()?;
+            let started = Instant::now();
             transaction.commit()?;
+            commits.observe(started.elapsed());
             Ok(results)
         };
         run().map_err(|error| source.sql(&error))
@@ -196,7 +206,7 @@ impl Job {
     fn with(self, result: Result<bool, StoreError>) -> Outcome {
         match self {
             Job::Recover { document, reply } => Outcome::Recover(result.map(|_| ()), document, reply),
-            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Close { reply } => {
+            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Probe { reply } | Job::Close { reply } => {
                 Outcome::Done(result.map(|_| ()), reply)
             }
             Job::Delete { reply, .. } => Outcome::Deleted(result, reply),
@@ -220,6 +230,7 @@ impl Work<'_> {
             Job::Append { document, first_position, rows, .. } => self.append(document, *first_position, rows),
             Job::Snapshot { document, upto, bytes, .. } => self.snapshot(document, *upto, bytes),
             Job::Delete { document, .. } => self.delete(document),
+            Job::Probe { .. } => self.probe(),
             Job::Close { .. } => Ok(Ok(true)),
             #[cfg(test)]
             Job::Inspect(_) => Ok(Ok(true)),
@@ -299,6 +310,13 @@ impl Work<'_> {
         self.transaction
             .prepare_cached("UPDATE document SET floor = ?2 WHERE id = ?1")?
             .execute(params![document.id, upto.cast_signed()])?;
+        Ok(Ok(true))
+    }
+
+    /// A number that changes: what is as it was would not be written.
+    fn probe(&self) -> rusqlite::Result<Result<bool, StoreError>> {
+        let count = "INSERT INTO meta VALUES('probe', 1) ON CONFLICT(key) DO UPDATE SET value = (value + 1) & 0xffff";
+        self.transaction.prepare_cached(count)?.execute([])?;
         Ok(Ok(true))
     }
 
