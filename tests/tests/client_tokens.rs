@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
+use tokio::sync::watch;
 use weftline_client::{ClientConfig, CloseReason, Link, NackReason, Replica, Status};
 use weftline_relay::auth::claims::{Access, Claims};
 use weftline_relay::auth::keys::{Algorithm, Keys, Minted};
@@ -76,8 +77,9 @@ async fn a_replica_shows_its_token_and_says_why_it_is_not_let_in() {
         }
         let other = Replica::open(config).await.unwrap();
         put(&other, "b");
-        let status =
-            until(&other, "turned away", |status| status.closed.is_some() && status.link == Link::Offline).await;
+        let is_away =
+            |status: &Status| status.closed.is_some() && status.link == Link::Offline && status.error.is_some();
+        let status = until(&other, "turned away", is_away).await;
         assert_eq!((status.closed.unwrap().reason, status.is_parked()), (reason, parks), "{document}");
         assert_eq!(status.unsaved, 1, "the edit waits");
         assert!(status.error.is_some_and(|error| !error.contains(&write)));
@@ -91,24 +93,21 @@ async fn a_replica_shows_its_token_and_says_why_it_is_not_let_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn auth_4_tokens_are_asked_for_in_time_and_the_connection_stays() {
     let (relay, keys, _folder) = relay().await;
-    let asked = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&asked);
+    let (count, mut asked) = watch::channel(0);
     let config = config(&relay, "todo/a").token_from(move || {
         // The third lasts.
-        let for_s = if count.fetch_add(1, Ordering::SeqCst) < 2 { 3 } else { 600 };
+        count.send_modify(|count| *count += 1);
+        let for_s = if *count.borrow() < 3 { 3 } else { 600 };
         let token = token(&keys, for_s, Access::Write);
         async move { Ok::<_, std::io::Error>(token) }
     });
     let replica = Replica::open(config).await.unwrap();
-    let mut status = replica.watch_status();
     until(&replica, "live", |status| status.link == Link::Live).await;
-    let wait = async {
-        while asked.load(Ordering::SeqCst) < 3 {
-            tokio::task::yield_now().await;
-            assert_eq!(status.borrow_and_update().link, Link::Live);
-        }
-    };
-    soon("two more tokens", wait).await;
+    let mut status = replica.watch_status();
+    tokio::select! {
+        asked = soon("two more tokens", asked.wait_for(|count| *count == 3)) => assert!(asked.is_ok()),
+        _ = status.wait_for(|status| status.link != Link::Live) => panic!("the connection is lost"),
+    }
     put(&replica, "a");
     soon("saved", replica.saved()).await;
     soon("closed", replica.close()).await.unwrap();
