@@ -441,13 +441,13 @@ impl<T: Transport> Connection<'_, T> {
             self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
-        if let Some((open, rights)) = self.access.open(channel, open) {
+        if let Some((open, rights)) = self.access.open(channel, Box::new(open)) {
             self.join(channel, open, rights);
         }
         Ok(())
     }
 
-    fn join(&mut self, channel: u64, open: Open, rights: Rights) {
+    fn join(&mut self, channel: u64, open: Box<Open>, rights: Rights) {
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = match self.registry.enter(&open.document) {
@@ -457,7 +457,7 @@ impl<T: Transport> Connection<'_, T> {
                 return self.link.send(channel, &Message::Close(close));
             }
         };
-        let join = ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open), rights };
+        let join = ToRoom::Join { member, channel, inbox: self.to_us.clone(), open, rights };
         self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
     }
