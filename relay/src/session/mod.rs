@@ -495,7 +495,11 @@ impl<T: Transport> Connection<'_, T> {
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
+                let reason = match error {
+                    TransportError::TooBig => CloseReason::Limit,
+                    _ => CloseReason::Protocol,
+                };
+                (error.close_code().unwrap_or(CloseCode::Protocol), reason, close_for(reason).retry)
             }
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
