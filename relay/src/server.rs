@@ -10,7 +10,7 @@
 //! Not here: what is answered to a request ([`crate::http`]).
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::error::RelayError;
 use crate::http::access::Access;
 use crate::http::health::Prober;
 use crate::http::{self, Door};
+use crate::limits::{Doors, Network, Place};
 use crate::metrics::{Metrics, Refused};
 use crate::room::registry::Registry;
 use crate::session;
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) access: Access,
     pub(crate) prober: Prober,
+    doors: Doors,
     stop: watch::Receiver<bool>,
     draining: AtomicBool,
 }
@@ -89,7 +91,8 @@ impl Relay {
             StoreChoice::Memory => Arc::new(MemoryStore::new(epoch)),
             StoreChoice::Sqlite(path) => {
                 let path = path.clone();
-                let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path, epoch));
+                let most = config.limits.max_store.map(|bytes| bytes as u64);
+                let open = tokio::task::spawn_blocking(move || SqliteStore::open_limited(&path, epoch, most));
                 Arc::new(open.await.expect("opening a store does not panic")?)
             }
         };
@@ -111,7 +114,9 @@ impl Relay {
         let (tracker, serving) = mpsc::channel(1);
         let registry = Registry::new(store, &config, stopping.clone());
         let draining = AtomicBool::new(false);
-        let shared = Arc::new(Shared { config, registry, access, prober: Prober::default(), stop: stopping, draining });
+        let doors = Doors::new(config.limits.clone(), config.max_connections, Arc::clone(registry.metrics()));
+        let prober = Prober::default();
+        let shared = Arc::new(Shared { config, registry, access, prober, doors, stop: stopping, draining });
         let places = shared.config.max_connections + SPARE_CONNECTIONS;
         tokio::spawn(accept(listener, Door::Main, places, Arc::clone(&shared), tracker.clone()));
         if let Some((listener, admin)) = admin {
@@ -196,9 +201,14 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let id = shared.registry.next_number();
+                let Ok(knock) = shared.doors.knock(peer.ip()) else {
+                    // Nobody can tell whether it is a client at all, and answers are what floods are after.
+                    debug!(id, %peer, "dropped: too many handshakes of one address");
+                    continue;
+                };
                 let (shared, tracker) = (Arc::clone(&shared), tracker.clone());
                 let serve = async move {
-                    serve(stream, door, &shared).await;
+                    serve(stream, peer.ip(), knock, door, &shared).await;
                     drop((place, tracker));
                 };
                 tokio::spawn(serve.instrument(info_span!("connection", id, %peer)));
@@ -213,7 +223,7 @@ async fn accept(
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(stream: TcpStream, door: Door, shared: &Arc<Shared>) {
+async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, door: Door, shared: &Arc<Shared>) {
     // Small frames must not wait for the acknowledgement of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
@@ -245,7 +255,19 @@ async fn serve(stream: TcpStream, door: Door, shared: &Arc<Shared>) {
     };
     match upgraded {
         Ok(Some(websocket)) => {
-            session::run(websocket, &shared.registry, &shared.config, shared.stop.clone()).await;
+            let admitted = match shared.doors.admit(peer, None) {
+                Ok(admitted) => admitted,
+                Err(reason) => {
+                    debug!(reason = reason.label(), "no place");
+                    // Whoever waits to be told still has its place among the handshakes: a flood does not get more of them.
+                    let close = Doors::full(getrandom::u32().unwrap_or_default());
+                    return session::turn_away(websocket, &shared.config, close).await;
+                }
+            };
+            drop(knock);
+            let limits = shared.config.limits.of_connection(shared.config.max_documents);
+            session::run(websocket, &shared.registry, &shared.config, limits, shared.stop.clone()).await;
+            drop(admitted);
         }
         Ok(None) => {}
         Err(_) => {

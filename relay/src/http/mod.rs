@@ -85,9 +85,6 @@ fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Ha
     if shared.is_draining() {
         return refuse(Refused::Draining, StatusCode::SERVICE_UNAVAILABLE, busy);
     }
-    if shared.metrics().connections.get() >= shared.config.max_connections as u64 {
-        return refuse(Refused::Connections, StatusCode::SERVICE_UNAVAILABLE, busy);
-    }
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {
             keep(handshake);

@@ -88,6 +88,9 @@ impl Room {
         if version.dominates(&offer.version) {
             return self.hold(Held::Durable { member: id, version });
         }
+        if self.refuses_offer(id) {
+            return;
+        }
         self.refills.offers.insert(id, offer);
     }
 
