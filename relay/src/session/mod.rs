@@ -590,7 +590,11 @@ impl<T: Transport> Connection<'_, T> {
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
+                let reason = match error {
+                    TransportError::TooBig => CloseReason::Limit,
+                    _ => CloseReason::Protocol,
+                };
+                (error.close_code().unwrap_or(CloseCode::Protocol), reason, close_for(reason).retry)
             }
             Ending::Access { close, why } => {
                 info!(reason = ?close.reason, why, "the connection may not be here");

@@ -6,6 +6,7 @@ mod convergence;
 mod failures;
 mod hostile;
 mod http;
+mod limits;
 mod operators;
 mod processes;
 mod slow_reader;
