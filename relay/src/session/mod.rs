@@ -47,6 +47,10 @@ const INBOX: usize = 4 << 10;
 /// wait for each other; after so many, this one insists.
 const READ_AHEAD: usize = 64;
 
+/// The longest unfinished messages of somebody of whom nothing is known, where tokens are wanted: a token, or an Open with much to settle. The
+/// rest is for those who may be here.
+const STRANGERS_STAGED: usize = 256 << 10;
+
 /// How long a closing connection may take for its last words.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -74,9 +78,13 @@ pub(crate) async fn run<T: Transport>(
 ) {
     let started = Instant::now();
     let (to_us, inbox) = mpsc::channel(INBOX);
+    let mut link = Session::new(link_config(config), Timestamp(0));
+    if credentials.authority.is_some() {
+        link.set_max_staged(STRANGERS_STAGED);
+    }
     let mut connection = Connection {
         transport,
-        link: Session::new(link_config(config), Timestamp(0)),
+        link,
         started,
         registry,
         access: Access::new(credentials, &limits, config.handshake_timeout),
@@ -469,11 +477,13 @@ impl<T: Transport> Connection<'_, T> {
             News::Opened { .. } if stopping => {}
             News::Opened { channel, open, permission: Ok(permission) } => {
                 self.lower(permission.limits);
+                self.link.set_max_staged(limits::MAX_STAGED);
                 self.join(channel, open, permission.rights);
             }
             News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
-            News::Admitted { limits } => {
-                self.limits = limits;
+            News::Admitted { limits: by_token } => {
+                self.limits = by_token;
+                self.link.set_max_staged(limits::MAX_STAGED);
                 let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
                 self.access.review(self.channels.iter().map(name).collect());
             }
