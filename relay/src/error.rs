@@ -24,6 +24,9 @@ pub enum RelayError {
     /// The documents cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::transport::tls::TlsError),
     /// The system has no randomness to give, without which epochs would repeat.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),

@@ -10,7 +10,7 @@
 //! Not here: what is answered to a request ([`crate::http`]).
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,12 +28,16 @@ use crate::config::{Config, StoreChoice};
 use crate::error::RelayError;
 use crate::http::access::Access;
 use crate::http::health::Prober;
-use crate::http::{self, Door};
+use crate::http::samples::{self, Samples};
+use crate::http::{self, Door, Visit};
 use crate::metrics::{Metrics, Refused};
 use crate::room::registry::Registry;
 use crate::session;
+use crate::session::connections::Peer;
 use crate::store::{MemoryStore, SqliteStore, Store};
-use crate::transport::websocket::Handshake;
+use crate::transport::stream::Stream;
+use crate::transport::tls::Tls;
+use crate::transport::websocket::{Handshake, WebSocket};
 
 /// Connections beyond the limit that may be in their HTTP part, so that a full relay still answers health checks.
 const SPARE_CONNECTIONS: usize = 64;
@@ -65,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) access: Access,
     pub(crate) prober: Prober,
+    pub(crate) samples: Samples,
+    tls: Option<Tls>,
     stop: watch::Receiver<bool>,
     draining: AtomicBool,
 }
@@ -106,12 +112,29 @@ impl Relay {
         };
         let admin_address = admin.as_ref().map(|(_, address)| *address);
         let is_local = admin_address.map(|address| address.ip().is_loopback());
-        let access = Access::new(config.admin_token_file.as_deref(), is_local)?;
+        let access = Access::new(config.admin_token()?, is_local);
+        let tls = match (&config.tls_cert, &config.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls::open(certificate, key)?),
+            _ => None,
+        };
         let (stop, stopping) = watch::channel(false);
         let (tracker, serving) = mpsc::channel(1);
         let registry = Registry::new(store, &config, stopping.clone());
+        for (document, mode) in registry.store().modes().await? {
+            registry.set_mode(&document, mode);
+        }
         let draining = AtomicBool::new(false);
-        let shared = Arc::new(Shared { config, registry, access, prober: Prober::default(), stop: stopping, draining });
+        let shared = Arc::new(Shared {
+            config,
+            registry,
+            access,
+            prober: Prober::default(),
+            samples: Samples::default(),
+            tls,
+            stop: stopping,
+            draining,
+        });
+        tokio::spawn(look_around(Arc::clone(&shared)));
         let places = shared.config.max_connections + SPARE_CONNECTIONS;
         tokio::spawn(accept(listener, Door::Main, places, Arc::clone(&shared), tracker.clone()));
         if let Some((listener, admin)) = admin {
@@ -132,6 +155,24 @@ impl Relay {
     #[must_use]
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin_address
+    }
+
+    /// Whether clients connect with TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.shared.tls.is_some()
+    }
+
+    /// Reads the certificate again.
+    ///
+    /// # Errors
+    /// When what is there now cannot be used; the relay goes on with the old one.
+    pub fn reload_certificate(&self) -> Result<(), RelayError> {
+        if let Some(tls) = &self.shared.tls {
+            tls.reload(true)?;
+            info!("the certificate was read again");
+        }
+        Ok(())
     }
 
     /// The rooms, for whoever wants to look at them.
@@ -159,6 +200,25 @@ impl Relay {
                 warn!(?limit, "not everything could be finished in time");
                 Ok(())
             }
+        }
+    }
+}
+
+/// What is done now and then.
+async fn look_around(shared: Arc<Shared>) {
+    let mut stop = shared.stop.clone();
+    loop {
+        shared.samples.take(shared.metrics(), shared.registry.open_rooms());
+        if let Some(tls) = &shared.tls {
+            match tls.reload(false) {
+                Ok(true) => info!("there is a new certificate"),
+                Ok(false) => {}
+                Err(error) => warn!(%error, "the new certificate cannot be used"),
+            }
+        }
+        tokio::select! {
+            () = sleep(samples::EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }
@@ -197,8 +257,9 @@ async fn accept(
             Ok((stream, peer)) => {
                 let id = shared.registry.next_number();
                 let (shared, tracker) = (Arc::clone(&shared), tracker.clone());
+                let visitor = Visitor { connection: id, peer, door };
                 let serve = async move {
-                    serve(stream, door, &shared).await;
+                    serve(stream, visitor, &shared).await;
                     drop((place, tracker));
                 };
                 tokio::spawn(serve.instrument(info_span!("connection", id, %peer)));
@@ -212,45 +273,84 @@ async fn accept(
     }
 }
 
+/// Somebody who has connected.
+#[derive(Debug, Clone, Copy)]
+struct Visitor {
+    connection: u64,
+    peer: SocketAddr,
+    door: Door,
+}
+
 /// One connection, from its first byte to its last.
-async fn serve(stream: TcpStream, door: Door, shared: &Arc<Shared>) {
+async fn serve(stream: TcpStream, visitor: Visitor, shared: &Arc<Shared>) {
     // Small frames must not wait for the acknowledgement of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
     }
-    let upgraded: Mutex<Option<Handshake>> = Mutex::new(None);
-    let upgraded = &upgraded;
-    let keep = move |handshake| *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(handshake);
+    let is_at_work = AtomicBool::new(false);
+    let mut stop = shared.stop.clone();
+    let upgraded = tokio::select! {
+        // What has arrived is still answered.
+        biased;
+        upgraded = handshake(stream, visitor, &is_at_work, shared) => upgraded,
+        () = too_long(shared.config.handshake_timeout, &is_at_work) => {
+            shared.metrics().refused.one(Refused::Timeout as usize);
+            return debug!("too slow a handshake");
+        }
+        // Nothing is owed to who has not finished asking, and a stop must not wait for it.
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    if let Some((websocket, address)) = upgraded {
+        if address != visitor.peer.ip() {
+            debug!(%address, "forwarded");
+        }
+        let peer = Peer { connection: visitor.connection, address, subject: None };
+        session::run(websocket, peer, &shared.registry, &shared.config, shared.stop.clone()).await;
+    }
+}
+
+/// TLS if there is to be any, and the request. Gives the websocket that it leads to, and the address of its client.
+async fn handshake(
+    stream: TcpStream,
+    Visitor { peer, door, .. }: Visitor,
+    is_at_work: &AtomicBool,
+    shared: &Shared,
+) -> Option<(WebSocket, IpAddr)> {
+    let is_here = door == Door::Admin && shared.config.admin_listen.is_some_and(|address| address.ip().is_loopback());
+    let stream = match &shared.tls {
+        Some(tls) if !is_here => {
+            let accepted = tls.accept(stream).await.inspect_err(|error| {
+                shared.metrics().refused.one(Refused::Handshake as usize);
+                debug!(%error, "no TLS");
+            });
+            Stream::Tls(Box::new(accepted.ok()?))
+        }
+        _ => Stream::Plain(stream),
+    };
+    let upgraded: Mutex<Option<(Handshake, IpAddr)>> = Mutex::new(None);
+    let keep = |handshake, address| {
+        *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some((handshake, address));
+    };
+    let visit = Visit { door, peer: peer.ip(), is_at_work };
     let service =
-        service_fn(|request| async move { Ok::<_, Infallible>(http::respond(request, door, shared, keep).await) });
+        service_fn(|request| async { Ok::<_, Infallible>(http::respond(request, visit, shared, keep).await) });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let handshake = async {
-        if let Err(error) = http.await {
-            debug!(%error, "not a request");
-        }
-        let handshake = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()
-    };
-    let mut stop = shared.stop.clone();
-    let upgraded = tokio::select! {
-        // What has arrived is still answered.
-        biased;
-        upgraded = timeout(shared.config.handshake_timeout, handshake) => upgraded,
-        // Nothing is owed to who has not finished asking, and a stop must not wait for it.
-        _ = stop.wait_for(|stop| *stop) => return,
-    };
-    match upgraded {
-        Ok(Some(websocket)) => {
-            session::run(websocket, &shared.registry, &shared.config, shared.stop.clone()).await;
-        }
-        Ok(None) => {}
-        Err(_) => {
-            shared.metrics().refused.one(Refused::Timeout as usize);
-            debug!("too slow a handshake");
-        }
+    if let Err(error) = http.await {
+        debug!(%error, "not a request");
+    }
+    let (handshake, address) = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let websocket = handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()?;
+    Some((websocket, address))
+}
+
+/// Passes when a handshake has taken too long, unless it turned out to be an operator's request that takes its time.
+async fn too_long(limit: Duration, is_at_work: &AtomicBool) {
+    sleep(limit).await;
+    while is_at_work.load(Ordering::Relaxed) {
+        sleep(limit).await;
     }
 }

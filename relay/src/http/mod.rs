@@ -6,11 +6,15 @@
 //! | `/healthz` | everybody | the process is alive |
 //! | `/readyz` | everybody | the store takes writes, and the relay is not stopping |
 //! | `/metrics`, `/status` | [`access`] | what the relay counts |
+//! | `/admin/…` | whoever has the admin token | [`admin`] |
 //!
 //! With `--admin-listen` the last ones are answered at that address alone. A connection is one request, without keep-alive: half-open ones
 //! cost little and pass.
 //!
 //! Not here: connections and their time limits ([`crate::server`]).
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -25,8 +29,12 @@ use crate::server::Shared;
 use crate::transport::websocket::{self, Handshake};
 
 pub(crate) mod access;
+mod admin;
+mod forwarded;
 pub(crate) mod health;
 mod origin;
+pub(crate) mod samples;
+mod status;
 
 /// What a response carries.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -40,13 +48,24 @@ pub(crate) enum Door {
     Admin,
 }
 
-/// Answers a request. A websocket that is to follow is given to `keep`.
+/// How a request came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    pub(crate) door: Door,
+    /// Who connected: a client, or a proxy.
+    pub(crate) peer: IpAddr,
+    /// Set when an operator's request is at work, which may take its time.
+    pub(crate) is_at_work: &'a AtomicBool,
+}
+
+/// Answers a request. A websocket that is to follow is given to `keep`, with the address of its client.
 pub(crate) async fn respond(
     request: Request<Incoming>,
-    door: Door,
+    visit: Visit<'_>,
     shared: &Shared,
-    keep: impl FnOnce(Handshake),
+    keep: impl FnOnce(Handshake, IpAddr),
 ) -> Response<Body> {
+    let door = visit.door;
     let path = request.uri().path();
     match path {
         "/healthz" => only_get(&request).unwrap_or_else(|| health::live(shared)),
@@ -55,7 +74,18 @@ pub(crate) async fn respond(
             None => health::ready(shared).await,
         },
         "/metrics" => looks(&request, door, shared).unwrap_or_else(|| metrics(shared)),
-        _ if door == Door::Main && (path.ends_with('/') || path.ends_with("/sync")) => upgrade(request, shared, keep),
+        "/status" => looks(&request, door, shared).unwrap_or_else(status::page),
+        "/status.json" => looks(&request, door, shared).unwrap_or_else(|| status::data(shared)),
+        _ if path.starts_with("/admin/") => match shared.access.may_change(request.headers(), door) {
+            Err(denied) => denied.answer(shared),
+            Ok(()) => {
+                visit.is_at_work.store(true, Ordering::Relaxed);
+                admin::respond(request, shared).await
+            }
+        },
+        _ if door == Door::Main && (path.ends_with('/') || path.ends_with("/sync")) => {
+            upgrade(request, visit.peer, shared, keep)
+        }
         _ => plain(StatusCode::NOT_FOUND, "nothing here\n"),
     }
 }
@@ -66,7 +96,12 @@ fn looks(request: &Request<Incoming>, door: Door, shared: &Shared) -> Option<Res
         .or_else(|| shared.access.may_look(request.headers(), door).err().map(|denied| denied.answer(shared)))
 }
 
-fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Handshake)) -> Response<Body> {
+fn upgrade(
+    mut request: Request<Incoming>,
+    peer: IpAddr,
+    shared: &Shared,
+    keep: impl FnOnce(Handshake, IpAddr),
+) -> Response<Body> {
     let refuse = |reason: Refused, status, text: &str| {
         shared.metrics().refused.one(reason as usize);
         plain(status, text)
@@ -90,7 +125,7 @@ fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Ha
     }
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {
-            keep(handshake);
+            keep(handshake, forwarded::client(request.headers(), peer, &shared.config.trust_proxy));
             response.map(|()| full(Bytes::new()))
         }
         Err(error) => refuse(Refused::Handshake, StatusCode::BAD_REQUEST, &format!("{error}\n")),

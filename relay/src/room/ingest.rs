@@ -127,7 +127,7 @@ impl Room {
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
         let Some(member) = self.members.get(&id) else { return Ok(()) };
         let dot = delta.dot();
-        if !member.may_write {
+        if !member.may_write || self.is_read_only {
             return Err(NackReason::ReadOnly.into());
         }
         if delta.bytes().len() > limits::MAX_DELTA {
@@ -183,7 +183,7 @@ impl Room {
     /// A client gives back what the relay lost.
     fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
         let Some(member) = self.members.get(&id) else { return };
-        let may_write = member.may_write;
+        let may_write = member.may_write && !self.is_read_only;
         self.refills.answered(id);
         let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();

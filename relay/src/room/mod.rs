@@ -33,6 +33,7 @@ mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod report;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,7 @@ pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 pub use self::notes::{Note, Step};
+pub use self::report::{MemberReport, RoomReport};
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
 use counts::Resync;
@@ -140,6 +142,8 @@ pub struct Room {
     counts: Counts,
     /// What became of edits, if somebody follows them.
     notes: Option<Vec<Note>>,
+    /// Nothing is taken from anybody.
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -201,6 +205,7 @@ impl Room {
             effects: VecDeque::new(),
             counts: Counts::default(),
             notes: None,
+            is_read_only: false,
         };
         for (position, bytes) in rows {
             room.replay(position, bytes)?;

@@ -72,7 +72,7 @@ impl Room {
                 return self.close(id, CloseReason::Protocol);
             }
         }
-        if !member.may_write {
+        if !member.may_write || self.is_read_only {
             let nack = Nack {
                 replica: ReplicaId::NIL,
                 seq: 0,

@@ -9,6 +9,8 @@
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
+pub(crate) mod connections;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -30,6 +32,8 @@ use crate::room::registry::{Registry, RoomHandle};
 use crate::room::{MemberId, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
 
+use connections::Peer;
+
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
 const INBOX: usize = 4 << 10;
@@ -45,7 +49,13 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 const RETURN_WITHIN_MS: u32 = 3_000;
 
 /// Serves a connection to its end.
-pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config: &Config, stop: watch::Receiver<bool>) {
+pub(crate) async fn run<T: Transport>(
+    transport: T,
+    peer: Peer,
+    registry: &Registry,
+    config: &Config,
+    stop: watch::Receiver<bool>,
+) {
     let started = Instant::now();
     let link = SessionConfig {
         agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
@@ -54,7 +64,10 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         ..SessionConfig::default()
     };
     let (to_us, inbox) = mpsc::channel(INBOX);
+    let number = peer.connection;
+    let _listed = registry.connections().enter(peer, to_us.clone());
     let mut connection = Connection {
+        connection: number,
         transport,
         link: Session::new(link, Timestamp(0)),
         started,
@@ -99,6 +112,8 @@ enum Ending {
     Transport(TransportError),
     /// The relay stops.
     Stop,
+    /// An operator wanted it.
+    Kicked(Close),
     /// Serving it panicked.
     Bug,
 }
@@ -111,6 +126,7 @@ impl Ending {
             Ending::Protocol(_) => Ended::Protocol,
             Ending::Transport(_) => Ended::Transport,
             Ending::Stop => Ended::Drain,
+            Ending::Kicked(_) => Ended::Kicked,
             Ending::Bug => Ended::Bug,
         }
     }
@@ -141,6 +157,8 @@ impl Traffic {
 }
 
 struct Connection<'a, T> {
+    /// Its number, also in the log.
+    connection: u64,
     transport: T,
     link: Session,
     started: Instant,
@@ -278,10 +296,13 @@ impl<T: Transport> Connection<'_, T> {
                     Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
                     Event::Failed(error) => return Ending::Transport(error),
                 },
-                Some(said) = self.inbox.recv() => self.said(said),
+                Some(said) = self.inbox.recv() => match said {
+                    FromRoom { said: Said::End(close), .. } => return Ending::Kicked(close),
+                    said => self.said(said),
+                },
                 undelivered = self.forward.advance(), if !self.forward.is_empty() => {
                     if let Some(message) = undelivered {
-                        self.room_is_gone(message.member());
+                        message.member().into_iter().for_each(|member| self.room_is_gone(member));
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -353,8 +374,24 @@ impl<T: Transport> Connection<'_, T> {
         }
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
-        let room = self.registry.enter(&open.document);
-        self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
+        let room = match self.registry.admit(&open.document) {
+            Ok(room) => room,
+            Err(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                self.link.send(channel, &Message::Close(close));
+                return Ok(());
+            }
+        };
+        self.forward.push(
+            &room,
+            ToRoom::Join {
+                member,
+                connection: self.connection,
+                channel,
+                inbox: self.to_us.clone(),
+                open: Box::new(open),
+            },
+        );
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
         Ok(())
     }
@@ -377,6 +414,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
+            // Heard before it comes here.
+            Said::End(_) => {}
             Said::Finished => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member });
@@ -431,6 +470,7 @@ impl<T: Transport> Connection<'_, T> {
                 debug!(%error, "the client broke the protocol");
                 (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
             }
+            Ending::Kicked(close) => (CloseCode::TooMuch, close.reason, close.retry),
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
         self.link.goodbye(reason, retry);

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::ready;
 use rusqlite::Connection;
 use tempfile::tempdir;
-use weftline_relay::store::{DocumentInfo, MemoryStore, Pending, Position, Recovered, Store, StoreError, Tail};
+use weftline_relay::store::{DocumentInfo, MemoryStore, Mode, Pending, Position, Recovered, Store, StoreError, Tail};
 use weftline_relay::{Relay, StoreChoice};
 
 use super::client::Client;
@@ -62,6 +62,18 @@ impl Store for Faulty {
 
     fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
         self.store.documents_after(name, most)
+    }
+
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.store.document(name)
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.store.set_mode(document, mode)
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.store.modes()
     }
 
     fn probe(&self) -> Pending<()> {
