@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::limits::LimitOptions;
+
 /// Shorter tokens are guessed.
 const LEAST_TOKEN: usize = 16;
 
@@ -92,6 +94,10 @@ pub struct Config {
     /// API is off
     #[arg(long, env = "WEFTLINE_RELAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+
+    /// How much anybody may use
+    #[command(flatten)]
+    pub limits: LimitOptions,
 
     /// What to log to stderr: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,weftline_relay::session=debug`.
     /// Content of documents is never logged
@@ -213,6 +219,7 @@ impl Config {
             drain_delay: Duration::ZERO,
             admin_listen: None,
             admin_token_file: None,
+            limits: LimitOptions::default(),
             log: Self::LOG.into(),
             log_format: LogFormat::Text,
         }
@@ -263,6 +270,7 @@ impl Config {
         time("--handshake-timeout", self.handshake_timeout, (100, "100ms"), (600_000, "10m"))?;
         time("--room-idle", self.room_idle, (0, "0s"), (86_400_000, "24h"))?;
         time("--drain-timeout", self.drain_timeout, (0, "0s"), (3_600_000, "1h"))?;
+        self.limits.check()?;
         time("--drain-delay", self.drain_delay, (0, "0s"), (3_600_000, "1h"))?;
         for origin in &self.allow_origin {
             let host = origin.split_once("://").map(|(_, host)| host);
@@ -289,7 +297,7 @@ impl FromStr for StoreChoice {
 }
 
 /// `65536`, `64KiB`, `1MiB`.
-fn parse_bytes(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     let scaled =
         |digits: &str, scale: usize| digits.trim_end().parse().ok().and_then(|number: usize| number.checked_mul(scale));
     [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)]
@@ -339,7 +347,7 @@ mod tests {
             let flag = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("WEFTLINE_RELAY_{flag}"));
         }
-        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 19);
+        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 34);
     }
 
     #[test]
@@ -369,6 +377,9 @@ mod tests {
             (&["--max-connections", "0"], "--max-connections"),
             (&["--allow-origin", "app.example"], "is not an origin"),
             (&["--allow-origin", "https://app.example/path"], "is not an origin"),
+            (&["--max-delta", "17MiB"], "--max-delta 17825792 is out of range: 1KiB to 16MiB"),
+            (&["--max-byte-rate", "1"], "--max-byte-rate"),
+            (&["--max-members", "0"], "--max-members"),
             (&["--speed", "11"], "--speed"),
         ] {
             let error = parse(arguments).unwrap_err();

@@ -25,6 +25,8 @@ pub mod error;
 #[cfg(feature = "server")]
 mod http;
 #[cfg(feature = "server")]
+pub mod limits;
+#[cfg(feature = "server")]
 pub mod metrics;
 pub mod room;
 #[cfg(feature = "server")]

@@ -30,6 +30,7 @@ use crate::http::access::Access;
 use crate::http::health::Prober;
 use crate::http::samples::{self, Samples};
 use crate::http::{self, Door, Visit};
+use crate::limits::{Doors, Network, Place};
 use crate::metrics::{Metrics, Refused};
 use crate::room::registry::Registry;
 use crate::session;
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) prober: Prober,
     pub(crate) samples: Samples,
     tls: Option<Tls>,
+    doors: Doors,
     stop: watch::Receiver<bool>,
     draining: AtomicBool,
 }
@@ -95,7 +97,8 @@ impl Relay {
             StoreChoice::Memory => Arc::new(MemoryStore::new(epoch)),
             StoreChoice::Sqlite(path) => {
                 let path = path.clone();
-                let open = tokio::task::spawn_blocking(move || SqliteStore::open(&path, epoch));
+                let most = config.limits.max_store.map(|bytes| bytes as u64);
+                let open = tokio::task::spawn_blocking(move || SqliteStore::open_limited(&path, epoch, most));
                 Arc::new(open.await.expect("opening a store does not panic")?)
             }
         };
@@ -124,6 +127,7 @@ impl Relay {
             registry.set_mode(&document, mode);
         }
         let draining = AtomicBool::new(false);
+        let doors = Doors::new(config.limits.clone(), config.max_connections, Arc::clone(registry.metrics()));
         let shared = Arc::new(Shared {
             config,
             registry,
@@ -131,6 +135,7 @@ impl Relay {
             prober: Prober::default(),
             samples: Samples::default(),
             tls,
+            doors,
             stop: stopping,
             draining,
         });
@@ -256,10 +261,18 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let id = shared.registry.next_number();
+                // Whoever is behind a proxy is known only when it has asked; operators have places of their own.
+                let is_counted = door == Door::Main && !http::is_trusted(peer.ip(), &shared.config.trust_proxy);
+                let knock = if is_counted { shared.doors.knock(peer.ip()) } else { Ok(None) };
+                let Ok(knock) = knock else {
+                    // Nobody can tell whether it is a client at all, and answers are what floods are after.
+                    debug!(id, %peer, "dropped: too many handshakes of one address");
+                    continue;
+                };
                 let (shared, tracker) = (Arc::clone(&shared), tracker.clone());
                 let visitor = Visitor { connection: id, peer, door };
                 let serve = async move {
-                    serve(stream, visitor, &shared).await;
+                    serve(stream, visitor, knock, &shared).await;
                     drop((place, tracker));
                 };
                 tokio::spawn(serve.instrument(info_span!("connection", id, %peer)));
@@ -282,7 +295,7 @@ struct Visitor {
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(stream: TcpStream, visitor: Visitor, shared: &Arc<Shared>) {
+async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>>, shared: &Arc<Shared>) {
     // Small frames must not wait for the acknowledgement of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
@@ -304,8 +317,20 @@ async fn serve(stream: TcpStream, visitor: Visitor, shared: &Arc<Shared>) {
         if address != visitor.peer.ip() {
             debug!(%address, "forwarded");
         }
+        let admitted = match shared.doors.admit(address, None) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                debug!(reason = reason.label(), "no place");
+                // Whoever waits to be told still has its place among the handshakes: a flood does not get more of them.
+                let close = Doors::full(getrandom::u32().unwrap_or_default());
+                return session::turn_away(websocket, &shared.config, close).await;
+            }
+        };
+        drop(knock);
+        let limits = shared.config.limits.of_connection(shared.config.max_documents);
         let peer = Peer { connection: visitor.connection, address, subject: None };
-        session::run(websocket, peer, &shared.registry, &shared.config, shared.stop.clone()).await;
+        session::run(websocket, peer, &shared.registry, &shared.config, limits, shared.stop.clone()).await;
+        drop(admitted);
     }
 }
 

@@ -5,12 +5,17 @@ use std::net::IpAddr;
 use hyper::HeaderMap;
 use ipnet::IpNet;
 
+/// Whether what somebody says of others is believed.
+pub(crate) fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    trusted.iter().any(|net| net.contains(&peer))
+}
+
 /// The address of the client: of whoever connected here, or, as long as that is a trusted proxy, of whom it says that it forwards for. What
 /// comes before the last proxy that is trusted could be anybody's words.
 pub(super) fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    if !is_trusted(&peer) {
+    if !is_trusted(peer, trusted) {
         return peer;
     }
     let said: Vec<&str> = headers
@@ -27,7 +32,7 @@ pub(super) fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> Ip
             address.parse::<IpAddr>().ok().or_else(|| Some(address.parse::<std::net::SocketAddr>().ok()?.ip()));
         let Some(address) = parsed else { break };
         client = address.to_canonical();
-        if !is_trusted(&client) {
+        if !is_trusted(client, trusted) {
             break;
         }
     }

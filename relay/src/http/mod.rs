@@ -36,6 +36,8 @@ mod origin;
 pub(crate) mod samples;
 mod status;
 
+pub(crate) use forwarded::is_trusted;
+
 /// What a response carries.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -119,9 +121,6 @@ fn upgrade(
     let busy = "no room; come back later\n";
     if shared.is_draining() {
         return refuse(Refused::Draining, StatusCode::SERVICE_UNAVAILABLE, busy);
-    }
-    if shared.metrics().connections.get() >= shared.config.max_connections as u64 {
-        return refuse(Refused::Connections, StatusCode::SERVICE_UNAVAILABLE, busy);
     }
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {

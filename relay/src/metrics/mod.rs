@@ -121,6 +121,12 @@ macro_rules! reasons {
         impl $name {
             /// The labels, in the order of their numbers.
             pub const LABELS: &'static [&'static str] = &[$($label),*];
+
+            /// Its label.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                Self::LABELS[self as usize]
+            }
         }
     };
 }
@@ -144,6 +150,16 @@ reasons! {
         Timeout = "timeout",
         /// The admin API, with another token or none.
         Admin = "admin",
+        /// More connections from one address than `--max-address-connections`.
+        AddressConnections = "address_connections",
+        /// More handshakes from one address than `--max-address-handshakes`.
+        AddressHandshakes = "address_handshakes",
+        /// More connections of one subject than `--max-subject-connections`.
+        SubjectConnections = "subject_connections",
+        /// Not refused but slowed down: a client that was too fast was not read for a while.
+        Rate = "rate",
+        /// A document that is put aside.
+        Quarantined = "quarantined",
     }
 }
 

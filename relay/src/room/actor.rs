@@ -6,7 +6,8 @@
 //!
 //! A room that fails (a commit that did not come through, a document that cannot be read, a bug) is forgotten by the registry, tells its
 //! members, and ends. After a failed commit its memory is ahead of the disk, so going on would show what is not stored (FAN-1); whoever
-//! comes back gets a room that was read from the store anew.
+//! comes back gets a room that was read from the store anew, and that appends nothing while the store fails ([`super::health`]). What cannot
+//! be read is put aside, and so is what brings out a bug twice ([`crate::limits::Quarantine`]).
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
 use super::RoomReport;
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig, close_for};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig};
 use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
@@ -35,6 +36,9 @@ const AT_ONCE: usize = 64;
 /// No more messages are taken from members while so many bytes of rows wait for a commit: a disk that is slower than the writers must slow
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
+
+/// About how long clients take to come back to a room that failed.
+const RETURN_MS: u32 = 1_000;
 
 /// The target of events that tell what becomes of single edits. The native client uses the same.
 const EDITS: &str = "weftline::edit";
@@ -118,7 +122,8 @@ pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
     }
     error!(document = %driver.lease.name(), %failure, "the room is closed");
     driver.metrics.rooms_failed.one();
-    driver.give_up(close_for(CloseReason::Storage));
+    let close = driver.close_for_failure(&failure);
+    driver.give_up(close);
 }
 
 /// Why a room ends before it is idle.
@@ -191,7 +196,7 @@ impl Driver {
             + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
         debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
-        let config = RoomConfig { level, ..RoomConfig::default() };
+        let config = RoomConfig { level, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
         let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {
@@ -204,6 +209,8 @@ impl Driver {
         self.metrics.recover_seconds.observe(started.elapsed());
 
         room.set_read_only(self.lease.is_read_only());
+        let mut store_state = self.lease.health().watch();
+        room.handle(now(), Input::Store { trouble: *store_state.borrow_and_update() });
         let mut stop = self.lease.stop();
         let mut stopping = false;
         let mut under_way = UnderWay::default();
@@ -245,6 +252,7 @@ impl Driver {
                     }
                     Err(error) => {
                         self.metrics.append_failed(&error);
+                        self.lease.append_failed(&error, room.waiting_bytes());
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -265,6 +273,10 @@ impl Driver {
                         room.handle(now(), Input::LogReadFailed { member });
                     }
                 },
+                Ok(()) = store_state.changed() => {
+                    let trouble = *store_state.borrow_and_update();
+                    room.handle(now(), Input::Store { trouble });
+                }
                 () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
                     if self.lease.forget_if_unused() {
@@ -424,6 +436,24 @@ impl Driver {
         }
     }
 
+    /// What to tell everybody when the room has failed. A document that cannot be read is put aside, and one that fails again.
+    fn close_for_failure(&self, failure: &Failure) -> Close {
+        let random = getrandom::u32().unwrap_or_default();
+        let later = |reason| Close { reason, retry: Retry::after_ms(RETURN_MS / 2 + random % RETURN_MS) };
+        let damaged = match failure {
+            Failure::Store(StoreError::Full { .. }) => return later(CloseReason::StorageFull),
+            Failure::Store(StoreError::Corrupt { .. }) | Failure::Recover(_) => true,
+            Failure::Store(StoreError::OutOfOrder { .. }) | Failure::Panic(_) => false,
+            Failure::Store(_) => return later(CloseReason::Storage),
+            Failure::Shut(close) => return *close,
+        };
+        let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
+        if let Some(close) = &aside {
+            error!(document = %self.lease.name(), ?close, "the document is put aside; what is stored of it stays as it is");
+        }
+        aside.unwrap_or_else(|| later(CloseReason::Restart))
+    }
+
     /// Makes way for a new room, then sends everybody away, also those who were just coming in.
     fn give_up(&mut self, close: Close) {
         self.lease.forget();
@@ -480,7 +510,7 @@ mod tests {
 
     impl Puppet {
         async fn join(registry: &Registry, inbox: usize) -> Self {
-            let room = registry.enter("d");
+            let room = registry.enter("d").unwrap();
             let member = MemberId(registry.next_number());
             let (sender, inbox) = mpsc::channel(inbox);
             let empty = Document::new();
@@ -612,7 +642,7 @@ mod tests {
         only.until(MessageKind::CaughtUp).await;
         only.tell(ToRoom::Leave { member: only.member }).await;
         // Somebody is on the way in: the room stays for them.
-        let coming = registry.enter("d");
+        let coming = registry.enter("d").unwrap();
         drop(only);
         tokio::task::yield_now().await;
         assert_eq!(registry.open_rooms(), 1);

@@ -105,8 +105,8 @@ impl Room {
     }
 
     fn add_void(&mut self, fact: VoidFact) {
-        // The limit is reached by whoever makes forks on purpose. The branch is refused then as any other, and stays where it is.
-        if self.kept.voids.len() < limits::MAX_VOIDS && !self.kept.voids.contains_key(&fact) {
+        // What cannot be stored must not be told. The limit is reached by whoever makes forks on purpose. The branch is refused then as any other, and stays where it is.
+        if self.trouble.is_none() && self.kept.voids.len() < limits::MAX_VOIDS && !self.kept.voids.contains_key(&fact) {
             self.append_row(None, &Row::Void(fact), Default::default());
         }
     }

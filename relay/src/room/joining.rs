@@ -16,6 +16,8 @@ use crate::store::Position;
 
 impl Room {
     pub(super) fn join(&mut self, id: MemberId, open: &Open, may_write: bool) {
+        // While nothing can be stored, nothing is noted of whoever comes, which costs it no more than reading costs: an id without its lease.
+        let may_note = may_write && self.trouble.is_none();
         let too_many = open.claims.len() + open.settles.len() > limits::MAX_CLAIMS
             || open.voids.len() > limits::MAX_VOIDS
             || open.claims.iter().any(|claim| claim.incs.len() > limits::MAX_UNCONFIRMED + 1)
@@ -32,12 +34,15 @@ impl Room {
             self.keeps_showing(open.opening, id);
             self.close(older, CloseReason::Superseded);
         }
+        if self.members.len() >= self.config.max_members {
+            return self.turn_away(id, CloseReason::TooMany);
+        }
         self.members.insert(id, Member::new(open.opening, open.connection, may_write));
-        if may_write {
+        if may_note {
             self.learn_voids(open);
         }
         let before = self.head;
-        let facts = self.facts(id, open, may_write);
+        let facts = self.facts(id, open, may_note);
         let Some(mut member) = self.members.remove(&id) else { return };
 
         let version = self.document.version();
@@ -159,16 +164,18 @@ impl Room {
     }
 
     /// What is so of the ids that were claimed and settled, once forks are found and leases given.
-    fn facts(&mut self, id: MemberId, open: &Open, may_write: bool) -> Vec<Fact> {
+    fn facts(&mut self, id: MemberId, open: &Open, may_note: bool) -> Vec<Fact> {
         let mut facts = Vec::with_capacity(open.claims.len() + open.settles.len());
         for claim in &open.claims {
-            let examined = self.examine(claim.replica, open, may_write);
-            self.lease(id, open, claim, &examined);
+            let examined = self.examine(claim.replica, open, may_note);
+            if may_note {
+                self.lease(id, open, claim, &examined);
+            }
             facts.push(self.fact(claim.replica, &examined));
         }
         for Settle { replica, .. } in &open.settles {
             if open.claims.iter().all(|claim| claim.replica != *replica) {
-                let examined = self.examine(*replica, open, may_write);
+                let examined = self.examine(*replica, open, may_note);
                 facts.push(self.fact(*replica, &examined));
             }
         }

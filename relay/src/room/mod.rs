@@ -7,7 +7,7 @@
 //! opened again from the store.
 //!
 //! A member is a cursor into the log, not a queue: at most one batch is on its way to it, and the next is cut when it has been taken
-//! (`feeding`). Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
+//! (`feeding`). While nothing can be stored, what is pushed is refused for a time, nothing is appended, and all the rest goes on. Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
 //!
 //! Rules: FAN-1 nothing is shown before it is stored. ACK-1 an ack follows the commit. CUR-1 a cursor means something only in an epoch
 //! that the log has. CUR-3 catching up ends with the hash of the version at the position reached. SES-2 an older connection never
@@ -21,6 +21,8 @@ mod counts;
 mod diffs;
 mod feeding;
 mod forks;
+#[cfg(feature = "server")]
+pub(crate) mod health;
 mod ingest;
 mod io;
 mod joining;
@@ -34,6 +36,7 @@ mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
 mod report;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +44,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
-use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{
+    Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, NackReason, OpenAck, Roster, Row, Want,
+};
 use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::counts::Counts;
@@ -59,6 +64,7 @@ use member::Member;
 use presence::Board;
 use recent::{LogRow, Recent};
 use refills::Refills;
+use size::Size;
 
 /// Something that may be told once a position is committed.
 #[derive(Debug)]
@@ -121,6 +127,8 @@ pub struct Room {
     appending: VecDeque<LogRow>,
     /// The last position of the append in flight.
     in_flight: Option<Position>,
+    /// Where the last append of those that wait begins, and how many bytes it has so far.
+    piece: (Position, usize),
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
     /// What members show of themselves.
@@ -137,7 +145,10 @@ pub struct Room {
     snapshot: Option<PendingSnapshot>,
     /// No snapshot before the tail is this long: the last one failed.
     no_snapshot_below: usize,
+    size: Size,
     failed: bool,
+    /// Why nothing can be stored at present.
+    trouble: Option<NackReason>,
     effects: VecDeque<Effect>,
     counts: Counts,
     /// What became of edits, if somebody follows them.
@@ -191,6 +202,7 @@ impl Room {
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
+            piece: (1, 0),
             held: VecDeque::new(),
             members: BTreeMap::new(),
             board: Board::new(),
@@ -201,12 +213,15 @@ impl Room {
             snapshot_bytes,
             snapshot: None,
             no_snapshot_below: 0,
+            size: Size::default(),
             failed: false,
+            trouble: None,
             effects: VecDeque::new(),
             counts: Counts::default(),
             notes: None,
             is_read_only: false,
         };
+        room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {
             room.replay(position, bytes)?;
         }
@@ -233,6 +248,7 @@ impl Room {
             Input::Message { member, message } => self.message(member, message),
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
+            Input::Store { trouble } => self.trouble = trouble,
             Input::Drained { member } => self.drained(member),
             Input::LogRead { member, tail } => self.log_read(member, tail),
             Input::LogReadFailed { member } => self.close(member, CloseReason::Storage),
@@ -342,6 +358,7 @@ impl Room {
         if applied.is_some_and(|applied| applied.outcome == Outcome::Parked) {
             return Err(RecoverError::NotReady { position });
         }
+        self.size.wrote(bytes.len());
         self.kept.fold(&row, position);
         self.committed = position;
         self.head = position;
@@ -364,12 +381,18 @@ impl Room {
     }
 
     fn append(&mut self) {
-        let (None, Some(first), Some(last)) = (self.in_flight, self.appending.front(), self.appending.back()) else {
-            return;
-        };
-        self.in_flight = Some(last.position);
-        let rows = self.appending.iter().map(|row| row.bytes.clone()).collect();
-        self.effects.push_back(Effect::Append { first_position: first.position, rows });
+        let (None, Some(first)) = (self.in_flight, self.appending.front()) else { return };
+        let first_position = first.position;
+        let (mut bytes, mut rows) = (0, Vec::new());
+        for row in &self.appending {
+            bytes += row.bytes.len();
+            if !rows.is_empty() && bytes > self.config.max_append {
+                break;
+            }
+            rows.push(row.bytes.clone());
+        }
+        self.in_flight = Some(first_position + rows.len() as u64 - 1);
+        self.effects.push_back(Effect::Append { first_position, rows });
     }
 
     fn commit(&mut self, upto: Position) {
@@ -388,8 +411,12 @@ impl Room {
 
     fn fail(&mut self) {
         self.failed = true;
+        let reason = match self.trouble {
+            Some(NackReason::StorageFull) => CloseReason::StorageFull,
+            _ => CloseReason::Storage,
+        };
         for member in std::mem::take(&mut self.members).into_keys() {
-            self.effects.push_back(Effect::Close { member, close: close_for(CloseReason::Storage) });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 
@@ -400,6 +427,7 @@ impl Room {
         }
         // The document is ahead of the disk; so is its snapshot, until what it covers is committed.
         let bytes = RoomSnapshot::new(&self.kept, self.document.snapshot()).encode();
+        self.size.snapshot(bytes.len());
         self.snapshot = Some(PendingSnapshot { upto: self.head, bytes: bytes.len(), tail_bytes: 0 });
         self.hold(Held::Snapshot { bytes });
     }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use weftline::sync::{CloseReason, Nack, NackReason, Offer, Retry, Want, limits};
 use weftline::{ReplicaId, Timestamp, VersionVector};
 
+use super::ingest::WHILE_READ_ONLY;
 use super::{Held, MemberId, Room};
 
 /// How long the first who was asked may take before the next is asked as well.
@@ -73,13 +74,8 @@ impl Room {
             }
         }
         if !member.may_write || self.is_read_only {
-            let nack = Nack {
-                replica: ReplicaId::NIL,
-                seq: 0,
-                reason: NackReason::ReadOnly,
-                retry: Retry::NEVER,
-                version: None,
-            };
+            let retry = if member.may_write { WHILE_READ_ONLY } else { Retry::NEVER };
+            let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, retry, version: None };
             return self.hold(Held::Nack { member: id, nack });
         }
         self.refills.answered(id);
@@ -87,6 +83,9 @@ impl Room {
         let version = self.document.version();
         if version.dominates(&offer.version) {
             return self.hold(Held::Durable { member: id, version });
+        }
+        if self.refuses_offer(id) {
+            return;
         }
         self.refills.offers.insert(id, offer);
     }

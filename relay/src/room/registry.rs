@@ -11,15 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use weftline::sync::{Close, CloseReason, Retry};
 
-use weftline::sync::{Close, CloseReason};
-
+use super::RoomConfig;
 use super::actor::{self, ToRoom};
 use super::close_for;
+use super::health::Health;
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::limits::{Quarantine, RoomLimits, RoomMeters};
+use crate::metrics::{Metrics, Refused};
 use crate::session::connections::Connections;
-use crate::store::{Mode, Store};
+use crate::store::{Mode, Store, StoreError};
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
 const MAILBOX: usize = 256;
@@ -42,16 +45,21 @@ struct Shared {
     /// How many room tasks run. It falls after a room is forgotten, when the last of its work is done.
     running: watch::Sender<usize>,
     next_number: AtomicU64,
+    health: Health,
+    quarantine: Quarantine,
 }
 
 /// What every room is told at its start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoomSettings {
     pub(super) idle: Duration,
+    pub(super) room: RoomConfig,
+    limits: RoomLimits,
 }
 
 struct Entry {
     number: u64,
+    meters: Arc<RoomMeters>,
     mailbox: mpsc::Sender<ToRoom>,
     users: usize,
     glance: Arc<Glance>,
@@ -92,7 +100,16 @@ struct Gates {
 
 impl Registry {
     pub(crate) fn new(store: Arc<dyn Store>, config: &Config, stop: watch::Receiver<bool>) -> Self {
-        let settings = RoomSettings { idle: config.room_idle };
+        let limits = &config.limits;
+        let room = RoomConfig {
+            max_delta: limits.max_delta,
+            max_document: limits.max_document,
+            max_members: limits.max_members,
+            max_replicas: limits.max_replicas,
+            max_new_replicas: limits.max_new_replicas,
+            ..RoomConfig::default()
+        };
+        let settings = RoomSettings { idle: config.room_idle, room, limits: limits.of_room() };
         let shared = Shared {
             store,
             metrics: Arc::default(),
@@ -103,6 +120,8 @@ impl Registry {
             connections: Connections::default(),
             running: watch::Sender::new(0),
             next_number: AtomicU64::new(1),
+            health: Health::new(),
+            quarantine: Quarantine::default(),
         };
         Registry { shared: Arc::new(shared) }
     }
@@ -131,7 +150,7 @@ impl Registry {
 
     /// What is counted.
     #[must_use]
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.shared.metrics
     }
 
@@ -201,14 +220,29 @@ impl Registry {
         Some(shut)
     }
 
-    /// The room of a document, for a client: unless operators keep it out.
-    pub(crate) fn admit(&self, document: &str) -> Result<RoomHandle, Close> {
+    /// The documents that are put aside.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.shared.quarantine
+    }
+
+    /// The room of a document, opened if need be.
+    ///
+    /// # Errors
+    /// When the document is put aside, or operators keep everybody out: what to tell whoever asks.
+    pub(crate) fn enter(&self, document: &str) -> Result<RoomHandle, Close> {
+        if let Some(close) = self.shared.quarantine.check(document, Instant::now()) {
+            self.shared.metrics.refused.one(Refused::Quarantined as usize);
+            return Err(close);
+        }
         let rooms = self.rooms();
         let closed = {
             let gates = self.gates();
             let is_closed = gates.modes.get(document) == Some(&Mode::Closed);
             let busy = gates.busy.contains(document).then(|| close_for(CloseReason::Restart));
-            is_closed.then(|| close_for(CloseReason::Denied)).or(busy)
+            // It may be opened again, which nobody tells those who were refused.
+            let denied = Close { reason: CloseReason::Denied, retry: Retry::after_ms(60_000) };
+            is_closed.then_some(denied).or(busy)
         };
         match closed {
             Some(close) => Err(close),
@@ -220,30 +254,28 @@ impl Registry {
         self.shared.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The room of a document, opened if need be.
-    #[cfg(test)]
-    pub(crate) fn enter(&self, document: &str) -> RoomHandle {
-        self.enter_locked(self.rooms(), document)
-    }
-
     fn enter_locked(&self, mut rooms: MutexGuard<'_, BTreeMap<Arc<str>, Entry>>, document: &str) -> RoomHandle {
         if let Some((name, entry)) = rooms.get_key_value(document).map(|(name, entry)| (Arc::clone(name), entry)) {
-            let (number, mailbox) = (entry.number, entry.mailbox.clone());
+            let (number, mailbox, meters) = (entry.number, entry.mailbox.clone(), Arc::clone(&entry.meters));
             rooms.get_mut(&name).expect("it was just found").users += 1;
-            return RoomHandle { registry: self.clone(), name, number, mailbox };
+            return RoomHandle { registry: self.clone(), name, number, mailbox, meters };
         }
         let name: Arc<str> = document.into();
         let number = self.next_number();
         let (mailbox, messages) = mpsc::channel(MAILBOX);
-        let glance = Arc::new(Glance::default());
-        rooms.insert(
-            Arc::clone(&name),
-            Entry { number, mailbox: mailbox.clone(), users: 1, glance: Arc::clone(&glance) },
-        );
+        let (meters, glance) = (Arc::new(RoomMeters::new(self.shared.settings.limits, Instant::now())), Arc::default());
+        let entry = Entry {
+            number,
+            meters: Arc::clone(&meters),
+            mailbox: mailbox.clone(),
+            users: 1,
+            glance: Arc::clone(&glance),
+        };
+        rooms.insert(Arc::clone(&name), entry);
         self.shared.running.send_modify(|running| *running += 1);
         let lease = RoomLease { registry: self.clone(), name: Arc::clone(&name), number, glance };
         tokio::spawn(actor::run(lease, messages));
-        RoomHandle { registry: self.clone(), name, number, mailbox }
+        RoomHandle { registry: self.clone(), name, number, mailbox, meters }
     }
 
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
@@ -264,11 +296,17 @@ pub(crate) struct RoomHandle {
     name: Arc<str>,
     number: u64,
     mailbox: mpsc::Sender<ToRoom>,
+    meters: Arc<RoomMeters>,
 }
 
 impl RoomHandle {
     pub(crate) fn mailbox(&self) -> &mpsc::Sender<ToRoom> {
         &self.mailbox
+    }
+
+    /// How fast the document is written to.
+    pub(crate) fn meters(&self) -> &RoomMeters {
+        &self.meters
     }
 }
 
@@ -325,6 +363,19 @@ impl RoomLease {
 
     pub(super) fn settings(&self) -> RoomSettings {
         self.registry.shared.settings
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.registry.shared.health
+    }
+
+    pub(super) fn quarantine(&self) -> &Quarantine {
+        &self.registry.shared.quarantine
+    }
+
+    /// So many bytes could not be appended.
+    pub(super) fn append_failed(&self, failure: &StoreError, bytes: usize) {
+        self.health().append_failed(self.store(), failure, bytes, self.stop());
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {

@@ -18,6 +18,7 @@ mod leases;
 mod packed;
 mod presence;
 mod refills;
+mod refusals;
 mod short_rows;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -27,6 +28,7 @@ const BEN: MemberId = MemberId(2);
 /// A room and what it has stored; appends wait until [`Desk::commit`].
 struct Desk {
     room: Room,
+    now: Timestamp,
     rows: Vec<(Position, Bytes)>,
     appending: Vec<(Position, Bytes)>,
     snapshot: Option<Snapshot>,
@@ -43,6 +45,7 @@ impl Desk {
         let room = Room::recover(config, empty(), NOW).unwrap();
         Self {
             room,
+            now: NOW,
             rows: Vec::new(),
             appending: Vec::new(),
             snapshot: None,
@@ -55,7 +58,7 @@ impl Desk {
     }
 
     fn handle(&mut self, input: Input) {
-        self.room.handle(NOW, input);
+        self.room.handle(self.now, input);
         self.drain();
     }
 
@@ -81,13 +84,13 @@ impl Desk {
                     if self.hold_reads {
                         self.reads.push((member, tail));
                     } else {
-                        self.room.handle(NOW, Input::LogRead { member, tail });
+                        self.room.handle(self.now, Input::LogRead { member, tail });
                     }
                 }
                 Effect::Snapshot { upto, bytes } => {
                     self.rows.retain(|(position, _)| *position > upto);
                     self.snapshot = Some(Snapshot { upto, bytes });
-                    self.room.handle(NOW, Input::SnapshotStored { upto });
+                    self.room.handle(self.now, Input::SnapshotStored { upto });
                 }
                 Effect::Close { member, close } => self.closed.push((member, close.reason)),
             }

@@ -26,6 +26,7 @@ use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
 
 use crate::config::Config;
+use crate::limits::{ConnectionLimits, Throttle};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
@@ -54,25 +55,21 @@ pub(crate) async fn run<T: Transport>(
     peer: Peer,
     registry: &Registry,
     config: &Config,
+    limits: ConnectionLimits,
     stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
-    let link = SessionConfig {
-        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
-        max_frame: config.max_frame,
-        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
-        ..SessionConfig::default()
-    };
     let (to_us, inbox) = mpsc::channel(INBOX);
     let number = peer.connection;
     let _listed = registry.connections().enter(peer, to_us.clone());
     let mut connection = Connection {
         connection: number,
         transport,
-        link: Session::new(link, Timestamp(0)),
+        link: Session::new(link_config(config), Timestamp(0)),
         started,
         registry,
-        max_documents: config.max_documents,
+        limits,
+        throttle: Throttle::new(started),
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
         to_us,
@@ -97,6 +94,52 @@ pub(crate) async fn run<T: Transport>(
     connection.traffic.count(metrics);
     connection.leave().await;
     connection.close(&ending).await;
+}
+
+/// Says hello and goodbye, to somebody for whom there is no place.
+pub(crate) async fn turn_away<T: Transport>(mut transport: T, config: &Config, Close { reason, retry }: Close) {
+    let mut link = Session::new(link_config(config), Timestamp(0));
+    link.goodbye(reason, retry);
+    let mut pending = None;
+    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch);
+    if timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await.is_err() {
+        debug!("who was turned away did not take the last words");
+    }
+}
+
+fn link_config(config: &Config) -> SessionConfig {
+    SessionConfig {
+        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
+        max_frame: config.max_frame,
+        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
+        ..SessionConfig::default()
+    }
+}
+
+/// Sends what is left, and closes. Waits for the client to close too: a socket that is closed with unread input resets, and what was sent
+/// last is lost.
+async fn last_words(
+    transport: &mut impl Transport,
+    link: &mut Session,
+    pending: &mut Option<Bytes>,
+    code: CloseCode,
+) -> Result<(), TransportError> {
+    loop {
+        if pending.is_none() {
+            *pending = link.poll().map(Bytes::from);
+        }
+        if pending.is_none() {
+            break;
+        }
+        if let Event::Failed(error) = drive(transport, pending, false, false).await {
+            return Err(error);
+        }
+    }
+    poll_fn(|context| transport.poll_ready(context)).await?;
+    transport.start_close(code, "")?;
+    poll_fn(|context| transport.poll_flush(context)).await?;
+    while poll_fn(|context| transport.poll_receive(context)).await?.is_some() {}
+    Ok(())
 }
 
 /// Why a connection ends.
@@ -163,7 +206,8 @@ struct Connection<'a, T> {
     link: Session,
     started: Instant,
     registry: &'a Registry,
-    max_documents: usize,
+    limits: ConnectionLimits,
+    throttle: Throttle,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
     to_us: mpsc::Sender<FromRoom>,
@@ -269,8 +313,10 @@ impl<T: Transport> Connection<'_, T> {
                 return Ending::Stop;
             }
             let blocked = self.pending.is_some() || self.unflushed;
-            let read = !stopping && self.forward.is_empty() && (!blocked || self.read_ahead < READ_AHEAD);
-            let deadline = self.deadline();
+            let paused = self.throttle.paused_until(Instant::now());
+            let read =
+                !stopping && paused.is_none() && self.forward.is_empty() && (!blocked || self.read_ahead < READ_AHEAD);
+            let deadline = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
             tokio::select! {
                 event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
                     Event::Handed(bytes) => {
@@ -287,6 +333,7 @@ impl<T: Transport> Connection<'_, T> {
                     }
                     Event::Frame(frame) => {
                         self.read_ahead += 1;
+                        self.throttle.frame(&self.limits, frame.len(), Instant::now());
                         self.traffic.frames_received += 1;
                         self.traffic.bytes_received += frame.len() as u64;
                         if let Err(error) = self.frame(&frame) {
@@ -336,7 +383,14 @@ impl<T: Transport> Connection<'_, T> {
 
     fn frame(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
         let now = self.now();
-        match self.link.frame(now, frame)? {
+        let message = self.link.frame(now, frame)?;
+        if let Some((channel, message)) = &message {
+            let room = self.channels.get(channel).map(|channel| channel.room.meters());
+            if self.throttle.message(&self.limits, room, message, Instant::now()) {
+                self.registry.metrics().refused.one(Refused::Rate as usize);
+            }
+        }
+        match message {
             // After a Goodbye the client closes the connection, which is all there is to know.
             None | Some((_, Message::Goodbye(_))) => {}
             Some((channel, Message::Open(open))) => self.open(channel, open)?,
@@ -362,7 +416,7 @@ impl<T: Transport> Connection<'_, T> {
         }
         let name = open.document.len();
         let is_name = (1..=limits::MAX_DOCUMENT_NAME).contains(&name);
-        if !is_name || self.channels.len() >= self.max_documents {
+        if !is_name || self.channels.len() >= self.limits.max_documents {
             // There is place for it when the client closes another one, which nobody else can.
             let reason = if is_name { CloseReason::TooMany } else { CloseReason::Limit };
             let close = Close { reason, retry: Retry::NEVER };
@@ -374,7 +428,7 @@ impl<T: Transport> Connection<'_, T> {
         }
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
-        let room = match self.registry.admit(&open.document) {
+        let room = match self.registry.enter(&open.document) {
             Ok(room) => room,
             Err(close) => {
                 self.registry.metrics().documents_closed.one(close.reason as usize);
@@ -453,7 +507,7 @@ impl<T: Transport> Connection<'_, T> {
         }
     }
 
-    /// The last words, and a moment for them to arrive: a socket that is closed with unread input resets, and what was sent last is lost.
+    /// The last words, and a moment for them to arrive.
     async fn close(mut self, ending: &Ending) {
         let (code, reason, retry) = match ending {
             Ending::Gone | Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => return,
@@ -474,24 +528,7 @@ impl<T: Transport> Connection<'_, T> {
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
         self.link.goodbye(reason, retry);
-        let last_words = async {
-            loop {
-                if self.pending.is_none() {
-                    self.pending = self.link.poll().map(Bytes::from);
-                }
-                if self.pending.is_none() {
-                    break;
-                }
-                if let Event::Failed(error) = drive(&mut self.transport, &mut self.pending, false, false).await {
-                    return Err(error);
-                }
-            }
-            poll_fn(|context| self.transport.poll_ready(context)).await?;
-            self.transport.start_close(code, "")?;
-            poll_fn(|context| self.transport.poll_flush(context)).await?;
-            while poll_fn(|context| self.transport.poll_receive(context)).await?.is_some() {}
-            Ok(())
-        };
+        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code);
         match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no last words"),

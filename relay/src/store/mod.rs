@@ -6,7 +6,8 @@
 //!
 //! Every store is opened with an epoch, a random number that the caller draws once per start of the relay. A document's list of epochs is
 //! extended by it no later than the first recovery or append of that start, durably, before the call returns. A document of which nothing
-//! is stored yet gets its epoch with its first row, so that merely asking for a name creates nothing.
+//! is stored yet gets its epoch with its first row, so that merely asking for a name creates nothing. While a store cannot write, its
+//! recoveries name the epoch all the same: cursors of an epoch that no list has are worth nothing after the next start, and lead nobody astray.
 //!
 //! Rules: ACK-1 an append resolves only when its rows are on stable storage. CUR-1 the list of epochs tells which cursors still mean
 //! something. Calls on one document take effect in the order in which they were made, whether or not their futures are polled; a
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 #[cfg(feature = "server")]
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 #[cfg(test)]
 mod contract;
@@ -220,6 +221,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// The rows after a position, at most `max_bytes` of them but at least one if there is one. Sees only what is committed.
     fn read(&self, document: &str, after: Position, max_bytes: usize) -> Pending<Tail>;
+
+    /// Writes so many bytes that mean nothing, and takes them away again, both durably: whether there is space for as much. What nobody
+    /// counts costs nothing, so a store that cannot tell says yes.
+    fn reserve(&self, bytes: usize) -> Pending<()> {
+        let _ = bytes;
+        futures_util::future::ready(Ok(())).boxed()
+    }
 
     /// All documents, by name.
     fn documents(&self) -> Pending<Vec<DocumentInfo>>;

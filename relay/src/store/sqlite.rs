@@ -94,7 +94,13 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the database at `path`, or creates it, with the epoch of this start. Blocks on the disk.
     pub fn open(path: &Path, epoch: u64) -> Result<Self, StoreError> {
-        let source = Source::new(path);
+        Self::open_limited(path, epoch, None)
+    }
+
+    /// The same with a database that may have so many bytes: beyond them it behaves as on a full disk. The write-ahead log beside it, which is
+    /// cut back to 64 MiB, is not counted.
+    pub fn open_limited(path: &Path, epoch: u64, max_bytes: Option<u64>) -> Result<Self, StoreError> {
+        let source = Source::new(path, max_bytes);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| source.io(&error))?;
         }
@@ -157,6 +163,10 @@ impl Store for SqliteStore {
         self.query(|reply| ReadJob::Tail { document: document.into(), after, max_bytes, reply })
     }
 
+    fn reserve(&self, bytes: usize) -> Pending<()> {
+        self.write(|reply| Job::Reserve { bytes, reply })
+    }
+
     fn documents(&self) -> Pending<Vec<DocumentInfo>> {
         self.query(|reply| ReadJob::Documents { after: None, most: usize::MAX, reply })
     }
@@ -185,7 +195,7 @@ impl Store for SqliteStore {
         let path = self.path.clone();
         let copy = tokio::task::spawn_blocking(move || {
             let number =
-                getrandom::u64().map_err(|error| Source::new(&path).io(&io::Error::other(error.to_string())))?;
+                getrandom::u64().map_err(|error| Source::new(&path, None).io(&io::Error::other(error.to_string())))?;
             Copied::of(&path, number)
         });
         Some(copy.map(|copied| copied.expect("copying does not panic")).boxed())
@@ -232,11 +242,12 @@ fn answered<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StoreError>>)
 struct Source {
     path: PathBuf,
     name: Arc<str>,
+    max_bytes: Option<u64>,
 }
 
 impl Source {
-    fn new(path: &Path) -> Self {
-        Source { path: path.to_owned(), name: path.display().to_string().into() }
+    fn new(path: &Path, max_bytes: Option<u64>) -> Self {
+        Source { path: path.to_owned(), name: path.display().to_string().into(), max_bytes }
     }
 
     /// Keeps a second relay out until the returned file is dropped. SQLite's own locks would let two processes take turns, and each
@@ -265,6 +276,12 @@ impl Source {
             connection.pragma_update(None, "fullfsync", true)?;
             connection.pragma_update(None, "checkpoint_fullfsync", true)?;
             connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+            if let Some(max_bytes) = self.max_bytes {
+                let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+                let pages = (max_bytes / u64::from(page.max(1))).max(1);
+                // It answers with what it has set: never less than there are.
+                connection.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))?;
+            }
             let level: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
             Ok((connection, mode, level))
         };

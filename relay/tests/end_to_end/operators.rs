@@ -165,7 +165,7 @@ async fn readyz_is_red_while_commits_fail_and_green_again_when_they_do_not() {
     let relay = Relay::bind_with(config(StoreChoice::Memory), Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
     let at = relay.local_addr();
     assert!(get(at, "/readyz").await.starts_with("HTTP/1.1 200"));
-    store.failing.store(usize::MAX, Ordering::SeqCst);
+    store.is_full.store(true, Ordering::SeqCst);
     let red = async {
         loop {
             let answer = get(at, "/readyz").await;
@@ -177,7 +177,7 @@ async fn readyz_is_red_while_commits_fail_and_green_again_when_they_do_not() {
     let red = timeout(PATIENCE, red).await.expect("a probe is never old");
     assert!(red.contains("no space left"), "{red}");
     assert!(get(at, "/healthz").await.starts_with("HTTP/1.1 200"), "it is alive all the same");
-    store.failing.store(0, Ordering::SeqCst);
+    store.is_full.store(false, Ordering::SeqCst);
     let green = async { while !get(at, "/readyz").await.starts_with("HTTP/1.1 200") {} };
     timeout(PATIENCE, green).await.expect("it recovers by itself");
     relay.shutdown().await.unwrap();

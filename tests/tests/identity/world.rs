@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::sync::{
-    Class, Close, Message, Opening, Output, Persist, Record, Replica, Retry, Row, Session, SessionConfig, Status,
+    Class, Message, Opening, Output, Persist, Record, Replica, Retry, Row, Session, SessionConfig, Status,
 };
 use weftline::{Delta, EditError, ReplicaId, Timestamp};
 use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig, RoomSnapshot};

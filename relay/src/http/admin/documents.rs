@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::info;
 use weftline::sync::{Close, CloseReason, Retry};
 
@@ -128,7 +128,7 @@ pub(super) async fn compact(call: Call<'_>, name: &str) -> Answer {
     if registry.store().document(name).await?.is_none() {
         return Err(no_such(name));
     }
-    let room = registry.admit(name).map_err(|_| busy(name))?;
+    let room = registry.enter(name).map_err(|_| busy(name))?;
     let report = ask(&room, |reply| ToRoom::Compact { reply }).await;
     let Told { report, .. } =
         report.ok_or_else(|| refuse(StatusCode::GATEWAY_TIMEOUT, format!("{name:?} does not answer")))?;
@@ -147,6 +147,25 @@ pub(super) async fn kick(call: Call<'_>, name: &str) -> Answer {
     drop(shut(call.shared, name, close_for(CloseReason::Restart)).await?);
     info!(document = name, members, "admin: members kicked");
     Ok(answer(StatusCode::OK, &json!({ "ended": members })))
+}
+
+/// The documents that the relay has put aside.
+pub(super) fn quarantine(call: Call<'_>) -> Answer {
+    call.no_more()?;
+    let all = call.shared.registry.quarantine().list(Instant::now()).into_iter().map(|aside| {
+        json!({ "name": &*aside.document, "why": &*aside.why, "left_s": aside.left.as_secs(), "times": aside.times })
+    });
+    Ok(answer(StatusCode::OK, &json!({ "documents": all.collect::<Vec<_>>() })))
+}
+
+/// Lets one of them be opened again at once.
+pub(super) fn release(call: Call<'_>, name: &str) -> Answer {
+    call.no_more()?;
+    if !call.shared.registry.quarantine().release(name) {
+        return Err(refuse(StatusCode::NOT_FOUND, format!("{name:?} is not put aside")));
+    }
+    info!(document = name, "admin: released");
+    Ok(answer(StatusCode::OK, &json!({ "released": name })))
 }
 
 /// Ends a document's room and keeps everybody out.

@@ -109,11 +109,21 @@ impl<'a> Call<'a> {
             ("POST", ["documents", name, "kick"]) => documents::kick(self, name).await,
             ("GET", ["documents", name, "export"]) => transfer::export(self, name).await,
             ("PUT", ["documents", name, "import"]) => transfer::import(self, name).await,
+            ("GET", ["quarantine"]) => documents::quarantine(self),
+            ("POST", ["documents", name, "release"]) => documents::release(self, name),
             ("GET", ["connections"]) => connections::list(self),
             ("POST", ["connections", "kick"]) => connections::kick(self).await,
             ("POST", ["backup"]) => transfer::backup(self).await,
-            (_, ["documents"] | ["connections"] | ["backup"] | ["connections", "kick"] | ["documents", _])
-            | (_, ["documents", _, "mode" | "compact" | "kick" | "export" | "import"]) => {
+            (
+                _,
+                ["documents"]
+                | ["quarantine"]
+                | ["connections"]
+                | ["backup"]
+                | ["connections", "kick"]
+                | ["documents", _],
+            )
+            | (_, ["documents", _, "mode" | "compact" | "kick" | "release" | "export" | "import"]) => {
                 Err(refuse(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not for this path", self.method)))
             }
             _ => Err(refuse(StatusCode::NOT_FOUND, "no such path; see the operator's guide")),

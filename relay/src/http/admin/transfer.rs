@@ -53,14 +53,16 @@ pub(super) async fn import(mut call: Call<'_>, name: &str) -> Answer {
     let snapshot = call.bytes(MAX_IMPORT).await?;
     let read = tokio::task::spawn_blocking(move || read_export(&snapshot));
     let (row, replicas) = read.await.map_err(|error| bad(error.to_string()))?.map_err(bad)?;
-    let shut = documents::shut(shared, name, close_for(CloseReason::Restart)).await?;
     let store = shared.registry.store();
+    let taken = || refuse(StatusCode::CONFLICT, format!("{name:?} exists; add ?replace=true to put this in its place"));
+    // Nobody is sent away for what is refused.
+    if !replace && store.document(name).await?.is_some() {
+        return Err(taken());
+    }
+    let shut = documents::shut(shared, name, close_for(CloseReason::Restart)).await?;
     if store.document(name).await?.is_some() {
         if !replace {
-            return Err(refuse(
-                StatusCode::CONFLICT,
-                format!("{name:?} exists; add ?replace=true to put this in its place"),
-            ));
+            return Err(taken());
         }
         store.delete(name).await?;
     }

@@ -70,7 +70,7 @@ pub fn restore(copy: &Path, database: &Path, replace: bool) -> Result<(), Backup
     if let Some(parent) = database.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
     }
-    let _lock = Source::new(database).lock()?;
+    let _lock = Source::new(database, None).lock()?;
     if database.exists() && !replace {
         return Err(BackupError::Exists { path: database.to_owned() });
     }
@@ -98,7 +98,7 @@ pub fn restore(copy: &Path, database: &Path, replace: bool) -> Result<(), Backup
 }
 
 fn copy_whole(from: &Path, to: &Path) -> Result<(), BackupError> {
-    let source = Source::new(from);
+    let source = Source::new(from, None);
     if !from.exists() {
         let source = io::Error::from(io::ErrorKind::NotFound);
         return Err(BackupError::File { path: from.to_owned(), source });
@@ -106,7 +106,7 @@ fn copy_whole(from: &Path, to: &Path) -> Result<(), BackupError> {
     let open = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(from, open).map_err(|error| source.sql(&error))?;
     source.is_ours(&database)?;
-    let target = Source::new(to);
+    let target = Source::new(to, None);
     let mut copy = Connection::open(to).map_err(|error| target.sql(&error))?;
     {
         let backup = Backup::new(&database, &mut copy).map_err(|error| source.sql(&error))?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::window::Window;
 use super::{Reply, Source};
-use crate::store::{DocumentInfo, Epoch, Mode, Position, Recovered, Snapshot, StoreError, Tail};
+use crate::store::{DocumentInfo, Epoch, Mode, Position, Recovered, Snapshot, StoreError, Tail, extend_epochs};
 
 /// What a reader can be asked.
 pub(super) enum ReadJob {
@@ -144,7 +144,10 @@ impl View<'_> {
                 .source
                 .corrupt(format!("the log of {name:?} ends at {reached}, not at {}", document.head)));
         }
-        let epochs = self.sql(epochs(&self.transaction, document.id))?.into_iter().map(|(_, epoch)| epoch).collect();
+        let mut epochs: Vec<Epoch> =
+            self.sql(epochs(&self.transaction, document.id))?.into_iter().map(|(_, epoch)| epoch).collect();
+        // It is there, unless the writer could not write it.
+        extend_epochs(&mut epochs, epoch, document.head);
         Ok(Recovered { snapshot, rows, head: document.head, epochs })
     }
 

@@ -14,8 +14,11 @@ use super::{READERS, Reply, Source, window};
 use crate::metrics::Histogram;
 use crate::store::{MAX_EPOCHS, Mode, Position, Recovered, StoreError, extend_epochs};
 
-/// A group is closed at this many bytes: enough to make the fsync a small part of the cost, little enough to answer soon.
+/// The most bytes of a group, but for a single longer call: enough to make the fsync a small part of the cost, little enough to answer soon.
 const GROUP_BYTES: usize = 4 << 20;
+
+/// The document that reserved space is written under: none has this id.
+const RESERVED: i64 = 0;
 
 /// What the writer can be asked.
 pub(super) enum Job {
@@ -44,6 +47,10 @@ pub(super) enum Job {
         mode: Mode,
         reply: Reply<()>,
     },
+    Reserve {
+        bytes: usize,
+        reply: Reply<()>,
+    },
     Probe {
         reply: Reply<()>,
     },
@@ -59,6 +66,7 @@ pub(super) enum Job {
 enum Outcome {
     Recover(Result<(), StoreError>, Arc<str>, Reply<Recovered>),
     Done(Result<(), StoreError>, Reply<()>),
+    Reserved(Result<(), StoreError>, Reply<()>),
     Deleted(Result<bool, StoreError>, Reply<bool>),
 }
 
@@ -89,13 +97,19 @@ impl Writer {
 
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         let mut closing = None;
+        // What did not fit into the last group.
+        let mut left = None;
         while closing.is_none()
-            && let Ok(first) = jobs.recv()
+            && let Some(first) = left.take().or_else(|| jobs.recv().ok())
         {
-            let mut group = Vec::new();
+            let mut group: Vec<Job> = Vec::new();
             let mut bytes = 0;
             let mut next = Some(first);
             while let Some(job) = next.take() {
+                if !group.is_empty() && bytes + job.bytes() > GROUP_BYTES {
+                    left = Some(job);
+                    break;
+                }
                 match job {
                     Job::Close { reply } => {
                         closing = Some(reply);
@@ -165,14 +179,28 @@ impl Writer {
         run().map_err(|error| source.sql(&error))
     }
 
+    /// Takes away what a reservation has written. That it was written is what was to be found out; in the same transaction it never would be.
+    fn give_back(&self) -> Result<(), StoreError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let deleted = connection.execute("DELETE FROM snapshot WHERE document = ?1", [RESERVED]);
+        deleted.map(|_| ()).map_err(|error| self.source.sql(&error))
+    }
+
     fn answer(&self, outcome: Outcome) {
         // Whoever asked may be gone by now; then nobody misses the answer.
         match outcome {
             Outcome::Recover(Ok(()), document, reply) => {
                 let _ = self.reads.send(ReadJob::Recover { document, reply });
             }
+            // What is there can be read, although its list of epochs cannot be extended.
+            Outcome::Recover(Err(StoreError::Full { .. } | StoreError::Io { .. }), document, reply) => {
+                let _ = self.reads.send(ReadJob::Recover { document, reply });
+            }
             Outcome::Recover(Err(error), _, reply) => {
                 let _ = reply.send(Err(error));
+            }
+            Outcome::Reserved(result, reply) => {
+                let _ = reply.send(result.and_then(|()| self.give_back()));
             }
             Outcome::Done(result, reply) => {
                 let _ = reply.send(result);
@@ -204,6 +232,7 @@ impl Job {
         match self {
             Job::Append { rows, .. } => rows.iter().map(Bytes::len).sum(),
             Job::Snapshot { bytes, .. } => bytes.len(),
+            Job::Reserve { bytes, .. } => *bytes,
             _ => 0,
         }
     }
@@ -216,6 +245,7 @@ impl Job {
             | Job::SetMode { reply, .. }
             | Job::Probe { reply }
             | Job::Close { reply } => Outcome::Done(result.map(|_| ()), reply),
+            Job::Reserve { reply, .. } => Outcome::Reserved(result.map(|_| ()), reply),
             Job::Delete { reply, .. } => Outcome::Deleted(result, reply),
             #[cfg(test)]
             Job::Inspect(_) => unreachable!("inspections are not in a group"),
@@ -236,6 +266,7 @@ impl Work<'_> {
             Job::Recover { document, .. } => self.recover(document),
             Job::Append { document, first_position, rows, .. } => self.append(document, *first_position, rows),
             Job::Snapshot { document, upto, bytes, .. } => self.snapshot(document, *upto, bytes),
+            Job::Reserve { bytes, .. } => self.reserve(*bytes),
             Job::Delete { document, .. } => self.delete(document),
             Job::SetMode { document, mode, .. } => self.set_mode(document, *mode),
             Job::Probe { .. } => self.probe(),
@@ -329,6 +360,16 @@ impl Work<'_> {
                 .prepare_cached("INSERT INTO mode VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET mode = ?2")?
                 .execute(params![name, if mode == Mode::ReadOnly { 1 } else { 2 }])?,
         };
+        Ok(Ok(true))
+    }
+
+    fn reserve(&self, bytes: usize) -> rusqlite::Result<Result<bool, StoreError>> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO snapshot(document, upto, checksum, bytes) VALUES(?1, 0, 0, zeroblob(?2))",
+            )?
+            .execute([RESERVED, bytes])?;
         Ok(Ok(true))
     }
 
