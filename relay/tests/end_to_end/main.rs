@@ -3,9 +3,11 @@
 mod admin;
 mod client;
 mod convergence;
+mod deploy;
 mod failures;
 mod hostile;
 mod http;
 mod operators;
 mod processes;
 mod slow_reader;
+mod tls;
