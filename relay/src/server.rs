@@ -24,21 +24,22 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 use tracing::{debug, info, info_span, warn};
 
+use crate::auth::{Authority, Revocation};
 use crate::config::{Config, StoreChoice};
 use crate::error::RelayError;
 use crate::http::access::Access;
 use crate::http::health::Prober;
 use crate::http::samples::{self, Samples};
-use crate::http::{self, Door, Visit};
+use crate::http::{self, Asked, Door, Visit};
 use crate::limits::{Doors, Network, Place};
 use crate::metrics::{Metrics, Refused};
 use crate::room::registry::Registry;
-use crate::session;
 use crate::session::connections::Peer;
+use crate::session::{self, Credentials};
 use crate::store::{MemoryStore, SqliteStore, Store};
 use crate::transport::stream::Stream;
 use crate::transport::tls::Tls;
-use crate::transport::websocket::{Handshake, WebSocket};
+use crate::transport::websocket::WebSocket;
 
 /// Connections beyond the limit that may be in their HTTP part, so that a full relay still answers health checks.
 const SPARE_CONNECTIONS: usize = 64;
@@ -68,6 +69,8 @@ pub struct Relay {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
+    /// Who may do what; nobody asks where everybody may do everything.
+    pub(crate) authority: Option<Arc<Authority>>,
     pub(crate) access: Access,
     pub(crate) prober: Prober,
     pub(crate) samples: Samples,
@@ -120,6 +123,10 @@ impl Relay {
             (Some(certificate), Some(key)) => Some(Tls::open(certificate, key)?),
             _ => None,
         };
+        let authority = Authority::open(&config.auth)?.map(Arc::new);
+        if let Some(authority) = &authority {
+            tokio::spawn(Authority::follow(Arc::downgrade(authority)));
+        }
         let (stop, stopping) = watch::channel(false);
         let (tracker, serving) = mpsc::channel(1);
         let registry = Registry::new(store, &config, stopping.clone());
@@ -131,6 +138,7 @@ impl Relay {
         let shared = Arc::new(Shared {
             config,
             registry,
+            authority,
             access,
             prober: Prober::default(),
             samples: Samples::default(),
@@ -184,6 +192,17 @@ impl Relay {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// Who may do what here, if that is limited at all: to revoke tokens, and to have the keys read again.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.shared.authority.as_ref()
+    }
+
+    /// Tokens like that do not count from now on, and connections that came with one end. Says whether there are tokens here at all.
+    pub fn revoke(&self, what: &Revocation) -> bool {
+        self.shared.authority.as_ref().inspect(|authority| authority.revoke(what)).is_some()
     }
 
     /// Stops: `/readyz` says no; after the drain delay no new connections, everything taken in is committed and acknowledged, clients are
@@ -313,7 +332,7 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
         // Nothing is owed to who has not finished asking, and a stop must not wait for it.
         _ = stop.wait_for(|stop| *stop) => return,
     };
-    if let Some((websocket, address)) = upgraded {
+    if let Some((websocket, address, bearer)) = upgraded {
         if address != visitor.peer.ip() {
             debug!(%address, "forwarded");
         }
@@ -329,18 +348,19 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
         drop(knock);
         let limits = shared.config.limits.of_connection(shared.config.max_documents);
         let peer = Peer { connection: visitor.connection, address, subject: None };
-        session::run(websocket, peer, &shared.registry, &shared.config, limits, shared.stop.clone()).await;
+        let credentials = Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer };
+        session::run(websocket, peer, &shared.registry, &shared.config, limits, credentials, shared.stop.clone()).await;
         drop(admitted);
     }
 }
 
-/// TLS if there is to be any, and the request. Gives the websocket that it leads to, and the address of its client.
+/// TLS if there is to be any, and the request. Gives the websocket that it leads to, the address of its client, and the token that it came with.
 async fn handshake(
     stream: TcpStream,
     Visitor { peer, door, .. }: Visitor,
     is_at_work: &AtomicBool,
     shared: &Shared,
-) -> Option<(WebSocket, IpAddr)> {
+) -> Option<(WebSocket, IpAddr, Option<Vec<u8>>)> {
     let is_here = door == Door::Admin && shared.config.admin_listen.is_some_and(|address| address.ip().is_loopback());
     let stream = match &shared.tls {
         Some(tls) if !is_here => {
@@ -352,10 +372,8 @@ async fn handshake(
         }
         _ => Stream::Plain(stream),
     };
-    let upgraded: Mutex<Option<(Handshake, IpAddr)>> = Mutex::new(None);
-    let keep = |handshake, address| {
-        *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some((handshake, address));
-    };
+    let upgraded: Mutex<Option<Asked>> = Mutex::new(None);
+    let keep = |asked| *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
     let visit = Visit { door, peer: peer.ip(), is_at_work };
     let service =
         service_fn(|request| async { Ok::<_, Infallible>(http::respond(request, visit, shared, keep).await) });
@@ -367,9 +385,9 @@ async fn handshake(
     if let Err(error) = http.await {
         debug!(%error, "not a request");
     }
-    let (handshake, address) = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let Asked { handshake, address, bearer } = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     let websocket = handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()?;
-    Some((websocket, address))
+    Some((websocket, address, bearer))
 }
 
 /// Passes when a handshake has taken too long, unless it turned out to be an operator's request that takes its time.

@@ -36,6 +36,7 @@ mod link;
 mod replica;
 mod shared;
 mod status;
+mod token;
 #[macro_use]
 mod storage;
 mod websocket;

@@ -34,11 +34,14 @@ async fn serve(config: Config) -> Result<(), RelayError> {
     let mut signals = Signals::listen().map_err(RelayError::Signal)?;
     let relay = Relay::bind(config).await?;
     // Nobody has to listen to our standard output, so a closed one is no reason to fail.
-    let _ =
-        writeln!(io::stdout(), "listening on {}://{}", if relay.is_tls() { "wss" } else { "ws" }, relay.local_addr());
+    let scheme = if relay.is_tls() { "wss" } else { "ws" };
+    let _ = writeln!(io::stdout(), "listening on {scheme}://{}", relay.local_addr());
     while signals.next().await == Signal::Reload {
         if let Err(error) = relay.reload_certificate() {
             tracing::warn!(%error, "the certificate was not read again");
+        }
+        if let Some(authority) = relay.authority() {
+            authority.reload().await;
         }
     }
     tracing::info!("stopping; a second signal stops at once");
@@ -52,16 +55,15 @@ fn log(config: &Config) -> Result<(), ConfigError> {
     let refused =
         |error: &dyn std::fmt::Display| ConfigError::Log { filter: config.log.clone(), detail: error.to_string() };
     let filter = EnvFilter::builder().parse(&config.log).map_err(|error| refused(&error))?;
-    // These would write what is in frames, and so content, at their lowest level.
-    let filter = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info", "rustls=info"]
-        .iter()
-        .fold(filter, |filter, cap| filter.add_directive(cap.parse().expect("it is a directive")));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match config.log_format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    started.map_err(|error| refused(&*error))
+    started.map_err(|error| refused(&*error))?;
+    // What libraries trace are the bytes of every frame: content of documents, and tokens. Neither is in a log, whatever the filter says.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
+    Ok(())
 }
 
 /// What a signal asks for.

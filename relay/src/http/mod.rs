@@ -24,6 +24,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue,
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::debug;
 
+use crate::auth;
 use crate::metrics::{Refused, export};
 use crate::server::Shared;
 use crate::transport::websocket::{self, Handshake};
@@ -50,6 +51,15 @@ pub(crate) enum Door {
     Admin,
 }
 
+/// A websocket that was asked for.
+pub(crate) struct Asked {
+    pub(crate) handshake: Handshake,
+    /// The address of whoever asked, as far as proxies are trusted to tell.
+    pub(crate) address: IpAddr,
+    /// The token that the request came with.
+    pub(crate) bearer: Option<Vec<u8>>,
+}
+
 /// How a request came in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Visit<'a> {
@@ -60,12 +70,12 @@ pub(crate) struct Visit<'a> {
     pub(crate) is_at_work: &'a AtomicBool,
 }
 
-/// Answers a request. A websocket that is to follow is given to `keep`, with the address of its client.
+/// Answers a request. A websocket that is to follow is given to `keep`.
 pub(crate) async fn respond(
     request: Request<Incoming>,
     visit: Visit<'_>,
     shared: &Shared,
-    keep: impl FnOnce(Handshake, IpAddr),
+    keep: impl FnOnce(Asked),
 ) -> Response<Body> {
     let door = visit.door;
     let path = request.uri().path();
@@ -98,12 +108,7 @@ fn looks(request: &Request<Incoming>, door: Door, shared: &Shared) -> Option<Res
         .or_else(|| shared.access.may_look(request.headers(), door).err().map(|denied| denied.answer(shared)))
 }
 
-fn upgrade(
-    mut request: Request<Incoming>,
-    peer: IpAddr,
-    shared: &Shared,
-    keep: impl FnOnce(Handshake, IpAddr),
-) -> Response<Body> {
+fn upgrade(mut request: Request<Incoming>, peer: IpAddr, shared: &Shared, keep: impl FnOnce(Asked)) -> Response<Body> {
     let refuse = |reason: Refused, status, text: &str| {
         shared.metrics().refused.one(reason as usize);
         plain(status, text)
@@ -122,9 +127,11 @@ fn upgrade(
     if shared.is_draining() {
         return refuse(Refused::Draining, StatusCode::SERVICE_UNAVAILABLE, busy);
     }
+    let bearer = auth::bearer(request.headers());
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {
-            keep(handshake, forwarded::client(request.headers(), peer, &shared.config.trust_proxy));
+            let address = forwarded::client(request.headers(), peer, &shared.config.trust_proxy);
+            keep(Asked { handshake, address, bearer });
             response.map(|()| full(Bytes::new()))
         }
         Err(error) => refuse(Refused::Handshake, StatusCode::BAD_REQUEST, &format!("{error}\n")),

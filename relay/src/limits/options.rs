@@ -165,3 +165,27 @@ impl Default for LimitOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    use super::*;
+
+    #[test]
+    fn every_limit_is_in_the_operators_guide() {
+        let guide = include_str!("../../README.md");
+        let flags = LimitOptions::augment_args(Command::new("relay"));
+        for flag in flags.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(guide.contains(&format!("| `--{flag}")), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn bursts_are_some_seconds_worth() {
+        let options = LimitOptions::default();
+        let connection = options.of_connection(7);
+        assert_eq!((connection.max_documents, connection.deltas), (7, Rate { per_second: 10_000, burst: 50_000 }));
+        assert_eq!(options.of_room().bytes, Rate { per_second: 32 << 20, burst: 160 << 20 });
+    }
+}

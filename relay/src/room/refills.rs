@@ -73,8 +73,8 @@ impl Room {
                 return self.close(id, CloseReason::Protocol);
             }
         }
-        if !member.may_write || self.is_read_only {
-            let retry = if member.may_write { WHILE_READ_ONLY } else { Retry::NEVER };
+        if !member.rights.write || self.is_read_only {
+            let retry = if member.rights.write { WHILE_READ_ONLY } else { Retry::NEVER };
             let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, retry, version: None };
             return self.hold(Held::Nack { member: id, nack });
         }

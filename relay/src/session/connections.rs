@@ -49,10 +49,9 @@ impl Connections {
     }
 
     /// A connection has shown a token.
-    #[allow(dead_code, reason = "for whoever checks tokens")]
-    pub(crate) fn set_subject(&self, connection: u64, subject: Option<Arc<str>>) {
+    pub(crate) fn set_subject(&self, connection: u64, subject: Arc<str>) {
         if let Some(entry) = self.lock().get_mut(&connection) {
-            entry.peer.subject = subject;
+            entry.peer.subject = Some(subject);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The admin API, the status page, and copies of the store.
 
 use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -8,6 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use weftline::Document;
+use weftline_relay::auth::claims::{Access, Claims};
+use weftline_relay::auth::keys::{Algorithm, Keys, Minted};
+use weftline_relay::auth::token::mint;
 use weftline_relay::{Relay, StoreChoice};
 
 use super::client::{Client, PATIENCE};
@@ -339,4 +343,50 @@ async fn settings_come_from_flags_then_the_environment_then_the_file() {
         !fine && said.contains("relay.toml: there is no setting max-conections; perhaps max-connections"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_subject_is_listed_kicked_and_revoked() {
+    let keys = tempdir().unwrap();
+    let minted = Minted::new(Algorithm::EdDsa, "first", [7; 32], None).unwrap();
+    std::fs::write(keys.path().join("keys"), minted.public.unwrap()).unwrap();
+    let lab = Lab::new(|config| config.auth.auth_keys = Some(keys.path().join("keys"))).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let signing = Keys::parse(minted.private.as_bytes()).unwrap();
+    let client = |subject: &str| {
+        let mut claims = Claims::new(subject, now + 600);
+        claims.iat = Some(now);
+        claims.documents = [("d".parse().unwrap(), Access::Write)].into_iter().collect();
+        let mut client = Client::new("d");
+        client.replica.set_token(mint(&claims, &signing, None).unwrap().as_bytes());
+        client
+    };
+    let (mut alice, mut ben) = (client("alice"), client("ben"));
+    for client in [&mut alice, &mut ben] {
+        client.connect(lab.relay.local_addr()).await;
+        client.until_live().await;
+    }
+    let at = lab.admin();
+    let all = get(at, "/admin/connections").await.ok();
+    let subjects = all["connections"].as_array().unwrap().iter().map(|one| one["subject"].as_str().unwrap());
+    assert_eq!(subjects.collect::<Vec<_>>(), ["alice", "ben"]);
+
+    let kick = json!({ "subject": "alice", "retry_after_ms": 5000 }).to_string();
+    assert_eq!(call(at, "POST", "/admin/connections/kick", kick.as_bytes()).await.ok()["ended"], 1);
+    alice.until("sent away", |alice| !alice.is_connected()).await;
+    alice.connect(lab.relay.local_addr()).await;
+    alice.until_live().await;
+
+    call(at, "POST", "/admin/revoke", b"{\"subject\": \"alice\"}").await.ok();
+    alice.until("sent away", |alice| !alice.is_connected()).await;
+    alice.connect(lab.relay.local_addr()).await;
+    alice.until("sent away again", |alice| !alice.is_connected()).await;
+    ben.put("key", 1);
+    ben.until_synced().await;
+    call(at, "POST", "/admin/revoke", b"{}").await.refused(400, "name one of");
+    lab.relay.shutdown().await.unwrap();
+
+    let lab = Lab::new(|_| {}).await;
+    call(lab.admin(), "POST", "/admin/revoke", b"{\"token\": \"x\"}").await.refused(409, "--auth-keys");
+    lab.relay.shutdown().await.unwrap();
 }

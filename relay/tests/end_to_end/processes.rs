@@ -37,11 +37,12 @@ impl Process {
         Self::start_with(store, &[]).await
     }
 
-    pub(crate) async fn start_with(store: &Path, more: &[&str]) -> Self {
+    /// The same with more arguments.
+    pub(crate) async fn start_with(store: &Path, arguments: &[&str]) -> Self {
         let mut child = command()
+            .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--room-idle", "0s", "--handshake-timeout", "2s", "--store"])
             .arg(store)
-            .args(more)
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tracing::info;
 use weftline::sync::{Close, CloseReason, Retry};
 
-use super::{Answer, Call, bad};
+use super::{Answer, Call, bad, refuse};
+use crate::auth::Revocation;
 use crate::http::json as answer;
 use crate::session::connections::{Listed, Peer};
 
@@ -54,6 +55,30 @@ pub(super) async fn kick(call: Call<'_>) -> Answer {
     let ended = shared.registry.connections().end(close, is_meant);
     info!(connection, subject, ?address, ended, "admin: connections kicked");
     Ok(answer(StatusCode::OK, &json!({ "ended": ended })))
+}
+
+/// Which tokens do not count any more. Exactly one of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    subject: Option<String>,
+    token: Option<String>,
+}
+
+pub(super) async fn revoke(call: Call<'_>) -> Answer {
+    call.no_more()?;
+    let shared = call.shared;
+    let what = match call.json().await? {
+        Revoke { subject: Some(subject), token: None } => Revocation::Subject(subject),
+        Revoke { subject: None, token: Some(token) } => Revocation::Token(token),
+        Revoke { .. } => return Err(bad("name one of subject and token")),
+    };
+    let Some(authority) = &shared.authority else {
+        return Err(refuse(StatusCode::CONFLICT, "there are no tokens here: see --auth-keys"));
+    };
+    authority.revoke(&what);
+    info!(?what, "admin: revoked");
+    Ok(answer(StatusCode::OK, &json!({ "revoked": true })))
 }
 
 /// A connection as it is listed.

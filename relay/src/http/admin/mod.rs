@@ -113,6 +113,7 @@ impl<'a> Call<'a> {
             ("POST", ["documents", name, "release"]) => documents::release(self, name),
             ("GET", ["connections"]) => connections::list(self),
             ("POST", ["connections", "kick"]) => connections::kick(self).await,
+            ("POST", ["revoke"]) => connections::revoke(self).await,
             ("POST", ["backup"]) => transfer::backup(self).await,
             (
                 _,
@@ -120,6 +121,7 @@ impl<'a> Call<'a> {
                 | ["quarantine"]
                 | ["connections"]
                 | ["backup"]
+                | ["revoke"]
                 | ["connections", "kick"]
                 | ["documents", _],
             )
