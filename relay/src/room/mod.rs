@@ -35,6 +35,7 @@ mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod report;
 mod rights;
 mod size;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 pub use self::notes::{Note, Step};
+pub use self::report::{MemberReport, RoomReport};
 pub use self::rights::Rights;
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
@@ -156,6 +158,8 @@ pub struct Room {
     counts: Counts,
     /// What became of edits, if somebody follows them.
     notes: Option<Vec<Note>>,
+    /// Nothing is taken from anybody.
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -221,6 +225,7 @@ impl Room {
             effects: VecDeque::new(),
             counts: Counts::default(),
             notes: None,
+            is_read_only: false,
         };
         room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {

@@ -10,6 +10,7 @@
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
 mod access;
+pub(crate) mod connections;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -38,6 +39,8 @@ use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
 use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
+
+use connections::Peer;
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
@@ -70,6 +73,7 @@ pub(crate) struct Credentials<'a> {
 /// Serves a connection to its end.
 pub(crate) async fn run<T: Transport>(
     transport: T,
+    peer: Peer,
     registry: &Registry,
     config: &Config,
     limits: ConnectionLimits,
@@ -82,7 +86,10 @@ pub(crate) async fn run<T: Transport>(
     if credentials.authority.is_some() {
         link.set_max_staged(STRANGERS_STAGED);
     }
+    let number = peer.connection;
+    let _listed = registry.connections().enter(peer, to_us.clone());
     let mut connection = Connection {
+        connection: number,
         transport,
         link,
         started,
@@ -178,6 +185,8 @@ enum Ending {
     Access { close: Close, why: String },
     /// The relay stops.
     Stop,
+    /// An operator wanted it.
+    Kicked(Close),
     /// Serving it panicked.
     Bug,
 }
@@ -191,6 +200,7 @@ impl Ending {
             Ending::Transport(_) => Ended::Transport,
             Ending::Access { .. } => Ended::Token,
             Ending::Stop => Ended::Drain,
+            Ending::Kicked(_) => Ended::Kicked,
             Ending::Bug => Ended::Bug,
         }
     }
@@ -221,6 +231,8 @@ impl Traffic {
 }
 
 struct Connection<'a, T> {
+    /// Its number, also in the log.
+    connection: u64,
     transport: T,
     link: Session,
     started: Instant,
@@ -363,7 +375,10 @@ impl<T: Transport> Connection<'_, T> {
                     Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
                     Event::Failed(error) => return Ending::Transport(error),
                 },
-                Some(said) = self.inbox.recv() => self.said(said),
+                Some(said) = self.inbox.recv() => match said {
+                    FromRoom { said: Said::End(close), .. } => return Ending::Kicked(close),
+                    said => self.said(said),
+                },
                 news = self.access.next(!self.channels.is_empty()) => {
                     if let Some(ending) = self.learnt(news, stopping) {
                         return ending;
@@ -371,7 +386,7 @@ impl<T: Transport> Connection<'_, T> {
                 }
                 undelivered = self.forward.advance(), if !self.forward.is_empty() => {
                     if let Some(message) = undelivered {
-                        self.room_is_gone(message.member());
+                        message.member().into_iter().for_each(|member| self.room_is_gone(member));
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -465,7 +480,8 @@ impl<T: Transport> Connection<'_, T> {
                 return self.link.send(channel, &Message::Close(close));
             }
         };
-        let join = ToRoom::Join { member, channel, inbox: self.to_us.clone(), open, rights };
+        let join =
+            ToRoom::Join { member, connection: self.connection, channel, inbox: self.to_us.clone(), open, rights };
         self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
     }
@@ -481,7 +497,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.join(channel, open, permission.rights);
             }
             News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
-            News::Admitted { limits: by_token } => {
+            News::Admitted { limits: by_token, subject } => {
+                self.registry.connections().set_subject(self.connection, subject);
                 self.limits = by_token;
                 self.link.set_max_staged(limits::MAX_STAGED);
                 let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
@@ -548,6 +565,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
+            // Heard before it comes here.
+            Said::End(_) => {}
             Said::Finished => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member });
@@ -613,6 +632,7 @@ impl<T: Transport> Connection<'_, T> {
                 }
                 (CloseCode::Unauthorized, close.reason, close.retry)
             }
+            Ending::Kicked(close) => (CloseCode::TooMuch, close.reason, close.retry),
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
         let why = if let Ending::Access { why, .. } = ending { why.as_str() } else { "" };
