@@ -162,6 +162,13 @@ impl Authority {
         self.revocations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many keys there are, and with how many of them tokens can be made: secrets, and private halves that the relay has no use for.
+    #[must_use]
+    pub fn keys(&self) -> (usize, usize) {
+        let keys = self.keys.keys();
+        (keys.len(), keys.signing_len())
+    }
+
     /// Reads the keys again, if their file has changed. Connections whose keys are gone end.
     pub async fn reload(self: &Arc<Self>) {
         let this = Arc::clone(self);
