@@ -62,11 +62,11 @@ pub struct Config {
     pub trust_proxy: Vec<ipnet::IpNet>,
 
     /// A certificate chain (PEM): speak TLS. Read again when it changes, and at SIGHUP. At a loopback `--admin-listen` there is none
-    #[arg(long, env = "WEFTLINE_RELAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    #[arg(long, env = "WEFTLINE_RELAY_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// The key of that certificate (PEM)
-    #[arg(long, env = "WEFTLINE_RELAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, env = "WEFTLINE_RELAY_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     /// How long a client may take to ask for the websocket, and then to say hello (which is never given more than 10 s)

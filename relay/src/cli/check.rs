@@ -41,7 +41,8 @@ impl Check {
             let (keys, signing) = authority.keys();
             println!("tokens    ok: {keys} keys");
             if signing > 0 && config.auth.auth_keys.as_deref().is_some_and(is_open_to_others) {
-                warnings.push("--auth-keys: other users of this machine can read keys that tokens are made with".into());
+                warnings
+                    .push("--auth-keys: other users of this machine can read keys that tokens are made with".into());
             }
         }
         if let StoreChoice::Sqlite(path) = &config.store {
@@ -70,7 +71,9 @@ fn of_settings(config: &Config) -> Vec<String> {
         ));
     }
     if is_reachable && config.auth.auth_keys.is_none() {
-        warnings.push("--allow-anyone-on-network without --auth-keys: whoever reaches it reads and changes everything".into());
+        warnings.push(
+            "--allow-anyone-on-network without --auth-keys: whoever reaches it reads and changes everything".into(),
+        );
     }
     if config.allow_origin.iter().any(|origin| origin == "*") {
         warnings.push("--allow-origin *: every web page may connect".into());

@@ -79,6 +79,13 @@ async fn every_number_of_the_dashboard_and_the_alerts_is_in_a_scrape() {
     let scraped = scrape(lab.admin()).await;
     let names: BTreeSet<&str> = scraped.keys().map(|name| name.split('{').next().unwrap()).collect();
 
+    // The operator's guide names them as well, histograms without their parts.
+    let guide = std::fs::read_to_string(deploy("../README.md")).unwrap();
+    for (name, _) in asked(&guide) {
+        let is_there = names.contains(&*name) || names.contains(&*format!("{name}_count"));
+        assert!(is_there, "the guide names {name}");
+    }
+
     let (dashboard, alerts) = (of_dashboard(), of_alerts());
     assert!(dashboard.len() > 30 && alerts.len() > 8, "{} and {} queries", dashboard.len(), alerts.len());
     let mut missing = Vec::new();
@@ -103,6 +110,20 @@ async fn every_number_of_the_dashboard_and_the_alerts_is_in_a_scrape() {
     // Whoever adds a number without showing it anywhere may have forgotten to.
     assert!(found.len() * 3 > names.len(), "{} of {} numbers are shown", found.len(), names.len());
     lab.relay.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_flag_is_in_the_guide() {
+    let output = command().arg("--help").output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let guide = std::fs::read_to_string(deploy("../README.md")).unwrap();
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")).map(|line| {
+        let end = line.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').unwrap_or(line.len());
+        format!("--{}", &line[..end])
+    });
+    let missing: Vec<String> = flags.filter(|flag| !guide.contains(flag.as_str())).collect();
+    assert!(missing.is_empty(), "not in the guide: {missing:?}");
+    assert!(help.contains("--max-frame"), "{help}");
 }
 
 #[tokio::test]
