@@ -120,7 +120,7 @@ impl LimitOptions {
             range(flag, found, least, most)?;
         }
         if let Some(max_store) = self.max_store {
-            range("--max-store", max_store as u64, (1 << 20, "1MiB"), (1 << 50, "1048576GiB"))?;
+            range("--max-store", max_store as u64, (64 << 10, "64KiB"), (1 << 50, "1048576GiB"))?;
         }
         Ok(())
     }

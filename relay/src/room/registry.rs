@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use weftline::sync::Close;
+use weftline::sync::{Close, NackReason};
 
 use super::RoomConfig;
 use super::actor::{self, ToRoom};
@@ -116,6 +116,12 @@ impl Registry {
     /// A number that no other room or session of this process has.
     pub(crate) fn next_number(&self) -> u64 {
         self.shared.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Why nothing can be stored at present, if so: edits are refused for it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<NackReason> {
+        *self.shared.health.watch().borrow()
     }
 
     /// The documents that are put aside.
