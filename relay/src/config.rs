@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::auth::AuthOptions;
 use crate::limits::LimitOptions;
 
 /// How a relay runs.
@@ -17,7 +18,7 @@ use crate::limits::LimitOptions;
 #[command(name = "weftline-relay", version, about = "Stores and forwards Weftline documents over websockets")]
 #[non_exhaustive]
 pub struct Config {
-    /// Address and port to listen on; port 0 takes a free one, printed at the start. Loopback by default: this relay has no accounts yet
+    /// Address and port to listen on; port 0 takes a free one, printed at the start. Beyond loopback it takes --auth-keys
     #[arg(long, env = "WEFTLINE_RELAY_LISTEN", value_name = "ADDRESS:PORT", default_value_t = Config::LISTEN)]
     pub listen: SocketAddr,
 
@@ -25,7 +26,7 @@ pub struct Config {
     #[arg(long, env = "WEFTLINE_RELAY_STORE", value_name = "PATH|memory", default_value = Config::STORE)]
     pub store: StoreChoice,
 
-    /// Listen on an address that other machines reach. There is no authentication: anyone on that network can read and change every document
+    /// Listen on an address that other machines reach without --auth-keys: anyone on that network can read and change every document
     #[arg(long, env = "WEFTLINE_RELAY_ALLOW_ANYONE_ON_NETWORK")]
     pub allow_anyone_on_network: bool,
 
@@ -78,6 +79,9 @@ pub struct Config {
     /// API is off
     #[arg(long, env = "WEFTLINE_RELAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
+    /// Who may do what.
+    #[command(flatten)]
+    pub auth: AuthOptions,
 
     /// How much anybody may use
     #[command(flatten)]
@@ -104,8 +108,8 @@ pub enum StoreChoice {
 pub enum ConfigError {
     /// Listening beyond loopback without saying that this is wanted.
     #[error(
-        "--listen {address} is reachable from other machines, and this relay has no authentication: \
-         anyone there could read and change every document. Add --allow-anyone-on-network if that is meant, \
+        "--listen {address} is reachable from other machines, and there is no authentication: \
+         anyone there could read and change every document. Give --auth-keys, or add --allow-anyone-on-network if that is meant, \
          or listen on 127.0.0.1 behind a proxy that authenticates"
     )]
     Exposed {
@@ -183,6 +187,7 @@ impl Config {
             drain_delay: Duration::ZERO,
             admin_listen: None,
             admin_token_file: None,
+            auth: AuthOptions::default(),
             limits: LimitOptions::default(),
             log: Self::LOG.into(),
         }
@@ -190,7 +195,8 @@ impl Config {
 
     /// Refuses what makes no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if !self.listen.ip().is_loopback() && !self.allow_anyone_on_network {
+        let is_open = self.auth.auth_keys.is_none() && !self.allow_anyone_on_network;
+        if !self.listen.ip().is_loopback() && is_open {
             return Err(ConfigError::Exposed { address: self.listen });
         }
         if let Some(address) = self.admin_listen
@@ -215,6 +221,9 @@ impl Config {
         time("--heartbeat", self.heartbeat, (1000, "1s"), (3_600_000, "1h"))?;
         time("--handshake-timeout", self.handshake_timeout, (100, "100ms"), (600_000, "10m"))?;
         time("--room-idle", self.room_idle, (0, "0s"), (86_400_000, "24h"))?;
+        time("--auth-leeway", self.auth.auth_leeway, (0, "0s"), (3_600_000, "1h"))?;
+        time("--auth-longest", self.auth.auth_longest, (60_000, "1m"), (31_536_000_000, "365d"))?;
+        time("--auth-webhook-timeout", self.auth.auth_webhook_timeout, (100, "100ms"), (60_000, "1m"))?;
         time("--drain-timeout", self.drain_timeout, (0, "0s"), (3_600_000, "1h"))?;
         self.limits.check()?;
         time("--drain-delay", self.drain_delay, (0, "0s"), (3_600_000, "1h"))?;
@@ -293,7 +302,7 @@ mod tests {
             let flag = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("WEFTLINE_RELAY_{flag}"));
         }
-        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 30);
+        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 38);
     }
 
     #[test]
@@ -323,6 +332,9 @@ mod tests {
             (&["--max-connections", "0"], "--max-connections"),
             (&["--allow-origin", "app.example"], "is not an origin"),
             (&["--allow-origin", "https://app.example/path"], "is not an origin"),
+            (&["--auth-anonymous-read", "news"], "--auth-keys"),
+            (&["--auth-keys", "keys", "--auth-anonymous-read", "a*b"], "not at its end"),
+            (&["--auth-leeway", "2h"], "--auth-leeway"),
             (&["--max-delta", "17MiB"], "--max-delta 17825792 is out of range: 1KiB to 16MiB"),
             (&["--max-byte-rate", "1"], "--max-byte-rate"),
             (&["--max-members", "0"], "--max-members"),
@@ -332,6 +344,7 @@ mod tests {
             assert!(error.contains(expected), "{arguments:?} gave {error}");
         }
         parse(&["--listen", "0.0.0.0:8787", "--allow-anyone-on-network"]).unwrap();
+        parse(&["--listen", "0.0.0.0:8787", "--auth-keys", "keys.json"]).unwrap();
         parse(&["--allow-origin", "https://a.example,http://b.example:8080", "--allow-origin", "*"]).unwrap();
     }
 }

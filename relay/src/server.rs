@@ -24,17 +24,17 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 use tracing::{debug, info, info_span, warn};
 
+use crate::auth::{Authority, Revocation};
 use crate::config::{Config, StoreChoice};
 use crate::error::RelayError;
 use crate::http::access::Access;
 use crate::http::health::Prober;
-use crate::http::{self, Door};
+use crate::http::{self, Asked, Door};
 use crate::limits::{Doors, Network, Place};
 use crate::metrics::{Metrics, Refused};
 use crate::room::registry::Registry;
-use crate::session;
+use crate::session::{self, Credentials};
 use crate::store::{MemoryStore, SqliteStore, Store};
-use crate::transport::websocket::Handshake;
 
 /// Connections beyond the limit that may be in their HTTP part, so that a full relay still answers health checks.
 const SPARE_CONNECTIONS: usize = 64;
@@ -64,6 +64,8 @@ pub struct Relay {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
+    /// Who may do what; nobody asks where everybody may do everything.
+    pub(crate) authority: Option<Arc<Authority>>,
     pub(crate) access: Access,
     pub(crate) prober: Prober,
     doors: Doors,
@@ -110,13 +112,18 @@ impl Relay {
         let admin_address = admin.as_ref().map(|(_, address)| *address);
         let is_local = admin_address.map(|address| address.ip().is_loopback());
         let access = Access::new(config.admin_token_file.as_deref(), is_local)?;
+        let authority = Authority::open(&config.auth)?.map(Arc::new);
+        if let Some(authority) = &authority {
+            tokio::spawn(Authority::follow(Arc::downgrade(authority)));
+        }
         let (stop, stopping) = watch::channel(false);
         let (tracker, serving) = mpsc::channel(1);
         let registry = Registry::new(store, &config, stopping.clone());
         let draining = AtomicBool::new(false);
         let doors = Doors::new(config.limits.clone(), config.max_connections, Arc::clone(registry.metrics()));
         let prober = Prober::default();
-        let shared = Arc::new(Shared { config, registry, access, prober, doors, stop: stopping, draining });
+        let shared = Shared { config, registry, authority, access, prober, doors, stop: stopping, draining };
+        let shared = Arc::new(shared);
         let places = shared.config.max_connections + SPARE_CONNECTIONS;
         tokio::spawn(accept(listener, Door::Main, places, Arc::clone(&shared), tracker.clone()));
         if let Some((listener, admin)) = admin {
@@ -143,6 +150,17 @@ impl Relay {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// Who may do what here, if that is limited at all: to revoke tokens, and to have the keys read again.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.shared.authority.as_ref()
+    }
+
+    /// Tokens like that do not count from now on, and connections that came with one end. Says whether there are tokens here at all.
+    pub fn revoke(&self, what: &Revocation) -> bool {
+        self.shared.authority.as_ref().inspect(|authority| authority.revoke(what)).is_some()
     }
 
     /// Stops: `/readyz` says no; after the drain delay no new connections, everything taken in is committed and acknowledged, clients are
@@ -228,9 +246,9 @@ async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, d
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
     }
-    let upgraded: Mutex<Option<Handshake>> = Mutex::new(None);
+    let upgraded: Mutex<Option<Asked>> = Mutex::new(None);
     let upgraded = &upgraded;
-    let keep = move |handshake| *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(handshake);
+    let keep = move |asked| *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
     let service =
         service_fn(|request| async move { Ok::<_, Infallible>(http::respond(request, door, shared, keep).await) });
     let http = http1::Builder::new()
@@ -242,8 +260,9 @@ async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, d
         if let Err(error) = http.await {
             debug!(%error, "not a request");
         }
-        let handshake = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()
+        let Asked { handshake, bearer } = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let websocket = handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()?;
+        Some((websocket, bearer))
     };
     let mut stop = shared.stop.clone();
     let upgraded = tokio::select! {
@@ -254,7 +273,7 @@ async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, d
         _ = stop.wait_for(|stop| *stop) => return,
     };
     match upgraded {
-        Ok(Some(websocket)) => {
+        Ok(Some((websocket, bearer))) => {
             let admitted = match shared.doors.admit(peer, None) {
                 Ok(admitted) => admitted,
                 Err(reason) => {
@@ -266,7 +285,8 @@ async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, d
             };
             drop(knock);
             let limits = shared.config.limits.of_connection(shared.config.max_documents);
-            session::run(websocket, &shared.registry, &shared.config, limits, shared.stop.clone()).await;
+            let credentials = Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer };
+            session::run(websocket, &shared.registry, &shared.config, limits, credentials, shared.stop.clone()).await;
             drop(admitted);
         }
         Ok(None) => {}

@@ -228,6 +228,8 @@ describe('when to connect again', () => {
   }
   let dialled: Dialled[];
   let link: { connect(): void; disconnect(): void; away(retry: number): void };
+  let isUnwelcome: boolean;
+  let prepare: () => Promise<void> | undefined;
 
   beforeEach(async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -244,7 +246,9 @@ describe('when to connect again', () => {
     const file = pathToFileURL(join(process.env['WEFTLINE_PACKED']!, 'node_modules/weftline/dist/transport/link.js')).href;
     const { Link } = (await import(/* @vite-ignore */ file)) as { Link: new (...args: unknown[]) => typeof link };
     const ignore = (): void => {};
-    const events = { dialing: ignore, opened: ignore, received: ignore, ended: ignore, refused: ignore, nextDelay: () => 29_000 };
+    isUnwelcome = false;
+    prepare = () => undefined;
+    const events = { dialing: ignore, opened: ignore, received: ignore, ended: ignore, refused: ignore, prepare: () => prepare(), isUnwelcome: () => isUnwelcome, nextDelay: () => 29_000 };
     link = new Link(Socket, 'ws://relay.example', events);
   });
 
@@ -305,6 +309,37 @@ describe('when to connect again', () => {
     dialled[0]!.onclose();
     vi.advanceTimersByTime(5_000);
     expect(dialled.length).toBe(2);
+  });
+
+  test('not so soon where the relay would say the same again', () => {
+    vi.stubGlobal('document', { visibilityState: 'visible', addEventListener() {}, removeEventListener() {} });
+    isUnwelcome = true;
+    link.connect();
+    dialled[0]!.onclose();
+    vi.advanceTimersByTime(28_999);
+    expect(dialled.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(dialled.length).toBe(2);
+  });
+
+  test('once what it takes is there, and later if that fails or takes too long', async () => {
+    const asked: { there(): void; fails(cause: unknown): void }[] = [];
+    prepare = () => new Promise((there, fails) => asked.push({ there, fails }));
+    link.connect();
+    link.connect();
+    expect([asked.length, dialled.length]).toEqual([1, 0]);
+    asked[0]!.fails(new Error('nobody is there'));
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+    vi.advanceTimersByTime(29_000);
+    vi.advanceTimersByTime(15_000);
+    vi.advanceTimersByTime(29_000);
+    expect([asked.length, dialled.length]).toEqual([3, 0]);
+    // That of an attempt that was given up does not count any more.
+    asked[1]!.there();
+    await Promise.resolve();
+    expect(dialled.length).toBe(0);
+    asked[2]!.there();
+    await vi.waitFor(() => expect(dialled.length).toBe(1));
   });
 
   test('when a connection does not come up; one that is up stays', () => {

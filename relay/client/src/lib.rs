@@ -35,6 +35,7 @@ mod link;
 mod replica;
 mod shared;
 mod status;
+mod token;
 #[macro_use]
 mod storage;
 mod websocket;

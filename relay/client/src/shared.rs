@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) work: Condvar,
     /// There are frames to send, or the core wants the connection ended. The sender waits for it.
     pub(crate) frames: Notify,
+    /// The relay wants another token. Whoever renews it waits for it.
+    pub(crate) renew: Notify,
     /// The deadline moved. The timer waits for it.
     pub(crate) deadline: Notify,
     /// The application wants to be connected now. Whoever waits for the next attempt waits for it too.
@@ -110,6 +112,7 @@ impl Shared {
             owner: AtomicUsize::new(0),
             work: Condvar::new(),
             frames: Notify::new(),
+            renew: Notify::new(),
             deadline: Notify::new(),
             hurry: Notify::new(),
             wish: watch::Sender::new(wish),
@@ -210,6 +213,7 @@ impl Shared {
                 Output::Changed(changes) => drop(self.changes.send(Update::Changes(Arc::new(changes)))),
                 Output::ForkRepaired { dots } => drop(self.changes.send(Update::ForkRepaired(Arc::new(dots)))),
                 Output::Presence(news) => self.tell_presence(&news),
+                Output::TokenWanted => self.renew.notify_one(),
                 Output::Status(_) => {}
                 Output::Disconnect { retry } => state.hang_up = Some(HangUp { retry }),
             }

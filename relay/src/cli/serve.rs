@@ -35,12 +35,28 @@ async fn serve(config: Config) -> Result<(), RelayError> {
     let relay = Relay::bind(config).await?;
     // Nobody has to listen to our standard output, so a closed one is no reason to fail.
     let _ = writeln!(io::stdout(), "listening on ws://{}", relay.local_addr());
+    #[cfg(unix)]
+    reload_on_hangup(&relay)?;
     signals.next().await;
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         stopped = relay.shutdown() => stopped,
         () = signals.next() => Ok(()),
     }
+}
+
+/// The keys for tokens are read again when somebody asks for it, and not only after a few seconds.
+#[cfg(unix)]
+fn reload_on_hangup(relay: &Relay) -> Result<(), RelayError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Some(authority) = relay.authority().cloned() else { return Ok(()) };
+    let mut hangups = signal(SignalKind::hangup()).map_err(RelayError::Signal)?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            authority.reload().await;
+        }
+    });
+    Ok(())
 }
 
 fn log(config: &Config) -> Result<(), ConfigError> {
@@ -52,7 +68,10 @@ fn log(config: &Config) -> Result<(), ConfigError> {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .try_init()
-        .map_err(|error| refused(&error))
+        .map_err(|error| refused(&error))?;
+    // What libraries trace are the bytes of every frame: content of documents, and tokens. Neither is in a log, whatever the filter says.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
+    Ok(())
 }
 
 #[cfg(unix)]

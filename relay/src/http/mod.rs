@@ -20,6 +20,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue,
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::debug;
 
+use crate::auth;
 use crate::metrics::{Refused, export};
 use crate::server::Shared;
 use crate::transport::websocket::{self, Handshake};
@@ -40,12 +41,19 @@ pub(crate) enum Door {
     Admin,
 }
 
+/// A websocket that was asked for.
+pub(crate) struct Asked {
+    pub(crate) handshake: Handshake,
+    /// The token that the request came with.
+    pub(crate) bearer: Option<Vec<u8>>,
+}
+
 /// Answers a request. A websocket that is to follow is given to `keep`.
 pub(crate) async fn respond(
     request: Request<Incoming>,
     door: Door,
     shared: &Shared,
-    keep: impl FnOnce(Handshake),
+    keep: impl FnOnce(Asked),
 ) -> Response<Body> {
     let path = request.uri().path();
     match path {
@@ -66,7 +74,7 @@ fn looks(request: &Request<Incoming>, door: Door, shared: &Shared) -> Option<Res
         .or_else(|| shared.access.may_look(request.headers(), door).err().map(|denied| denied.answer(shared)))
 }
 
-fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Handshake)) -> Response<Body> {
+fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Asked)) -> Response<Body> {
     let refuse = |reason: Refused, status, text: &str| {
         shared.metrics().refused.one(reason as usize);
         plain(status, text)
@@ -85,9 +93,10 @@ fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Ha
     if shared.is_draining() {
         return refuse(Refused::Draining, StatusCode::SERVICE_UNAVAILABLE, busy);
     }
+    let bearer = auth::bearer(request.headers());
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {
-            keep(handshake);
+            keep(Asked { handshake, bearer });
             response.map(|()| full(Bytes::new()))
         }
         Err(error) => refuse(Refused::Handshake, StatusCode::BAD_REQUEST, &format!("{error}\n")),

@@ -25,7 +25,7 @@ use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Rights, Room, RoomConfig};
 use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
@@ -45,7 +45,9 @@ const EDITS: &str = "weftline::edit";
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
-    Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },
+    Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open>, rights: Rights },
+    /// A member may do more than before, or less.
+    Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
     Message { member: MemberId, message: Message, at: Instant },
     /// The last bulk message went out on the socket.
@@ -61,6 +63,7 @@ impl ToRoom {
     pub(crate) fn member(&self) -> MemberId {
         match self {
             ToRoom::Join { member, .. }
+            | ToRoom::Rights { member, .. }
             | ToRoom::Message { member, .. }
             | ToRoom::Drained { member }
             | ToRoom::Finish { member }
@@ -259,11 +262,12 @@ impl Driver {
 
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
-            ToRoom::Join { member, channel, inbox, open } => {
+            ToRoom::Join { member, channel, inbox, open, rights } => {
                 self.metrics.members.add(1);
                 self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
-                room.handle(now(), Input::Join { member, open, may_write: true });
+                room.handle(now(), Input::Join { member, open, rights });
             }
+            ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
             ToRoom::Message { member, message, at } => {
                 self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
@@ -472,7 +476,9 @@ mod tests {
                 staged: None,
             };
             let puppet = Puppet { member, room, inbox };
-            puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;
+            puppet
+                .tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open), rights: Rights::ALL })
+                .await;
             puppet
         }
 

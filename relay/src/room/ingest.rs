@@ -134,8 +134,11 @@ impl Room {
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
         let Some(member) = self.members.get(&id) else { return Ok(()) };
         let dot = delta.dot();
-        if !member.may_write {
+        if !member.rights.write {
             return Err(NackReason::ReadOnly.into());
+        }
+        if !member.rights.may_write_as(dot.replica) {
+            return Err(NackReason::TooManyReplicas.into());
         }
         if delta.bytes().len() > self.config.max_delta {
             return Err(NackReason::TooLarge.into());
@@ -178,11 +181,13 @@ impl Room {
         }
         if self.document.seq(dot.replica) == 0 && !known_id {
             let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
+            let is_within = self.may_introduce(id, 1);
             let member = self.members.get_mut(&id).expect("the member was just found");
-            if member.new_replicas >= most || are_many {
+            if member.new_replicas >= most || are_many || !is_within {
                 return Err(NackReason::TooManyReplicas.into());
             }
             member.new_replicas += 1;
+            self.introduces(id, 1);
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
         if removes {
@@ -201,15 +206,20 @@ impl Room {
     /// A client gives back what the relay lost.
     fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
         let Some(member) = self.members.get(&id) else { return };
-        let may_write = member.may_write;
+        let rights = member.rights.clone();
         self.refills.answered(id);
         let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
-        let refused = if !may_write {
+        let mut moves = diff.head.iter().filter(|(replica, entry)| entry.seq > self.document.seq(*replica));
+        let is_foreign = moves.any(|(replica, _)| !rights.may_write_as(replica));
+        drop(moves);
+        let refused = if !rights.write {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
+        } else if is_foreign {
+            Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if let Err(refusal) = self.storable(id) {
             Some((ReplicaId::NIL, refusal))
-        } else if self.replica_count() + fresh > self.config.max_replicas {
+        } else if self.replica_count() + fresh > self.config.max_replicas || !self.may_introduce(id, fresh) {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if !self.size.takes(&self.document, bytes.len(), self.config.max_document, self.now) {
             // It will not be smaller next time.
@@ -225,6 +235,7 @@ impl Room {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
                     if applied.outcome == Outcome::Applied {
+                        self.introduces(id, fresh);
                         self.size.wrote(bytes.len());
                         let row = Row::Diff { bytes: Arc::clone(bytes) };
                         self.append_row(Some(id), &row, diff.head);

@@ -35,11 +35,13 @@ mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod rights;
 mod size;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
@@ -53,6 +55,7 @@ pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 pub use self::notes::{Note, Step};
+pub use self::rights::Rights;
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
 use counts::Resync;
@@ -129,6 +132,8 @@ pub struct Room {
     piece: (Position, usize),
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
+    /// How many ids each subject has brought whose number of them is limited.
+    introduced: BTreeMap<Arc<str>, usize>,
     /// What members show of themselves.
     board: Board,
     /// What members have to give back.
@@ -201,6 +206,7 @@ impl Room {
             piece: (1, 0),
             held: VecDeque::new(),
             members: BTreeMap::new(),
+            introduced: BTreeMap::new(),
             board: Board::new(),
             refills: Refills::default(),
             diffs: Diffs::default(),
@@ -237,7 +243,8 @@ impl Room {
         self.now = now;
         self.diffs.expire(now);
         match input {
-            Input::Join { member, open, may_write } => self.join(member, &open, may_write),
+            Input::Join { member, open, rights } => self.join(member, &open, rights),
+            Input::Rights { member, rights } => self.set_rights(member, rights),
             Input::Leave { member } => _ = self.forget(member),
             Input::Tick => {}
             Input::Message { member, message } => self.message(member, message),

@@ -72,7 +72,7 @@ impl Room {
                 return self.close(id, CloseReason::Protocol);
             }
         }
-        if !member.may_write {
+        if !member.rights.write {
             let nack = Nack {
                 replica: ReplicaId::NIL,
                 seq: 0,

@@ -183,6 +183,10 @@ pub(crate) struct RoomHandle {
 }
 
 impl RoomHandle {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     pub(crate) fn mailbox(&self) -> &mpsc::Sender<ToRoom> {
         &self.mailbox
     }

@@ -9,9 +9,12 @@
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
+mod access;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,16 +22,21 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
+use weftline::sync::{
+    CONNECTION, Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits,
+};
 
+use access::{Access, News};
+
+use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Throttle};
+use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
-use crate::room::{MemberId, close_for};
+use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
@@ -45,12 +53,23 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Clients that are sent away by a stopping relay come back within this time, each at its own moment.
 const RETURN_WITHIN_MS: u32 = 3_000;
 
+/// By what a connection may do what it may do.
+pub(crate) struct Credentials<'a> {
+    /// Who knows that; nobody, where everybody may do everything.
+    pub(crate) authority: Option<&'a Arc<Authority>>,
+    /// How many connections of a subject there may be.
+    pub(crate) doors: &'a Doors,
+    /// The token of the upgrade request.
+    pub(crate) bearer: Option<Vec<u8>>,
+}
+
 /// Serves a connection to its end.
 pub(crate) async fn run<T: Transport>(
     transport: T,
     registry: &Registry,
     config: &Config,
     limits: ConnectionLimits,
+    credentials: Credentials<'_>,
     stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
@@ -60,6 +79,7 @@ pub(crate) async fn run<T: Transport>(
         link: Session::new(link_config(config), Timestamp(0)),
         started,
         registry,
+        access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started),
         hello_within: config.handshake_timeout,
@@ -93,7 +113,7 @@ pub(crate) async fn turn_away<T: Transport>(mut transport: T, config: &Config, C
     let mut link = Session::new(link_config(config), Timestamp(0));
     link.goodbye(reason, retry);
     let mut pending = None;
-    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch);
+    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch, "");
     if timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await.is_err() {
         debug!("who was turned away did not take the last words");
     }
@@ -115,6 +135,7 @@ async fn last_words(
     link: &mut Session,
     pending: &mut Option<Bytes>,
     code: CloseCode,
+    why: &str,
 ) -> Result<(), TransportError> {
     loop {
         if pending.is_none() {
@@ -128,7 +149,7 @@ async fn last_words(
         }
     }
     poll_fn(|context| transport.poll_ready(context)).await?;
-    transport.start_close(code, "")?;
+    transport.start_close(code, why)?;
     poll_fn(|context| transport.poll_flush(context)).await?;
     while poll_fn(|context| transport.poll_receive(context)).await?.is_some() {}
     Ok(())
@@ -145,6 +166,8 @@ enum Ending {
     Protocol(ProtocolError),
     /// The client broke the rules of the transport.
     Transport(TransportError),
+    /// It may not be here, or not any more.
+    Access { close: Close, why: String },
     /// The relay stops.
     Stop,
     /// Serving it panicked.
@@ -158,6 +181,7 @@ impl Ending {
             Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
             Ending::Protocol(_) => Ended::Protocol,
             Ending::Transport(_) => Ended::Transport,
+            Ending::Access { .. } => Ended::Token,
             Ending::Stop => Ended::Drain,
             Ending::Bug => Ended::Bug,
         }
@@ -193,6 +217,7 @@ struct Connection<'a, T> {
     link: Session,
     started: Instant,
     registry: &'a Registry,
+    access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
     hello_within: Duration,
@@ -301,8 +326,8 @@ impl<T: Transport> Connection<'_, T> {
             }
             let blocked = self.pending.is_some() || self.unflushed;
             let paused = self.throttle.paused_until(Instant::now());
-            let read =
-                !stopping && paused.is_none() && self.forward.is_empty() && (!blocked || self.read_ahead < READ_AHEAD);
+            let is_free = paused.is_none() && self.forward.is_empty() && !self.access.is_busy();
+            let read = !stopping && is_free && (!blocked || self.read_ahead < READ_AHEAD);
             let deadline = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
             tokio::select! {
                 event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
@@ -331,6 +356,11 @@ impl<T: Transport> Connection<'_, T> {
                     Event::Failed(error) => return Ending::Transport(error),
                 },
                 Some(said) = self.inbox.recv() => self.said(said),
+                news = self.access.next(!self.channels.is_empty()) => {
+                    if let Some(ending) = self.learnt(news, stopping) {
+                        return ending;
+                    }
+                }
                 undelivered = self.forward.advance(), if !self.forward.is_empty() => {
                     if let Some(message) = undelivered {
                         self.room_is_gone(message.member());
@@ -378,6 +408,7 @@ impl<T: Transport> Connection<'_, T> {
             // After a Goodbye the client closes the connection, which is all there is to know.
             None | Some((_, Message::Goodbye(_))) => {}
             Some((channel, Message::Open(open))) => self.open(channel, open)?,
+            Some((_, Message::Token(token))) => self.access.token(token.to_vec()),
             Some((channel, Message::Close(_))) => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member: left.member });
@@ -410,19 +441,83 @@ impl<T: Transport> Connection<'_, T> {
             self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
+        if let Some((open, rights)) = self.access.open(channel, open) {
+            self.join(channel, open, rights);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, channel: u64, open: Open, rights: Rights) {
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = match self.registry.enter(&open.document) {
             Ok(room) => room,
             Err(close) => {
                 self.registry.metrics().documents_closed.one(close.reason as usize);
-                self.link.send(channel, &Message::Close(close));
-                return Ok(());
+                return self.link.send(channel, &Message::Close(close));
             }
         };
-        self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
+        let join = ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open), rights };
+        self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
-        Ok(())
+    }
+
+    /// What may be done has been found out, or has changed.
+    fn learnt(&mut self, news: News, stopping: bool) -> Option<Ending> {
+        match news {
+            // Who comes in now would not be told to finish.
+            News::Opened { .. } if stopping => {}
+            News::Opened { channel, open, permission: Ok(permission) } => {
+                self.lower(permission.limits);
+                self.join(channel, open, permission.rights);
+            }
+            News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
+            News::Admitted { limits } => {
+                self.limits = limits;
+                let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
+                self.access.review(self.channels.iter().map(name).collect());
+            }
+            News::Reviewed(permissions) => {
+                for (channel, permission) in permissions {
+                    self.reviewed(channel, permission);
+                }
+            }
+            News::Renew => self.link.send(CONNECTION, &Message::Token(Arc::default())),
+            News::End { close, why } => return Some(Ending::Access { close, why }),
+        }
+        None
+    }
+
+    /// A document may not be opened, or not stay open.
+    fn turn_away(&mut self, channel: u64, close: Close) {
+        let refused = match close.reason {
+            CloseReason::Token => Refused::Token,
+            CloseReason::Denied => Refused::Denied,
+            _ => Refused::Webhook,
+        };
+        self.registry.metrics().refused.one(refused as usize);
+        self.link.send(channel, &Message::Close(close));
+    }
+
+    fn reviewed(&mut self, channel: u64, permission: Result<Permission, Close>) {
+        // It may have been closed meanwhile.
+        let Some(open) = self.channels.get(&channel) else { return };
+        match permission {
+            Ok(Permission { rights, limits }) => {
+                self.forward.push(&open.room, ToRoom::Rights { member: open.member, rights });
+                self.lower(limits);
+            }
+            Err(close) => {
+                self.forward.push(&open.room, ToRoom::Leave { member: open.member });
+                self.channels.remove(&channel);
+                self.turn_away(channel, close);
+            }
+        }
+    }
+
+    /// The webhook may lower the limits of its connection.
+    fn lower(&mut self, limits: TokenLimits) {
+        self.limits = self.limits.lowered(&limits);
     }
 
     fn said(&mut self, FromRoom { member, channel, said }: FromRoom) {
@@ -501,10 +596,18 @@ impl<T: Transport> Connection<'_, T> {
                 };
                 (error.close_code().unwrap_or(CloseCode::Protocol), reason, close_for(reason).retry)
             }
+            Ending::Access { close, why } => {
+                info!(reason = ?close.reason, why, "the connection may not be here");
+                if close.reason != CloseReason::TooMany {
+                    self.registry.metrics().refused.one(Refused::Token as usize);
+                }
+                (CloseCode::Unauthorized, close.reason, close.retry)
+            }
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
+        let why = if let Ending::Access { why, .. } = ending { why.as_str() } else { "" };
         self.link.goodbye(reason, retry);
-        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code);
+        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code, why);
         match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no last words"),

@@ -25,6 +25,9 @@ use super::{CloseCode, Transport, TransportError};
 /// Kept for every connection, idle or not, so it is small; a longer frame gets a buffer while it is read.
 const BUFFER_BYTES: usize = 4 << 10;
 
+/// The longest reason of a close: what RFC 6455, 5.5, leaves of a control frame.
+const MAX_REASON: usize = 123;
+
 /// A request that asked for a websocket, answered but not yet upgraded.
 #[derive(Debug)]
 pub struct Handshake {
@@ -86,6 +89,7 @@ impl Transport for WebSocket {
     }
 
     fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), TransportError> {
+        let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
         let frame = CloseFrame { code: WireCode::from(code.number()), reason: reason.into() };
         Pin::new(&mut self.stream).start_send(Message::Close(Some(frame))).map_err(|error| failure(&error))
     }

@@ -1,5 +1,6 @@
 //! A relay with real sockets, real files and real processes.
 
+mod auth;
 mod client;
 mod convergence;
 mod failures;

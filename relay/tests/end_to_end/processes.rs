@@ -34,7 +34,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(store: &Path) -> Self {
+        Self::start_with(store, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(store: &Path, arguments: &[&str]) -> Self {
         let mut child = command()
+            .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--room-idle", "0s", "--handshake-timeout", "2s", "--store"])
             .arg(store)
             .spawn()

@@ -14,10 +14,14 @@ export interface LinkEvents {
   opened(): void;
   received(bytes: Uint8Array): void;
   ended(): void;
+  /** What is to be had before each connection, if anything is; nothing if there is nothing to wait for. */
+  prepare(): Promise<void> | undefined;
   /** There can be no connection: a page that came over https refuses unencrypted ones, for example. */
   refused(cause: unknown): void;
   /** How long to wait before the next attempt, in milliseconds. */
   nextDelay(): number;
+  /** Whether the relay would say the same again, most likely: then nobody is in a hurry. */
+  isUnwelcome(): boolean;
 }
 
 /** The longest wait by the backoff while somebody looks at the page. */
@@ -33,6 +37,8 @@ export class Link {
   /** The relay asked for time, or not to come again: nothing is tried before, unless `connect` is called. */
   #isAway = false;
   #transport: Transport | undefined;
+  /** What the next connection waits for. Another one, or none, if that was given up. */
+  #prepared: Promise<void> | undefined;
   /** Of the wait for the next attempt, or for the attempt under way. */
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -90,7 +96,30 @@ export class Link {
   };
 
   #dial(): void {
-    if (!this.#isWanted || this.#isAway || this.#transport !== undefined) return;
+    if (!this.#isWanted || this.#isAway || this.#transport !== undefined || this.#prepared !== undefined) return;
+    clearTimeout(this.#timer);
+    const prepared = this.#events.prepare();
+    if (prepared === undefined) return this.#open();
+    this.#prepared = prepared;
+    this.#timer = setTimeout(() => this.drop(), CONNECT_TIMEOUT_MS);
+    this.#events.dialing();
+    const then = (next: () => void) => (): void => {
+      if (this.#prepared !== prepared) return;
+      this.#prepared = undefined;
+      next();
+    };
+    prepared.then(
+      then(() => this.#open()),
+      (cause: unknown) => {
+        then(() => {
+          this.#events.refused(cause);
+          this.drop();
+        })();
+      },
+    );
+  }
+
+  #open(): void {
     clearTimeout(this.#timer);
     try {
       this.#transport = connectWebSocket(this.#webSocket, this.#url, {
@@ -117,6 +146,7 @@ export class Link {
   #end(): void {
     const transport = this.#transport;
     this.#transport = undefined;
+    this.#prepared = undefined;
     clearTimeout(this.#timer);
     transport?.close();
     this.#events.ended();
@@ -131,6 +161,7 @@ export class Link {
   #backoff(): number {
     const delay = this.#events.nextDelay();
     // The remainder is as evenly spread as the delay, where a minimum would bring everybody back at once.
-    return globalThis.document?.visibilityState === 'visible' ? delay % LONGEST_WATCHED_WAIT_MS : delay;
+    const isWatched = globalThis.document?.visibilityState === 'visible' && !this.#events.isUnwelcome();
+    return isWatched ? delay % LONGEST_WATCHED_WAIT_MS : delay;
   }
 }

@@ -164,7 +164,7 @@ fn limits_on_deltas_and_members_are_told() {
     assert_eq!((refused.reason, refused.retry), (NackReason::TooLarge, Retry::NEVER));
     desk.join(BEN, open_as(2));
     let carl = MemberId(3);
-    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), may_write: true });
+    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), rights: Rights::ALL });
     assert_eq!(desk.closed, [(carl, CloseReason::TooMany)]);
     // A newer connection of somebody who is there takes its own place.
     desk.join(MemberId(4), Open { connection: 2, ..open_as(2) });
