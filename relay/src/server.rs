@@ -285,7 +285,9 @@ async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, d
             };
             drop(knock);
             let limits = shared.config.limits.of_connection(shared.config.max_documents);
-            let credentials = Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer };
+            let address = shared.doors.name_of(peer);
+            let credentials =
+                Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer, address };
             session::run(websocket, &shared.registry, &shared.config, limits, credentials, shared.stop.clone()).await;
             drop(admitted);
         }
