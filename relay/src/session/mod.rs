@@ -84,7 +84,7 @@ pub(crate) async fn run<T: Transport>(
         registry,
         access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
-        throttle: Throttle::new(started),
+        throttle: Throttle::new(started, config.heartbeat),
         address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
