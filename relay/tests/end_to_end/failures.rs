@@ -132,12 +132,12 @@ fn refusal(client: &Client) -> Option<(NackReason, Option<u32>)> {
 }
 
 #[tokio::test]
-async fn fan_1_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_room_is_closed_twice() {
+async fn ref_2_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_room_is_closed_twice() {
     in_trouble(|store| &store.is_full, CloseReason::StorageFull, NackReason::StorageFull).await;
 }
 
 #[tokio::test]
-async fn fan_1_while_the_disk_fails_the_same_is_so() {
+async fn ref_2_while_the_disk_fails_the_same_is_so() {
     in_trouble(|store| &store.is_failing, CloseReason::Storage, NackReason::Storage).await;
 }
 
