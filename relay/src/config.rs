@@ -13,6 +13,9 @@ use clap::Parser;
 use crate::auth::AuthOptions;
 use crate::limits::LimitOptions;
 
+/// Shorter tokens are guessed.
+const LEAST_TOKEN: usize = 16;
+
 /// How a relay runs.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "weftline-relay", version, about = "Stores and forwards Weftline documents over websockets")]
@@ -53,6 +56,19 @@ pub struct Config {
     #[arg(long, env = "WEFTLINE_RELAY_HEARTBEAT", value_name = "TIME", default_value = "15s", value_parser = parse_time)]
     pub heartbeat: Duration,
 
+    /// Proxies whose `X-Forwarded-For` is believed, such as `10.0.0.0/8` or `127.0.0.1/32`, for the addresses in logs, limits and the admin API;
+    /// repeatable
+    #[arg(long, env = "WEFTLINE_RELAY_TRUST_PROXY", value_name = "CIDR", value_delimiter = ',')]
+    pub trust_proxy: Vec<ipnet::IpNet>,
+
+    /// A certificate chain (PEM): speak TLS. Read again when it changes, and at SIGHUP. At a loopback `--admin-listen` there is none
+    #[arg(long, env = "WEFTLINE_RELAY_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate (PEM)
+    #[arg(long, env = "WEFTLINE_RELAY_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
     /// How long a client may take to ask for the websocket, and then to say hello (which is never given more than 10 s)
     #[arg(long, env = "WEFTLINE_RELAY_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse_time)]
     pub handshake_timeout: Duration,
@@ -91,6 +107,20 @@ pub struct Config {
     /// Content of documents is never logged
     #[arg(long, env = "WEFTLINE_RELAY_LOG", value_name = "FILTER", default_value = Config::LOG)]
     pub log: String,
+
+    /// How to write the log: as text for people, or one JSON object to a line
+    #[arg(long, env = "WEFTLINE_RELAY_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object to a line.
+    Json,
 }
 
 /// Which engine keeps the documents.
@@ -134,6 +164,9 @@ pub enum ConfigError {
         /// What was given.
         origin: String,
     },
+    /// A certificate without its key, or the other way round.
+    #[error("--tls-cert and --tls-key go together")]
+    HalfTls,
     /// The admin token cannot be used.
     #[error("--admin-token-file {}: {detail}", file.display())]
     AdminToken {
@@ -180,6 +213,9 @@ impl Config {
             max_frame: Self::MAX_FRAME,
             max_connections: Self::MAX_CONNECTIONS,
             max_documents: Self::MAX_DOCUMENTS,
+            trust_proxy: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
             heartbeat: Duration::from_secs(15),
             handshake_timeout: Duration::from_secs(10),
             room_idle: Duration::from_secs(30),
@@ -190,7 +226,22 @@ impl Config {
             auth: AuthOptions::default(),
             limits: LimitOptions::default(),
             log: Self::LOG.into(),
+            log_format: LogFormat::Text,
         }
+    }
+
+    /// The admin token, read from its file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is too easily guessed.
+    pub fn admin_token(&self) -> Result<Option<String>, ConfigError> {
+        let Some(file) = &self.admin_token_file else { return Ok(None) };
+        let refused = |detail: String| ConfigError::AdminToken { file: file.clone(), detail };
+        let token = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?.trim().to_owned();
+        if token.len() < LEAST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(refused(format!("expected at least {LEAST_TOKEN} visible ASCII characters")));
+        }
+        Ok(Some(token))
     }
 
     /// Refuses what makes no sense.
@@ -198,6 +249,9 @@ impl Config {
         let is_open = self.auth.auth_keys.is_none() && !self.allow_anyone_on_network;
         if !self.listen.ip().is_loopback() && is_open {
             return Err(ConfigError::Exposed { address: self.listen });
+        }
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            return Err(ConfigError::HalfTls);
         }
         if let Some(address) = self.admin_listen
             && !address.ip().is_loopback()
@@ -302,7 +356,7 @@ mod tests {
             let flag = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("WEFTLINE_RELAY_{flag}"));
         }
-        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 38);
+        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 42);
     }
 
     #[test]

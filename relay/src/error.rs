@@ -25,6 +25,9 @@ pub enum RelayError {
     /// The documents cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::transport::tls::TlsError),
     /// Tokens are wanted, and cannot be verified.
     #[error(transparent)]
     Auth(#[from] AuthError),

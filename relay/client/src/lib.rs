@@ -31,6 +31,7 @@
 mod clock;
 mod config;
 mod error;
+mod following;
 mod link;
 mod replica;
 mod shared;

@@ -8,6 +8,7 @@
 //! Nothing here waits, except for the lock, which is held for the time of one call into the core.
 
 use crate::clock::Clock;
+use crate::following::Following;
 use crate::replica::Update;
 use crate::status::{Status, StoreProblem, refusal};
 use crate::storage::StoreError;
@@ -83,6 +84,7 @@ pub(crate) struct State {
     pub(crate) link_error: Option<String>,
     clock: Clock,
     deadline: Option<Timestamp>,
+    following: Following,
 }
 
 /// The core's request to end the connection.
@@ -106,6 +108,7 @@ impl Shared {
             link_error: None,
             clock,
             deadline: None,
+            following: Following::default(),
         };
         let shared = Self {
             state: Mutex::new(state),
@@ -218,6 +221,7 @@ impl Shared {
                 Output::Disconnect { retry } => state.hang_up = Some(HangUp { retry }),
             }
         }
+        state.following.look(&state.machine);
         if !state.unwritten.is_empty() {
             self.work.notify_all();
         }

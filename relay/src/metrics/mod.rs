@@ -18,9 +18,15 @@ use crate::store::StoreError;
 
 pub(crate) mod export;
 mod histogram;
-mod process;
+pub(crate) mod process;
 
 pub use histogram::Histogram;
+
+/// How many files and sockets this process may have open, if that is known.
+#[must_use]
+pub fn max_files() -> Option<u64> {
+    process::usage().max_files
+}
 
 /// A number that only grows.
 #[derive(Debug, Default)]

@@ -23,6 +23,9 @@ const STORE_RETRY_MS: u32 = 1_000;
 /// When a member may push again what a document has no place for, at the earliest: somebody must have taken something away.
 const FULL_RETRY_MS: u32 = 30_000;
 
+/// When to try again what an operator does not let anybody do. When that ends, the members are sent away, and come back at once.
+pub(super) const WHILE_READ_ONLY: Retry = Retry::after_ms(60_000);
+
 /// When a subject that has brought too many ids tries again, at the latest.
 const NEWCOMER_RETRY_MS: u32 = 300_000;
 
@@ -39,6 +42,13 @@ impl From<NackReason> for Refusal {
         let with_version = matches!(reason, NackReason::NotReady | NackReason::Gap);
         let retry = if with_version || reason == NackReason::Fork { Retry::BACKOFF } else { Retry::NEVER };
         Self { reason, retry, with_version }
+    }
+}
+
+impl Refusal {
+    /// An operator lets nobody write for now.
+    fn while_read_only() -> Self {
+        Self { retry: WHILE_READ_ONLY, ..NackReason::ReadOnly.into() }
     }
 }
 
@@ -141,6 +151,9 @@ impl Room {
         if !member.rights.write {
             return Err(NackReason::ReadOnly.into());
         }
+        if self.is_read_only {
+            return Err(Refusal::while_read_only());
+        }
         if !member.rights.may_write_as(dot.replica) {
             return Err(NackReason::TooManyReplicas.into());
         }
@@ -225,6 +238,8 @@ impl Room {
         drop(moves);
         let refused = if !rights.write {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
+        } else if self.is_read_only {
+            Some((ReplicaId::NIL, Refusal::while_read_only()))
         } else if is_foreign {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if let Err(refusal) = self.storable(id) {

@@ -36,6 +36,7 @@ mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod report;
 mod rights;
 mod size;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
 pub use self::newcomers::Newcomers;
 pub use self::notes::{Note, Step};
+pub use self::report::{MemberReport, RoomReport};
 pub use self::rights::Rights;
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
@@ -160,6 +162,8 @@ pub struct Room {
     counts: Counts,
     /// What became of edits, if somebody follows them.
     notes: Option<Vec<Note>>,
+    /// Nothing is taken from anybody.
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -226,6 +230,7 @@ impl Room {
             effects: VecDeque::new(),
             counts: Counts::default(),
             notes: None,
+            is_read_only: false,
         };
         room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {

@@ -35,7 +35,7 @@ pub(super) enum News {
     /// A document may be opened, or not.
     Opened { channel: u64, open: Open, permission: Result<Permission, Close> },
     /// There is a token, and these are the limits by it: what is open is to be looked at again, by [`Access::review`].
-    Admitted { limits: ConnectionLimits },
+    Admitted { limits: ConnectionLimits, subject: Arc<str> },
     /// What is open may stay so, with these rights, or not.
     Reviewed(Vec<(u64, Result<Permission, Close>)>),
     /// The token ends soon.
@@ -196,8 +196,9 @@ impl Guarded<'_> {
             self.renew = Some(now + counts - RENEW_BEFORE.min(counts / 4));
         }
         let limits = self.limits.lowered(&new.claims.limits);
+        let subject = Arc::clone(&new.subject);
         self.grant = Some(new);
-        News::Admitted { limits }
+        News::Admitted { limits, subject }
     }
 }
 

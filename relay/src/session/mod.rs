@@ -10,6 +10,7 @@
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
 mod access;
+pub(crate) mod connections;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -38,6 +39,8 @@ use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
 use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
+
+use connections::Peer;
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
@@ -68,6 +71,7 @@ pub(crate) struct Credentials<'a> {
 /// Serves a connection to its end.
 pub(crate) async fn run<T: Transport>(
     transport: T,
+    peer: Peer,
     registry: &Registry,
     config: &Config,
     limits: ConnectionLimits,
@@ -77,7 +81,10 @@ pub(crate) async fn run<T: Transport>(
     let started = Instant::now();
     let address = credentials.address.clone();
     let (to_us, inbox) = mpsc::channel(INBOX);
+    let number = peer.connection;
+    let _listed = registry.connections().enter(peer, to_us.clone());
     let mut connection = Connection {
+        connection: number,
         transport,
         link: Session::new(link_config(config), Timestamp(0)),
         started,
@@ -174,6 +181,8 @@ enum Ending {
     Access { close: Close, why: String },
     /// The relay stops.
     Stop,
+    /// An operator wanted it.
+    Kicked(Close),
     /// Serving it panicked.
     Bug,
 }
@@ -187,6 +196,7 @@ impl Ending {
             Ending::Transport(_) => Ended::Transport,
             Ending::Access { .. } => Ended::Token,
             Ending::Stop => Ended::Drain,
+            Ending::Kicked(_) => Ended::Kicked,
             Ending::Bug => Ended::Bug,
         }
     }
@@ -217,6 +227,8 @@ impl Traffic {
 }
 
 struct Connection<'a, T> {
+    /// Its number, also in the log.
+    connection: u64,
     transport: T,
     link: Session,
     started: Instant,
@@ -360,7 +372,10 @@ impl<T: Transport> Connection<'_, T> {
                     Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
                     Event::Failed(error) => return Ending::Transport(error),
                 },
-                Some(said) = self.inbox.recv() => self.said(said),
+                Some(said) = self.inbox.recv() => match said {
+                    FromRoom { said: Said::End(close), .. } => return Ending::Kicked(close),
+                    said => self.said(said),
+                },
                 news = self.access.next(!self.channels.is_empty()) => {
                     if let Some(ending) = self.learnt(news, stopping) {
                         return ending;
@@ -368,7 +383,7 @@ impl<T: Transport> Connection<'_, T> {
                 }
                 undelivered = self.forward.advance(), if !self.forward.is_empty() => {
                     if let Some(message) = undelivered {
-                        self.room_is_gone(message.member());
+                        message.member().into_iter().for_each(|member| self.room_is_gone(member));
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -463,7 +478,14 @@ impl<T: Transport> Connection<'_, T> {
                 return self.link.send(channel, &Message::Close(close));
             }
         };
-        let join = ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open), rights };
+        let join = ToRoom::Join {
+            member,
+            connection: self.connection,
+            channel,
+            inbox: self.to_us.clone(),
+            open: Box::new(open),
+            rights,
+        };
         self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
     }
@@ -478,7 +500,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.join(channel, open, permission.rights);
             }
             News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
-            News::Admitted { limits } => {
+            News::Admitted { limits, subject } => {
+                self.registry.connections().set_subject(self.connection, subject);
                 self.limits = limits;
                 let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
                 self.access.review(self.channels.iter().map(name).collect());
@@ -545,6 +568,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
+            // Heard before it comes here.
+            Said::End(_) => {}
             Said::Finished => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member });
@@ -610,6 +635,7 @@ impl<T: Transport> Connection<'_, T> {
                 }
                 (CloseCode::Unauthorized, close.reason, close.retry)
             }
+            Ending::Kicked(close) => (CloseCode::TooMuch, close.reason, close.retry),
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
         let why = if let Ending::Access { why, .. } = ending { why.as_str() } else { "" };

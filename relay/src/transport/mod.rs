@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+pub mod stream;
+pub mod tls;
 pub mod websocket;
 
 /// A connection that carries whole binary frames.

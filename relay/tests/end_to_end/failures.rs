@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use weftline::sync::{CloseReason, Link, NackReason};
 use weftline_relay::store::{
-    DocumentInfo, MemoryStore, Pending, Position, Recovered, SqliteStore, Store, StoreError, Tail,
+    DocumentInfo, MemoryStore, Mode, Pending, Position, Recovered, SqliteStore, Store, StoreError, Tail,
 };
 use weftline_relay::{Relay, StoreChoice};
 
@@ -108,6 +108,18 @@ impl Store for Faulty {
 
     fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
         self.store.documents_after(name, most)
+    }
+
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.store.document(name)
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.store.set_mode(document, mode)
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.store.modes()
     }
 
     fn probe(&self) -> Pending<()> {

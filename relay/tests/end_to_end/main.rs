@@ -1,8 +1,10 @@
 //! A relay with real sockets, real files and real processes.
 
+mod admin;
 mod auth;
 mod client;
 mod convergence;
+mod deploy;
 mod failures;
 mod hostile;
 mod http;
@@ -10,3 +12,4 @@ mod limits;
 mod operators;
 mod processes;
 mod slow_reader;
+mod tls;

@@ -141,6 +141,13 @@ impl Replica {
         self.slot.replica()
     }
 
+    /// The last dot of every edit that the relay has not acked, with whether it was pushed on this connection: for whoever follows edits through
+    /// logs. O(edits).
+    pub fn waiting(&self) -> impl Iterator<Item = (Dot, bool)> + '_ {
+        let is_pushed = |dot| self.connection.as_ref().is_some_and(|connection| connection.pushed.covers(dot));
+        self.outbox.dots().map(move |dot| (dot, is_pushed(dot)))
+    }
+
     /// How things stand.
     pub fn status(&self) -> Status {
         let link = match &self.connection {
