@@ -463,6 +463,16 @@ faults! {
     StaleOpenTakesOver,
     /// ACK-4: what was acked once is not looked for at the next relay that has less.
     AckedOnlyGrows,
+    /// REF-1: what was refused for a time is pushed at once.
+    PauseIgnored,
+    /// REF-1: what was refused for a time is not pushed again.
+    PauseForGood,
+    /// REF-2: what cannot be stored is appended all the same.
+    AppendsInTrouble,
+    /// REF-3: a document grows beyond its limit.
+    DocumentsWithoutLimit,
+    /// REF-3: what only removes is refused as well.
+    RemovalsNeedPlace,
     /// ACK-1: what was pushed is acked before the commit.
     AckBeforeCommit,
     /// FORK-2: a branch that is known not to count is taken where it fits.

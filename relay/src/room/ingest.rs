@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
+use weftline::fault::{self, Fault};
 use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
@@ -24,6 +25,9 @@ const FULL_RETRY_MS: u32 = 30_000;
 
 /// When to try again what an operator does not let anybody do. When that ends, the members are sent away, and come back at once.
 pub(super) const WHILE_READ_ONLY: Retry = Retry::after_ms(60_000);
+
+/// When a subject that has brought too many ids tries again, at the latest.
+const NEWCOMER_RETRY_MS: u32 = 300_000;
 
 /// Why a delta was not taken.
 struct Refusal {
@@ -187,7 +191,7 @@ impl Room {
             return Err(NackReason::Invalid.into());
         }
         self.storable(id)?;
-        let removes = only_removes(delta);
+        let removes = only_removes(delta) && !fault::active(Fault::RemovalsNeedPlace);
         let most = self.config.max_document;
         if !removes && !self.size.takes(&self.document, delta.bytes().len(), most, self.now) {
             return Err(self.refused_for_a_time(id, NackReason::DocumentFull, FULL_RETRY_MS));
@@ -199,8 +203,14 @@ impl Room {
             if member.new_replicas >= most || are_many || !is_within {
                 return Err(NackReason::TooManyReplicas.into());
             }
+            if let Some(wait_ms) = self.waits_to_introduce(id) {
+                let ms = u32::try_from(wait_ms).unwrap_or(u32::MAX).clamp(1, NEWCOMER_RETRY_MS);
+                return Err(self.refused_for_a_time(id, NackReason::TooManyReplicas, ms));
+            }
+            let member = self.members.get_mut(&id).expect("the member was just found");
             member.new_replicas += 1;
             self.introduces(id, 1);
+            self.introduced_one(id);
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
         if removes {
@@ -270,7 +280,9 @@ impl Room {
 
     /// Whether anything can be stored.
     fn storable(&self, id: MemberId) -> Result<(), Refusal> {
-        self.trouble.map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
+        self.trouble
+            .filter(|_| !fault::active(Fault::AppendsInTrouble))
+            .map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
     }
 
     /// Refuses something until so much time has passed, and up to as much again: members that were refused together come back one by one.

@@ -263,7 +263,7 @@ impl Replica {
             return Ok(());
         }
         let handled = connection.session.tick(now);
-        if connection.paused.is_some_and(|until| until <= now) {
+        if connection.paused.is_some_and(|until| until <= now) && !fault::active(Fault::PauseForGood) {
             connection.paused = None;
             self.push();
         }

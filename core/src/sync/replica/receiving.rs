@@ -573,7 +573,7 @@ impl Replica {
             NackReason::Fork if diff => self.contradicted(replica, u64::MAX),
             NackReason::Fork => self.refused_as_fork(replica),
             _ if later.is_some() => {
-                connection.paused = later;
+                connection.paused = later.filter(|_| !fault::active(Fault::PauseIgnored));
                 if diff {
                     connection.refill = Refill::Needed;
                 }
