@@ -425,6 +425,12 @@ faults! {
     HighWaterIgnored,
     /// TAB-4: an id is continued although the lock of its slot is not held.
     LockIgnored,
+    /// AUTH-3: what was refused for want of a right is not pushed again with another token.
+    TokenLiftsNothing,
+    /// AUTH-3: after a refusal for want of a right, what is written next is pushed all the same.
+    ReadersPush,
+    /// AUTH-4: what a member may do is what it might do when it came.
+    RightsFixed,
     /// SES-4: frames that were lost, came twice or belong to another connection are not noticed.
     FrameNumberIgnored,
     /// ID-4: a claim names the last opening before, not all that may have got the lease.

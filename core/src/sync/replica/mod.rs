@@ -203,7 +203,7 @@ impl Replica {
     pub fn set_token(&mut self, token: &[u8]) {
         self.token = token.into();
         self.present_token();
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = self.connection.as_mut().filter(|_| !fault::active(Fault::TokenLiftsNothing)) {
             connection.paused = None;
             self.push();
         }

@@ -547,7 +547,7 @@ impl Replica {
         let &Nack { replica, seq, reason, retry, .. } = nack;
         let later = match reason {
             // Nothing else would be taken either. Another token may change that, or another connection.
-            NackReason::ReadOnly => Some(FOREVER),
+            NackReason::ReadOnly if !fault::active(Fault::ReadersPush) => Some(FOREVER),
             _ => retry.delay_ms().map(|ms| now.plus_ms(ms.into())),
         };
         let diff = seq == 0;
