@@ -20,7 +20,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{debug, error, warn};
+use tracing::{Instrument, Span, debug, debug_span, error, info_span, warn};
 use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
@@ -194,6 +194,8 @@ struct Appending {
     arrived: Option<Instant>,
     rows: u64,
     bytes: u64,
+    /// Ends with it.
+    _span: Option<Span>,
 }
 
 impl Driver {
@@ -201,7 +203,12 @@ impl Driver {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
         let started = Instant::now();
-        let recovered = store.recover(self.lease.name()).await.inspect_err(|error| self.metrics.store_failed(error))?;
+        let opening = info_span!(parent: None, "open", document = %self.lease.name());
+        let recovered = store
+            .recover(self.lease.name())
+            .instrument(opening.clone())
+            .await
+            .inspect_err(|error| self.metrics.store_failed(error))?;
         let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
             + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
@@ -214,6 +221,7 @@ impl Driver {
             Err(cancelled) => Failure::Panic(cancelled.to_string()),
         })??;
 
+        drop(opening);
         self.metrics.rooms_opened.one();
         self.metrics.recovered_bytes.add(stored as u64);
         self.metrics.recover_seconds.observe(started.elapsed());
@@ -258,7 +266,7 @@ impl Driver {
                 (upto, committed) = waited(&mut under_way.append) => match committed {
                     Ok(()) => {
                         room.handle(now(), Input::Committed { upto });
-                        self.appended(&mut room, &under_way.appending);
+                        self.appended(&mut room, &std::mem::take(&mut under_way.appending));
                     }
                     Err(error) => {
                         self.metrics.append_failed(&error);
@@ -395,6 +403,9 @@ impl Driver {
                     arrived: self.arrived.take(),
                     rows: rows.len() as u64,
                     bytes: rows.iter().map(|row| row.len() as u64).sum(),
+                    _span: Some(
+                        debug_span!(parent: None, "append", document = %name, first_position, rows = rows.len()),
+                    ),
                 };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
             }
