@@ -348,7 +348,9 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
         drop(knock);
         let limits = shared.config.limits.of_connection(shared.config.max_documents);
         let peer = Peer { connection: visitor.connection, address, subject: None };
-        let credentials = Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer };
+        let name = shared.doors.name_of(address);
+        let credentials =
+            Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer, address: name };
         session::run(websocket, peer, &shared.registry, &shared.config, limits, credentials, shared.stop.clone()).await;
         drop(admitted);
     }

@@ -103,6 +103,12 @@ impl Doors {
         Close { reason: CloseReason::TooMany, retry: Retry::after_ms(COME_BACK_MS + random % COME_BACK_MS) }
     }
 
+    /// Who stands for a client without a token: its address, where addresses are counted.
+    #[must_use]
+    pub fn name_of(&self, address: IpAddr) -> Option<Arc<str>> {
+        self.counts(address).then(|| format!("address {}", Network::from(address)).into())
+    }
+
     fn counts(&self, address: IpAddr) -> bool {
         self.options.limit_loopback || !address.to_canonical().is_loopback()
     }

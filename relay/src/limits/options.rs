@@ -31,8 +31,8 @@ pub struct LimitOptions {
     #[arg(long, env = "WEFTLINE_RELAY_MAX_REPLICAS", value_name = "COUNT", default_value_t = LimitOptions::REPLICAS)]
     pub max_replicas: usize,
 
-    /// Replicas new to a document that one subject may bring to it, over all its connections, while the document is open. Without
-    /// tokens an address is a subject
+    /// Replicas new to a document that one subject may bring to it in an hour, over all its connections; without a token an address is a
+    /// subject. A store brings one for each tab that writes beside others
     #[arg(long, env = "WEFTLINE_RELAY_MAX_NEW_REPLICAS", value_name = "COUNT", default_value_t = LimitOptions::NEW_REPLICAS)]
     pub max_new_replicas: usize,
 
@@ -120,7 +120,7 @@ impl LimitOptions {
             range(flag, found, least, most)?;
         }
         if let Some(max_store) = self.max_store {
-            range("--max-store", max_store as u64, (1 << 20, "1MiB"), (1 << 50, "1048576GiB"))?;
+            range("--max-store", max_store as u64, (64 << 10, "64KiB"), (1 << 50, "1048576GiB"))?;
         }
         Ok(())
     }

@@ -227,6 +227,7 @@ impl Driver {
         self.metrics.recover_seconds.observe(started.elapsed());
 
         room.set_read_only(self.lease.is_read_only());
+        room.remember(self.lease.newcomers());
         let mut store_state = self.lease.health().watch();
         room.handle(now(), Input::Store { trouble: *store_state.borrow_and_update() });
         let mut stop = self.lease.stop();
@@ -271,6 +272,7 @@ impl Driver {
                     Err(error) => {
                         self.metrics.append_failed(&error);
                         self.lease.append_failed(&error, room.waiting_bytes());
+                        self.lease.keep(room.newcomers());
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -297,6 +299,7 @@ impl Driver {
                 }
                 () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
+                    self.lease.keep(room.newcomers());
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");
                         self.metrics.rooms_evicted.one();
@@ -502,7 +505,7 @@ async fn waited(slot: &mut Option<(Position, Pending<()>)>) -> (Position, Result
     (position, result)
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

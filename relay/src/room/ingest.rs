@@ -25,6 +25,9 @@ const FULL_RETRY_MS: u32 = 30_000;
 /// When to try again what an operator does not let anybody do. When that ends, the members are sent away, and come back at once.
 pub(super) const WHILE_READ_ONLY: Retry = Retry::after_ms(60_000);
 
+/// When a subject that has brought too many ids tries again, at the latest.
+const NEWCOMER_RETRY_MS: u32 = 300_000;
+
 /// Why a delta was not taken.
 struct Refusal {
     reason: NackReason,
@@ -199,8 +202,14 @@ impl Room {
             if member.new_replicas >= most || are_many || !is_within {
                 return Err(NackReason::TooManyReplicas.into());
             }
+            if let Some(wait_ms) = self.waits_to_introduce(id) {
+                let ms = u32::try_from(wait_ms).unwrap_or(u32::MAX).clamp(1, NEWCOMER_RETRY_MS);
+                return Err(self.refused_for_a_time(id, NackReason::TooManyReplicas, ms));
+            }
+            let member = self.members.get_mut(&id).expect("the member was just found");
             member.new_replicas += 1;
             self.introduces(id, 1);
+            self.introduced_one(id);
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
         if removes {

@@ -29,12 +29,15 @@ impl Room {
         }
         if held.is_none() {
             let is_new = examined.here.seq == 0;
-            let is_one_too_many = member.new_replicas >= self.config.max_new_replicas || !self.may_introduce(id, 1);
+            let is_one_too_many = member.new_replicas >= self.config.max_new_replicas
+                || !self.may_introduce(id, 1)
+                || self.waits_to_introduce(id).is_some();
             if self.kept.leases.len() >= self.config.max_replicas || (is_new && is_one_too_many) {
                 return;
             }
             if is_new {
                 self.introduces(id, 1);
+                self.introduced_one(id);
             }
         }
         let Some(member) = self.members.get_mut(&id) else { return };

@@ -29,6 +29,7 @@ mod joining;
 mod kept;
 mod leases;
 mod member;
+mod newcomers;
 mod notes;
 mod presence;
 mod recent;
@@ -55,6 +56,7 @@ pub use self::counts::Counts;
 pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
+pub use self::newcomers::Newcomers;
 pub use self::notes::{Note, Step};
 pub use self::report::{MemberReport, RoomReport};
 pub use self::rights::Rights;
@@ -136,6 +138,8 @@ pub struct Room {
     members: BTreeMap<MemberId, Member>,
     /// How many ids each subject has brought whose number of them is limited.
     introduced: BTreeMap<Arc<str>, usize>,
+    /// How many each has brought of late.
+    newcomers: Newcomers,
     /// What members show of themselves.
     board: Board,
     /// What members have to give back.
@@ -211,6 +215,7 @@ impl Room {
             held: VecDeque::new(),
             members: BTreeMap::new(),
             introduced: BTreeMap::new(),
+            newcomers: Newcomers::default(),
             board: Board::new(),
             refills: Refills::default(),
             diffs: Diffs::default(),
@@ -316,6 +321,16 @@ impl Room {
     /// How many members have not taken the last batch while newer rows wait for them.
     pub fn members_behind(&self) -> usize {
         self.members.values().filter(|member| member.feeding && member.cursor < self.committed).count()
+    }
+
+    /// Who has brought how many new ids of late, as the room before this one knew it.
+    pub fn remember(&mut self, newcomers: Newcomers) {
+        self.newcomers = newcomers;
+    }
+
+    /// The same as it is now, for the room after this one.
+    pub fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
     }
 
     /// The document, ahead of the disk by what is being appended.

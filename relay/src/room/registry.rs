@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use weftline::sync::{Close, CloseReason, Retry};
+use weftline::sync::{Close, CloseReason, NackReason, Retry};
 
-use super::RoomConfig;
-use super::actor::{self, ToRoom};
+use super::actor::{self, ToRoom, now};
 use super::close_for;
 use super::health::Health;
+use super::{Newcomers, RoomConfig};
 use crate::config::Config;
 use crate::limits::{Quarantine, RoomLimits, RoomMeters};
 use crate::metrics::{Metrics, Refused};
@@ -26,6 +26,9 @@ use crate::store::{Mode, Store, StoreError};
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
 const MAILBOX: usize = 256;
+
+/// Of how many documents that are not open it is remembered who brought new ids to them. Of more, whoever comes first is forgotten last.
+const NEWCOMERS_OF: usize = 10_000;
 
 /// The open rooms of a relay. Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ struct Shared {
     next_number: AtomicU64,
     health: Health,
     quarantine: Quarantine,
+    /// What rooms knew of newcomers when they were let go.
+    newcomers: Mutex<BTreeMap<Arc<str>, Newcomers>>,
 }
 
 /// What every room is told at its start.
@@ -122,6 +127,7 @@ impl Registry {
             next_number: AtomicU64::new(1),
             health: Health::new(),
             quarantine: Quarantine::default(),
+            newcomers: Mutex::default(),
         };
         Registry { shared: Arc::new(shared) }
     }
@@ -218,6 +224,12 @@ impl Registry {
             self.closed(document).await;
         }
         Some(shut)
+    }
+
+    /// Why nothing can be stored at present, if so: edits are refused for it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<NackReason> {
+        *self.shared.health.watch().borrow()
     }
 
     /// The documents that are put aside.
@@ -375,6 +387,28 @@ impl RoomLease {
 
     pub(super) fn quarantine(&self) -> &Quarantine {
         &self.registry.shared.quarantine
+    }
+
+    /// What the room before this one knew of newcomers.
+    pub(super) fn newcomers(&self) -> Newcomers {
+        let mut kept = self.registry.shared.newcomers.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&self.name).unwrap_or_default()
+    }
+
+    /// Keeps for the room after this one what counts of newcomers.
+    pub(super) fn keep(&self, newcomers: &Newcomers) {
+        let mut newcomers = newcomers.clone();
+        let mut kept = self.registry.shared.newcomers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !newcomers.forget(now()) {
+            kept.remove(&self.name);
+            return;
+        }
+        if kept.len() >= NEWCOMERS_OF {
+            kept.retain(|_, newcomers| newcomers.forget(now()));
+        }
+        if kept.len() < NEWCOMERS_OF {
+            kept.insert(Arc::clone(&self.name), newcomers);
+        }
     }
 
     /// So many bytes could not be appended.

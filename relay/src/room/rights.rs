@@ -3,9 +3,9 @@
 //! Rights are decided elsewhere and may change while a member is here. What it may not do is refused, one delta at a time: nothing of what
 //! it did before is taken back, and what it is sent does not change.
 //!
-//! How many ids nobody has written under yet a subject brings is counted for as long as the room is open, over all its connections. It
-//! keeps a client that mints an id per edit, or a person with a script, from filling the version vector that everybody pays for; a count
-//! that outlived the room would be one more thing to store and to explain.
+//! How many ids nobody has written under yet a subject may bring by its token is counted for as long as the room is open, over all its
+//! connections. It keeps a client that mints an id per edit, or a person with a script, from filling the version vector that everybody pays
+//! for. What everybody may bring is another count ([`super::newcomers`]).
 
 use std::sync::Arc;
 
@@ -62,6 +62,19 @@ impl Room {
         let Some(member) = self.members.get(&id) else { return false };
         let Rights { subject: Some(subject), new_replicas: Some(most), .. } = &member.rights else { return true };
         self.introduced.get(subject).unwrap_or(&0).saturating_add(more) <= *most
+    }
+
+    /// How long a member has to wait before it may bring another id by a delta, as everybody has to who brings many.
+    pub(super) fn waits_to_introduce(&self, id: MemberId) -> Option<u64> {
+        let subject = self.members.get(&id)?.rights.subject.as_ref()?;
+        self.newcomers.wait_ms(subject, self.config.max_new_replicas, self.now)
+    }
+
+    /// A member has brought an id by a delta, or claims one.
+    pub(super) fn introduced_one(&mut self, id: MemberId) {
+        if let Some(subject) = self.members.get(&id).and_then(|member| member.rights.subject.as_ref()) {
+            self.newcomers.one(subject, self.now);
+        }
     }
 
     /// A member brings so many ids more. What one connection may bring by deltas is counted by itself: a diff gives back what others wrote.

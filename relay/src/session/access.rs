@@ -72,7 +72,7 @@ impl<'a> Access<'a> {
     /// For a connection that has just come up, with what it said in its upgrade request. Without a token, or a document that needs none,
     /// it has so long to bring one.
     pub(super) fn new(credentials: Credentials<'a>, limits: &ConnectionLimits, within: Duration) -> Self {
-        let Credentials { authority, doors, bearer } = credentials;
+        let Credentials { authority, doors, bearer, .. } = credentials;
         let Some(authority) = authority else { return Self(None) };
         let mut access = Self(Some(Box::new(Guarded {
             doors,

@@ -64,6 +64,8 @@ pub(crate) struct Credentials<'a> {
     pub(crate) doors: &'a Doors,
     /// The token of the upgrade request.
     pub(crate) bearer: Option<Vec<u8>>,
+    /// Who stands for it that brings no token: its address, where that says anything.
+    pub(crate) address: Option<Arc<str>>,
 }
 
 /// Serves a connection to its end.
@@ -77,6 +79,7 @@ pub(crate) async fn run<T: Transport>(
     stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
+    let address = credentials.address.clone();
     let (to_us, inbox) = mpsc::channel(INBOX);
     let number = peer.connection;
     let _listed = registry.connections().enter(peer, to_us.clone());
@@ -89,6 +92,7 @@ pub(crate) async fn run<T: Transport>(
         access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started),
+        address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
         to_us,
@@ -232,6 +236,7 @@ struct Connection<'a, T> {
     access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
+    address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
     to_us: mpsc::Sender<FromRoom>,
@@ -462,7 +467,8 @@ impl<T: Transport> Connection<'_, T> {
         Ok(())
     }
 
-    fn join(&mut self, channel: u64, open: Open, rights: Rights) {
+    fn join(&mut self, channel: u64, open: Open, mut rights: Rights) {
+        rights.subject = rights.subject.or_else(|| self.address.clone());
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = match self.registry.enter(&open.document) {
@@ -526,7 +532,8 @@ impl<T: Transport> Connection<'_, T> {
         // It may have been closed meanwhile.
         let Some(open) = self.channels.get(&channel) else { return };
         match permission {
-            Ok(Permission { rights, limits }) => {
+            Ok(Permission { mut rights, limits }) => {
+                rights.subject = rights.subject.or_else(|| self.address.clone());
                 self.forward.push(&open.room, ToRoom::Rights { member: open.member, rights });
                 self.lower(limits);
             }
