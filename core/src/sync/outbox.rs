@@ -174,23 +174,36 @@ impl Outbox {
 
     /// How many of them are not durable yet, when everything up to `stored` is.
     pub(super) fn unstored(&self, stored: Token) -> usize {
-        let undurable = |chain: &Chain| chain.waiting().iter().rev().take_while(|entry| entry.token > stored).count();
-        self.chains.values().map(undurable).sum()
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
+            for entry in chain.waiting().iter().rev() {
+                if entry.token <= stored {
+                    break;
+                }
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many of them the relay refuses.
     pub(super) fn stuck(&self) -> usize {
-        let stuck = |chain: &Chain| {
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
             let waiting = chain.waiting();
             let from = chain.stuck_from.unwrap_or(u64::MAX);
-            waiting.len() - waiting.partition_point(|entry| entry.last_seq < from)
-        };
-        self.chains.values().map(stuck).sum()
+            count += waiting.len() - waiting.partition_point(|entry| entry.last_seq < from);
+        }
+        count
     }
 
     /// The ids that have deltas here.
-    pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaId> + '_ {
-        self.chains.keys().copied()
+    pub(super) fn replicas(&self) -> Vec<ReplicaId> {
+        let mut replicas = Vec::new();
+        for (replica, _) in self.chains.iter() {
+            replicas.push(*replica);
+        }
+        replicas
     }
 
     /// Whether the relay refuses something of `replica`.
@@ -415,9 +428,13 @@ impl Outbox {
 
     /// Where each chain begins.
     fn first_dots(&self) -> Vec<Dot> {
-        let first =
-            |(replica, chain): (&ReplicaId, &Chain)| Some(Dot::new(*replica, chain.waiting().first()?.first_seq));
-        self.chains.iter().filter_map(first).collect()
+        let mut dots = Vec::new();
+        for (replica, chain) in self.chains.iter() {
+            if let Some(first) = chain.waiting().first() {
+                dots.push(Dot::new(*replica, first.first_seq));
+            }
+        }
+        dots
     }
 }
 

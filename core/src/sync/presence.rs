@@ -174,8 +174,11 @@ impl Peers {
 
     /// When there is something to send next, or to forget.
     pub(super) fn deadline(&self, can_send: bool) -> Option<Timestamp> {
-        let due = self.due.filter(|_| can_send);
-        self.known.iter().filter_map(|known| known.until).chain(due).min()
+        let mut first = self.due.filter(|_| can_send);
+        for known in &self.known {
+            first = earlier(first, known.until);
+        }
+        first
     }
 
     /// The relay tells of others. Gives what is new in it, as far as it is.
@@ -248,6 +251,14 @@ impl Peers {
             !is_over
         });
         gone
+    }
+}
+
+/// The earlier of two times, as far as there are any.
+pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (time, None) | (None, time) => time,
     }
 }
 

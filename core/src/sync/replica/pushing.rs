@@ -37,7 +37,7 @@ impl Replica {
             cursor: self.cursor.filter(|_| !anew),
             version_hash: if anew { nothing.hash() } else { settled.hash() },
             beacon: self.document.beacon(),
-            voids: self.voids.iter().take(limits::MAX_VOIDS).copied().collect(),
+            voids: self.voids[..self.voids.len().min(limits::MAX_VOIDS)].to_vec(),
             claims: claim.into_iter().collect(),
             settles: self.outbox.settles(self.stored),
             version: if anew { Some(nothing) } else { Some(version).filter(|_| short && self.cursor.is_none()) },

@@ -138,8 +138,12 @@ impl Replica {
         let cursor = Cursor { epoch: connection.epoch, position: connection.position };
         let blank = self.document.blank(self.entropy.next());
         let waiting = self.outbox.waiting(&self.document);
-        let names: Vec<_> =
-            waiting.values().flatten().map(|Waiting { delta, .. }| (delta.dot(), delta.tag())).collect();
+        let mut names = Vec::new();
+        for (_, chain) in waiting.iter() {
+            for Waiting { delta, .. } in chain {
+                names.push((delta.dot(), delta.tag()));
+            }
+        }
         let repaired = fork::repair(&self.document, blank, relay, waiting, &self.voids, &self.contradicted);
         let Repaired { document, chains, moved } = repaired.map_err(|_| invalid())?;
 
@@ -174,7 +178,11 @@ impl Replica {
         let token = self.persist(class, records);
         self.outbox.replace(&chains, token);
         self.slot.prove(token);
-        self.void_rows.extend(names.into_iter().filter(|(dot, _)| moved.dots.contains(*dot)));
+        for (dot, tag) in names {
+            if moved.dots.contains(dot) {
+                self.void_rows.push((dot, tag));
+            }
+        }
         sort_by_key(&mut self.void_rows, |row| *row);
         self.contradicted = Set::new();
         self.must_rebuild = false;
