@@ -233,15 +233,15 @@ impl Peers {
 
     /// Everybody who is here has been told of: the others are not. Gives those.
     pub(super) fn settle(&mut self) -> Vec<PeerState> {
-        self.forget(|known| known.until.is_some() && known.state.value.is_some())
+        self.forget(&|known| known.until.is_some() && known.state.value.is_some())
     }
 
     /// Forgets those whose time is over. Gives them.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<PeerState> {
-        self.forget(|known| known.until.is_some_and(|until| until <= now))
+        self.forget(&|known| known.until.is_some_and(|until| until <= now))
     }
 
-    fn forget(&mut self, is_over: impl Fn(&Known) -> bool) -> Vec<PeerState> {
+    fn forget(&mut self, is_over: &dyn Fn(&Known) -> bool) -> Vec<PeerState> {
         let mut gone = Vec::new();
         retain(&mut self.known, |known| {
             let is_over = is_over(known);

@@ -59,7 +59,11 @@ impl Replica {
             Message::Part(part) if connection.rebuilding => return self.part(&part),
             _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
-                return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
+                let mut sent = Vec::new();
+                for row in rows {
+                    sent.push(Sent::Whole(row));
+                }
+                return self.rows(from, to, sent);
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
@@ -252,7 +256,11 @@ impl Replica {
         if rows.from > rows.to && rows.rows.is_empty() {
             return Ok(());
         }
-        self.rows(rows.from, rows.to, rows.rows.into_iter().map(Sent::Packed).collect())
+        let mut sent = Vec::new();
+        for row in rows.rows {
+            sent.push(Sent::Packed(row));
+        }
+        self.rows(rows.from, rows.to, sent)
     }
 
     /// What was packed; `None` if all of it is here already.
@@ -296,7 +304,9 @@ impl Replica {
                     let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
                     if outcome == Outcome::Applied {
-                        records.extend(self.positions_of(&delta));
+                        if let Some(record) = self.positions_of(&delta) {
+                            records.push(record);
+                        }
                     }
                     outcome
                 }

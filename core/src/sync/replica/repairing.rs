@@ -166,12 +166,16 @@ impl Replica {
         self.compacted = self.document.version();
         records.push(Record::Snapshot(self.document.snapshot().into()));
         for waiting in chains.values().flatten() {
-            records.extend(self.positions_of(&waiting.delta));
+            if let Some(record) = self.positions_of(&waiting.delta) {
+                records.push(record);
+            }
             records.push(Outbox::record(&waiting.delta));
         }
         // The next Open names this opening, and waits for this batch.
         self.slot.name();
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         self.cursor = Some(cursor);
         records.push(Record::Cursor(cursor));
         let class = if fault::active(Fault::RepairedRelaxed) { Class::Relaxed } else { Class::Strict };
