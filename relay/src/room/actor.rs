@@ -17,15 +17,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
+use super::RoomReport;
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Rights, Room, RoomConfig};
 use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
@@ -45,7 +46,16 @@ const EDITS: &str = "weftline::edit";
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
-    Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },
+    Join {
+        member: MemberId,
+        connection: u64,
+        channel: u64,
+        inbox: mpsc::Sender<FromRoom>,
+        open: Box<Open>,
+        rights: Rights,
+    },
+    /// A member may do more than before, or less.
+    Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
     Message { member: MemberId, message: Message, at: Instant },
     /// The last bulk message went out on the socket.
@@ -54,17 +64,35 @@ pub(crate) enum ToRoom {
     Finish { member: MemberId },
     /// The connection or the channel is closed.
     Leave { member: MemberId },
+    /// An operator asks how things are.
+    Report { reply: oneshot::Sender<Told> },
+    /// An operator wants the log replaced by a snapshot, and to hear when that is so.
+    Compact { reply: oneshot::Sender<Told> },
+    /// Edits are taken from nobody, or from those who may write.
+    ReadOnly { on: bool },
+    /// The room is to end, and everybody in it to be told so.
+    Shut { close: Close },
+}
+
+/// What operators are told of a room.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) report: RoomReport,
+    /// The connection of each member.
+    pub(crate) connections: BTreeMap<MemberId, u64>,
 }
 
 impl ToRoom {
-    /// Whom it is about.
-    pub(crate) fn member(&self) -> MemberId {
+    /// Whom it is about, unless it is about all.
+    pub(crate) fn member(&self) -> Option<MemberId> {
         match self {
             ToRoom::Join { member, .. }
+            | ToRoom::Rights { member, .. }
             | ToRoom::Message { member, .. }
             | ToRoom::Drained { member }
             | ToRoom::Finish { member }
-            | ToRoom::Leave { member } => *member,
+            | ToRoom::Leave { member } => Some(*member),
+            ToRoom::Report { .. } | ToRoom::Compact { .. } | ToRoom::ReadOnly { .. } | ToRoom::Shut { .. } => None,
         }
     }
 }
@@ -81,6 +109,8 @@ pub(crate) enum Said {
     Message(Outgoing),
     /// The channel is closed, and the room has forgotten the member.
     Closed(Close),
+    /// The connection is to end.
+    End(Close),
     /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
     Finished,
 }
@@ -88,13 +118,18 @@ pub(crate) enum Said {
 /// Runs a room until it is idle or fails.
 pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
     let metrics = lease.metrics().clone();
-    let mut driver = Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None };
+    let mut driver =
+        Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None, compacting: Vec::new() };
     // A bug that one document brings out must not take the process down with all others.
     let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
         Ok(Ok(())) => return,
         Ok(Err(failure)) => failure,
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
+    if let Failure::Shut(close) = failure {
+        debug!(document = %driver.lease.name(), ?close, "the room is shut");
+        return driver.give_up(close);
+    }
     error!(document = %driver.lease.name(), %failure, "the room is closed");
     driver.metrics.rooms_failed.one();
     let close = driver.close_for_failure(&failure);
@@ -110,6 +145,8 @@ enum Failure {
     Recover(#[from] RecoverError),
     #[error("a bug: {0}")]
     Panic(String),
+    #[error("an operator wanted it")]
+    Shut(Close),
 }
 
 struct Driver {
@@ -121,6 +158,8 @@ struct Driver {
     behind: i64,
     /// When the first of the edits that are not handed to the store yet arrived.
     arrived: Option<Instant>,
+    /// Those who wait for a snapshot.
+    compacting: Vec<oneshot::Sender<Told>>,
 }
 
 impl Drop for Driver {
@@ -132,6 +171,7 @@ impl Drop for Driver {
 
 /// The way to a member.
 struct Inbox {
+    connection: u64,
     channel: u64,
     sender: mpsc::Sender<FromRoom>,
     finishing: bool,
@@ -178,6 +218,8 @@ impl Driver {
         self.metrics.recovered_bytes.add(stored as u64);
         self.metrics.recover_seconds.observe(started.elapsed());
 
+        room.set_read_only(self.lease.is_read_only());
+        room.remember(self.lease.newcomers());
         let mut store_state = self.lease.health().watch();
         room.handle(now(), Input::Store { trouble: *store_state.borrow_and_update() });
         let mut stop = self.lease.stop();
@@ -193,6 +235,11 @@ impl Driver {
                 self.finish();
                 self.arrived = None;
             }
+            if !room.is_compacting() {
+                for reply in std::mem::take(&mut self.compacting) {
+                    let _ = reply.send(self.told(&room));
+                }
+            }
             self.count(&mut room);
             let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
             let idle = room.is_idle() && self.members.is_empty();
@@ -201,6 +248,9 @@ impl Driver {
             tokio::select! {
                 taken = self.mailbox.recv_many(&mut messages, AT_ONCE), if room.waiting_bytes() < MAX_WAITING => {
                     for message in messages.drain(..) {
+                        if let ToRoom::Shut { close } = message {
+                            return Err(Failure::Shut(close));
+                        }
                         self.take(&mut room, message);
                     }
                     // The registry holds a sender until the room is forgotten.
@@ -214,6 +264,7 @@ impl Driver {
                     Err(error) => {
                         self.metrics.append_failed(&error);
                         self.lease.append_failed(&error, room.waiting_bytes());
+                        self.lease.keep(room.newcomers());
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -240,6 +291,7 @@ impl Driver {
                 }
                 () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
+                    self.lease.keep(room.newcomers());
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");
                         self.metrics.rooms_evicted.one();
@@ -259,16 +311,28 @@ impl Driver {
 
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
-            ToRoom::Join { member, channel, inbox, open } => {
+            ToRoom::Join { member, connection, channel, inbox, open, rights } => {
                 self.metrics.members.add(1);
-                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
-                room.handle(now(), Input::Join { member, open, may_write: true });
+                self.members.insert(member, Inbox { connection, channel, sender: inbox, finishing: false });
+                room.handle(now(), Input::Join { member, open, rights });
             }
+            ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
             ToRoom::Message { member, message, at } => {
                 self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
             }
             ToRoom::Drained { member } => room.handle(now(), Input::Drained { member }),
+            ToRoom::Report { reply } => _ = reply.send(self.told(room)),
+            ToRoom::Compact { reply } => {
+                if room.compact() {
+                    self.compacting.push(reply);
+                } else {
+                    _ = reply.send(self.told(room));
+                }
+            }
+            ToRoom::ReadOnly { on } => room.set_read_only(on),
+            // Whoever takes the messages ends the room.
+            ToRoom::Shut { .. } => {}
             ToRoom::Finish { member } => {
                 if let Some(inbox) = self.members.get_mut(&member) {
                     inbox.finishing = true;
@@ -279,6 +343,11 @@ impl Driver {
                 room.handle(now(), Input::Leave { member });
             }
         }
+    }
+
+    fn told(&self, room: &Room) -> Told {
+        let connections = self.members.iter().map(|(member, inbox)| (*member, inbox.connection)).collect();
+        Told { report: room.report(), connections }
     }
 
     fn forget(&mut self, member: MemberId) {
@@ -297,6 +366,7 @@ impl Driver {
         }
         self.metrics.count(&room.take_counts());
         let behind = i64::try_from(room.members_behind()).unwrap_or(i64::MAX);
+        self.lease.glance().set(room.members(), room.members_behind(), room.committed());
         if behind != self.behind {
             self.metrics.members_behind.add(behind - self.behind);
             self.behind = behind;
@@ -389,6 +459,7 @@ impl Driver {
             Failure::Store(StoreError::Corrupt { .. }) | Failure::Recover(_) => true,
             Failure::Store(StoreError::OutOfOrder { .. }) | Failure::Panic(_) => false,
             Failure::Store(_) => return later(CloseReason::Storage),
+            Failure::Shut(close) => return *close,
         };
         let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
         if let Some(close) = &aside {
@@ -402,9 +473,9 @@ impl Driver {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
-            if let ToRoom::Join { member, channel, inbox, .. } = message {
+            if let ToRoom::Join { member, connection, channel, inbox, .. } = message {
                 self.metrics.members.add(1);
-                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
+                self.members.insert(member, Inbox { connection, channel, sender: inbox, finishing: false });
             }
         }
         self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
@@ -423,7 +494,7 @@ async fn waited(slot: &mut Option<(Position, Pending<()>)>) -> (Position, Result
     (position, result)
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -472,7 +543,9 @@ mod tests {
                 staged: None,
             };
             let puppet = Puppet { member, room, inbox };
-            puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;
+            let open = Box::new(open);
+            let join = ToRoom::Join { member, connection: 1, channel: 1, inbox: sender, open, rights: Rights::ALL };
+            puppet.tell(join).await;
             puppet
         }
 
@@ -614,7 +687,7 @@ mod tests {
                     }
                 }
                 Said::Finished => break,
-                Said::Closed(reason) => panic!("{reason:?}"),
+                Said::Closed(close) | Said::End(close) => panic!("{close:?}"),
             }
         }
         assert_eq!(acknowledged, document.seq(ReplicaId::from(1)));

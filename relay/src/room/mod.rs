@@ -29,17 +29,21 @@ mod joining;
 mod kept;
 mod leases;
 mod member;
+mod newcomers;
 mod notes;
 mod presence;
 mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod report;
+mod rights;
 mod size;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
@@ -52,7 +56,10 @@ pub use self::counts::Counts;
 pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
+pub use self::newcomers::Newcomers;
 pub use self::notes::{Note, Step};
+pub use self::report::{MemberReport, RoomReport};
+pub use self::rights::Rights;
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
 use counts::Resync;
@@ -129,6 +136,10 @@ pub struct Room {
     piece: (Position, usize),
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
+    /// How many ids each subject has brought whose number of them is limited.
+    introduced: BTreeMap<Arc<str>, usize>,
+    /// How many each has brought of late.
+    newcomers: Newcomers,
     /// What members show of themselves.
     board: Board,
     /// What members have to give back.
@@ -151,6 +162,8 @@ pub struct Room {
     counts: Counts,
     /// What became of edits, if somebody follows them.
     notes: Option<Vec<Note>>,
+    /// Nothing is taken from anybody.
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -201,6 +214,8 @@ impl Room {
             piece: (1, 0),
             held: VecDeque::new(),
             members: BTreeMap::new(),
+            introduced: BTreeMap::new(),
+            newcomers: Newcomers::default(),
             board: Board::new(),
             refills: Refills::default(),
             diffs: Diffs::default(),
@@ -215,6 +230,7 @@ impl Room {
             effects: VecDeque::new(),
             counts: Counts::default(),
             notes: None,
+            is_read_only: false,
         };
         room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {
@@ -237,7 +253,8 @@ impl Room {
         self.now = now;
         self.diffs.expire(now);
         match input {
-            Input::Join { member, open, may_write } => self.join(member, &open, may_write),
+            Input::Join { member, open, rights } => self.join(member, &open, rights),
+            Input::Rights { member, rights } => self.set_rights(member, rights),
             Input::Leave { member } => _ = self.forget(member),
             Input::Tick => {}
             Input::Message { member, message } => self.message(member, message),
@@ -304,6 +321,16 @@ impl Room {
     /// How many members have not taken the last batch while newer rows wait for them.
     pub fn members_behind(&self) -> usize {
         self.members.values().filter(|member| member.feeding && member.cursor < self.committed).count()
+    }
+
+    /// Who has brought how many new ids of late, as the room before this one knew it.
+    pub fn remember(&mut self, newcomers: Newcomers) {
+        self.newcomers = newcomers;
+    }
+
+    /// The same as it is now, for the room after this one.
+    pub fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
     }
 
     /// The document, ahead of the disk by what is being appended.

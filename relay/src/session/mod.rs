@@ -9,9 +9,13 @@
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
+mod access;
+pub(crate) mod connections;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,17 +23,24 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
+use weftline::sync::{
+    CONNECTION, Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits,
+};
 
+use access::{Access, News};
+
+use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Throttle};
+use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
-use crate::room::{MemberId, close_for};
+use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
+
+use connections::Peer;
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
@@ -45,23 +56,43 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Clients that are sent away by a stopping relay come back within this time, each at its own moment.
 const RETURN_WITHIN_MS: u32 = 3_000;
 
+/// By what a connection may do what it may do.
+pub(crate) struct Credentials<'a> {
+    /// Who knows that; nobody, where everybody may do everything.
+    pub(crate) authority: Option<&'a Arc<Authority>>,
+    /// How many connections of a subject there may be.
+    pub(crate) doors: &'a Doors,
+    /// The token of the upgrade request.
+    pub(crate) bearer: Option<Vec<u8>>,
+    /// Who stands for it that brings no token: its address, where that says anything.
+    pub(crate) address: Option<Arc<str>>,
+}
+
 /// Serves a connection to its end.
 pub(crate) async fn run<T: Transport>(
     transport: T,
+    peer: Peer,
     registry: &Registry,
     config: &Config,
     limits: ConnectionLimits,
+    credentials: Credentials<'_>,
     stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
+    let address = credentials.address.clone();
     let (to_us, inbox) = mpsc::channel(INBOX);
+    let number = peer.connection;
+    let _listed = registry.connections().enter(peer, to_us.clone());
     let mut connection = Connection {
+        connection: number,
         transport,
         link: Session::new(link_config(config), Timestamp(0)),
         started,
         registry,
+        access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started),
+        address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
         to_us,
@@ -93,7 +124,7 @@ pub(crate) async fn turn_away<T: Transport>(mut transport: T, config: &Config, C
     let mut link = Session::new(link_config(config), Timestamp(0));
     link.goodbye(reason, retry);
     let mut pending = None;
-    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch);
+    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch, "");
     if timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await.is_err() {
         debug!("who was turned away did not take the last words");
     }
@@ -115,6 +146,7 @@ async fn last_words(
     link: &mut Session,
     pending: &mut Option<Bytes>,
     code: CloseCode,
+    why: &str,
 ) -> Result<(), TransportError> {
     loop {
         if pending.is_none() {
@@ -128,7 +160,7 @@ async fn last_words(
         }
     }
     poll_fn(|context| transport.poll_ready(context)).await?;
-    transport.start_close(code, "")?;
+    transport.start_close(code, why)?;
     poll_fn(|context| transport.poll_flush(context)).await?;
     while poll_fn(|context| transport.poll_receive(context)).await?.is_some() {}
     Ok(())
@@ -145,8 +177,12 @@ enum Ending {
     Protocol(ProtocolError),
     /// The client broke the rules of the transport.
     Transport(TransportError),
+    /// It may not be here, or not any more.
+    Access { close: Close, why: String },
     /// The relay stops.
     Stop,
+    /// An operator wanted it.
+    Kicked(Close),
     /// Serving it panicked.
     Bug,
 }
@@ -158,7 +194,9 @@ impl Ending {
             Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
             Ending::Protocol(_) => Ended::Protocol,
             Ending::Transport(_) => Ended::Transport,
+            Ending::Access { .. } => Ended::Token,
             Ending::Stop => Ended::Drain,
+            Ending::Kicked(_) => Ended::Kicked,
             Ending::Bug => Ended::Bug,
         }
     }
@@ -189,12 +227,16 @@ impl Traffic {
 }
 
 struct Connection<'a, T> {
+    /// Its number, also in the log.
+    connection: u64,
     transport: T,
     link: Session,
     started: Instant,
     registry: &'a Registry,
+    access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
+    address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
     to_us: mpsc::Sender<FromRoom>,
@@ -301,8 +343,8 @@ impl<T: Transport> Connection<'_, T> {
             }
             let blocked = self.pending.is_some() || self.unflushed;
             let paused = self.throttle.paused_until(Instant::now());
-            let read =
-                !stopping && paused.is_none() && self.forward.is_empty() && (!blocked || self.read_ahead < READ_AHEAD);
+            let is_free = paused.is_none() && self.forward.is_empty() && !self.access.is_busy();
+            let read = !stopping && is_free && (!blocked || self.read_ahead < READ_AHEAD);
             let deadline = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
             tokio::select! {
                 event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
@@ -330,10 +372,18 @@ impl<T: Transport> Connection<'_, T> {
                     Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
                     Event::Failed(error) => return Ending::Transport(error),
                 },
-                Some(said) = self.inbox.recv() => self.said(said),
+                Some(said) = self.inbox.recv() => match said {
+                    FromRoom { said: Said::End(close), .. } => return Ending::Kicked(close),
+                    said => self.said(said),
+                },
+                news = self.access.next(!self.channels.is_empty()) => {
+                    if let Some(ending) = self.learnt(news, stopping) {
+                        return ending;
+                    }
+                }
                 undelivered = self.forward.advance(), if !self.forward.is_empty() => {
                     if let Some(message) = undelivered {
-                        self.room_is_gone(message.member());
+                        message.member().into_iter().for_each(|member| self.room_is_gone(member));
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -378,6 +428,7 @@ impl<T: Transport> Connection<'_, T> {
             // After a Goodbye the client closes the connection, which is all there is to know.
             None | Some((_, Message::Goodbye(_))) => {}
             Some((channel, Message::Open(open))) => self.open(channel, open)?,
+            Some((_, Message::Token(token))) => self.access.token(token.to_vec()),
             Some((channel, Message::Close(_))) => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member: left.member });
@@ -410,19 +461,93 @@ impl<T: Transport> Connection<'_, T> {
             self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
+        if let Some((open, rights)) = self.access.open(channel, open) {
+            self.join(channel, open, rights);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, channel: u64, open: Open, mut rights: Rights) {
+        rights.subject = rights.subject.or_else(|| self.address.clone());
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = match self.registry.enter(&open.document) {
             Ok(room) => room,
             Err(close) => {
                 self.registry.metrics().documents_closed.one(close.reason as usize);
-                self.link.send(channel, &Message::Close(close));
-                return Ok(());
+                return self.link.send(channel, &Message::Close(close));
             }
         };
-        self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
+        let join = ToRoom::Join {
+            member,
+            connection: self.connection,
+            channel,
+            inbox: self.to_us.clone(),
+            open: Box::new(open),
+            rights,
+        };
+        self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, owes_drained: false });
-        Ok(())
+    }
+
+    /// What may be done has been found out, or has changed.
+    fn learnt(&mut self, news: News, stopping: bool) -> Option<Ending> {
+        match news {
+            // Who comes in now would not be told to finish.
+            News::Opened { .. } if stopping => {}
+            News::Opened { channel, open, permission: Ok(permission) } => {
+                self.lower(permission.limits);
+                self.join(channel, open, permission.rights);
+            }
+            News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
+            News::Admitted { limits, subject } => {
+                self.registry.connections().set_subject(self.connection, subject);
+                self.limits = limits;
+                let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
+                self.access.review(self.channels.iter().map(name).collect());
+            }
+            News::Reviewed(permissions) => {
+                for (channel, permission) in permissions {
+                    self.reviewed(channel, permission);
+                }
+            }
+            News::Renew => self.link.send(CONNECTION, &Message::Token(Arc::default())),
+            News::End { close, why } => return Some(Ending::Access { close, why }),
+        }
+        None
+    }
+
+    /// A document may not be opened, or not stay open.
+    fn turn_away(&mut self, channel: u64, close: Close) {
+        let refused = match close.reason {
+            CloseReason::Token => Refused::Token,
+            CloseReason::Denied => Refused::Denied,
+            _ => Refused::Webhook,
+        };
+        self.registry.metrics().refused.one(refused as usize);
+        self.link.send(channel, &Message::Close(close));
+    }
+
+    fn reviewed(&mut self, channel: u64, permission: Result<Permission, Close>) {
+        // It may have been closed meanwhile.
+        let Some(open) = self.channels.get(&channel) else { return };
+        match permission {
+            Ok(Permission { mut rights, limits }) => {
+                rights.subject = rights.subject.or_else(|| self.address.clone());
+                self.forward.push(&open.room, ToRoom::Rights { member: open.member, rights });
+                self.lower(limits);
+            }
+            Err(close) => {
+                self.forward.push(&open.room, ToRoom::Leave { member: open.member });
+                self.channels.remove(&channel);
+                self.turn_away(channel, close);
+            }
+        }
+    }
+
+    /// The webhook may lower the limits of its connection.
+    fn lower(&mut self, limits: TokenLimits) {
+        self.limits = self.limits.lowered(&limits);
     }
 
     fn said(&mut self, FromRoom { member, channel, said }: FromRoom) {
@@ -443,6 +568,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
+            // Heard before it comes here.
+            Said::End(_) => {}
             Said::Finished => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member });
@@ -495,12 +622,25 @@ impl<T: Transport> Connection<'_, T> {
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
+                let reason = match error {
+                    TransportError::TooBig => CloseReason::Limit,
+                    _ => CloseReason::Protocol,
+                };
+                (error.close_code().unwrap_or(CloseCode::Protocol), reason, close_for(reason).retry)
             }
+            Ending::Access { close, why } => {
+                info!(reason = ?close.reason, why, "the connection may not be here");
+                if close.reason != CloseReason::TooMany {
+                    self.registry.metrics().refused.one(Refused::Token as usize);
+                }
+                (CloseCode::Unauthorized, close.reason, close.retry)
+            }
+            Ending::Kicked(close) => (CloseCode::TooMuch, close.reason, close.retry),
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
+        let why = if let Ending::Access { why, .. } = ending { why.as_str() } else { "" };
         self.link.goodbye(reason, retry);
-        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code);
+        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code, why);
         match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no last words"),

@@ -22,11 +22,13 @@ use futures_util::FutureExt;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::oneshot;
 
-use super::{Condition, DocumentInfo, Pending, Position, Recovered, Store, StoreError, Tail};
+use super::{Condition, DocumentInfo, Mode, Pending, Position, Recovered, Store, StoreError, Tail};
 use crate::metrics::Histogram;
+use backup::Copied;
 use reader::{ReadJob, Reader};
 use writer::{Job, Writer};
 
+pub(super) mod backup;
 mod reader;
 mod window;
 mod writer;
@@ -71,6 +73,8 @@ const SCHEMA: &str = "
         first INTEGER NOT NULL,
         PRIMARY KEY(document, ordinal)
     ) STRICT, WITHOUT ROWID;
+    -- 1: edits are taken from nobody. 2: nobody may open it.
+    CREATE TABLE mode(name TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES('format', 1);
 ";
 
@@ -171,8 +175,30 @@ impl Store for SqliteStore {
         self.query(|reply| ReadJob::Documents { after: Some(name.into()), most, reply })
     }
 
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.query(|reply| ReadJob::Document { name: name.into(), reply })
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.write(|reply| Job::SetMode { document: document.into(), mode, reply })
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.query(|reply| ReadJob::Modes { reply })
+    }
+
     fn probe(&self) -> Pending<()> {
         self.write(|reply| Job::Probe { reply })
+    }
+
+    fn backup(&self) -> Option<Pending<Copied>> {
+        let path = self.path.clone();
+        let copy = tokio::task::spawn_blocking(move || {
+            let number =
+                getrandom::u64().map_err(|error| Source::new(&path, None).io(&io::Error::other(error.to_string())))?;
+            Copied::of(&path, number)
+        });
+        Some(copy.map(|copied| copied.expect("copying does not panic")).boxed())
     }
 
     fn condition(&self) -> Condition {
@@ -279,7 +305,16 @@ impl Source {
                 .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))
                 .map_err(|error| self.sql(&error));
         }
-        if tables("AND name IN ('meta', 'document', 'log', 'snapshot', 'epoch')")? != 5 {
+        self.is_ours(connection)
+    }
+
+    /// Whether the tables are those of a store that this relay reads.
+    fn is_ours(&self, connection: &Connection) -> Result<(), StoreError> {
+        let tables = |condition: &str| {
+            let sql = format!("SELECT count(*) FROM sqlite_schema WHERE type = 'table' {condition}");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(|error| self.sql(&error))
+        };
+        if tables("AND name IN ('meta', 'document', 'log', 'snapshot', 'epoch', 'mode')")? != 6 {
             return Err(StoreError::Foreign { file: Arc::clone(&self.name) });
         }
         let format = connection

@@ -12,7 +12,7 @@ use tracing::{error, warn};
 use super::reader::{ReadJob, epochs, find, window};
 use super::{READERS, Reply, Source, window};
 use crate::metrics::Histogram;
-use crate::store::{MAX_EPOCHS, Position, Recovered, StoreError, extend_epochs};
+use crate::store::{MAX_EPOCHS, Mode, Position, Recovered, StoreError, extend_epochs};
 
 /// The most bytes of a group, but for a single longer call: enough to make the fsync a small part of the cost, little enough to answer soon.
 const GROUP_BYTES: usize = 4 << 20;
@@ -41,6 +41,11 @@ pub(super) enum Job {
     Delete {
         document: Arc<str>,
         reply: Reply<bool>,
+    },
+    SetMode {
+        document: Arc<str>,
+        mode: Mode,
+        reply: Reply<()>,
     },
     Reserve {
         bytes: usize,
@@ -235,9 +240,11 @@ impl Job {
     fn with(self, result: Result<bool, StoreError>) -> Outcome {
         match self {
             Job::Recover { document, reply } => Outcome::Recover(result.map(|_| ()), document, reply),
-            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Probe { reply } | Job::Close { reply } => {
-                Outcome::Done(result.map(|_| ()), reply)
-            }
+            Job::Append { reply, .. }
+            | Job::Snapshot { reply, .. }
+            | Job::SetMode { reply, .. }
+            | Job::Probe { reply }
+            | Job::Close { reply } => Outcome::Done(result.map(|_| ()), reply),
             Job::Reserve { reply, .. } => Outcome::Reserved(result.map(|_| ()), reply),
             Job::Delete { reply, .. } => Outcome::Deleted(result, reply),
             #[cfg(test)]
@@ -261,6 +268,7 @@ impl Work<'_> {
             Job::Snapshot { document, upto, bytes, .. } => self.snapshot(document, *upto, bytes),
             Job::Reserve { bytes, .. } => self.reserve(*bytes),
             Job::Delete { document, .. } => self.delete(document),
+            Job::SetMode { document, mode, .. } => self.set_mode(document, *mode),
             Job::Probe { .. } => self.probe(),
             Job::Close { .. } => Ok(Ok(true)),
             #[cfg(test)]
@@ -341,6 +349,17 @@ impl Work<'_> {
         self.transaction
             .prepare_cached("UPDATE document SET floor = ?2 WHERE id = ?1")?
             .execute(params![document.id, upto.cast_signed()])?;
+        Ok(Ok(true))
+    }
+
+    fn set_mode(&self, name: &str, mode: Mode) -> rusqlite::Result<Result<bool, StoreError>> {
+        match mode {
+            Mode::ReadWrite => self.transaction.prepare_cached("DELETE FROM mode WHERE name = ?1")?.execute([name])?,
+            Mode::ReadOnly | Mode::Closed => self
+                .transaction
+                .prepare_cached("INSERT INTO mode VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET mode = ?2")?
+                .execute(params![name, if mode == Mode::ReadOnly { 1 } else { 2 }])?,
+        };
         Ok(Ok(true))
     }
 
