@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod file;
 mod keygen;
+mod log;
 mod restore;
 mod serve;
 mod token;

@@ -28,7 +28,7 @@ use super::entropy::Entropy;
 use super::link::{CHANNEL, Connection, Refill, Stage};
 use super::message::{Close, CloseReason, Message, Part, Retry};
 use super::outbox::Outbox;
-use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
+use super::presence::{PeerId, PeerState, Peers, PresenceTooLong, earlier};
 use super::queue::Queue;
 use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
@@ -276,7 +276,7 @@ impl Replica {
         let can_send = connection.is_some_and(|connection| connection.is_answered());
         let session = connection.map(|connection| connection.session.deadline());
         let paused = connection.and_then(|connection| connection.paused);
-        self.peers.deadline(can_send).into_iter().chain(session).chain(paused).min()
+        earlier(earlier(self.peers.deadline(can_send), session), paused)
     }
 
     /// The next thing to do. To be drained after every call of another method.
