@@ -295,7 +295,7 @@ impl Config {
         time("--room-idle", self.room_idle, (0, "0s"), (86_400_000, "24h"))?;
         time("--auth-leeway", self.auth.auth_leeway, (0, "0s"), (3_600_000, "1h"))?;
         time("--auth-longest", self.auth.auth_longest, (60_000, "1m"), (31_536_000_000, "365d"))?;
-        time("--auth-webhook-timeout", self.auth.auth_webhook_timeout, (100, "100ms"), (60_000, "1m"))?;
+        time("--auth-webhook-timeout", self.auth.auth_webhook_timeout, (100, "100ms"), (30_000, "30s"))?;
         time("--drain-timeout", self.drain_timeout, (0, "0s"), (3_600_000, "1h"))?;
         self.limits.check()?;
         time("--drain-delay", self.drain_delay, (0, "0s"), (3_600_000, "1h"))?;

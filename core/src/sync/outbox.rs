@@ -121,8 +121,10 @@ impl Outbox {
     /// What becomes durable with `token`, in place of everything here.
     pub(super) fn replace(&mut self, chains: &Chains, token: Token) {
         self.chains.clear();
-        for Waiting { delta, .. } in chains.values().flatten() {
-            self.push(delta, token);
+        for (_, chain) in chains.iter() {
+            for Waiting { delta, .. } in chain {
+                self.push(delta, token);
+            }
         }
     }
 
@@ -160,7 +162,7 @@ impl Outbox {
         if chain.waiting().is_empty() {
             self.chains.remove(&replica);
         } else if chain.acked > chain.waiting().len() {
-            chain.entries.drain(..chain.acked);
+            chain.entries = chain.entries.split_off(chain.acked);
             chain.acked = 0;
         }
         count > 0
@@ -178,28 +180,45 @@ impl Outbox {
 
     /// How many deltas there are.
     pub(super) fn len(&self) -> usize {
-        self.chains.values().map(|chain| chain.waiting().len()).sum()
+        let mut len = 0;
+        for (_, chain) in self.chains.iter() {
+            len += chain.waiting().len();
+        }
+        len
     }
 
     /// How many of them are not durable yet, when everything up to `stored` is.
     pub(super) fn unstored(&self, stored: Token) -> usize {
-        let undurable = |chain: &Chain| chain.waiting().iter().rev().take_while(|entry| entry.token > stored).count();
-        self.chains.values().map(undurable).sum()
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
+            for entry in chain.waiting().iter().rev() {
+                if entry.token <= stored {
+                    break;
+                }
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many of them the relay refuses.
     pub(super) fn stuck(&self) -> usize {
-        let stuck = |chain: &Chain| {
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
             let waiting = chain.waiting();
             let from = chain.stuck_from.unwrap_or(u64::MAX);
-            waiting.len() - waiting.partition_point(|entry| entry.last_seq < from)
-        };
-        self.chains.values().map(stuck).sum()
+            count += waiting.len() - waiting.partition_point(|entry| entry.last_seq < from);
+        }
+        count
     }
 
     /// The ids that have deltas here.
-    pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaId> + '_ {
-        self.chains.keys().copied()
+    pub(super) fn replicas(&self) -> Vec<ReplicaId> {
+        let mut replicas = Vec::new();
+        for (replica, _) in self.chains.iter() {
+            replicas.push(*replica);
+        }
+        replicas
     }
 
     /// Whether the relay refuses something of `replica`.
@@ -218,7 +237,7 @@ impl Outbox {
 
     /// Whether the relay refuses anything, or may be about to.
     pub(super) fn is_any_stuck(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
+        self.is_any(&|chain| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
     }
 
     /// The dots that the relay does not have, or has with another meaning.
@@ -236,9 +255,11 @@ impl Outbox {
 
     /// Everything that failed to be written is written again, with `token`.
     pub(super) fn rewrite(&mut self, stored: Token, token: Token) {
-        for entry in self.chains.iter_mut().flat_map(|(_, chain)| &mut chain.entries) {
-            if entry.token > stored {
-                entry.token = token;
+        for (_, chain) in self.chains.iter_mut() {
+            for entry in &mut chain.entries {
+                if entry.token > stored {
+                    entry.token = token;
+                }
             }
         }
     }
@@ -330,7 +351,7 @@ impl Outbox {
 
     /// Whether the relay has yet to say of a chain whether it has the same.
     pub(super) fn is_any_unsure(&self) -> bool {
-        self.chains.values().any(|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
+        self.is_any(&|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
     }
 
     /// Whether this very branch is here.
@@ -419,14 +440,27 @@ impl Outbox {
     /// Whether something durable was not pushed, and neither is refused nor waits for an ack.
     pub(super) fn has_unpushed(&self, stored: Token) -> bool {
         let waits = self.first_dots();
-        self.chains.values().any(|chain| chain.next(stored).is_some_and(|entry| !entry.waits_for(&waits)))
+        self.is_any(&|chain| chain.next(stored).is_some_and(|entry| !entry.waits_for(&waits)))
+    }
+
+    fn is_any(&self, is_one: &dyn Fn(&Chain) -> bool) -> bool {
+        for (_, chain) in self.chains.iter() {
+            if is_one(chain) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Where each chain begins.
     fn first_dots(&self) -> Vec<Dot> {
-        let first =
-            |(replica, chain): (&ReplicaId, &Chain)| Some(Dot::new(*replica, chain.waiting().first()?.first_seq));
-        self.chains.iter().filter_map(first).collect()
+        let mut dots = Vec::new();
+        for (replica, chain) in self.chains.iter() {
+            if let Some(first) = chain.waiting().first() {
+                dots.push(Dot::new(*replica, first.first_seq));
+            }
+        }
+        dots
     }
 }
 

@@ -36,7 +36,7 @@ struct Cli {
 enum Command {
     Token(token::Token),
     Keygen(keygen::Keygen),
-    Check(check::Check),
+    Check(Box<check::Check>),
     Backup(backup::Backup),
     Restore(restore::Restore),
 }

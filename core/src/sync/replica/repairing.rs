@@ -138,8 +138,12 @@ impl Replica {
         let cursor = Cursor { epoch: connection.epoch, position: connection.position };
         let blank = self.document.blank(self.entropy.next());
         let waiting = self.outbox.waiting(&self.document);
-        let names: Vec<_> =
-            waiting.values().flatten().map(|Waiting { delta, .. }| (delta.dot(), delta.tag())).collect();
+        let mut names = Vec::new();
+        for (_, chain) in waiting.iter() {
+            for Waiting { delta, .. } in chain {
+                names.push((delta.dot(), delta.tag()));
+            }
+        }
         let repaired = fork::repair(&self.document, blank, relay, waiting, &self.voids, &self.contradicted);
         let Repaired { document, chains, moved } = repaired.map_err(|_| invalid())?;
 
@@ -162,19 +166,27 @@ impl Replica {
         self.compacted = self.document.version();
         records.push(Record::Snapshot(self.document.snapshot().into()));
         for waiting in chains.values().flatten() {
-            records.extend(self.positions_of(&waiting.delta));
+            if let Some(record) = self.positions_of(&waiting.delta) {
+                records.push(record);
+            }
             records.push(Outbox::record(&waiting.delta));
         }
         // The next Open names this opening, and waits for this batch.
         self.slot.name();
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         self.cursor = Some(cursor);
         records.push(Record::Cursor(cursor));
         let class = if fault::active(Fault::RepairedRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
         self.outbox.replace(&chains, token);
         self.slot.prove(token);
-        self.void_rows.extend(names.into_iter().filter(|(dot, _)| moved.dots.contains(*dot)));
+        for (dot, tag) in names {
+            if moved.dots.contains(dot) {
+                self.void_rows.push((dot, tag));
+            }
+        }
         sort_by_key(&mut self.void_rows, |row| *row);
         self.contradicted = Set::new();
         self.must_rebuild = false;

@@ -173,12 +173,16 @@ impl Replica {
         }
         let mut records = self.unfinished_basis();
         records.push(Record::Row(Row::of(delta)));
-        records.extend(self.positions_of(delta));
+        if let Some(record) = self.positions_of(delta) {
+            records.push(record);
+        }
         records.push(Outbox::record(delta));
         if self.connection.is_some() {
             self.slot.name();
         }
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         let class = if fault::active(Fault::WriteRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
         self.outbox.push(delta, token);

@@ -51,7 +51,7 @@ fn ack_1_rows_that_come_while_an_append_is_under_way_are_appended_together_in_pi
 }
 
 #[test]
-fn while_nothing_can_be_stored_nothing_is_appended_and_everything_stored_is_read() {
+fn ref_2_while_nothing_can_be_stored_nothing_is_appended_and_everything_stored_is_read() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, open_as(1));
     desk.join(BEN, open_as(2));
@@ -113,7 +113,7 @@ fn a_failed_commit_says_whether_the_disk_is_full() {
 }
 
 #[test]
-fn a_document_that_is_full_takes_what_makes_it_smaller_and_then_grows_again() {
+fn ref_3_a_document_that_is_full_takes_what_makes_it_smaller_and_then_grows_again() {
     let mut desk = Desk::new(RoomConfig { max_document: 10_000, ..RoomConfig::default() });
     desk.join(ANN, open_as(1));
     desk.join(BEN, open_as(2));
