@@ -16,12 +16,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
 use weftline::sync::{CloseReason, Level, Message, Open};
 
+use super::inbox::{NotTaken, Outlet};
 use super::registry::RoomLease;
 use super::{Effect, Input, MemberId, Outgoing, RecoverError, Room, RoomConfig};
 use crate::store::{Pending, Position, StoreError, Tail};
@@ -33,14 +33,18 @@ const AT_ONCE: usize = 64;
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
 
+/// How many bytes may be on the way to a member before its connection says that it took some. Small edits then follow each other without a
+/// word from the connection; what a member that reads no more costs is this, one batch, and what the system buffers.
+pub(crate) const WINDOW: usize = 32 << 10;
+
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
-    Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },
+    Join { member: MemberId, channel: u64, outlet: Outlet, open: Box<Open> },
     /// The client said something on its channel.
     Message { member: MemberId, message: Message },
-    /// The last bulk message went out on the socket.
-    Drained { member: MemberId },
+    /// So many bytes of bulk messages went out on the socket ([`Outgoing::weight`]).
+    Drained { member: MemberId, bytes: usize },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
     Finish { member: MemberId },
     /// The connection or the channel is closed.
@@ -53,7 +57,7 @@ impl ToRoom {
         match self {
             ToRoom::Join { member, .. }
             | ToRoom::Message { member, .. }
-            | ToRoom::Drained { member }
+            | ToRoom::Drained { member, .. }
             | ToRoom::Finish { member }
             | ToRoom::Leave { member } => *member,
         }
@@ -61,12 +65,14 @@ impl ToRoom {
 }
 
 /// What a room says to one member.
+#[derive(Debug)]
 pub(crate) struct FromRoom {
     pub(crate) member: MemberId,
     pub(crate) channel: u64,
     pub(crate) said: Said,
 }
 
+#[derive(Debug)]
 pub(crate) enum Said {
     /// To be sent to the client.
     Message(Outgoing),
@@ -103,13 +109,13 @@ enum Failure {
 struct Driver {
     lease: RoomLease,
     mailbox: mpsc::Receiver<ToRoom>,
-    members: BTreeMap<MemberId, Inbox>,
+    members: BTreeMap<MemberId, Way>,
 }
 
 /// The way to a member.
-struct Inbox {
+struct Way {
     channel: u64,
-    sender: mpsc::Sender<FromRoom>,
+    outlet: Outlet,
     finishing: bool,
 }
 
@@ -128,7 +134,7 @@ impl Driver {
         let recovered = store.recover(self.lease.name()).await?;
         let rows = recovered.rows.len();
         debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
-        let config = RoomConfig { level, ..RoomConfig::default() };
+        let config = RoomConfig { level, window: WINDOW, ..RoomConfig::default() };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
         let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {
@@ -201,17 +207,17 @@ impl Driver {
 
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
-            ToRoom::Join { member, channel, inbox, open } => {
-                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
+            ToRoom::Join { member, channel, outlet, open } => {
+                self.members.insert(member, Way { channel, outlet, finishing: false });
                 room.handle(now(), Input::Join { member, open, may_write: true });
             }
             ToRoom::Message { member, message } => {
                 room.handle(now(), Input::Message { member, message });
             }
-            ToRoom::Drained { member } => room.handle(now(), Input::Drained { member }),
+            ToRoom::Drained { member, bytes } => room.handle(now(), Input::Drained { member, bytes }),
             ToRoom::Finish { member } => {
-                if let Some(inbox) = self.members.get_mut(&member) {
-                    inbox.finishing = true;
+                if let Some(way) = self.members.get_mut(&member) {
+                    way.finishing = true;
                 }
             }
             ToRoom::Leave { member } => {
@@ -245,17 +251,15 @@ impl Driver {
     }
 
     fn say(&mut self, room: &mut Room, member: MemberId, said: Said) {
-        let Some(inbox) = self.members.get(&member) else { return };
-        let said = FromRoom { member, channel: inbox.channel, said };
-        match inbox.sender.try_send(said) {
+        let Some(Way { channel, outlet, .. }) = self.members.get(&member) else { return };
+        let channel = *channel;
+        match outlet.say(FromRoom { member, channel, said }) {
             Ok(()) => return,
             // The connection has ended, and its Leave is on the way.
-            Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(_)) => {
+            Err(NotTaken::Closed) => {}
+            Err(NotTaken::Full) => {
                 warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
-                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(CloseReason::Limit) };
-                let sender = inbox.sender.clone();
-                tokio::spawn(async move { sender.send(closed).await });
+                outlet.say_last(FromRoom { member, channel, said: Said::Closed(CloseReason::Limit) });
             }
         }
         self.members.remove(&member);
@@ -264,11 +268,9 @@ impl Driver {
 
     /// Tells those who asked that everything is settled. Nothing is being appended now.
     fn finish(&mut self) {
-        for (member, inbox) in &mut self.members {
-            if std::mem::take(&mut inbox.finishing) {
-                let finished = FromRoom { member: *member, channel: inbox.channel, said: Said::Finished };
-                // A full inbox belongs to a connection that is cut off at the end of the drain timeout.
-                let _ = inbox.sender.try_send(finished);
+        for (member, way) in &mut self.members {
+            if std::mem::take(&mut way.finishing) {
+                way.outlet.say_last(FromRoom { member: *member, channel: way.channel, said: Said::Finished });
             }
         }
     }
@@ -278,12 +280,12 @@ impl Driver {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
-            if let ToRoom::Join { member, channel, inbox, .. } = message {
-                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
+            if let ToRoom::Join { member, channel, outlet, .. } = message {
+                self.members.insert(member, Way { channel, outlet, finishing: false });
             }
         }
-        for (member, inbox) in std::mem::take(&mut self.members) {
-            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(reason) });
+        for (member, way) in std::mem::take(&mut self.members) {
+            way.outlet.say_last(FromRoom { member, channel: way.channel, said: Said::Closed(reason) });
         }
     }
 }
@@ -309,6 +311,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
     use std::sync::Arc;
 
     use tokio::sync::watch;
@@ -317,6 +321,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, StoreChoice};
+    use crate::room::inbox::{Inbox, inbox};
     use crate::room::registry::{Registry, RoomHandle};
     use crate::store::MemoryStore;
 
@@ -324,14 +329,15 @@ mod tests {
     struct Puppet {
         member: MemberId,
         room: RoomHandle,
-        inbox: mpsc::Receiver<FromRoom>,
+        inbox: Inbox,
+        heard: VecDeque<FromRoom>,
     }
 
     impl Puppet {
-        async fn join(registry: &Registry, inbox: usize) -> Self {
+        async fn join(registry: &Registry, most: usize) -> Self {
             let room = registry.enter("d");
             let member = MemberId(registry.next_number());
-            let (sender, inbox) = mpsc::channel(inbox);
+            let (outlet, inbox) = inbox(most);
             let empty = Document::new();
             let open = Open {
                 document: "d".into(),
@@ -347,8 +353,8 @@ mod tests {
                 packed: false,
                 staged: None,
             };
-            let puppet = Puppet { member, room, inbox };
-            puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;
+            let puppet = Puppet { member, room, inbox, heard: VecDeque::new() };
+            puppet.tell(ToRoom::Join { member, channel: 1, outlet, open: Box::new(open) }).await;
             puppet
         }
 
@@ -364,7 +370,18 @@ mod tests {
         }
 
         async fn next(&mut self) -> Said {
-            self.inbox.recv().await.expect("the room says something").said
+            while self.heard.is_empty() {
+                poll_fn(|context| self.inbox.poll_take(context, &mut self.heard)).await;
+            }
+            self.heard.pop_front().expect("something was heard").said
+        }
+
+        fn next_if_any(&mut self) -> Option<Said> {
+            self.next().now_or_never()
+        }
+
+        async fn drained(&self) {
+            self.tell(ToRoom::Drained { member: self.member, bytes: usize::MAX }).await;
         }
 
         async fn until(&mut self, kind: MessageKind) -> Outgoing {
@@ -399,8 +416,8 @@ mod tests {
             writer.until(MessageKind::Ack).await;
         }
         let mut on_its_way = 0;
-        while let Ok(said) = slow.inbox.try_recv() {
-            let Said::Message(message) = said.said else { panic!("the room closed it") };
+        while let Some(said) = slow.next_if_any() {
+            let Said::Message(message) = said else { panic!("the room closed it") };
             on_its_way += usize::from(message.bulk);
         }
         assert_eq!(on_its_way, 1, "a slow client is a cursor, not a queue");
@@ -409,7 +426,7 @@ mod tests {
         let mut seen = Document::new();
         let mut staged = Vec::new();
         while seen.version() != document.version() {
-            slow.tell(ToRoom::Drained { member: slow.member }).await;
+            slow.drained().await;
             let Said::Message(message) = slow.next().await else { panic!("the room closed it") };
             match Message::decode(message.kind, &message.body).unwrap() {
                 Message::Rows(rows) => {

@@ -223,7 +223,7 @@ fn a_slow_member_is_a_cursor_not_a_queue() {
         if heard.is_empty() {
             break;
         }
-        desk.handle(Input::Drained { member: BEN });
+        desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     }
     assert_eq!(next, 41);
     assert_eq!(desk.heard(ANN).len(), 40, "forty acks: the slow one delayed nobody");
@@ -242,7 +242,7 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
         desk.say(ANN, want());
     }
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff]);
-    desk.handle(Input::Drained { member: ANN });
+    desk.handle(Input::Drained { member: ANN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
 
     // Asked while rows are on their way, it waits until they are taken.
@@ -254,11 +254,11 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
         desk.say(ANN, want());
     }
     assert!(desk.heard(ANN).is_empty());
-    desk.handle(Input::Drained { member: ANN });
+    desk.handle(Input::Drained { member: ANN, bytes: usize::MAX });
     let heard = desk.heard(ANN);
     let [Message::Diff(answer)] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(codec::decode_diff(&answer.bytes).unwrap().head, *desk.room.committed_version());
-    desk.handle(Input::Drained { member: ANN });
+    desk.handle(Input::Drained { member: ANN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
     desk.say(ANN, want());
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff], "a new question");
@@ -343,7 +343,7 @@ fn rows_read_for_a_member_that_was_given_a_diff_meanwhile_are_of_no_use() {
     desk.handle(Input::LogRead { member, tail });
     desk.handle(Input::LogRead { member, tail: Tail::Trimmed { floor: 3 } });
     assert_eq!(desk.closed, []);
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::CaughtUp]);
 }
 
@@ -397,7 +397,7 @@ fn cur_3_catching_up_ends_with_the_hash_of_the_version_reached() {
         open: Box::new(Open { cursor, version_hash: [9; 16], ..open_as(2) }),
         may_write: true,
     });
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     let heard = desk.heard(BEN);
     let [Message::OpenAck(_), Message::Rows(rows), Message::CaughtUp(reached)] = &heard[..] else {
         panic!("{heard:?}")
@@ -493,7 +493,7 @@ fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
 
     // Who was closed says nothing more; who was not has all that was taken.
     desk.push(ANN, &[&second]);
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert!(desk.heard(ANN).iter().all(|message| !matches!(message, Message::Ack(_) | Message::Nack(_))));
     assert_eq!(desk.room.document().version(), {
         other.apply(&second).unwrap();
@@ -682,7 +682,7 @@ fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
     for member in [BEN, carl] {
         let ack = desk.join(member, packed_as(member.0));
         assert_eq!(ack.roster.unwrap().later, [0]);
-        desk.handle(Input::Drained { member });
+        desk.handle(Input::Drained { member, bytes: usize::MAX });
         desk.heard(member);
     }
     push_packed(&mut desk, ANN, &[&deltas[1], &deltas[2]], false);
@@ -700,9 +700,9 @@ fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
     }
 
     // Whoever asked for a diff may be ahead of the log somewhere: from then on every row says what it continues.
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     desk.say(BEN, Message::Want(Want::since(VersionVector::new())));
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     desk.heard(BEN);
     let last = write(&mut document, "last");
     push_packed(&mut desk, ANN, &[&last], false);
