@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::limits::LimitOptions;
+
 /// How a relay runs.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "weftline-relay", version, about = "Stores and forwards Weftline documents over websockets")]
@@ -62,6 +64,25 @@ pub struct Config {
     #[arg(long, env = "WEFTLINE_RELAY_DRAIN_TIMEOUT", value_name = "TIME", default_value = "8s", value_parser = parse_time)]
     pub drain_timeout: Duration,
 
+    /// How long a relay that was asked to stop still takes connections, while `/readyz` already says no: as long as a load balancer needs to
+    /// notice
+    #[arg(long, env = "WEFTLINE_RELAY_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = parse_time)]
+    pub drain_delay: Duration,
+
+    /// Address and port for operators: `/metrics`, `/status` and the admin API are answered there and nowhere else. On loopback the first two
+    /// need no token. Without this, all of them are at the main address, and need the admin token
+    #[arg(long, env = "WEFTLINE_RELAY_ADMIN_LISTEN", value_name = "ADDRESS:PORT")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// A file with the admin token, at least 16 characters. Whoever has it may read, change and delete every document. Without one the admin
+    /// API is off
+    #[arg(long, env = "WEFTLINE_RELAY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+
+    /// How much anybody may use
+    #[command(flatten)]
+    pub limits: LimitOptions,
+
     /// What to log to stderr: `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,weftline_relay::session=debug`.
     /// Content of documents is never logged
     #[arg(long, env = "WEFTLINE_RELAY_LOG", value_name = "FILTER", default_value = Config::LOG)]
@@ -109,6 +130,23 @@ pub enum ConfigError {
         /// What was given.
         origin: String,
     },
+    /// The admin token cannot be used.
+    #[error("--admin-token-file {}: {detail}", file.display())]
+    AdminToken {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Operators' numbers where others reach them, without a token.
+    #[error(
+        "--admin-listen {address} is reachable from other machines: add --admin-token-file, so that not everybody there sees the names of \
+         all documents"
+    )]
+    AdminExposed {
+        /// The address asked for.
+        address: SocketAddr,
+    },
     /// A filter that cannot be read.
     #[error("--log {filter:?}: {detail}")]
     Log {
@@ -142,6 +180,10 @@ impl Config {
             handshake_timeout: Duration::from_secs(10),
             room_idle: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(8),
+            drain_delay: Duration::ZERO,
+            admin_listen: None,
+            admin_token_file: None,
+            limits: LimitOptions::default(),
             log: Self::LOG.into(),
         }
     }
@@ -150,6 +192,12 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if !self.listen.ip().is_loopback() && !self.allow_anyone_on_network {
             return Err(ConfigError::Exposed { address: self.listen });
+        }
+        if let Some(address) = self.admin_listen
+            && !address.ip().is_loopback()
+            && self.admin_token_file.is_none()
+        {
+            return Err(ConfigError::AdminExposed { address });
         }
         let range = |flag, found: u128, shown: String, (least, least_shown), (most, most_shown)| {
             if (least..=most).contains(&found) {
@@ -168,6 +216,8 @@ impl Config {
         time("--handshake-timeout", self.handshake_timeout, (100, "100ms"), (600_000, "10m"))?;
         time("--room-idle", self.room_idle, (0, "0s"), (86_400_000, "24h"))?;
         time("--drain-timeout", self.drain_timeout, (0, "0s"), (3_600_000, "1h"))?;
+        self.limits.check()?;
+        time("--drain-delay", self.drain_delay, (0, "0s"), (3_600_000, "1h"))?;
         for origin in &self.allow_origin {
             let host = origin.split_once("://").map(|(_, host)| host);
             if origin != "*" && host.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' '])) {
@@ -193,7 +243,7 @@ impl FromStr for StoreChoice {
 }
 
 /// `65536`, `64KiB`, `1MiB`.
-fn parse_bytes(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     let scaled =
         |digits: &str, scale: usize| digits.trim_end().parse().ok().and_then(|number: usize| number.checked_mul(scale));
     [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)]
@@ -204,7 +254,10 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
 }
 
 /// `15s`, `500ms`, `2m`, `1h`; a bare number counts seconds.
-fn parse_time(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// When it is none.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let scaled =
         |digits: &str, scale: u64| digits.trim_end().parse().ok().and_then(|number: u64| number.checked_mul(scale));
     [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("", 1000)]
@@ -240,7 +293,7 @@ mod tests {
             let flag = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("WEFTLINE_RELAY_{flag}"));
         }
-        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 12);
+        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 30);
     }
 
     #[test]
@@ -270,6 +323,9 @@ mod tests {
             (&["--max-connections", "0"], "--max-connections"),
             (&["--allow-origin", "app.example"], "is not an origin"),
             (&["--allow-origin", "https://app.example/path"], "is not an origin"),
+            (&["--max-delta", "17MiB"], "--max-delta 17825792 is out of range: 1KiB to 16MiB"),
+            (&["--max-byte-rate", "1"], "--max-byte-rate"),
+            (&["--max-members", "0"], "--max-members"),
             (&["--speed", "11"], "--speed"),
         ] {
             let error = parse(arguments).unwrap_err();

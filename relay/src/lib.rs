@@ -17,9 +17,17 @@
 //! an epoch that the log still has. A slow client is a cursor into the log, not a queue.
 
 #[cfg(feature = "server")]
+pub mod auth;
+#[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
 pub mod error;
+#[cfg(feature = "server")]
+mod http;
+#[cfg(feature = "server")]
+pub mod limits;
+#[cfg(feature = "server")]
+pub mod metrics;
 pub mod room;
 #[cfg(feature = "server")]
 mod server;

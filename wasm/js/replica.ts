@@ -39,6 +39,7 @@ export interface OpenOptions {
 const REPLICA = Symbol.for('weftline.replica');
 /** The table of the store that grows: the log. */
 const ROWS = 'rows/';
+const STATUS_FIELDS = ['link', 'unsaved', 'unstored', 'closed', 'isParked', 'refused', 'refusedEdit', 'storage', 'isPersistent', 'error'] as const;
 
 /** What a replica is made of. @internal */
 export interface Parts {
@@ -424,7 +425,7 @@ export class ReplicaBase {
         this.#told.push({ origin: 'remote', changes: [], forkRepaired: true });
         break;
       case Output.Disconnect:
-        this.#link?.drop(output.byte() === 0 ? undefined : output.float());
+        this.#link?.away(output.uint());
         break;
     }
   }
@@ -455,24 +456,31 @@ export class ReplicaBase {
   }
 
   #readStatus(): void {
-    const { link, unsaved, unstored, stuck } = this.#engine.status();
+    const { stuck, ...engine } = this.#engine.status();
+    const { link } = engine;
     if (link === 'live' && this.#status.link !== 'live') this.#engine.resetDelay();
-    const error = this.#storageError?.message ?? (stuck > 0 ? `the relay refuses ${stuck} of the edits` : this.#linkError?.message);
+    const error = this.#storageError?.message ?? this.#refusal(stuck, engine);
     const storage = this.#storageError?.reason;
     const isPersistent = this.#isPersistent;
     this.#setStatus({
-      link,
-      unsaved,
-      unstored,
+      ...engine,
       ...(storage === undefined ? {} : { storage }),
       ...(isPersistent === undefined ? {} : { isPersistent }),
       ...(error === undefined ? {} : { error }),
     });
   }
 
+  /** What the relay says against us, if anything. */
+  #refusal(stuck: number, { closed, refused }: Status): string | undefined {
+    if (stuck > 0) return `the relay refuses ${stuck} of the edits${refused === undefined ? '' : `: ${refused}`}`;
+    if (refused !== undefined) return `the relay refuses an edit: ${refused}`;
+    if (closed !== undefined) return `the relay ended the connection: ${closed}`;
+    return this.#linkError?.message;
+  }
+
   #setStatus(status: Status): void {
     const old = this.#status;
-    const isSame = (['link', 'unsaved', 'unstored', 'storage', 'isPersistent', 'error'] as const).every((field) => old[field] === status[field]);
+    const isSame = STATUS_FIELDS.every((field) => old[field] === status[field]);
     if (!isSame) this.#status = Object.freeze(status);
   }
 

@@ -29,7 +29,7 @@ mod wire;
 use alloc::vec::Vec;
 
 use weftline::Timestamp;
-use weftline::sync::{Backoff, Link, Opening, Record, Replica, Status, Token, compaction_due};
+use weftline::sync::{Backoff, Link, Opening, Record, Replica, Retry, Status, Token, compaction_due};
 
 use error::Fault;
 use wire::{Reader, Writer};
@@ -164,6 +164,11 @@ fn put_status(out: &mut Writer, status: Status) {
     out.count(status.unsaved);
     out.count(status.unstored);
     out.count(status.stuck);
+    // Reasons by their numbers, which begin at 0: no reason is 0 here.
+    out.byte(status.closed.map_or(0, |close| 1 + close.reason as u8));
+    out.byte(u8::from(status.closed.is_some_and(|close| close.retry == Retry::NEVER)));
+    out.byte(status.refused.map_or(0, |refused| 1 + refused.reason as u8));
+    status.refused.iter().for_each(|refused| out.element(refused.dot));
 }
 
 #[cfg(target_arch = "wasm32")]

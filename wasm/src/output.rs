@@ -1,6 +1,6 @@
 //! What the engine wants done, as bytes: the kind of output, then what it is about. Read by `js/replica.ts`.
 
-use weftline::sync::{Class, Output, Persist, StoreChange, Table};
+use weftline::sync::{Class, Output, Persist, Retry, StoreChange, Table};
 use weftline::{ChangeKind, ChangeOrigin, Changes, TextStep};
 
 use crate::wire::Writer;
@@ -24,10 +24,9 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
             out.byte(CHANGED);
             put_changes(out, changes);
         }
-        Output::Disconnect { retry_after_ms } => {
+        Output::Disconnect { retry } => {
             out.byte(DISCONNECT);
-            out.byte(u8::from(retry_after_ms.is_some()));
-            retry_after_ms.iter().for_each(|ms| out.float(*ms as f64));
+            put_retry(out, *retry);
         }
         Output::Presence(news) => {
             out.byte(PRESENCE);
@@ -43,6 +42,11 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
         _ => return false,
     }
     true
+}
+
+/// 0 for as the backoff says, 1 for not before the application asks, else after so many milliseconds.
+fn put_retry(out: &mut Writer, retry: Retry) {
+    out.uint(retry.delay_ms().unwrap_or(u32::from(retry == Retry::NEVER)).into());
 }
 
 fn put_persist(out: &mut Writer, persist: &Persist) {

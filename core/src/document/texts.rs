@@ -239,7 +239,11 @@ impl State {
                 _ => self.text_keys(stretch),
             };
             last = Some((alike, keys));
-            self.beacon.text = self.beacon.text.wrapping_add(keys.share(stretch.first.seq(), text));
+            self.beacon.text = self.beacon.text.wrapping_add(keys.share(
+                stretch.first.seq(),
+                text,
+                text.len() == stretch.len as usize,
+            ));
         }
         for number in 0..self.texts.ropes.len() {
             let Held { rope, place } = &self.texts.ropes[number];
@@ -295,9 +299,9 @@ impl State {
         }
     }
 
-    /// The shares of the beacon of characters.
+    /// The shares of the beacon of characters: of the first in the order of dots, if the text is not all of them.
     pub(crate) fn share_of_text(&self, stretch: &Stretch, text: &str) -> u128 {
-        self.text_keys(stretch).share(stretch.first.seq(), text)
+        self.text_keys(stretch).share(stretch.first.seq(), text, text.is_ascii())
     }
 
     fn text_keys(&self, stretch: &Stretch) -> TextKeys {

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::encoding::MessageKind;
 use super::frame::{self, Assembler, CONNECTION, Decode, FrameError};
 use super::limits;
-use super::message::{CloseReason, Goodbye, Hello, Message};
+use super::message::{CloseReason, Goodbye, Hello, Message, Retry};
 use super::queue::Queue;
 use super::wire::told;
 use crate::clock::Timestamp;
@@ -216,8 +216,8 @@ impl Session {
     }
 
     /// Queues a Goodbye: the driver closes the connection once it is sent.
-    pub fn goodbye(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
-        self.say(&Message::Goodbye(Goodbye { reason, retry_after_ms }));
+    pub fn goodbye(&mut self, reason: CloseReason, retry: Retry) {
+        self.say(&Message::Goodbye(Goodbye { reason, retry }));
     }
 
     /// The next frame to send.
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn nothing_comes_before_hello() {
         let (mut a, _) = pair();
-        a.send(1, &Message::Close(Close { reason: CloseReason::Done }));
+        a.send(1, &Message::Close(Close { reason: CloseReason::Done, retry: Retry::BACKOFF }));
         let mut fresh = Session::new(SessionConfig::default(), NOW);
         assert!(matches!(deliver(&mut a, &mut fresh, NOW), Err(ProtocolError::Unexpected { .. })));
         let late = NOW.plus_ms(limits::HELLO_WITHIN_MS);

@@ -48,4 +48,4 @@ pub use status::{Status, StoreProblem};
 pub use storage::StoreError;
 /// The core, in the version this crate is built on.
 pub use weftline;
-pub use weftline::sync::{Link, PeerId, PresenceTooLong};
+pub use weftline::sync::{Close, CloseReason, Link, NackReason, PeerId, PresenceTooLong, Refusal, Retry};

@@ -6,13 +6,14 @@
 //! whoever asks to be connected does not wait at all.
 
 use crate::shared::{Shared, Wish, describe};
+use crate::status::reason;
 use crate::websocket::{self, Address, LinkError, Receiver, Sender};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use weftline::sync::{Backoff, Link, ProtocolError};
+use weftline::sync::{Backoff, Link, ProtocolError, Retry};
 
 /// How long an attempt to connect may take, name lookup and handshake included.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +32,7 @@ enum End {
     /// Something went wrong, in words.
     Failure(String),
     /// The core asked for it, and perhaps for a delay.
-    HangUp(Option<u64>),
+    HangUp(Retry),
 }
 
 /// Keeps the link as the application wishes, until it is closed.
@@ -63,23 +64,30 @@ pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Back
             End::Wish => (0, 0),
             End::Failure(_) => (0, backoff.next_delay_ms()),
             // Jitter on top, or all clients of a relay that restarts would come back in the same moment.
-            End::HangUp(retry_after_ms) => (retry_after_ms.unwrap_or(0), backoff.next_delay_ms()),
+            End::HangUp(retry) => (retry.delay_ms().unwrap_or(0).into(), backoff.next_delay_ms()),
         };
-        // Who asked before this moment had a connection, or one being made.
-        let _ = shared.hurry.notified().now_or_never();
+        // The same would happen again: it is for the application to change something, and to say so.
+        let is_parked = matches!(end, End::HangUp(Retry::NEVER));
+        if !is_parked {
+            // Who asked before this moment had a connection, or one being made. Of one that is parked the status may have told already.
+            let _ = shared.hurry.notified().now_or_never();
+        }
         shared.with(|state, now| {
             state.link_error = match end {
                 End::Failure(reason) => Some(reason),
                 // We have left by ourselves, and why stands in the error of the store.
                 End::HangUp(_) if state.store_error.is_some() => None,
-                End::HangUp(_) => Some("the relay ended the connection".to_owned()),
+                End::HangUp(_) => Some(state.machine.status().closed.map_or_else(
+                    || "the connection was ended".to_owned(),
+                    |close| format!("the relay ended the connection: {}", reason(close.reason)),
+                )),
                 End::Wish => None,
             };
             state.machine.disconnected(now);
             state.outgoing.clear();
         });
         tokio::select! {
-            () = wait(&shared, asked_ms, jitter_ms) => {}
+            () = wait(&shared, asked_ms, jitter_ms), if !is_parked => {}
             () = shared.hurry.notified() => {}
             // What is known of others is forgotten in time.
             _ = keep_time(&shared) => {}
@@ -165,7 +173,7 @@ async fn send(shared: &Shared, sender: &mut Sender) -> End {
             return End::from(error);
         }
         if let Some(hang_up) = hang_up {
-            return End::HangUp(hang_up.retry_after_ms);
+            return End::HangUp(hang_up.retry);
         }
         shared.frames.notified().await;
     }

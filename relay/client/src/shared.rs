@@ -9,7 +9,7 @@
 
 use crate::clock::Clock;
 use crate::replica::Update;
-use crate::status::{Status, StoreProblem};
+use crate::status::{Status, StoreProblem, refusal};
 use crate::storage::StoreError;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast, watch};
 use weftline::Timestamp;
-use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine};
+use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine, Retry};
 
 /// How many batches of changes a reader may be behind before it is told to read everything again instead.
 const CHANGES_KEPT: usize = 1024;
@@ -86,8 +86,8 @@ pub(crate) struct State {
 /// The core's request to end the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HangUp {
-    /// How long to wait before the next attempt; by the usual backoff if absent.
-    pub(crate) retry_after_ms: Option<u64>,
+    /// When to make the next attempt.
+    pub(crate) retry: Retry,
 }
 
 impl Shared {
@@ -211,7 +211,7 @@ impl Shared {
                 Output::ForkRepaired { dots } => drop(self.changes.send(Update::ForkRepaired(Arc::new(dots)))),
                 Output::Presence(news) => self.tell_presence(&news),
                 Output::Status(_) => {}
-                Output::Disconnect { retry_after_ms } => state.hang_up = Some(HangUp { retry_after_ms }),
+                Output::Disconnect { retry } => state.hang_up = Some(HangUp { retry }),
             }
         }
         if !state.unwritten.is_empty() {
@@ -250,7 +250,10 @@ impl State {
     fn error(&self) -> Option<String> {
         match &self.store_error {
             Some(error) => Some(describe(error.as_ref())),
-            None if self.machine.status().link == sync::Link::Live => None,
+            None if self.machine.status().link == sync::Link::Live => {
+                let refused = self.machine.status().refused?;
+                Some(format!("the relay does not take an edit: {}", refusal(refused.reason)))
+            }
             None => self.link_error.clone(),
         }
     }

@@ -6,11 +6,13 @@
 //!
 //! A room that fails (a commit that did not come through, a document that cannot be read, a bug) is forgotten by the registry, tells its
 //! members, and ends. After a failed commit its memory is ahead of the disk, so going on would show what is not stored (FAN-1); whoever
-//! comes back gets a room that was read from the store anew.
+//! comes back gets a room that was read from the store anew, and that appends nothing while the store fails ([`super::health`]). What cannot
+//! be read is put aside, and so is what brings out a bug twice ([`crate::limits::Quarantine`]).
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::FuturesUnordered;
@@ -19,11 +21,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
-use weftline::sync::{CloseReason, Level, Message, Open};
+use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
 use super::inbox::{NotTaken, Outlet};
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig};
+use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
 /// How many messages are handled before what the room asks for is done: their rows share one append.
@@ -36,13 +39,18 @@ const MAX_WAITING: usize = 32 << 20;
 /// How many bytes may be on the way to a member before its connection says that it took some. Small edits then follow each other without a
 /// word from the connection; what a member that reads no more costs is this, one batch, and what the system buffers.
 pub(crate) const WINDOW: usize = 32 << 10;
+/// About how long clients take to come back to a room that failed.
+const RETURN_MS: u32 = 1_000;
+
+/// The target of events that tell what becomes of single edits. The native client uses the same.
+const EDITS: &str = "weftline::edit";
 
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
     Join { member: MemberId, channel: u64, outlet: Outlet, open: Box<Open> },
     /// The client said something on its channel.
-    Message { member: MemberId, message: Message },
+    Message { member: MemberId, message: Message, at: Instant },
     /// So many bytes of bulk messages went out on the socket ([`Outgoing::weight`]).
     Drained { member: MemberId, bytes: usize },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
@@ -77,14 +85,15 @@ pub(crate) enum Said {
     /// To be sent to the client.
     Message(Outgoing),
     /// The channel is closed, and the room has forgotten the member.
-    Closed(CloseReason),
+    Closed(Close),
     /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
     Finished,
 }
 
 /// Runs a room until it is idle or fails.
 pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
-    let mut driver = Driver { lease, mailbox, members: BTreeMap::new() };
+    let metrics = lease.metrics().clone();
+    let mut driver = Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None };
     // A bug that one document brings out must not take the process down with all others.
     let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
         Ok(Ok(())) => return,
@@ -92,7 +101,9 @@ pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
     error!(document = %driver.lease.name(), %failure, "the room is closed");
-    driver.give_up(CloseReason::Storage);
+    driver.metrics.rooms_failed.one();
+    let close = driver.close_for_failure(&failure);
+    driver.give_up(close);
 }
 
 /// Why a room ends before it is idle.
@@ -110,6 +121,18 @@ struct Driver {
     lease: RoomLease,
     mailbox: mpsc::Receiver<ToRoom>,
     members: BTreeMap<MemberId, Way>,
+    metrics: Arc<Metrics>,
+    /// How many members are counted as behind.
+    behind: i64,
+    /// When the first of the edits that are not handed to the store yet arrived.
+    arrived: Option<Instant>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.metrics.members_behind.add(-self.behind);
+        self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
+    }
 }
 
 /// The way to a member.
@@ -124,17 +147,31 @@ struct Way {
 struct UnderWay {
     append: Option<(Position, Pending<()>)>,
     snapshot: Option<(Position, Pending<()>)>,
+    appending: Appending,
     reads: FuturesUnordered<futures_util::future::BoxFuture<'static, (MemberId, Result<Tail, StoreError>)>>,
+}
+
+/// The append that is under way.
+#[derive(Default)]
+struct Appending {
+    since: Option<Instant>,
+    /// When the first of its edits arrived.
+    arrived: Option<Instant>,
+    rows: u64,
+    bytes: u64,
 }
 
 impl Driver {
     async fn drive(&mut self) -> Result<(), Failure> {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
-        let recovered = store.recover(self.lease.name()).await?;
+        let started = Instant::now();
+        let recovered = store.recover(self.lease.name()).await.inspect_err(|error| self.metrics.store_failed(error))?;
+        let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
+            + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
         debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
-        let config = RoomConfig { level, window: WINDOW, ..RoomConfig::default() };
+        let config = RoomConfig { level, window: WINDOW, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
         let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {
@@ -142,6 +179,12 @@ impl Driver {
             Err(cancelled) => Failure::Panic(cancelled.to_string()),
         })??;
 
+        self.metrics.rooms_opened.one();
+        self.metrics.recovered_bytes.add(stored as u64);
+        self.metrics.recover_seconds.observe(started.elapsed());
+
+        let mut store_state = self.lease.health().watch();
+        room.handle(now(), Input::Store { trouble: *store_state.borrow_and_update() });
         let mut stop = self.lease.stop();
         let mut stopping = false;
         let mut under_way = UnderWay::default();
@@ -153,7 +196,9 @@ impl Driver {
             }
             if under_way.append.is_none() {
                 self.finish();
+                self.arrived = None;
             }
+            self.count(&mut room);
             let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
             let idle = room.is_idle() && self.members.is_empty();
             // Nothing is gained by keeping what costs nothing to make.
@@ -167,8 +212,13 @@ impl Driver {
                     debug_assert_ne!(taken, 0, "a room outlives its mailbox");
                 }
                 (upto, committed) = waited(&mut under_way.append) => match committed {
-                    Ok(()) => room.handle(now(), Input::Committed { upto }),
+                    Ok(()) => {
+                        room.handle(now(), Input::Committed { upto });
+                        self.appended(&mut room, &under_way.appending);
+                    }
                     Err(error) => {
+                        self.metrics.append_failed(&error);
+                        self.lease.append_failed(&error, room.waiting_bytes());
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -177,6 +227,7 @@ impl Driver {
                     Ok(()) => room.handle(now(), Input::SnapshotStored { upto }),
                     Err(error) => {
                         warn!(document = %self.lease.name(), %error, "no snapshot");
+                        self.metrics.store_failed(&error);
                         room.handle(now(), Input::SnapshotFailed);
                     }
                 },
@@ -184,13 +235,19 @@ impl Driver {
                     Ok(tail) => room.handle(now(), Input::LogRead { member, tail }),
                     Err(error) => {
                         warn!(document = %self.lease.name(), %error, "the log cannot be read");
+                        self.metrics.store_failed(&error);
                         room.handle(now(), Input::LogReadFailed { member });
                     }
                 },
+                Ok(()) = store_state.changed() => {
+                    let trouble = *store_state.borrow_and_update();
+                    room.handle(now(), Input::Store { trouble });
+                }
                 () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");
+                        self.metrics.rooms_evicted.one();
                         return Ok(());
                     }
                     // Somebody is on the way in.
@@ -208,10 +265,12 @@ impl Driver {
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
             ToRoom::Join { member, channel, outlet, open } => {
+                self.metrics.members.add(1);
                 self.members.insert(member, Way { channel, outlet, finishing: false });
                 room.handle(now(), Input::Join { member, open, may_write: true });
             }
-            ToRoom::Message { member, message } => {
+            ToRoom::Message { member, message, at } => {
+                self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
             }
             ToRoom::Drained { member, bytes } => room.handle(now(), Input::Drained { member, bytes }),
@@ -221,10 +280,46 @@ impl Driver {
                 }
             }
             ToRoom::Leave { member } => {
-                self.members.remove(&member);
+                self.forget(member);
                 room.handle(now(), Input::Leave { member });
             }
         }
+    }
+
+    fn forget(&mut self, member: MemberId) {
+        if self.members.remove(&member).is_some() {
+            self.metrics.members.add(-1);
+        }
+    }
+
+    /// Adds what the room has counted to what the relay counts.
+    fn count(&mut self, room: &mut Room) {
+        let follow = tracing::enabled!(target: EDITS, tracing::Level::DEBUG);
+        room.follow_edits(follow);
+        for Note { step, replica, seq, position, member } in room.take_notes() {
+            let (document, member) = (self.lease.name(), member.map(|member| member.0));
+            debug!(target: EDITS, %document, %replica, seq, position, member, "{step:?}");
+        }
+        self.metrics.count(&room.take_counts());
+        let behind = i64::try_from(room.members_behind()).unwrap_or(i64::MAX);
+        if behind != self.behind {
+            self.metrics.members_behind.add(behind - self.behind);
+            self.behind = behind;
+        }
+    }
+
+    /// Counts an append that came through. Every ack that it let out is counted as if its edit had been the first to arrive.
+    fn appended(&self, room: &mut Room, append: &Appending) {
+        self.metrics.appended_rows.add(append.rows);
+        self.metrics.appended_bytes.add(append.bytes);
+        if let Some(since) = append.since {
+            self.metrics.append_seconds.observe(since.elapsed());
+        }
+        let counts = room.take_counts();
+        if let Some(arrived) = append.arrived.filter(|_| counts.acks > 0) {
+            self.metrics.ack_seconds[room.level() as usize].observe_all(arrived.elapsed(), counts.acks);
+        }
+        self.metrics.count(&counts);
     }
 
     fn perform(&mut self, room: &mut Room, under_way: &mut UnderWay, effect: Effect) {
@@ -233,19 +328,28 @@ impl Driver {
         match effect {
             Effect::Append { first_position, rows } => {
                 let upto = first_position + rows.len() as u64 - 1;
+                under_way.appending = Appending {
+                    since: Some(Instant::now()),
+                    arrived: self.arrived.take(),
+                    rows: rows.len() as u64,
+                    bytes: rows.iter().map(|row| row.len() as u64).sum(),
+                };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
             }
             Effect::Snapshot { upto, bytes } => {
+                self.metrics.snapshots.one();
+                self.metrics.snapshot_bytes.add(bytes.len() as u64);
                 under_way.snapshot = Some((upto, store.snapshot(name, upto, bytes)));
             }
             Effect::ReadLog { member, after, max_bytes } => {
+                self.metrics.log_reads.one();
                 let read = store.read(name, after, max_bytes);
                 under_way.reads.push(read.map(move |read| (member, read)).boxed());
             }
             Effect::Send { member, message } => self.say(room, member, Said::Message(message)),
-            Effect::Close { member, reason } => {
-                self.say(room, member, Said::Closed(reason));
-                self.members.remove(&member);
+            Effect::Close { member, close } => {
+                self.say(room, member, Said::Closed(close));
+                self.forget(member);
             }
         }
     }
@@ -258,11 +362,13 @@ impl Driver {
             // The connection has ended, and its Leave is on the way.
             Err(NotTaken::Closed) => {}
             Err(NotTaken::Full) => {
+                // It may have been a burst: it comes back by its backoff.
+                let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
                 warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
-                outlet.say_last(FromRoom { member, channel, said: Said::Closed(CloseReason::Limit) });
+                outlet.say_last(FromRoom { member, channel, said: Said::Closed(too_much) });
             }
         }
-        self.members.remove(&member);
+        self.forget(member);
         room.handle(now(), Input::Leave { member });
     }
 
@@ -275,17 +381,36 @@ impl Driver {
         }
     }
 
+    /// What to tell everybody when the room has failed. A document that cannot be read is put aside, and one that fails again.
+    fn close_for_failure(&self, failure: &Failure) -> Close {
+        let random = getrandom::u32().unwrap_or_default();
+        let later = |reason| Close { reason, retry: Retry::after_ms(RETURN_MS / 2 + random % RETURN_MS) };
+        let damaged = match failure {
+            Failure::Store(StoreError::Full { .. }) => return later(CloseReason::StorageFull),
+            Failure::Store(StoreError::Corrupt { .. }) | Failure::Recover(_) => true,
+            Failure::Store(StoreError::OutOfOrder { .. }) | Failure::Panic(_) => false,
+            Failure::Store(_) => return later(CloseReason::Storage),
+        };
+        let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
+        if let Some(close) = &aside {
+            error!(document = %self.lease.name(), ?close, "the document is put aside; what is stored of it stays as it is");
+        }
+        aside.unwrap_or_else(|| later(CloseReason::Restart))
+    }
+
     /// Makes way for a new room, then sends everybody away, also those who were just coming in.
-    fn give_up(&mut self, reason: CloseReason) {
+    fn give_up(&mut self, close: Close) {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
             if let ToRoom::Join { member, channel, outlet, .. } = message {
+                self.metrics.members.add(1);
                 self.members.insert(member, Way { channel, outlet, finishing: false });
             }
         }
+        self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
         for (member, way) in std::mem::take(&mut self.members) {
-            way.outlet.say_last(FromRoom { member, channel: way.channel, said: Said::Closed(reason) });
+            way.outlet.say_last(FromRoom { member, channel: way.channel, said: Said::Closed(close) });
         }
     }
 }
@@ -313,7 +438,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use std::collections::VecDeque;
     use std::future::poll_fn;
-    use std::sync::Arc;
 
     use tokio::sync::watch;
     use weftline::sync::{MessageKind, Row, Rows, Want};
@@ -335,7 +459,7 @@ mod tests {
 
     impl Puppet {
         async fn join(registry: &Registry, most: usize) -> Self {
-            let room = registry.enter("d");
+            let room = registry.enter("d").unwrap();
             let member = MemberId(registry.next_number());
             let (outlet, inbox) = inbox(most);
             let empty = Document::new();
@@ -366,7 +490,7 @@ mod tests {
             let put = document.transact(now(), |edit| edit.map("m")?.put(&key.to_string(), "x".repeat(length)));
             let rows = vec![Row::of(&put.unwrap().delta.unwrap())];
             let message = Message::Rows(Rows { from: 0, to: 0, rows });
-            self.tell(ToRoom::Message { member: self.member, message }).await;
+            self.tell(ToRoom::Message { member: self.member, message, at: Instant::now() }).await;
         }
 
         async fn next(&mut self) -> Said {
@@ -445,7 +569,7 @@ mod tests {
                 }
                 Message::Ask => {
                     let message = Message::Want(Want::since(seen.version()));
-                    slow.tell(ToRoom::Message { member: slow.member, message }).await;
+                    slow.tell(ToRoom::Message { member: slow.member, message, at: Instant::now() }).await;
                 }
                 _ => {}
             }
@@ -462,7 +586,10 @@ mod tests {
         other.until(MessageKind::CaughtUp).await;
         let Said::Message(message) = stuck.next().await else { panic!("first the answer") };
         assert_eq!(message.kind, MessageKind::OpenAck);
-        assert!(matches!(stuck.next().await, Said::Closed(CloseReason::Limit)));
+        assert!(matches!(
+            stuck.next().await,
+            Said::Closed(Close { reason: CloseReason::Limit, retry: Retry::BACKOFF })
+        ));
         let mut document = Document::with_writer(ReplicaId::from(1));
         other.push(&mut document, 1, 10).await;
         other.until(MessageKind::Ack).await;
@@ -475,7 +602,7 @@ mod tests {
         only.until(MessageKind::CaughtUp).await;
         only.tell(ToRoom::Leave { member: only.member }).await;
         // Somebody is on the way in: the room stays for them.
-        let coming = registry.enter("d");
+        let coming = registry.enter("d").unwrap();
         drop(only);
         tokio::task::yield_now().await;
         assert_eq!(registry.open_rooms(), 1);

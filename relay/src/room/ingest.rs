@@ -9,22 +9,32 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
-use super::{Held, MemberId, Room};
+use super::size::only_removes;
+use super::{Held, MemberId, Room, Step};
+
+/// When a member may push again what could not be stored, at the earliest. The store is tried more often than that.
+const STORE_RETRY_MS: u32 = 1_000;
+
+/// When a member may push again what a document has no place for, at the earliest: somebody must have taken something away.
+const FULL_RETRY_MS: u32 = 30_000;
 
 /// Why a delta was not taken.
 struct Refusal {
     reason: NackReason,
+    retry: Retry,
     /// Whether the member is told what is here.
     with_version: bool,
 }
 
 impl From<NackReason> for Refusal {
     fn from(reason: NackReason) -> Self {
-        Self { reason, with_version: matches!(reason, NackReason::NotReady | NackReason::Gap) }
+        let with_version = matches!(reason, NackReason::NotReady | NackReason::Gap);
+        let retry = if with_version || reason == NackReason::Fork { Retry::BACKOFF } else { Retry::NEVER };
+        Self { reason, retry, with_version }
     }
 }
 
@@ -116,7 +126,9 @@ impl Room {
 
     fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
         let version = refusal.with_version.then(|| self.document.version());
-        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason: refusal.reason, version } });
+        let Refusal { reason, retry, .. } = refusal;
+        self.note(Step::Refused(reason), replica, seq, Some(id));
+        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason, retry, version } });
     }
 
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
@@ -125,7 +137,7 @@ impl Room {
         if !member.may_write {
             return Err(NackReason::ReadOnly.into());
         }
-        if delta.bytes().len() > limits::MAX_DELTA {
+        if delta.bytes().len() > self.config.max_delta {
             return Err(NackReason::TooLarge.into());
         }
         let known_id = member.leases.contains(&dot.replica);
@@ -158,6 +170,12 @@ impl Room {
         if self.document.depth_after(delta) > codec::limits::MAX_CONTAINER_DEPTH {
             return Err(NackReason::Invalid.into());
         }
+        self.storable(id)?;
+        let removes = only_removes(delta);
+        let most = self.config.max_document;
+        if !removes && !self.size.takes(&self.document, delta.bytes().len(), most, self.now) {
+            return Err(self.refused_for_a_time(id, NackReason::DocumentFull, FULL_RETRY_MS));
+        }
         if self.document.seq(dot.replica) == 0 && !known_id {
             let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
             let member = self.members.get_mut(&id).expect("the member was just found");
@@ -167,9 +185,15 @@ impl Room {
             member.new_replicas += 1;
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
+        if removes {
+            self.size.removed();
+        } else {
+            self.size.wrote(delta.bytes().len());
+        }
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
+        self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }
@@ -183,8 +207,16 @@ impl Room {
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
         let refused = if !may_write {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
+        } else if let Err(refusal) = self.storable(id) {
+            Some((ReplicaId::NIL, refusal))
         } else if self.replica_count() + fresh > self.config.max_replicas {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if !self.size.takes(&self.document, bytes.len(), self.config.max_document, self.now) {
+            // It will not be smaller next time.
+            Some((
+                ReplicaId::NIL,
+                Refusal { reason: NackReason::DocumentFull, retry: Retry::NEVER, with_version: false },
+            ))
         } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
             Some((ReplicaId::NIL, NackReason::Invalid.into()))
         } else if self.has_moved(&diff) {
@@ -193,6 +225,7 @@ impl Room {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
                     if applied.outcome == Outcome::Applied {
+                        self.size.wrote(bytes.len());
                         let row = Row::Diff { bytes: Arc::clone(bytes) };
                         self.append_row(Some(id), &row, diff.head);
                     }
@@ -205,9 +238,27 @@ impl Room {
                 }
             }
         };
-        let Some((replica, Refusal { reason, with_version })) = refused else { return };
-        let version = with_version.then(|| self.document.version());
-        self.hold(Held::Nack { member: id, nack: Nack { replica, seq: 0, reason, version } });
+        let Some((replica, refusal)) = refused else { return };
+        self.refuse(id, replica, 0, refusal);
+    }
+
+    /// Whether anything can be stored.
+    fn storable(&self, id: MemberId) -> Result<(), Refusal> {
+        self.trouble.map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
+    }
+
+    /// Refuses something until so much time has passed, and up to as much again: members that were refused together come back one by one.
+    fn refused_for_a_time(&self, id: MemberId, reason: NackReason, ms: u32) -> Refusal {
+        let spread = (id.0 ^ self.now.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let spread = u32::try_from(spread).unwrap_or(0) % ms;
+        Refusal { reason, retry: Retry::after_ms(ms + spread), with_version: false }
+    }
+
+    /// Refuses an offer while nothing of it could be stored; says whether it did.
+    pub(super) fn refuses_offer(&mut self, id: MemberId) -> bool {
+        let Err(refusal) = self.storable(id) else { return false };
+        self.refuse(id, ReplicaId::NIL, 0, refusal);
+        true
     }
 
     /// Whether an origin that a diff brings on has moved here since its base, to another place. A diff tells the tag at its end only, so
@@ -229,6 +280,11 @@ impl Room {
             self.refills.moved();
         }
         // Rows without a pusher say nothing that a later one could do without.
+        let len = row.encoded_len();
+        if self.piece.0 <= self.in_flight.unwrap_or(self.committed) || self.piece.1 + len > self.config.max_append {
+            self.piece = (self.head, 0);
+        }
+        self.piece.1 += len;
         let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |pusher| pusher.0) };
         self.appending.push_back(LogRow {
             position: self.head,
@@ -243,9 +299,10 @@ impl Room {
 
     /// One ack for all that is committed together.
     fn hold_ack(&mut self, id: MemberId, origin: ReplicaId, seq: u64) {
+        // Of what waits, the rows from the last piece on are committed together.
         let in_flight = self.in_flight.unwrap_or(self.committed);
         if let Some((position, Held::Ack { member, replica, through })) = self.held.back_mut()
-            && (*position > in_flight || *position == self.head)
+            && (*position > in_flight.max(self.piece.0 - 1) || *position == self.head)
             && (*member, *replica) == (id, origin)
         {
             *position = self.head;

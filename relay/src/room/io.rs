@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use weftline::codec::DecodeError;
-use weftline::sync::{CloseReason, Level, Message, MessageKind, Open, RecordError, limits};
+use weftline::sync::{Close, CloseReason, Level, Message, MessageKind, NackReason, Open, RecordError, Retry, limits};
 use weftline::{ApplyError, LoadError};
 
 use super::kept::KeptError;
@@ -17,6 +17,12 @@ pub struct MemberId(pub u64);
 pub struct RoomConfig {
     /// What an ack may claim.
     pub level: Level,
+    /// The longest delta, in bytes.
+    pub max_delta: usize,
+    /// The largest document, in bytes of a snapshot. Beyond it only what takes something away is taken.
+    pub max_document: usize,
+    /// The most members at a time.
+    pub max_members: usize,
     /// The most replicas that may ever write to the document. Each costs every member some 26 bytes, for ever.
     pub max_replicas: usize,
     /// The most replicas that one member may introduce by pushing deltas. A store pushes for each of its slots, and for each id that it
@@ -24,6 +30,8 @@ pub struct RoomConfig {
     pub max_new_replicas: usize,
     /// How many bytes of recent rows to keep in memory, for members that are a little behind.
     pub recent_bytes: usize,
+    /// The most rows appended at once, in bytes; a single longer row is appended alone.
+    pub max_append: usize,
     /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
     pub max_batch: usize,
     /// Nothing more is sent to a member while more bytes than these are on the way to it ([`Outgoing::weight`]). With 0 the next thing
@@ -46,9 +54,13 @@ impl Default for RoomConfig {
     fn default() -> Self {
         Self {
             level: Level::Stored,
+            max_delta: limits::MAX_DELTA,
+            max_document: 48 << 20,
+            max_members: 10_000,
             max_replicas: 1 << 16,
             max_new_replicas: 256,
             recent_bytes: 1 << 20,
+            max_append: 4 << 20,
             max_batch: limits::MAX_BATCH,
             window: 0,
             max_present: 1_000,
@@ -90,6 +102,11 @@ pub enum Input {
     Committed {
         /// Its last position.
         upto: Position,
+    },
+    /// Whether anything can be stored. While it cannot, everything that would be appended is refused.
+    Store {
+        /// Why not.
+        trouble: Option<NackReason>,
     },
     /// The append in flight failed. The room closes all members and is of no more use.
     CommitFailed,
@@ -179,9 +196,21 @@ pub enum Effect {
     Close {
         /// Whom.
         member: MemberId,
-        /// Why.
-        reason: CloseReason,
+        /// Why, and when to come back.
+        close: Close,
     },
+}
+
+/// What to say of coming back to whoever is sent away for this reason, where nothing else is known.
+pub(crate) const fn close_for(reason: CloseReason) -> Close {
+    let retry = match reason {
+        CloseReason::Limit | CloseReason::Denied | CloseReason::Expired => Retry::NEVER,
+        CloseReason::Storage | CloseReason::StorageFull => Retry::after_ms(1_000),
+        CloseReason::TooMany => Retry::after_ms(30_000),
+        CloseReason::Quarantined => Retry::after_ms(60_000),
+        _ => Retry::BACKOFF,
+    };
+    Close { reason, retry }
 }
 
 /// Why what a store gave is not a document.

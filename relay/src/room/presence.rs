@@ -101,6 +101,7 @@ impl Board {
 impl Room {
     /// A member shows something else of itself.
     pub(super) fn show(&mut self, id: MemberId, presence: Presence) {
+        self.counts.presence_received += 1;
         let Some(peer) = self.members.get(&id).map(|member| PeerId::of(member.opening)) else { return };
         let Presence { whole: false, states } = presence else { return self.close(id, CloseReason::Protocol) };
         let Ok([state]) = <[PeerState; 1]>::try_from(states) else { return self.close(id, CloseReason::Protocol) };
@@ -179,6 +180,7 @@ impl Room {
         if shared.after != Some(after) {
             *shared = SharedNews { after: Some(after), body: body(board.news(after)) };
         }
+        self.counts.presence_sent += 1;
         self.send_to(id, member, MessageKind::Presence, shared.body.clone());
     }
 }

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{CloseReason, Nack, NackReason, Offer, Want, limits};
+use weftline::sync::{CloseReason, Nack, NackReason, Offer, Retry, Want, limits};
 use weftline::{ReplicaId, Timestamp, VersionVector};
 
 use super::{Held, MemberId, Room};
@@ -73,7 +73,13 @@ impl Room {
             }
         }
         if !member.may_write {
-            let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, version: None };
+            let nack = Nack {
+                replica: ReplicaId::NIL,
+                seq: 0,
+                reason: NackReason::ReadOnly,
+                retry: Retry::NEVER,
+                version: None,
+            };
             return self.hold(Held::Nack { member: id, nack });
         }
         self.refills.answered(id);
@@ -81,6 +87,9 @@ impl Room {
         let version = self.document.version();
         if version.dominates(&offer.version) {
             return self.hold(Held::Durable { member: id, version });
+        }
+        if self.refuses_offer(id) {
+            return;
         }
         self.refills.offers.insert(id, offer);
     }

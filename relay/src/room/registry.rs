@@ -11,10 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use weftline::sync::Close;
 
+use super::RoomConfig;
 use super::actor::{self, ToRoom};
+use super::health::Health;
 use crate::config::Config;
-use crate::store::Store;
+use crate::limits::{Quarantine, RoomLimits, RoomMeters};
+use crate::metrics::{Metrics, Refused};
+use crate::store::{Store, StoreError};
 
 /// Messages that wait for a room. Enough that a room finds a group to commit together; when it is full, sessions read no further.
 const MAILBOX: usize = 256;
@@ -27,36 +33,54 @@ pub struct Registry {
 
 struct Shared {
     store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
     settings: RoomSettings,
     stop: watch::Receiver<bool>,
     rooms: Mutex<BTreeMap<Arc<str>, Entry>>,
     /// How many room tasks run. It falls after a room is forgotten, when the last of its work is done.
     running: watch::Sender<usize>,
     next_number: AtomicU64,
+    health: Health,
+    quarantine: Quarantine,
 }
 
 /// What every room is told at its start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoomSettings {
     pub(super) idle: Duration,
+    pub(super) room: RoomConfig,
+    limits: RoomLimits,
 }
 
 struct Entry {
     number: u64,
+    meters: Arc<RoomMeters>,
     mailbox: mpsc::Sender<ToRoom>,
     users: usize,
 }
 
 impl Registry {
     pub(crate) fn new(store: Arc<dyn Store>, config: &Config, stop: watch::Receiver<bool>) -> Self {
-        let settings = RoomSettings { idle: config.room_idle };
+        let limits = &config.limits;
+        let room = RoomConfig {
+            max_delta: limits.max_delta,
+            max_document: limits.max_document,
+            max_members: limits.max_members,
+            max_replicas: limits.max_replicas,
+            max_new_replicas: limits.max_new_replicas,
+            ..RoomConfig::default()
+        };
+        let settings = RoomSettings { idle: config.room_idle, room, limits: limits.of_room() };
         let shared = Shared {
             store,
+            metrics: Arc::default(),
             settings,
             stop,
             rooms: Mutex::default(),
             running: watch::Sender::new(0),
             next_number: AtomicU64::new(1),
+            health: Health::new(),
+            quarantine: Quarantine::default(),
         };
         Registry { shared: Arc::new(shared) }
     }
@@ -83,27 +107,52 @@ impl Registry {
         &*self.shared.store
     }
 
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
+    }
+
     /// A number that no other room or session of this process has.
     pub(crate) fn next_number(&self) -> u64 {
         self.shared.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The documents that are put aside.
+    #[must_use]
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.shared.quarantine
+    }
+
     /// The room of a document, opened if need be.
-    pub(crate) fn enter(&self, document: &str) -> RoomHandle {
+    ///
+    /// # Errors
+    /// When the document is put aside: what to tell whoever asks.
+    pub(crate) fn enter(&self, document: &str) -> Result<RoomHandle, Close> {
+        if let Some(close) = self.shared.quarantine.check(document, Instant::now()) {
+            self.shared.metrics.refused.one(Refused::Quarantined as usize);
+            return Err(close);
+        }
+        Ok(self.open(document))
+    }
+
+    fn open(&self, document: &str) -> RoomHandle {
         let mut rooms = self.rooms();
         if let Some((name, entry)) = rooms.get_key_value(document).map(|(name, entry)| (Arc::clone(name), entry)) {
-            let (number, mailbox) = (entry.number, entry.mailbox.clone());
+            let (number, mailbox, meters) = (entry.number, entry.mailbox.clone(), Arc::clone(&entry.meters));
             rooms.get_mut(&name).expect("it was just found").users += 1;
-            return RoomHandle { registry: self.clone(), name, number, mailbox };
+            return RoomHandle { registry: self.clone(), name, number, mailbox, meters };
         }
         let name: Arc<str> = document.into();
         let number = self.next_number();
         let (mailbox, messages) = mpsc::channel(MAILBOX);
-        rooms.insert(Arc::clone(&name), Entry { number, mailbox: mailbox.clone(), users: 1 });
+        let meters = Arc::new(RoomMeters::new(self.shared.settings.limits, Instant::now()));
+        let entry = Entry { number, meters: Arc::clone(&meters), mailbox: mailbox.clone(), users: 1 };
+        rooms.insert(Arc::clone(&name), entry);
         self.shared.running.send_modify(|running| *running += 1);
         let lease = RoomLease { registry: self.clone(), name: Arc::clone(&name), number };
         tokio::spawn(actor::run(lease, messages));
-        RoomHandle { registry: self.clone(), name, number, mailbox }
+        RoomHandle { registry: self.clone(), name, number, mailbox, meters }
     }
 
     fn rooms(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Entry>> {
@@ -124,11 +173,17 @@ pub(crate) struct RoomHandle {
     name: Arc<str>,
     number: u64,
     mailbox: mpsc::Sender<ToRoom>,
+    meters: Arc<RoomMeters>,
 }
 
 impl RoomHandle {
     pub(crate) fn mailbox(&self) -> &mpsc::Sender<ToRoom> {
         &self.mailbox
+    }
+
+    /// How fast the document is written to.
+    pub(crate) fn meters(&self) -> &RoomMeters {
+        &self.meters
     }
 }
 
@@ -158,8 +213,25 @@ impl RoomLease {
         &self.registry.shared.store
     }
 
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.shared.metrics
+    }
+
     pub(super) fn settings(&self) -> RoomSettings {
         self.registry.shared.settings
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.registry.shared.health
+    }
+
+    pub(super) fn quarantine(&self) -> &Quarantine {
+        &self.registry.shared.quarantine
+    }
+
+    /// So many bytes could not be appended.
+    pub(super) fn append_failed(&self, failure: &StoreError, bytes: usize) {
+        self.health().append_failed(self.store(), failure, bytes, self.stop());
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {

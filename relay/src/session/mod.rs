@@ -12,28 +12,31 @@
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
+mod forward;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use forward::Forward;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::sync::mpsc::error::{SendError, TrySendError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tracing::{debug, error};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Session, SessionConfig, limits};
+use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
 
 use crate::config::Config;
-use crate::room::MemberId;
+use crate::limits::{ConnectionLimits, Throttle};
+use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom, WINDOW};
 use crate::room::inbox::{Inbox, inbox};
 use crate::room::registry::{Registry, RoomHandle};
+use crate::room::{MemberId, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
@@ -47,6 +50,9 @@ const READ_AHEAD: usize = 64;
 /// After so many frames and flushes in a row a connection lets others run.
 const MOST_AT_ONCE: usize = 128;
 
+/// A timer that has rung is set to here, and then to what is due before.
+const FAR: Duration = Duration::from_secs(3_600);
+
 /// How long a closing connection may take for its last words.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -54,21 +60,22 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 const RETURN_WITHIN_MS: u32 = 3_000;
 
 /// Serves a connection to its end.
-pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config: &Config, stop: watch::Receiver<bool>) {
+pub(crate) async fn run<T: Transport>(
+    transport: T,
+    registry: &Registry,
+    config: &Config,
+    limits: ConnectionLimits,
+    stop: watch::Receiver<bool>,
+) {
     let started = Instant::now();
-    let link = SessionConfig {
-        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
-        max_frame: config.max_frame,
-        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
-        ..SessionConfig::default()
-    };
     let (_, inbox) = inbox(INBOX);
     let mut connection = Connection {
         transport,
-        link: Session::new(link, Timestamp(0)),
+        link: Session::new(link_config(config), Timestamp(0)),
         started,
         registry,
-        max_documents: config.max_documents,
+        limits,
+        throttle: Throttle::new(started),
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
         inbox,
@@ -77,9 +84,12 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         forward: Forward::default(),
         pending: None,
         unflushed: false,
-        opened: false,
         read_ahead: 0,
+        traffic: Traffic::default(),
     };
+    let metrics = registry.metrics();
+    let _counted = metrics.connections.hold();
+    metrics.connections_opened.one();
     // A bug that some bytes bring out ends this connection in good order: its rooms must hear that it is gone.
     let served = AssertUnwindSafe(connection.serve(stop)).catch_unwind().await;
     let ending = served.unwrap_or_else(|_| {
@@ -87,8 +97,50 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         Ending::Bug
     });
     debug!(?ending, "ending");
+    metrics.connections_ended.one(ending.counted() as usize);
+    connection.traffic.count(metrics);
     connection.leave().await;
     connection.close(&ending).await;
+}
+
+/// Says hello and goodbye, to somebody for whom there is no place.
+pub(crate) async fn turn_away<T: Transport>(mut transport: T, config: &Config, Close { reason, retry }: Close) {
+    let mut link = Session::new(link_config(config), Timestamp(0));
+    link.goodbye(reason, retry);
+    let mut pending = None;
+    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch);
+    if timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await.is_err() {
+        debug!("who was turned away did not take the last words");
+    }
+}
+
+fn link_config(config: &Config) -> SessionConfig {
+    SessionConfig {
+        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
+        max_frame: config.max_frame,
+        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
+        ..SessionConfig::default()
+    }
+}
+
+/// Sends what is left, and closes. Waits for the client to close too: a socket that is closed with unread input resets, and what was sent
+/// last is lost.
+async fn last_words(
+    transport: &mut impl Transport,
+    link: &mut Session,
+    pending: &mut Option<Bytes>,
+    code: CloseCode,
+) -> Result<(), TransportError> {
+    poll_fn(|context| match hand_over(transport, link, pending, context) {
+        Ok(_) if pending.is_some() => Poll::Pending,
+        handed => Poll::Ready(handed),
+    })
+    .await?;
+    poll_fn(|context| transport.poll_ready(context)).await?;
+    transport.start_close(code, "")?;
+    poll_fn(|context| transport.poll_flush(context)).await?;
+    while poll_fn(|context| transport.poll_receive(context)).await?.is_some() {}
+    Ok(())
 }
 
 /// Why a connection ends.
@@ -108,12 +160,50 @@ enum Ending {
     Bug,
 }
 
+impl Ending {
+    fn counted(&self) -> Ended {
+        match self {
+            Ending::Gone => Ended::Gone,
+            Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
+            Ending::Protocol(_) => Ended::Protocol,
+            Ending::Transport(_) => Ended::Transport,
+            Ending::Stop => Ended::Drain,
+            Ending::Bug => Ended::Bug,
+        }
+    }
+}
+
+/// What went over a connection and is not counted yet: it is added up here, and to what all threads share once per wake-up.
+#[derive(Default)]
+struct Traffic {
+    frames_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+    bytes_sent: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, metrics: &Metrics) {
+        for (counter, more) in [
+            (&metrics.frames_received, &mut self.frames_received),
+            (&metrics.bytes_received, &mut self.bytes_received),
+            (&metrics.frames_sent, &mut self.frames_sent),
+            (&metrics.bytes_sent, &mut self.bytes_sent),
+        ] {
+            if *more > 0 {
+                counter.add(std::mem::take(more));
+            }
+        }
+    }
+}
+
 struct Connection<'a, T> {
     transport: T,
     link: Session,
     started: Instant,
     registry: &'a Registry,
-    max_documents: usize,
+    limits: ConnectionLimits,
+    throttle: Throttle,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
     inbox: Inbox,
@@ -126,10 +216,9 @@ struct Connection<'a, T> {
     pending: Option<Bytes>,
     /// Whether the transport still holds something that was handed over.
     unflushed: bool,
-    /// The client has just said hello, so that another deadline holds.
-    opened: bool,
     /// Frames read since the client last took something.
     read_ahead: usize,
+    traffic: Traffic,
 }
 
 struct Channel {
@@ -152,51 +241,25 @@ enum Read {
     Held,
 }
 
-/// What waits to enter mailboxes: at most one message of the client, and one notice per channel.
-#[derive(Default)]
-struct Forward {
-    waiting: VecDeque<(mpsc::Sender<ToRoom>, ToRoom)>,
-    /// The place in a mailbox that is waited for.
-    place: Option<BoxFuture<'static, Place>>,
-}
-
-type Place = Result<mpsc::OwnedPermit<ToRoom>, SendError<()>>;
-
-impl Forward {
-    fn push(&mut self, room: &RoomHandle, message: ToRoom) {
-        self.waiting.push_back((room.mailbox().clone(), message));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Gets the front into its mailbox, and gives it back if the room is gone. Ready at once when there is nothing.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<ToRoom>> {
-        let place = match &mut self.place {
-            Some(place) => place,
-            none => {
-                let Some((mailbox, message)) = self.waiting.pop_front() else { return Poll::Ready(None) };
-                match mailbox.try_send(message) {
-                    Ok(()) => return Poll::Ready(None),
-                    Err(TrySendError::Closed(message)) => return Poll::Ready(Some(message)),
-                    Err(TrySendError::Full(message)) => {
-                        let place = mailbox.clone().reserve_owned().boxed();
-                        self.waiting.push_front((mailbox, message));
-                        none.insert(place)
-                    }
-                }
-            }
-        };
-        let place = ready!(place.as_mut().poll(context));
-        self.place = None;
-        let (_, message) = self.waiting.pop_front().expect("a place is only waited for when there is a message");
-        match place {
-            Ok(place) => {
-                place.send(message);
-                Poll::Ready(None)
-            }
-            Err(_) => Poll::Ready(Some(message)),
+/// Hands frames to the transport while it takes them; gives how many, and their bytes.
+fn hand_over(
+    transport: &mut impl Transport,
+    link: &mut Session,
+    pending: &mut Option<Bytes>,
+    context: &mut Context<'_>,
+) -> Result<(u64, u64), TransportError> {
+    let (mut frames, mut bytes) = (0, 0);
+    loop {
+        if pending.is_none() {
+            *pending = link.poll().map(Bytes::from);
+        }
+        if pending.is_none() || transport.poll_ready(context)?.is_pending() {
+            return Ok((frames, bytes));
+        }
+        if let Some(frame) = pending.take() {
+            frames += 1;
+            bytes += frame.len() as u64;
+            transport.start_send(frame)?;
         }
     }
 }
@@ -233,7 +296,8 @@ impl<T: Transport> Connection<'_, T> {
                 return Ok(true);
             }
             self.hand_over(context).map_err(failed)?;
-            let read = if stopping { Read::Nothing } else { self.read(context)? };
+            let paused = self.throttle.paused_until(Instant::now());
+            let read = if stopping || paused.is_some() { Read::Nothing } else { self.read(context)? };
             if read == Read::Frame {
                 continue;
             }
@@ -242,14 +306,17 @@ impl<T: Transport> Connection<'_, T> {
             if flushed && (read == Read::Held || !self.forward.is_empty()) {
                 continue;
             }
-            if std::mem::take(&mut self.opened) {
-                timer.as_mut().reset(self.deadline());
+            // It is moved when it has rung, and when something is due earlier; not each time that something happens.
+            let due = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
             }
             if timer.as_mut().poll(context).is_pending() {
                 return Ok(false);
             }
             self.tick()?;
-            timer.as_mut().reset(self.deadline());
+            let far = Instant::now() + FAR;
+            timer.as_mut().reset(far);
         }
         // Others want to run, too.
         self.flush(context).map_err(failed)?;
@@ -257,7 +324,7 @@ impl<T: Transport> Connection<'_, T> {
         Ok(false)
     }
 
-    /// Takes in what a room has said; says whether there was something.
+    /// Takes in what rooms have said; says whether there was something.
     fn hear(&mut self, context: &Context<'_>) -> bool {
         if self.heard.is_empty() && self.inbox.poll_take(context, &mut self.heard).is_pending() {
             return false;
@@ -279,25 +346,15 @@ impl<T: Transport> Connection<'_, T> {
         }
     }
 
-    /// Hands frames to the transport while it takes them.
     fn hand_over(&mut self, context: &mut Context<'_>) -> Result<(), TransportError> {
-        loop {
-            if self.pending.is_none() {
-                self.pending = self.link.poll().map(Bytes::from);
-            }
-            if self.pending.is_none() {
-                return Ok(());
-            }
-            match self.transport.poll_ready(context)? {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(()) => {
-                    let frame = self.pending.take().expect("it was just there");
-                    self.transport.start_send(frame)?;
-                    self.unflushed = true;
-                    self.read_ahead = 0;
-                }
-            }
+        let (frames, bytes) = hand_over(&mut self.transport, &mut self.link, &mut self.pending, context)?;
+        if frames > 0 {
+            self.traffic.frames_sent += frames;
+            self.traffic.bytes_sent += bytes;
+            self.unflushed = true;
+            self.read_ahead = 0;
         }
+        Ok(())
     }
 
     /// Reads a frame, if one is there and may be read.
@@ -310,6 +367,9 @@ impl<T: Transport> Connection<'_, T> {
             Poll::Pending => Ok(Read::Nothing),
             Poll::Ready(Ok(Some(frame))) => {
                 self.read_ahead += usize::from(blocked);
+                self.throttle.frame(&self.limits, frame.len(), Instant::now());
+                self.traffic.frames_received += 1;
+                self.traffic.bytes_received += frame.len() as u64;
                 self.frame(&frame).map_err(Ending::Protocol)?;
                 Ok(Read::Frame)
             }
@@ -325,6 +385,7 @@ impl<T: Transport> Connection<'_, T> {
         }
         self.unflushed = false;
         self.read_ahead = 0;
+        self.traffic.count(self.registry.metrics());
         self.drained();
         Ok(true)
     }
@@ -350,10 +411,14 @@ impl<T: Transport> Connection<'_, T> {
 
     fn frame(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
         let now = self.now();
-        let was_open = self.link.is_open();
-        let heard = self.link.frame(now, frame)?;
-        self.opened |= !was_open && self.link.is_open();
-        match heard {
+        let message = self.link.frame(now, frame)?;
+        if let Some((channel, message)) = &message {
+            let room = self.channels.get(channel).map(|channel| channel.room.meters());
+            if self.throttle.message(&self.limits, room, message, Instant::now()) {
+                self.registry.metrics().refused.one(Refused::Rate as usize);
+            }
+        }
+        match message {
             // After a Goodbye the client closes the connection, which is all there is to know.
             None | Some((_, Message::Goodbye(_))) => {}
             Some((channel, Message::Open(open))) => self.open(channel, open)?,
@@ -365,7 +430,8 @@ impl<T: Transport> Connection<'_, T> {
             Some((channel, message)) => {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message });
+                    let at = Instant::now();
+                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
                 }
             }
         }
@@ -377,13 +443,27 @@ impl<T: Transport> Connection<'_, T> {
             return Err(ProtocolError::Unexpected { what: "Open on an open channel" });
         }
         let name = open.document.len();
-        if name == 0 || name > limits::MAX_DOCUMENT_NAME || self.channels.len() >= self.max_documents {
+        let is_name = (1..=limits::MAX_DOCUMENT_NAME).contains(&name);
+        if !is_name || self.channels.len() >= self.limits.max_documents {
+            // There is place for it when the client closes another one, which nobody else can.
+            let reason = if is_name { CloseReason::TooMany } else { CloseReason::Limit };
+            let close = Close { reason, retry: Retry::NEVER };
             debug!(name, open = self.channels.len(), "refused to open a document: over a limit");
-            self.link.send(channel, &Message::Close(Close { reason: CloseReason::Limit }));
+            let refused = if is_name { Refused::Documents } else { Refused::Name };
+            self.registry.metrics().refused.one(refused as usize);
+            self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
         let member = MemberId(self.registry.next_number());
-        let room = self.registry.enter(&open.document);
+        debug!(document = &*open.document, member = member.0, channel, "opening");
+        let room = match self.registry.enter(&open.document) {
+            Ok(room) => room,
+            Err(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                self.link.send(channel, &Message::Close(close));
+                return Ok(());
+            }
+        };
         self.forward.push(&room, ToRoom::Join { member, channel, outlet: self.inbox.outlet(), open: Box::new(open) });
         self.channels.insert(channel, Channel { member, room, handed: 0, drained: 0 });
         Ok(())
@@ -404,8 +484,9 @@ impl<T: Transport> Connection<'_, T> {
                     self.unflushed |= !is_sent;
                 }
             }
-            Said::Closed(reason) => {
-                self.link.send(channel, &Message::Close(Close { reason }));
+            Said::Closed(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
             Said::Finished => {
@@ -420,7 +501,7 @@ impl<T: Transport> Connection<'_, T> {
     fn room_is_gone(&mut self, member: MemberId) {
         let found = self.channels.iter().find(|(_, channel)| channel.member == member).map(|(channel, _)| *channel);
         if let Some(channel) = found {
-            self.said(FromRoom { member, channel, said: Said::Closed(CloseReason::Restart) });
+            self.said(FromRoom { member, channel, said: Said::Closed(close_for(CloseReason::Restart)) });
         }
     }
 
@@ -449,38 +530,27 @@ impl<T: Transport> Connection<'_, T> {
         }
     }
 
-    /// The last words, and a moment for them to arrive: a socket that is closed with unread input resets, and what was sent last is lost.
+    /// The last words, and a moment for them to arrive.
     async fn close(mut self, ending: &Ending) {
-        let (code, reason, retry_after_ms) = match ending {
+        let (code, reason, retry) = match ending {
             Ending::Gone | Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => return,
-            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
             Ending::Protocol(error) => {
                 debug!(%error, "the client broke the protocol");
                 let code = match error.reason() {
                     CloseReason::Limit => CloseCode::TooBig,
                     _ => CloseCode::Protocol,
                 };
-                (code, error.reason(), None)
+                (code, error.reason(), close_for(error.reason()).retry)
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, None)
+                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
             }
-            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
-        self.link.goodbye(reason, retry_after_ms);
-        let last_words = async {
-            poll_fn(|context| match self.hand_over(context) {
-                Ok(()) if self.pending.is_some() => Poll::Pending,
-                handed => Poll::Ready(handed),
-            })
-            .await?;
-            poll_fn(|context| self.transport.poll_ready(context)).await?;
-            self.transport.start_close(code, "")?;
-            poll_fn(|context| self.transport.poll_flush(context)).await?;
-            while poll_fn(|context| self.transport.poll_receive(context)).await?.is_some() {}
-            Ok::<(), TransportError>(())
-        };
+        self.link.goodbye(reason, retry);
+        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code);
         match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no last words"),

@@ -42,6 +42,16 @@ impl Document {
         self.floor() + self.rows.len() as u64
     }
 
+    fn info(&self, name: &Arc<str>) -> DocumentInfo {
+        DocumentInfo {
+            name: Arc::clone(name),
+            head: self.head(),
+            floor: self.floor(),
+            log_bytes: self.rows.iter().map(|row| row.len() as u64).sum(),
+            snapshot_bytes: self.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len() as u64),
+        }
+    }
+
     fn rows_after(&self, after: Position) -> impl Iterator<Item = (Position, Bytes)> {
         let skip = usize::try_from(after - self.floor()).unwrap_or(usize::MAX);
         (after + 1..).zip(self.rows.iter().skip(skip).cloned())
@@ -147,16 +157,19 @@ impl Store for MemoryStore {
     }
 
     fn documents(&self) -> Pending<Vec<DocumentInfo>> {
+        self.with(|shared| Ok(shared.documents.iter().map(|(name, stored)| stored.info(name)).collect()))
+    }
+
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
+        use std::ops::Bound::{Excluded, Unbounded};
         self.with(|shared| {
-            let info = |(name, stored): (&Arc<str>, &Document)| DocumentInfo {
-                name: Arc::clone(name),
-                head: stored.head(),
-                floor: stored.floor(),
-                log_bytes: stored.rows.iter().map(|row| row.len() as u64).sum(),
-                snapshot_bytes: stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len() as u64),
-            };
-            Ok(shared.documents.iter().map(info).collect())
+            let after = shared.documents.range::<str, _>((Excluded(name), Unbounded));
+            Ok(after.take(most).map(|(name, stored)| stored.info(name)).collect())
         })
+    }
+
+    fn probe(&self) -> Pending<()> {
+        self.with(|_| Ok(()))
     }
 
     fn delete(&self, document: &str) -> Pending<bool> {

@@ -33,11 +33,8 @@ pub struct Handshake {
 }
 
 /// Checks a request for a websocket; gives the response to send, and what follows after it.
-pub fn accept(
-    request: &mut Request<Incoming>,
-    max_frame: usize,
-) -> Result<(Response<String>, Handshake), TransportError> {
-    let response = create_response_with_body(request, String::new).map_err(|error| failure(&error))?;
+pub fn accept(request: &mut Request<Incoming>, max_frame: usize) -> Result<(Response<()>, Handshake), TransportError> {
+    let response = create_response_with_body(request, || ()).map_err(|error| failure(&error))?;
     Ok((response, Handshake { upgrade: hyper::upgrade::on(request), max_frame }))
 }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use weftline::sync::{Link, Opening, Output, Replica};
+use weftline::sync::{Link, Opening, Output, Replica, Retry};
 use weftline::{EditError, Timestamp, Value};
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -28,7 +28,7 @@ pub(crate) struct Client {
     pub(crate) replica: Replica,
     socket: Option<Socket>,
     /// What the relay said about coming back, when it ended the connection in good order.
-    pub(crate) sent_away: Option<Option<u64>>,
+    pub(crate) sent_away: Option<Retry>,
     edits: usize,
 }
 
@@ -134,8 +134,8 @@ impl Client {
                     }
                 }
                 Output::Persist(persist) => self.replica.durable(persist.token, now()),
-                Output::Disconnect { retry_after_ms } => {
-                    self.sent_away = Some(retry_after_ms);
+                Output::Disconnect { retry } => {
+                    self.sent_away = Some(retry);
                     self.cut();
                 }
                 Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}

@@ -5,5 +5,6 @@ mod convergence;
 mod failures;
 mod hostile;
 mod http;
+mod operators;
 mod processes;
 mod slow_reader;

@@ -182,7 +182,7 @@ async fn sigterm_commits_and_acknowledges_what_was_received_and_says_when_to_com
         let told = async {
             for client in &mut clients {
                 client.until("sent away", |client| !client.is_connected()).await;
-                assert!(client.sent_away.is_some_and(|wait| wait.is_some()), "{:?}", client.sent_away);
+                assert!(client.sent_away.is_some_and(|retry| retry.delay_ms().is_some()), "{:?}", client.sent_away);
             }
         };
         tokio::join!(stopping, told).0

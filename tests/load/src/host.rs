@@ -13,6 +13,15 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use tempfile::TempDir;
 
+/// What is measured is what the relay can do, and not how much it lets one client do. What it does to keep count of it, it does.
+const BOUNDLESS: &[&str] = &[
+    "--max-connections=100000",
+    "--max-delta-rate=1000000",
+    "--max-byte-rate=1GiB",
+    "--max-document-delta-rate=1000000",
+    "--max-document-byte-rate=1GiB",
+];
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
@@ -57,8 +66,8 @@ impl Host {
         let mut command = match kind {
             Kind::Weftline => {
                 let mut command = Command::new(&self.relay);
-                command.args(["--listen", "127.0.0.1:0", "--log", "warn", "--max-connections", "100000", "--store"]);
-                command.arg(store.path().join("relay.db")).args(arguments);
+                command.args(["--listen", "127.0.0.1:0", "--log", "warn"]).args(BOUNDLESS).args(arguments);
+                command.arg("--store").arg(store.path().join("relay.db"));
                 command
             }
             Kind::Raw => {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::sync::{
-    CloseReason, Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Session, SessionConfig,
+    CloseReason, Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Retry, Session, SessionConfig,
 };
 use weftline::{EditError, Timestamp};
 use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
@@ -178,8 +178,8 @@ impl World {
             match output {
                 Output::Transmit(frame) => up.push(frame),
                 Output::Persist(persist) => one.writes.push_back(persist),
-                Output::Disconnect { retry_after_ms } => {
-                    assert_eq!(retry_after_ms, Some(0), "client {client} is sent away");
+                Output::Disconnect { retry } => {
+                    assert_eq!(retry, Retry::after_ms(0), "client {client} is sent away");
                     again = true;
                 }
                 Output::ForkRepaired { .. } => one.repaired += 1,
@@ -289,7 +289,7 @@ impl World {
                 }
                 // The log is never long here.
                 Effect::Snapshot { .. } => self.room.handle(self.now, Input::SnapshotFailed),
-                Effect::Close { member, reason } => panic!("{member:?} is closed: {reason:?}"),
+                Effect::Close { member, close } => panic!("{member:?} is closed: {close:?}"),
             }
         }
     }

@@ -29,6 +29,8 @@ export class Link {
   readonly #url: string;
   readonly #events: LinkEvents;
   #isWanted = false;
+  /** Nothing is tried before `connect` is called once more. */
+  #isParked = false;
   #transport: Transport | undefined;
   /** Of the wait for the next attempt, or for the attempt under way. */
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,6 +42,7 @@ export class Link {
   }
 
   connect(): void {
+    this.#isParked = false;
     if (!this.#isWanted) {
       this.#isWanted = true;
       globalThis.addEventListener?.('online', this.#hurry);
@@ -62,6 +65,16 @@ export class Link {
     this.#transport?.send(bytes);
   }
 
+  /** Ends this connection as the relay asks: 0 for as the backoff says, 1 for good, else for so many milliseconds. */
+  away(retry: number): void {
+    if (retry === 1) {
+      this.#isParked = true;
+      this.#end();
+    } else {
+      this.drop(retry === 0 ? undefined : retry);
+    }
+  }
+
   /** Ends this connection; the next one comes after the delay, or after the backoff's if none is given. */
   drop(delayMs?: number): void {
     this.#end();
@@ -77,7 +90,7 @@ export class Link {
   };
 
   #dial(): void {
-    if (!this.#isWanted || this.#transport !== undefined) return;
+    if (!this.#isWanted || this.#isParked || this.#transport !== undefined) return;
     clearTimeout(this.#timer);
     try {
       this.#transport = connectWebSocket(this.#webSocket, this.#url, {
@@ -110,7 +123,7 @@ export class Link {
   }
 
   #wait(delayMs?: number): void {
-    if (!this.#isWanted || this.#transport !== undefined) return;
+    if (!this.#isWanted || this.#isParked || this.#transport !== undefined) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#dial(), delayMs ?? this.#backoff());
   }

@@ -26,7 +26,7 @@ pub use opening::{OpenError, Opening};
 use super::encoding::MessageKind;
 use super::entropy::Entropy;
 use super::link::{CHANNEL, Connection, Refill, Stage};
-use super::message::{CloseReason, Message, Part};
+use super::message::{Close, CloseReason, Message, Part, Retry};
 use super::outbox::Outbox;
 use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
 use super::queue::Queue;
@@ -35,7 +35,7 @@ use super::row::Row;
 use super::session::{ProtocolError, Session, SessionConfig};
 use super::slot::Slot;
 use super::staging::Staging;
-use super::status::{Link, Status};
+use super::status::{Link, Refusal, Status};
 use super::wire::Reader;
 use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
@@ -66,8 +66,8 @@ pub enum Output {
     },
     /// Close the connection, after sending what was given before.
     Disconnect {
-        /// When to connect again; with backoff if it is not said.
-        retry_after_ms: Option<u64>,
+        /// When to connect again. After [`Retry::NEVER`] only when the application asks for it.
+        retry: Retry,
     },
 }
 
@@ -103,6 +103,9 @@ pub struct Replica {
     compacted: VersionVector,
     outputs: Queue<Output>,
     reported: Status,
+    /// What the relay refused last, and why it sent this replica away.
+    refused: Option<Refusal>,
+    closed: Option<Close>,
     /// The branches that are known not to count.
     voids: Vec<VoidFact>,
     /// The deltas of those that are in the store, or were. Ascending.
@@ -144,7 +147,8 @@ impl Replica {
         let stuck = if refill == Refill::Refused { unsaved } else { self.outbox.stuck() };
         let diverged = usize::from(self.connection.as_ref().is_some_and(|connection| connection.diverged));
         let (unsaved, stuck) = (unsaved.max(diverged), stuck.max(diverged));
-        Status { link, unsaved, unstored: self.outbox.unstored(self.stored), stuck }
+        let unstored = self.outbox.unstored(self.stored);
+        Status { link, unsaved, unstored, stuck, refused: self.refused, closed: self.closed }
     }
 
     /// The driver has begun to connect.
@@ -159,6 +163,7 @@ impl Replica {
         self.connections += 1;
         self.keep_unfinished();
         self.outbox.start_over();
+        self.taken();
         self.connection = Some(Box::new(Connection::new(Session::of_client(SessionConfig::default(), now))));
         self.peers.lost(now);
         self.peers.connected();
@@ -228,6 +233,10 @@ impl Replica {
             return Ok(());
         }
         let handled = connection.session.tick(now);
+        if connection.paused.is_some_and(|until| until <= now) {
+            connection.paused = None;
+            self.push();
+        }
         self.give_up_on(handled)
     }
 
@@ -236,7 +245,8 @@ impl Replica {
         let connection = self.connection.as_ref().filter(|connection| connection.stage != Stage::Closed);
         let can_send = connection.is_some_and(|connection| connection.is_answered());
         let session = connection.map(|connection| connection.session.deadline());
-        self.peers.deadline(can_send).into_iter().chain(session).min()
+        let paused = connection.and_then(|connection| connection.paused);
+        self.peers.deadline(can_send).into_iter().chain(session).chain(paused).min()
     }
 
     /// The next thing to do. To be drained after every call of another method.
@@ -304,22 +314,22 @@ impl Replica {
 
     fn give_up_on(&mut self, handled: Result<(), ProtocolError>) -> Result<(), ProtocolError> {
         if let (Err(error), Some(connection)) = (&handled, &mut self.connection) {
-            connection.session.goodbye(error.reason(), None);
+            connection.session.goodbye(error.reason(), Retry::BACKOFF);
             connection.stage = Stage::Closed;
         }
         handled
     }
 
     /// Ends the connection without an error of the protocol.
-    fn hang_up(&mut self, reason: CloseReason, retry_after_ms: Option<u64>) {
+    fn hang_up(&mut self, reason: CloseReason, retry: Retry) {
         if let Some(connection) = &mut self.connection {
-            connection.session.goodbye(reason, None);
+            connection.session.goodbye(reason, Retry::BACKOFF);
             connection.stage = Stage::Closed;
             while let Some(frame) = connection.session.poll() {
                 self.outputs.push(Output::Transmit(frame));
             }
         }
-        self.outputs.push(Output::Disconnect { retry_after_ms });
+        self.outputs.push(Output::Disconnect { retry });
     }
 
     /// Sends what this replica shows of itself, if that is new and it is time.

@@ -140,6 +140,8 @@ impl Replica {
             compacted: VersionVector::new(),
             outputs: Queue::new(),
             reported: Status::default(),
+            refused: None,
+            closed: None,
             voids: stored.voids,
             void_rows,
             contradicted: Set::new(),

@@ -57,7 +57,7 @@ impl Replica {
     pub(super) fn push(&mut self) {
         let Some(connection) = &mut self.connection else { return };
         // What is here is not what the relay has under the same names: nothing is written upon that.
-        if !connection.is_answered() || connection.diverged {
+        if !connection.is_answered() || connection.diverged || connection.paused.is_some() {
             return;
         }
         let stored = self.stored;

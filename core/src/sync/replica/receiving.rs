@@ -17,8 +17,8 @@ use crate::fault::{self, Fault};
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part,
-    Resume, Rows, Want,
+    Ack, CaughtUp, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Message, Nack, NackReason, OpenAck,
+    PackedRows, Part, Resume, Retry, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::Unpacked;
@@ -28,6 +28,7 @@ use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 use crate::sync::slot::LeaseVerdict;
 use crate::sync::staging::{Misplaced, Staging};
+use crate::sync::status::Refusal;
 use crate::sync::wire::told;
 
 /// A row as it was sent.
@@ -47,8 +48,9 @@ impl Replica {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
-            Message::Close(close) => self.turned_away(close.reason, None),
-            Message::Goodbye(goodbye) => self.turned_away(goodbye.reason, goodbye.retry_after_ms),
+            Message::Close(Close { reason, retry }) | Message::Goodbye(Goodbye { reason, retry }) => {
+                self.turned_away(Close { reason, retry });
+            }
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
@@ -87,7 +89,7 @@ impl Replica {
                 self.refilled(durable);
                 return self.ask_again();
             }
-            Message::Nack(nack) => return self.refused(&nack),
+            Message::Nack(nack) => return self.refused(now, &nack),
             Message::Hello(_) | Message::Open(_) | Message::Offer(_) | Message::Ping | Message::Pong => {
                 return unexpected("message of a client");
             }
@@ -95,16 +97,17 @@ impl Replica {
         Ok(())
     }
 
-    /// Whatever the reason was, the driver's backoff is the answer, unless the relay names a time.
-    fn turned_away(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+    /// Whatever the reason was, what the relay says of coming back is the answer.
+    fn turned_away(&mut self, close: Close) {
         // This is the connection that counts (SES-1): whoever took it over writes under the same id, and is not us (ID-5).
-        if reason == CloseReason::Superseded && !fault::active(Fault::SupersededGoesOn) {
+        if close.reason == CloseReason::Superseded && !fault::active(Fault::SupersededGoesOn) {
             self.retire_writer();
         }
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Closed;
         }
-        self.outputs.push(Output::Disconnect { retry_after_ms: retry_after_ms.map(u64::from) });
+        self.closed = Some(close);
+        self.outputs.push(Output::Disconnect { retry: close.retry });
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
@@ -116,6 +119,7 @@ impl Replica {
         }
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
+        self.closed = None;
         if connection.rebuilding {
             return self.rebuilding(ack);
         }
@@ -155,7 +159,7 @@ impl Replica {
             lost |= self.judge_lease(fact);
         }
         if lost {
-            self.hang_up(CloseReason::Done, Some(0));
+            self.hang_up(CloseReason::Done, Retry::after_ms(0));
             return Ok(());
         }
         for (replica, entry) in relay.iter() {
@@ -519,6 +523,7 @@ impl Replica {
             connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
         }
         self.sent_up_to(ack.position);
+        self.taken();
         self.push();
     }
 
@@ -533,14 +538,20 @@ impl Replica {
             self.outbox.rewind(relay);
         }
         self.sent_up_to(durable.position);
+        self.taken();
         self.push();
     }
 
-    fn refused(&mut self, nack: &Nack) -> Result<(), ProtocolError> {
-        let diff = nack.seq == 0;
-        // What follows a delta that is stuck has a gap before it: that asks for nothing.
-        let stuck = !diff && self.outbox.is_stuck(nack.replica);
+    fn refused(&mut self, now: Timestamp, nack: &Nack) -> Result<(), ProtocolError> {
+        let &Nack { replica, seq, reason, retry, .. } = nack;
+        let later = retry.delay_ms().map(|ms| now.plus_ms(ms.into()));
+        let diff = seq == 0;
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        // What follows a delta that is stuck, or will be pushed again, has a gap before it: that asks for nothing.
+        let stuck = !diff && (connection.paused.is_some() || self.outbox.is_stuck(replica));
+        if !matches!(reason, NackReason::NotReady | NackReason::Gap | NackReason::Fork) {
+            self.refused = Some(Refusal { dot: Dot::new(replica, seq), reason, retry });
+        }
         match nack.reason {
             NackReason::NotReady | NackReason::Gap => {
                 // What was pushed after it is refused for the same reason: one diff answers all of that.
@@ -554,10 +565,16 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork if diff => self.contradicted(nack.replica, u64::MAX),
-            NackReason::Fork => self.refused_as_fork(nack.replica),
+            NackReason::Fork if diff => self.contradicted(replica, u64::MAX),
+            NackReason::Fork => self.refused_as_fork(replica),
+            _ if later.is_some() => {
+                connection.paused = later;
+                if diff {
+                    connection.refill = Refill::Needed;
+                }
+            }
             _ if diff => connection.refill = Refill::Refused,
-            _ => self.outbox.stick(nack.replica, nack.seq),
+            _ => self.outbox.stick(replica, seq),
         }
         // Rows after the refused one were not looked at.
         if let Some(connection) = &mut self.connection {
@@ -568,6 +585,13 @@ impl Replica {
         }
         self.push();
         Ok(())
+    }
+
+    /// What was refused before is of the past, unless it is stuck.
+    pub(super) fn taken(&mut self) {
+        if self.outbox.stuck() == 0 {
+            self.refused = None;
+        }
     }
 
     fn empty_outbox(&mut self, replica: ReplicaId, through: u64) {

@@ -21,7 +21,7 @@ use crate::ordered::{Set, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::fork::{self, Repaired, Waiting};
 use crate::sync::limits;
-use crate::sync::message::{CloseReason, DiffMessage, Message, OpenAck, Resume, Want};
+use crate::sync::message::{CloseReason, DiffMessage, Message, OpenAck, Resume, Retry, Want};
 use crate::sync::outbox::Outbox;
 use crate::sync::record::{Class, Cursor, Record, Table};
 use crate::sync::row::Row;
@@ -105,7 +105,7 @@ impl Replica {
     /// Ends the connection; another one comes at once, unless that happens again and again.
     fn reconnect(&mut self) {
         let again = !self.may_rebuild();
-        self.hang_up(CloseReason::Done, (!again).then_some(0));
+        self.hang_up(CloseReason::Done, if again { Retry::BACKOFF } else { Retry::after_ms(0) });
     }
 
     /// The answer to an Open that asked for everything.

@@ -12,7 +12,7 @@ use crate::codec;
 use crate::delta::Delta;
 use crate::document::{Commit, EditError, Transaction, UndoLimits};
 use crate::fault::{self, Fault};
-use crate::sync::message::CloseReason;
+use crate::sync::message::{CloseReason, Retry};
 use crate::sync::outbox::Outbox;
 use crate::sync::record::{Class, Cursor, Persist, Record, Token};
 use crate::sync::row::Row;
@@ -137,7 +137,7 @@ impl Replica {
             self.slot.rewrite(self.stored, token);
         }
         if self.connection.is_some() {
-            self.hang_up(CloseReason::Storage, None);
+            self.hang_up(CloseReason::Storage, Retry::BACKOFF);
         }
     }
 

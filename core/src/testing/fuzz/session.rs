@@ -122,7 +122,11 @@ impl Scene {
                     match input.byte() % 4 {
                         0 => body.truncate(place),
                         1 => body.insert(place, input.byte()),
-                        _ => body.iter_mut().skip(place).take(1).for_each(|byte| *byte = input.byte()),
+                        _ => {
+                            if let Some(byte) = body.get_mut(place) {
+                                *byte = input.byte();
+                            }
+                        }
                     }
                     self.relay.session.send_body(CHANNEL, said.kind(), &body);
                 }

@@ -202,7 +202,7 @@ impl World<'_> {
                     self.check_status(index)?;
                     self.note_saved(index);
                 }
-                Output::Disconnect { retry_after_ms } => self.hang_up(index, retry_after_ms)?,
+                Output::Disconnect { retry } => self.hang_up(index, retry.delay_ms().map(u64::from))?,
             }
         }
         self.check_writer(index)?;

@@ -1,7 +1,7 @@
 //! Connections, both ends: what is put in, what arrives, how they end.
 
 use weftline::Timestamp;
-use weftline::sync::{CloseReason, Message, MessageKind, Open};
+use weftline::sync::{CloseReason, Message, MessageKind, Open, Retry};
 use weftline_relay::room::{Input, MemberId};
 
 use super::{Checked, Event, World, brief, is_by_digest};
@@ -253,7 +253,7 @@ impl World<'_> {
     pub(super) fn relay_hangs_up(&mut self, id: u64, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.relay_open = false;
-        connection.session.goodbye(reason, None);
+        connection.session.goodbye(reason, Retry::BACKOFF);
         self.flush(id, None);
         self.end_downstream(id);
     }

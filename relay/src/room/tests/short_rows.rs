@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use weftline::sync::{Cursor, Message, Resume, Roster, Row, Said, Unpacked};
 use weftline::{Delta, Document, EditError};
 
-use super::{Desk, NOW, packed_as, writer};
+use super::packed::packed_as;
+use super::{Desk, NOW, writer};
 use crate::room::{Input, MemberId, RoomConfig};
 
 /// A client's end of a connection.

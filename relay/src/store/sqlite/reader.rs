@@ -7,13 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::window::Window;
 use super::{Reply, Source};
-use crate::store::{DocumentInfo, Epoch, Position, Recovered, Snapshot, StoreError, Tail};
+use crate::store::{DocumentInfo, Epoch, Position, Recovered, Snapshot, StoreError, Tail, extend_epochs};
 
 /// What a reader can be asked.
 pub(super) enum ReadJob {
     Recover { document: Arc<str>, reply: Reply<Recovered> },
     Tail { document: Arc<str>, after: Position, max_bytes: usize, reply: Reply<Tail> },
-    Documents { reply: Reply<Vec<DocumentInfo>> },
+    Documents { after: Option<Arc<str>>, most: usize, reply: Reply<Vec<DocumentInfo>> },
     Stop,
 }
 
@@ -48,8 +48,8 @@ impl Reader {
                 Ok(ReadJob::Tail { document, after, max_bytes, reply }) => {
                     let _ = reply.send(self.view(|view| view.tail(&document, after, max_bytes)));
                 }
-                Ok(ReadJob::Documents { reply }) => {
-                    let _ = reply.send(self.view(|view| view.documents()));
+                Ok(ReadJob::Documents { after, most, reply }) => {
+                    let _ = reply.send(self.view(|view| view.documents(after.as_deref(), most)));
                 }
                 Ok(ReadJob::Stop) | Err(_) => return,
             }
@@ -121,7 +121,10 @@ impl View<'_> {
                 .source
                 .corrupt(format!("the log of {name:?} ends at {reached}, not at {}", document.head)));
         }
-        let epochs = self.sql(epochs(&self.transaction, document.id))?.into_iter().map(|(_, epoch)| epoch).collect();
+        let mut epochs: Vec<Epoch> =
+            self.sql(epochs(&self.transaction, document.id))?.into_iter().map(|(_, epoch)| epoch).collect();
+        // It is there, unless the writer could not write it.
+        extend_epochs(&mut epochs, epoch, document.head);
         Ok(Recovered { snapshot, rows, head: document.head, epochs })
     }
 
@@ -133,7 +136,7 @@ impl View<'_> {
         }
     }
 
-    fn documents(&self) -> Result<Vec<DocumentInfo>, StoreError> {
+    fn documents(&self, after: Option<&str>, most: usize) -> Result<Vec<DocumentInfo>, StoreError> {
         // `length` does not load what it measures.
         let list = || {
             self.transaction
@@ -141,9 +144,9 @@ impl View<'_> {
                     "SELECT name, head, floor,
                             (SELECT coalesce(sum(length(bytes) - 4 * count), 0) FROM log WHERE document = id),
                             (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot WHERE document = id)
-                     FROM document ORDER BY name",
+                     FROM document WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2",
                 )?
-                .query_map([], |row| {
+                .query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
                     Ok(DocumentInfo {
                         name: row.get::<_, String>(0)?.into(),
                         head: unsigned(row, 1)?,
