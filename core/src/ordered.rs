@@ -78,10 +78,10 @@ impl<K, V> Map<K, V> {
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.len = 0;
         for chunk in &mut self.chunks {
-            chunk.retain_mut(|(key, value)| keep(key, value));
+            retain(chunk, |(key, value)| keep(key, value));
             self.len += chunk.len();
         }
-        self.chunks.retain(|chunk| !chunk.is_empty());
+        retain(&mut self.chunks, |chunk| !chunk.is_empty());
     }
 
     fn take(&mut self, (chunk, at): Place) -> (K, V) {
@@ -207,12 +207,13 @@ impl<K: Ord, V> Map<K, V> {
         }
         if self.chunks[chunk].len() == CHUNK {
             // Whoever appends goes on appending: then the full chunk stays full. Otherwise it gives half away.
-            let mut rest = Vec::with_capacity(if at == CHUNK { CHUNK / 4 } else { CHUNK / 2 });
-            if at < CHUNK {
-                rest.extend(self.chunks[chunk].drain(CHUNK / 2..));
+            let keep = if at == CHUNK { CHUNK } else { CHUNK / 2 };
+            let mut rest = self.chunks[chunk].split_off(keep);
+            if at == CHUNK {
+                rest.reserve_exact(CHUNK / 4);
+            } else {
                 self.chunks[chunk].shrink_to(CHUNK / 2 + CHUNK / 8);
             }
-            let keep = self.chunks[chunk].len();
             self.chunks.insert(chunk + 1, rest);
             if at >= keep {
                 at -= keep;
@@ -558,6 +559,22 @@ impl Groups {
     pub(crate) fn bounds(&self, group: usize) -> (usize, usize) {
         (self.starts[group] as usize, self.starts[group + 1] as usize)
     }
+}
+
+/// Takes out the items that `keep` says no to; the others stay in their order. In a web page it is half of what the method of
+/// lists is.
+pub(crate) fn retain<T>(items: &mut Vec<T>, mut keep: impl FnMut(&mut T) -> bool) {
+    if cfg!(not(target_family = "wasm")) {
+        return items.retain_mut(keep);
+    }
+    let mut kept = 0;
+    for at in 0..items.len() {
+        if keep(&mut items[at]) {
+            items.swap(kept, at);
+            kept += 1;
+        }
+    }
+    items.truncate(kept);
 }
 
 /// Sorts in place, O(n log n) whatever the order. Equal items may change places. In a web page it is a heap sort, which is

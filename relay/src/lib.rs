@@ -38,7 +38,7 @@ pub mod store;
 pub mod transport;
 
 #[cfg(feature = "server")]
-pub use config::{Config, ConfigError, StoreChoice};
+pub use config::{Config, ConfigError, LogFormat, StoreChoice};
 #[cfg(feature = "server")]
 pub use error::RelayError;
 #[cfg(feature = "server")]

@@ -24,17 +24,22 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 use tracing::{debug, info, info_span, warn};
 
+use crate::auth::{Authority, Revocation};
 use crate::config::{Config, StoreChoice};
 use crate::error::RelayError;
 use crate::http::access::Access;
 use crate::http::health::Prober;
-use crate::http::{self, Door};
+use crate::http::samples::{self, Samples};
+use crate::http::{self, Asked, Door, Visit};
 use crate::limits::{Doors, Network, Place};
 use crate::metrics::{Metrics, Refused};
 use crate::room::registry::Registry;
-use crate::session;
+use crate::session::connections::Peer;
+use crate::session::{self, Credentials};
 use crate::store::{MemoryStore, SqliteStore, Store};
-use crate::transport::websocket::Handshake;
+use crate::transport::stream::Stream;
+use crate::transport::tls::Tls;
+use crate::transport::websocket::WebSocket;
 
 /// Connections beyond the limit that may be in their HTTP part, so that a full relay still answers health checks.
 const SPARE_CONNECTIONS: usize = 64;
@@ -64,8 +69,12 @@ pub struct Relay {
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
+    /// Who may do what; nobody asks where everybody may do everything.
+    pub(crate) authority: Option<Arc<Authority>>,
     pub(crate) access: Access,
     pub(crate) prober: Prober,
+    pub(crate) samples: Samples,
+    tls: Option<Tls>,
     doors: Doors,
     stop: watch::Receiver<bool>,
     draining: AtomicBool,
@@ -109,14 +118,36 @@ impl Relay {
         };
         let admin_address = admin.as_ref().map(|(_, address)| *address);
         let is_local = admin_address.map(|address| address.ip().is_loopback());
-        let access = Access::new(config.admin_token_file.as_deref(), is_local)?;
+        let access = Access::new(config.admin_token()?, is_local);
+        let tls = match (&config.tls_cert, &config.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls::open(certificate, key)?),
+            _ => None,
+        };
+        let authority = Authority::open(&config.auth)?.map(Arc::new);
+        if let Some(authority) = &authority {
+            tokio::spawn(Authority::follow(Arc::downgrade(authority)));
+        }
         let (stop, stopping) = watch::channel(false);
         let (tracker, serving) = mpsc::channel(1);
         let registry = Registry::new(store, &config, stopping.clone());
+        for (document, mode) in registry.store().modes().await? {
+            registry.set_mode(&document, mode);
+        }
         let draining = AtomicBool::new(false);
         let doors = Doors::new(config.limits.clone(), config.max_connections, Arc::clone(registry.metrics()));
-        let prober = Prober::default();
-        let shared = Arc::new(Shared { config, registry, access, prober, doors, stop: stopping, draining });
+        let shared = Arc::new(Shared {
+            config,
+            registry,
+            authority,
+            access,
+            prober: Prober::default(),
+            samples: Samples::default(),
+            tls,
+            doors,
+            stop: stopping,
+            draining,
+        });
+        tokio::spawn(look_around(Arc::clone(&shared)));
         let places = shared.config.max_connections + SPARE_CONNECTIONS;
         tokio::spawn(accept(listener, Door::Main, places, Arc::clone(&shared), tracker.clone()));
         if let Some((listener, admin)) = admin {
@@ -139,10 +170,39 @@ impl Relay {
         self.admin_address
     }
 
+    /// Whether clients connect with TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.shared.tls.is_some()
+    }
+
+    /// Reads the certificate again.
+    ///
+    /// # Errors
+    /// When what is there now cannot be used; the relay goes on with the old one.
+    pub fn reload_certificate(&self) -> Result<(), RelayError> {
+        if let Some(tls) = &self.shared.tls {
+            tls.reload(true)?;
+            info!("the certificate was read again");
+        }
+        Ok(())
+    }
+
     /// The rooms, for whoever wants to look at them.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// Who may do what here, if that is limited at all: to revoke tokens, and to have the keys read again.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.shared.authority.as_ref()
+    }
+
+    /// Tokens like that do not count from now on, and connections that came with one end. Says whether there are tokens here at all.
+    pub fn revoke(&self, what: &Revocation) -> bool {
+        self.shared.authority.as_ref().inspect(|authority| authority.revoke(what)).is_some()
     }
 
     /// Stops: `/readyz` says no; after the drain delay no new connections, everything taken in is committed and acknowledged, clients are
@@ -164,6 +224,25 @@ impl Relay {
                 warn!(?limit, "not everything could be finished in time");
                 Ok(())
             }
+        }
+    }
+}
+
+/// What is done now and then.
+async fn look_around(shared: Arc<Shared>) {
+    let mut stop = shared.stop.clone();
+    loop {
+        shared.samples.take(shared.metrics(), shared.registry.open_rooms());
+        if let Some(tls) = &shared.tls {
+            match tls.reload(false) {
+                Ok(true) => info!("there is a new certificate"),
+                Ok(false) => {}
+                Err(error) => warn!(%error, "the new certificate cannot be used"),
+            }
+        }
+        tokio::select! {
+            () = sleep(samples::EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }
@@ -201,14 +280,18 @@ async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let id = shared.registry.next_number();
-                let Ok(knock) = shared.doors.knock(peer.ip()) else {
+                // Whoever is behind a proxy is known only when it has asked; operators have places of their own.
+                let is_counted = door == Door::Main && !http::is_trusted(peer.ip(), &shared.config.trust_proxy);
+                let knock = if is_counted { shared.doors.knock(peer.ip()) } else { Ok(None) };
+                let Ok(knock) = knock else {
                     // Nobody can tell whether it is a client at all, and answers are what floods are after.
                     debug!(id, %peer, "dropped: too many handshakes of one address");
                     continue;
                 };
                 let (shared, tracker) = (Arc::clone(&shared), tracker.clone());
+                let visitor = Visitor { connection: id, peer, door };
                 let serve = async move {
-                    serve(stream, peer.ip(), knock, door, &shared).await;
+                    serve(stream, visitor, knock, &shared).await;
                     drop((place, tracker));
                 };
                 tokio::spawn(serve.instrument(info_span!("connection", id, %peer)));
@@ -222,57 +305,97 @@ async fn accept(
     }
 }
 
+/// Somebody who has connected.
+#[derive(Debug, Clone, Copy)]
+struct Visitor {
+    connection: u64,
+    peer: SocketAddr,
+    door: Door,
+}
+
 /// One connection, from its first byte to its last.
-async fn serve(stream: TcpStream, peer: IpAddr, knock: Option<Place<Network>>, door: Door, shared: &Arc<Shared>) {
+async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>>, shared: &Arc<Shared>) {
     // Small frames must not wait for the acknowledgement of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
     }
-    let upgraded: Mutex<Option<Handshake>> = Mutex::new(None);
-    let upgraded = &upgraded;
-    let keep = move |handshake| *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(handshake);
+    let is_at_work = AtomicBool::new(false);
+    let mut stop = shared.stop.clone();
+    let upgraded = tokio::select! {
+        // What has arrived is still answered.
+        biased;
+        upgraded = handshake(stream, visitor, &is_at_work, shared) => upgraded,
+        () = too_long(shared.config.handshake_timeout, &is_at_work) => {
+            shared.metrics().refused.one(Refused::Timeout as usize);
+            return debug!("too slow a handshake");
+        }
+        // Nothing is owed to who has not finished asking, and a stop must not wait for it.
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    if let Some((websocket, address, bearer)) = upgraded {
+        if address != visitor.peer.ip() {
+            debug!(%address, "forwarded");
+        }
+        let admitted = match shared.doors.admit(address, None) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                debug!(reason = reason.label(), "no place");
+                // Whoever waits to be told still has its place among the handshakes: a flood does not get more of them.
+                let close = Doors::full(getrandom::u32().unwrap_or_default());
+                return session::turn_away(websocket, &shared.config, close).await;
+            }
+        };
+        drop(knock);
+        let limits = shared.config.limits.of_connection(shared.config.max_documents);
+        let peer = Peer { connection: visitor.connection, address, subject: None };
+        let name = shared.doors.name_of(address);
+        let credentials =
+            Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer, address: name };
+        session::run(websocket, peer, &shared.registry, &shared.config, limits, credentials, shared.stop.clone()).await;
+        drop(admitted);
+    }
+}
+
+/// TLS if there is to be any, and the request. Gives the websocket that it leads to, the address of its client, and the token that it came with.
+async fn handshake(
+    stream: TcpStream,
+    Visitor { peer, door, .. }: Visitor,
+    is_at_work: &AtomicBool,
+    shared: &Shared,
+) -> Option<(WebSocket, IpAddr, Option<Vec<u8>>)> {
+    let is_here = door == Door::Admin && shared.config.admin_listen.is_some_and(|address| address.ip().is_loopback());
+    let stream = match &shared.tls {
+        Some(tls) if !is_here => {
+            let accepted = tls.accept(stream).await.inspect_err(|error| {
+                shared.metrics().refused.one(Refused::Handshake as usize);
+                debug!(%error, "no TLS");
+            });
+            Stream::Tls(Box::new(accepted.ok()?))
+        }
+        _ => Stream::Plain(stream),
+    };
+    let upgraded: Mutex<Option<Asked>> = Mutex::new(None);
+    let keep = |asked| *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+    let visit = Visit { door, peer: peer.ip(), is_at_work };
     let service =
-        service_fn(|request| async move { Ok::<_, Infallible>(http::respond(request, door, shared, keep).await) });
+        service_fn(|request| async { Ok::<_, Infallible>(http::respond(request, visit, shared, keep).await) });
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let handshake = async {
-        if let Err(error) = http.await {
-            debug!(%error, "not a request");
-        }
-        let handshake = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()
-    };
-    let mut stop = shared.stop.clone();
-    let upgraded = tokio::select! {
-        // What has arrived is still answered.
-        biased;
-        upgraded = timeout(shared.config.handshake_timeout, handshake) => upgraded,
-        // Nothing is owed to who has not finished asking, and a stop must not wait for it.
-        _ = stop.wait_for(|stop| *stop) => return,
-    };
-    match upgraded {
-        Ok(Some(websocket)) => {
-            let admitted = match shared.doors.admit(peer, None) {
-                Ok(admitted) => admitted,
-                Err(reason) => {
-                    debug!(reason = reason.label(), "no place");
-                    // Whoever waits to be told still has its place among the handshakes: a flood does not get more of them.
-                    let close = Doors::full(getrandom::u32().unwrap_or_default());
-                    return session::turn_away(websocket, &shared.config, close).await;
-                }
-            };
-            drop(knock);
-            let limits = shared.config.limits.of_connection(shared.config.max_documents);
-            session::run(websocket, &shared.registry, &shared.config, limits, shared.stop.clone()).await;
-            drop(admitted);
-        }
-        Ok(None) => {}
-        Err(_) => {
-            shared.metrics().refused.one(Refused::Timeout as usize);
-            debug!("too slow a handshake");
-        }
+    if let Err(error) = http.await {
+        debug!(%error, "not a request");
+    }
+    let Asked { handshake, address, bearer } = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let websocket = handshake.complete().await.inspect_err(|error| debug!(%error, "not upgraded")).ok()?;
+    Some((websocket, address, bearer))
+}
+
+/// Passes when a handshake has taken too long, unless it turned out to be an operator's request that takes its time.
+async fn too_long(limit: Duration, is_at_work: &AtomicBool) {
+    sleep(limit).await;
+    while is_at_work.load(Ordering::Relaxed) {
+        sleep(limit).await;
     }
 }

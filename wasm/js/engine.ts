@@ -36,6 +36,8 @@ const CLOSE_REASONS: readonly CloseReason[] = [
   'too-many',
   'quarantined',
   'expired',
+  'token',
+  'revoked',
 ];
 const REFUSALS: readonly Refusal[] = [
   'not-ready',
@@ -220,6 +222,11 @@ export class Engine {
       request.set(value, 1);
     }
     this.#call(Command.SetPresence, request);
+  }
+
+  /** What says what may be done at the relay; empty for nothing. */
+  setToken(token: string): void {
+    this.#call(Command.SetToken, new TextEncoder().encode(token));
   }
 
   free(): void {

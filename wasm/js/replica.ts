@@ -30,6 +30,11 @@ export interface OpenOptions {
   readonly relay?: string | URL | null | undefined;
   /** Where the document is kept. By default `'indexeddb'` where that exists, else `'memory'`. */
   readonly storage?: 'indexeddb' | 'memory' | Storage | undefined;
+  /**
+   * What says to the relay who this is and what it may do: a token, or who gives one. It is asked before each connection, and again
+   * when the relay says that the last one ends soon; if it fails, it is asked later.
+   */
+  readonly token?: string | (() => string | Promise<string>) | undefined;
   /** Whether to connect at once. By default yes, where there is a relay. */
   readonly connect?: boolean | undefined;
   /** The websocket class, where there is no global one: that of the package `ws`, say. */
@@ -37,6 +42,8 @@ export interface OpenOptions {
 }
 
 const REPLICA = Symbol.for('weftline.replica');
+/** What a relay says to whoever it may take back with another token. */
+const NO_TOKEN: ReadonlySet<Status['closed']> = new Set(['token', 'expired', 'revoked'] as const);
 /** The table of the store that grows: the log. */
 const ROWS = 'rows/';
 const STATUS_FIELDS = ['link', 'unsaved', 'unstored', 'closed', 'isParked', 'refused', 'refusedEdit', 'storage', 'isPersistent', 'error'] as const;
@@ -50,6 +57,7 @@ export interface Parts {
   readonly stored: readonly Uint8Array[];
   readonly webSocket: WebSocketClass | undefined;
   readonly relay: string | undefined;
+  readonly token: OpenOptions['token'];
 }
 
 /** Everything a replica does; the entries of the package add how it is opened. */
@@ -66,6 +74,7 @@ export class ReplicaBase {
   #slot: SlotLock | null;
   readonly #flusher: Flusher;
   readonly #link: Link | undefined;
+  readonly #token: OpenOptions['token'];
   #view: View;
   readonly #events = new Events();
   readonly #statusListeners = new Set<(status: Status) => void>();
@@ -102,6 +111,7 @@ export class ReplicaBase {
     this.#engine = parts.engine;
     this.#store = parts.store;
     this.#slot = parts.slot;
+    this.#token = parts.token;
     // If there is a snapshot, and it is not the longest record, compacting once too often does no harm.
     this.#snapshotBytes = parts.stored.reduce((longest, record) => Math.max(longest, record.length), 0);
     this.#rowBytes = parts.stored.reduce((sum, record) => sum + record.length, -this.#snapshotBytes);
@@ -147,10 +157,12 @@ export class ReplicaBase {
               this.#linkError = undefined;
             }),
           ),
+        prepare: () => this.#newToken(),
         refused: (cause) => {
-          this.#linkError = new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
+          this.#linkError = cause instanceof WeftlineError ? cause : new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
         },
         nextDelay: () => this.#engine.nextDelay(),
+        isUnwelcome: () => NO_TOKEN.has(this.#status.closed),
       });
     }
     this.#host = {
@@ -424,10 +436,27 @@ export class ReplicaBase {
         this.#view = new View(this.#engine);
         this.#told.push({ origin: 'remote', changes: [], forkRepaired: true });
         break;
+      case Output.TokenWanted:
+        // Without another one the relay ends the connection, and the next begins with a new attempt.
+        this.#newToken()?.catch(() => undefined);
+        break;
       case Output.Disconnect:
         this.#link?.away(output.uint());
         break;
     }
+  }
+
+  /** Gets a token and gives it to the engine. Undefined if there is nothing to wait for. */
+  #newToken(): Promise<void> | undefined {
+    const token = this.#token;
+    const take = (token: string): void => this.#happens(() => this.#engine.setToken(token));
+    if (typeof token !== 'function') {
+      if (token !== undefined) take(token);
+      return undefined;
+    }
+    return (async () => token())().then(take, (cause: unknown) => {
+      throw new WeftlineError('token', 'there is no token for the relay', { cause });
+    });
   }
 
   #noteChanges(event: ChangeEvent): void {
@@ -578,7 +607,7 @@ export async function openReplica<R extends ReplicaBase>(
     slot = await store.acquireSlot();
     const stored = await store.load();
     engine = new Engine({ name, slot: slot?.index ?? null, stored });
-    const replica = new make({ name, engine, store, slot, stored, relay, webSocket });
+    const replica = new make({ name, engine, store, slot, stored, relay, webSocket, token: options.token });
     if (relay !== undefined && options.connect !== false) replica.connect();
     return replica;
   } catch (error) {

@@ -95,7 +95,9 @@ export type CloseReason =
   | 'storage-full'
   | 'too-many'
   | 'quarantined'
-  | 'expired';
+  | 'expired'
+  | 'token'
+  | 'revoked';
 
 /** Why a relay does not take an edit. */
 export type Refusal =

@@ -57,6 +57,7 @@ const IS_COMPACTION_DUE: u8 = 18;
 const COMPACT: u8 = 19;
 const COVERS: u8 = 20;
 const SET_PRESENCE: u8 = 21;
+const SET_TOKEN: u8 = 22;
 
 /// A replica and what its driver needs beside it.
 #[derive(Debug)]
@@ -135,6 +136,7 @@ impl Engine {
                 let value = (args.byte() != 0).then(|| args.rest());
                 replica.set_presence(now, value)?;
             }
+            SET_TOKEN => replica.set_token(args.rest()),
             _ => args.fail(),
         }
         args.ok()

@@ -11,6 +11,7 @@ const CHANGED: u8 = 3;
 const DISCONNECT: u8 = 4;
 const PRESENCE: u8 = 5;
 const FORK_REPAIRED: u8 = 6;
+const TOKEN_WANTED: u8 = 7;
 
 /// Writes one output. False if there is nothing for JavaScript to do about it.
 pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
@@ -38,6 +39,7 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
         }
         // All that is shown is read again, so it need not be said what it was.
         Output::ForkRepaired { .. } => out.byte(FORK_REPAIRED),
+        Output::TokenWanted => out.byte(TOKEN_WANTED),
         // The status is asked for after each call.
         _ => return false,
     }

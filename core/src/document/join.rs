@@ -14,7 +14,7 @@ use super::state::State;
 use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::diff::{Diff, Digest, LiveEntry, Tier};
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, Set, sort_by};
+use crate::ordered::{Map, Set, retain, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest};
 use crate::store::{Container, Live, RemovalRun, Slot, TextRun};
@@ -364,7 +364,7 @@ impl Document {
         }
         state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
         state.take_runs(&diff.text, &old);
-        bunches.retain(|id| !state.forest.is_needed(*id));
+        retain(&mut bunches, |id| !state.forest.is_needed(*id));
         self.end_join(diff, &old, &bunches);
     }
 

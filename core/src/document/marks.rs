@@ -18,7 +18,7 @@ use super::view::{Content, PlaceId};
 use crate::clock::{Hlc, LocalDot};
 use crate::codec::{MarkParts, decode_mark};
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::store::{EntryId, Kind, Live, LocalContainer, NONE, PayloadRef};
 use crate::string::Str;
 use crate::value::Value;
@@ -75,7 +75,7 @@ impl State {
     /// one. O(marks · (depth · log n + log marks)).
     pub(crate) fn shown_marks(&self, place: PlaceId) -> Vec<TextMark> {
         let mut all = self.live_marks(place);
-        all.retain(|mark| mark.start < mark.end);
+        retain(&mut all, |mark| mark.start < mark.end);
         let mut order: Vec<u32> = Vec::new();
         order.extend(0..all.len() as u32);
         let mark = |at: u32| &all[at as usize];

@@ -17,7 +17,7 @@ use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::replica_id::Origin;
 use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
 use crate::store::{
@@ -211,7 +211,7 @@ impl State {
             let rope = place.map(|place| self.rope_number(place));
             ropes.push(container.zip(rope));
         }
-        loaded.retain_mut(|values| match ropes[values.rope as usize] {
+        retain(&mut loaded, |values| match ropes[values.rope as usize] {
             Some(found) => {
                 (values.stretch.container, values.rope) = found;
                 true

@@ -19,7 +19,7 @@ use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntr
 use crate::codec::{Adds, Outline, limits, write_delta};
 use crate::delta::Delta;
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::replica_id::{Origin, Origins};
 use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload, TextRun};
@@ -294,7 +294,7 @@ impl Document {
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
         let Some(open) = self.open else { return Err(EditError::NoTransaction) };
         let store = &self.state.store;
-        self.log.added.retain(|(dot, id)| store.lies_at(*id, *dot));
+        retain(&mut self.log.added, |(dot, id)| store.lies_at(*id, *dot));
         let mut text = core::mem::take(&mut self.log.text);
         self.state.export_text(open.origin, open.first_seq..=open.next_seq - 1, &mut text);
         let removes_none = self.log.removed.is_empty() && self.log.removed_text.is_empty();

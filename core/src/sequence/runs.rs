@@ -236,9 +236,10 @@ impl Runs {
             if !stretches[nth].stretch.backward {
                 of_one.reverse();
             }
-            for run in of_one.drain(..) {
-                self.index.append(self.slab[run as usize].stretch.first, run);
+            for run in &of_one {
+                self.index.append(self.slab[*run as usize].stretch.first, *run);
             }
+            of_one.clear();
         }
     }
 

@@ -105,6 +105,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
         | Message::Diff(_)
         | Message::Part(_)
         | Message::Presence(_)
+        | Message::Token(_)
         | Message::Ask
         | Message::Ping
         | Message::Pong => {}
@@ -322,6 +323,7 @@ pub(super) fn read_downward(kind: MessageKind, mut body: Reader<'_>) -> Result<M
         | MessageKind::Diff
         | MessageKind::Part
         | MessageKind::Presence
+        | MessageKind::Token
         | MessageKind::Ask
         | MessageKind::Ping
         | MessageKind::Pong => {
@@ -580,6 +582,8 @@ mod tests {
                 offset: 1 << 10,
                 bytes: [1, 2, 3].as_slice().into(),
             }),
+            Message::Token([].as_slice().into()),
+            Message::Token([1, 2, 3].as_slice().into()),
             Message::Presence(Presence { whole: true, states: Vec::new() }),
             Message::Presence(Presence {
                 whole: false,
@@ -620,6 +624,7 @@ mod tests {
                     | Message::Diff(_)
                     | Message::Part(_)
                     | Message::Presence(_)
+                    | Message::Token(_)
                     | Message::Ask
                     | Message::Ping
                     | Message::Pong
@@ -706,6 +711,7 @@ mod tests {
             | Message::Diff(_)
             | Message::Part(_)
             | Message::Presence(_)
+            | Message::Token(_)
             | Message::Ask
             | Message::Ping
             | Message::Pong => None,

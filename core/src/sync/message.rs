@@ -49,6 +49,9 @@ pub enum Message {
     Ask,
     /// What peers show of themselves.
     Presence(Presence),
+    /// Says what the client may do: signed by somebody whom the relay trusts, and opaque to both ends of the protocol. From the relay,
+    /// empty: what it was told so far ends soon, and it is to be told anew.
+    Token(Arc<[u8]>),
     /// Something pushed was refused.
     Nack(Nack),
     /// The channel is closed.
@@ -445,11 +448,15 @@ pub enum CloseReason {
     Quarantined,
     /// What allowed it has expired.
     Expired,
+    /// Nobody may be here without a token, or not with this one.
+    Token,
+    /// What allowed it was taken back.
+    Revoked,
 }
 
 impl CloseReason {
     /// In the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Done,
         Self::Version,
         Self::Protocol,
@@ -462,6 +469,8 @@ impl CloseReason {
         Self::TooMany,
         Self::Quarantined,
         Self::Expired,
+        Self::Token,
+        Self::Revoked,
     ];
 }
 

@@ -83,6 +83,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// The last dot of every delta that waits.
+    pub(super) fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        let of = |(replica, chain): (&ReplicaId, &'_ Chain)| {
+            let replica = *replica;
+            chain.entries.iter().map(move |waiting| Dot { replica, seq: waiting.last_seq }).collect::<Vec<_>>()
+        };
+        self.chains.iter().flat_map(of)
+    }
+
     /// Takes in a delta that becomes durable with `token`. Deltas of one id come in order.
     pub(super) fn push(&mut self, delta: &Delta, token: Token) {
         let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);

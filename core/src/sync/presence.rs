@@ -20,6 +20,7 @@ use super::limits;
 use super::wire::{Malformed, Reader, put_bytes, put_varint};
 use crate::clock::Timestamp;
 use crate::hash::{Domain, hash};
+use crate::ordered::retain;
 
 /// Names a peer to the others: one opening of a replica, also of one that never writes. Nobody can tell from it what would
 /// let them speak in the peer's name.
@@ -239,7 +240,7 @@ impl Peers {
 
     fn forget(&mut self, is_over: impl Fn(&Known) -> bool) -> Vec<PeerState> {
         let mut gone = Vec::new();
-        self.known.retain_mut(|known| {
+        retain(&mut self.known, |known| {
             let is_over = is_over(known);
             if is_over && known.state.value.take().is_some() {
                 gone.push(known.state.clone());

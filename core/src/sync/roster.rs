@@ -20,7 +20,7 @@ use crate::replica_id::ReplicaId;
 pub struct Roster {
     since: Timestamp,
     ids: Vec<ReplicaId>,
-    numbers: Map<ReplicaId, u32>,
+    numbers: Map<ReplicaId, u64>,
     /// How many of the ids are in their order, because they were there at the beginning.
     sorted: usize,
 }
@@ -47,7 +47,7 @@ impl Roster {
 
     /// Gives the next number to `id`, unless it has one. O(log replicas).
     pub fn add(&mut self, id: ReplicaId) {
-        let next = self.ids.len() as u32;
+        let next = self.ids.len() as u64;
         if *self.numbers.get_or_insert_with(id, || next) == next {
             self.ids.push(id);
         }
@@ -106,7 +106,7 @@ impl Roster {
     }
 
     pub(super) fn number(&self, id: ReplicaId) -> Option<u64> {
-        self.numbers.get(&id).map(|number| u64::from(*number))
+        self.numbers.get(&id).copied()
     }
 
     pub(super) fn id(&self, number: u64) -> Option<ReplicaId> {

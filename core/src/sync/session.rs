@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// Takes a frame that arrived. Gives the message it completes, if that is one for the layer above: messages of
-    /// channels, and Goodbye on channel 0.
+    /// channels, and Goodbye and Token on channel 0.
     ///
     /// # Errors
     /// When the connection must be closed.
@@ -172,8 +172,8 @@ impl Session {
                 Ok(None)
             }
             Message::Pong if channel == CONNECTION => Ok(None),
-            Message::Goodbye(_) if channel == CONNECTION => Ok(Some((channel, message))),
-            Message::Ping | Message::Pong | Message::Goodbye(_) => {
+            Message::Goodbye(_) | Message::Token(_) if channel == CONNECTION => Ok(Some((channel, message))),
+            Message::Ping | Message::Pong | Message::Goodbye(_) | Message::Token(_) => {
                 Err(ProtocolError::Unexpected { what: told("connection message on a channel") })
             }
             _ if channel == CONNECTION => {
@@ -208,6 +208,11 @@ impl Session {
         }
         frame::cut(channel, kind, body, max_frame, |frame| self.out.push(frame));
         true
+    }
+
+    /// Queues what says what this end may do.
+    pub(super) fn token(&mut self, token: &[u8]) {
+        self.send_body(CONNECTION, MessageKind::Token, token);
     }
 
     /// What has come of the message begun on a channel, when the connection is gone.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::document::{Content, Document, DotsRef, EditError, KeyIndex, KeyView, State, check_key};
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::store::{KeyId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
@@ -293,7 +293,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
         }
         let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
         if fault::active(Fault::PutLeavesContainers) {
-            observed.retain(|id| !at.state().store.live(*id).entity);
+            retain(&mut observed, |id| !at.state().store.live(*id).entity);
         }
         let slot = |state: &mut State| LocalSlot::Key(state.acquire_key(id, key));
         self.at.replace(&observed, &slot, Kind::REGISTER, Payload::Value(value.into()))

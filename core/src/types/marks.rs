@@ -19,7 +19,7 @@ use super::{TextMut, TextRef};
 use crate::codec::{MarkParts, encode_mark, limits};
 use crate::document::{Content, EditError, LiveMark, Target, TextMark, check_key};
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::sequence::Bias;
 use crate::store::{Kind, LocalSlot, Payload};
 use crate::string::Str;
@@ -86,7 +86,7 @@ impl TextRef<'_> {
         let (mut spans, mut open): (Vec<TextSpan>, Vec<&TextMark>) = (Vec::new(), Vec::new());
         let mut coming = marks.iter().peekable();
         for pair in bounds.windows(2) {
-            open.retain(|mark| mark.range.end > pair[0]);
+            retain(&mut open, |mark| mark.range.end > pair[0]);
             while let Some(mark) = coming.next_if(|mark| mark.range.start <= pair[0]) {
                 open.push(mark);
             }
@@ -183,7 +183,7 @@ impl TextMut<'_, '_> {
         let parts = MarkParts { key: Str::from(key), value, start: from, end: to, chains };
         self.at.tx.has_room(1)?;
         let mut cut = false;
-        known.retain(|mark| {
+        retain(&mut known, |mark| {
             let covered = beside(mark) && covers(&parts, (start, end), mark) && !fault::active(Fault::MarksPileUp);
             let goes = covered || mark.start == mark.end;
             if goes {

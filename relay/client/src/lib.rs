@@ -31,10 +31,12 @@
 mod clock;
 mod config;
 mod error;
+mod following;
 mod link;
 mod replica;
 mod shared;
 mod status;
+mod token;
 #[macro_use]
 mod storage;
 mod websocket;

@@ -8,6 +8,7 @@
 //! Nothing here waits, except for the lock, which is held for the time of one call into the core.
 
 use crate::clock::Clock;
+use crate::following::Following;
 use crate::replica::Update;
 use crate::status::{Status, StoreProblem, refusal};
 use crate::storage::StoreError;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) work: Condvar,
     /// There are frames to send, or the core wants the connection ended. The sender waits for it.
     pub(crate) frames: Notify,
+    /// The relay wants another token. Whoever renews it waits for it.
+    pub(crate) renew: Notify,
     /// The deadline moved. The timer waits for it.
     pub(crate) deadline: Notify,
     /// The application wants to be connected now. Whoever waits for the next attempt waits for it too.
@@ -81,6 +84,7 @@ pub(crate) struct State {
     pub(crate) link_error: Option<String>,
     clock: Clock,
     deadline: Option<Timestamp>,
+    following: Following,
 }
 
 /// The core's request to end the connection.
@@ -104,12 +108,14 @@ impl Shared {
             link_error: None,
             clock,
             deadline: None,
+            following: Following::default(),
         };
         let shared = Self {
             state: Mutex::new(state),
             owner: AtomicUsize::new(0),
             work: Condvar::new(),
             frames: Notify::new(),
+            renew: Notify::new(),
             deadline: Notify::new(),
             hurry: Notify::new(),
             wish: watch::Sender::new(wish),
@@ -210,10 +216,12 @@ impl Shared {
                 Output::Changed(changes) => drop(self.changes.send(Update::Changes(Arc::new(changes)))),
                 Output::ForkRepaired { dots } => drop(self.changes.send(Update::ForkRepaired(Arc::new(dots)))),
                 Output::Presence(news) => self.tell_presence(&news),
+                Output::TokenWanted => self.renew.notify_one(),
                 Output::Status(_) => {}
                 Output::Disconnect { retry } => state.hang_up = Some(HangUp { retry }),
             }
         }
+        state.following.look(&state.machine);
         if !state.unwritten.is_empty() {
             self.work.notify_all();
         }

@@ -66,7 +66,9 @@ pub(crate) fn reason(reason: CloseReason) -> &'static str {
         CloseReason::StorageFull => "its store is full",
         CloseReason::TooMany => "too many are there",
         CloseReason::Quarantined => "it has put the document aside",
-        CloseReason::Expired => "what allowed it has expired",
+        CloseReason::Expired => "the token has expired",
+        CloseReason::Token => "it wants a token, or another than this one",
+        CloseReason::Revoked => "the token was revoked",
     }
 }
 

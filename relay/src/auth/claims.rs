@@ -22,6 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use weftline::ReplicaId;
 
 use super::pattern::Pattern;
+pub use crate::limits::TokenLimits;
 
 /// The longest subject or token id. They are kept, compared and logged.
 pub const MAX_NAME: usize = 256;
@@ -69,6 +70,9 @@ pub struct Claims {
     /// Limits of the connection that are to be lower than the relay's own.
     #[serde(default, skip_serializing_if = "TokenLimits::is_none")]
     pub limits: TokenLimits,
+    /// Everything else that stands there. It means something to the webhook alone.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
 }
 
 /// For whom a token is: one name, or several.
@@ -103,29 +107,6 @@ impl Replicas {
     }
 }
 
-/// Limits of one connection. Those that are absent are the relay's own; none can be raised.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct TokenLimits {
-    /// Documents open at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_documents: Option<usize>,
-}
-
-impl TokenLimits {
-    fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The lower of both, one by one.
-    #[must_use]
-    pub fn lowest(self, other: Self) -> Self {
-        let lower = |one: Option<usize>, other: Option<usize>| one.into_iter().chain(other).min();
-        Self { max_documents: lower(self.max_documents, other.max_documents) }
-    }
-}
-
 impl Claims {
     /// Claims that allow nothing yet.
     #[must_use]
@@ -141,6 +122,7 @@ impl Claims {
             presence: true,
             replicas: Replicas::default(),
             limits: TokenLimits::default(),
+            other: serde_json::Map::new(),
         }
     }
 

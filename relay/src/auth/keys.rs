@@ -8,6 +8,7 @@
 //! Not here: when a file is read again ([`super::key_file`]).
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -113,7 +114,7 @@ impl fmt::Debug for Key {
 
 /// Some keys, told apart by their `kid`.
 #[derive(Debug)]
-pub struct Keys(Vec<Key>);
+pub struct Keys(Vec<Arc<Key>>);
 
 impl Keys {
     /// Reads a key file. What its first bytes are says what it is.
@@ -137,7 +138,7 @@ impl Keys {
                 return Err(KeyError::Name { number: index + 1 });
             }
         }
-        Ok(Self(keys))
+        Ok(Self(keys.into_iter().map(Arc::new).collect()))
     }
 
     /// How many there are.
@@ -153,15 +154,33 @@ impl Keys {
     }
 
     /// The key that a token is to be verified with, by the name that its header gives. A single key without a name is for all.
-    pub(super) fn find(&self, id: Option<&str>) -> Option<&Key> {
+    pub(super) fn find(&self, id: Option<&str>) -> Option<&Arc<Key>> {
         match &self.0[..] {
             [only] if only.id.is_none() || id.is_none() => Some(only),
             keys => keys.iter().find(|key| key.id.is_some() && key.id.as_deref() == id),
         }
     }
 
+    /// The same, where what was there before is what it was: whoever holds a key can see whether it is still there.
+    pub(super) fn keeping(self, before: &Self) -> Self {
+        let same = |key: &Key, other: &Key| {
+            let bytes = |key: &Key| key.verifying.try_get_as_bytes().ok().map(<[u8]>::to_vec);
+            (&key.id, key.algorithm, bytes(key)) == (&other.id, other.algorithm, bytes(other))
+        };
+        let keep = |key: Arc<Key>| match before.0.iter().find(|other| same(&key, other)) {
+            Some(other) => Arc::clone(other),
+            None => key,
+        };
+        Self(self.0.into_iter().map(keep).collect())
+    }
+
+    /// Whether this very key is one of them.
+    pub(super) fn have(&self, key: &Arc<Key>) -> bool {
+        self.0.iter().any(|other| Arc::ptr_eq(key, other))
+    }
+
     /// The last key that can sign, or the one of this name.
-    pub(super) fn signing(&self, id: Option<&str>) -> Result<(&Key, &EncodingKey), KeyError> {
+    pub(super) fn signing(&self, id: Option<&str>) -> Result<(&Arc<Key>, &EncodingKey), KeyError> {
         let mut keys = self.0.iter().rev().filter(|key| id.is_none() || key.id.as_deref() == id);
         keys.find_map(|key| Some((key, key.signing.as_ref()?))).ok_or(KeyError::CannotSign)
     }

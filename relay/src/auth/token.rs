@@ -3,11 +3,13 @@
 //! What is refused is refused with a reason that says what was wrong, and that never repeats the token: neither a log nor an answer
 //! does. The time is an argument, in seconds since 1970.
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Header, Validation};
 
 use super::claims::Claims;
-use super::keys::{KeyError, Keys};
+use super::keys::{Key, KeyError, Keys};
 
 /// The longest token: what a proxy lets through as a header, and room for some hundred patterns.
 pub const MAX_TOKEN: usize = 8 << 10;
@@ -87,6 +89,11 @@ pub struct Rules {
 /// # Errors
 /// [`Refusal::UnknownKey`] may be worth another look at the file that the keys are from; nothing else is.
 pub fn verify(token: &[u8], keys: &Keys, rules: &Rules, now_s: u64) -> Result<Claims, Refusal> {
+    verify_by(token, keys, rules, now_s).map(|(claims, _)| claims)
+}
+
+/// The same, and by which key.
+pub(super) fn verify_by(token: &[u8], keys: &Keys, rules: &Rules, now_s: u64) -> Result<(Claims, Arc<Key>), Refusal> {
     if token.len() > MAX_TOKEN {
         return Err(Refusal::TooLong { len: token.len() });
     }
@@ -118,7 +125,7 @@ pub fn verify(token: &[u8], keys: &Keys, rules: &Rules, now_s: u64) -> Result<Cl
     }
     match claims.nbf {
         Some(nbf) if nbf > now_s.saturating_add(*leeway_s) => Err(Refusal::NotYet { in_s: nbf - now_s }),
-        _ => Ok(claims),
+        _ => Ok((claims, Arc::clone(key))),
     }
 }
 

@@ -2,14 +2,19 @@
 //!
 //! A subcommand that needs what a relay is configured with takes the same flags after its name.
 
+mod backup;
+mod check;
+mod file;
 mod keygen;
+mod restore;
 mod serve;
 mod token;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use weftline_relay::Config;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use file::Settings;
 
 /// What was asked for.
 #[derive(Debug, Parser)]
@@ -23,22 +28,35 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    config: Config,
+    settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     Token(token::Token),
     Keygen(keygen::Keygen),
+    Check(check::Check),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
 }
 
 /// Does what the arguments say.
 pub(crate) fn run() -> ExitCode {
-    let Cli { command, config } = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let flags = match file::with_defaults(Cli::command(), &arguments) {
+        Ok(flags) => flags,
+        Err(error) => Cli::command().error(ErrorKind::ValueValidation, error).exit(),
+    };
+    let matches = flags.get_matches_from(arguments);
+    let Cli { command, settings: Settings { config, .. } } =
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match command {
         None => serve::run(config),
         Some(Command::Token(token)) => done(token.run()),
         Some(Command::Keygen(keygen)) => done(keygen.run()),
+        Some(Command::Check(check)) => done(check.run()),
+        Some(Command::Backup(backup)) => done(backup.run()),
+        Some(Command::Restore(restore)) => done(restore.run()),
     }
 }
 
@@ -55,8 +73,6 @@ fn done(result: Result<(), impl std::fmt::Display>) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
-use weftline_relay::{Config, ConfigError, Relay, RelayError};
+use weftline_relay::{Config, ConfigError, LogFormat, Relay, RelayError};
 
 /// Runs until a signal comes.
 pub(super) fn run(config: Config) -> ExitCode {
@@ -34,12 +34,20 @@ async fn serve(config: Config) -> Result<(), RelayError> {
     let mut signals = Signals::listen().map_err(RelayError::Signal)?;
     let relay = Relay::bind(config).await?;
     // Nobody has to listen to our standard output, so a closed one is no reason to fail.
-    let _ = writeln!(io::stdout(), "listening on ws://{}", relay.local_addr());
-    signals.next().await;
+    let scheme = if relay.is_tls() { "wss" } else { "ws" };
+    let _ = writeln!(io::stdout(), "listening on {scheme}://{}", relay.local_addr());
+    while signals.next().await == Signal::Reload {
+        if let Err(error) = relay.reload_certificate() {
+            tracing::warn!(%error, "the certificate was not read again");
+        }
+        if let Some(authority) = relay.authority() {
+            authority.reload().await;
+        }
+    }
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
         stopped = relay.shutdown() => stopped,
-        () = signals.next() => Ok(()),
+        () = signals.stop() => Ok(()),
     }
 }
 
@@ -47,31 +55,53 @@ fn log(config: &Config) -> Result<(), ConfigError> {
     let refused =
         |error: &dyn std::fmt::Display| ConfigError::Log { filter: config.log.clone(), detail: error.to_string() };
     let filter = EnvFilter::builder().parse(&config.log).map_err(|error| refused(&error))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init()
-        .map_err(|error| refused(&error))
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| refused(&*error))?;
+    // What libraries trace are the bytes of every frame: content of documents, and tokens. Neither is in a log, whatever the filter says.
+    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
+    Ok(())
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    Stop,
+    Reload,
+}
+
+impl Signals {
+    async fn stop(&mut self) {
+        while self.next().await != Signal::Stop {}
+    }
 }
 
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => Signal::Reload,
         }
     }
 }
@@ -85,10 +115,11 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         // An error means that there is no console to hear from; then only the process's end ends it.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Signal::Stop
     }
 }

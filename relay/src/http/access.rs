@@ -7,8 +7,6 @@
 //! What changes something wants the token as a bearer. Browsers, which ask a person for a name and a password, may use it as the password to
 //! look; they would add it by themselves to what a stranger's page sends, so that is not enough to change anything.
 
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue, WWW_AUTHENTICATE};
@@ -16,12 +14,8 @@ use hyper::{HeaderMap, Response, StatusCode};
 use subtle::ConstantTimeEq;
 
 use super::{Body, Door, origin, plain};
-use crate::config::ConfigError;
 use crate::metrics::Refused;
 use crate::server::Shared;
-
-/// Shorter tokens are guessed.
-const LEAST_TOKEN: usize = 16;
 
 /// Who may do what at which address.
 pub(crate) struct Access {
@@ -40,16 +34,8 @@ pub(crate) enum Denied {
 }
 
 impl Access {
-    pub(crate) fn new(token_file: Option<&Path>, admin: Option<bool>) -> Result<Self, ConfigError> {
-        let token = token_file.map(|file| {
-            let refused = |detail: String| ConfigError::AdminToken { file: file.to_owned(), detail };
-            let token = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?.trim().to_owned();
-            if token.len() < LEAST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(refused(format!("expected at least {LEAST_TOKEN} visible ASCII characters")));
-            }
-            Ok(token)
-        });
-        Ok(Access { token: token.transpose()?, admin })
+    pub(crate) const fn new(token: Option<String>, admin: Option<bool>) -> Self {
+        Access { token, admin }
     }
 
     /// Whether somebody may look at numbers.

@@ -6,11 +6,15 @@
 //! | `/healthz` | everybody | the process is alive |
 //! | `/readyz` | everybody | the store takes writes, and the relay is not stopping |
 //! | `/metrics`, `/status` | [`access`] | what the relay counts |
+//! | `/admin/…` | whoever has the admin token | [`admin`] |
 //!
 //! With `--admin-listen` the last ones are answered at that address alone. A connection is one request, without keep-alive: half-open ones
 //! cost little and pass.
 //!
 //! Not here: connections and their time limits ([`crate::server`]).
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -20,13 +24,20 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue,
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::debug;
 
+use crate::auth;
 use crate::metrics::{Refused, export};
 use crate::server::Shared;
 use crate::transport::websocket::{self, Handshake};
 
 pub(crate) mod access;
+mod admin;
+mod forwarded;
 pub(crate) mod health;
 mod origin;
+pub(crate) mod samples;
+mod status;
+
+pub(crate) use forwarded::is_trusted;
 
 /// What a response carries.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -40,13 +51,33 @@ pub(crate) enum Door {
     Admin,
 }
 
+/// A websocket that was asked for.
+pub(crate) struct Asked {
+    pub(crate) handshake: Handshake,
+    /// The address of whoever asked, as far as proxies are trusted to tell.
+    pub(crate) address: IpAddr,
+    /// The token that the request came with.
+    pub(crate) bearer: Option<Vec<u8>>,
+}
+
+/// How a request came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    pub(crate) door: Door,
+    /// Who connected: a client, or a proxy.
+    pub(crate) peer: IpAddr,
+    /// Set when an operator's request is at work, which may take its time.
+    pub(crate) is_at_work: &'a AtomicBool,
+}
+
 /// Answers a request. A websocket that is to follow is given to `keep`.
 pub(crate) async fn respond(
     request: Request<Incoming>,
-    door: Door,
+    visit: Visit<'_>,
     shared: &Shared,
-    keep: impl FnOnce(Handshake),
+    keep: impl FnOnce(Asked),
 ) -> Response<Body> {
+    let door = visit.door;
     let path = request.uri().path();
     match path {
         "/healthz" => only_get(&request).unwrap_or_else(|| health::live(shared)),
@@ -55,7 +86,18 @@ pub(crate) async fn respond(
             None => health::ready(shared).await,
         },
         "/metrics" => looks(&request, door, shared).unwrap_or_else(|| metrics(shared)),
-        _ if door == Door::Main && (path.ends_with('/') || path.ends_with("/sync")) => upgrade(request, shared, keep),
+        "/status" => looks(&request, door, shared).unwrap_or_else(status::page),
+        "/status.json" => looks(&request, door, shared).unwrap_or_else(|| status::data(shared)),
+        _ if path.starts_with("/admin/") => match shared.access.may_change(request.headers(), door) {
+            Err(denied) => denied.answer(shared),
+            Ok(()) => {
+                visit.is_at_work.store(true, Ordering::Relaxed);
+                admin::respond(request, shared).await
+            }
+        },
+        _ if door == Door::Main && (path.ends_with('/') || path.ends_with("/sync")) => {
+            upgrade(request, visit.peer, shared, keep)
+        }
         _ => plain(StatusCode::NOT_FOUND, "nothing here\n"),
     }
 }
@@ -66,7 +108,7 @@ fn looks(request: &Request<Incoming>, door: Door, shared: &Shared) -> Option<Res
         .or_else(|| shared.access.may_look(request.headers(), door).err().map(|denied| denied.answer(shared)))
 }
 
-fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Handshake)) -> Response<Body> {
+fn upgrade(mut request: Request<Incoming>, peer: IpAddr, shared: &Shared, keep: impl FnOnce(Asked)) -> Response<Body> {
     let refuse = |reason: Refused, status, text: &str| {
         shared.metrics().refused.one(reason as usize);
         plain(status, text)
@@ -85,9 +127,11 @@ fn upgrade(mut request: Request<Incoming>, shared: &Shared, keep: impl FnOnce(Ha
     if shared.is_draining() {
         return refuse(Refused::Draining, StatusCode::SERVICE_UNAVAILABLE, busy);
     }
+    let bearer = auth::bearer(request.headers());
     match websocket::accept(&mut request, shared.config.max_frame) {
         Ok((response, handshake)) => {
-            keep(handshake);
+            let address = forwarded::client(request.headers(), peer, &shared.config.trust_proxy);
+            keep(Asked { handshake, address, bearer });
             response.map(|()| full(Bytes::new()))
         }
         Err(error) => refuse(Refused::Handshake, StatusCode::BAD_REQUEST, &format!("{error}\n")),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use weftline::sync::Message;
 
@@ -26,17 +27,29 @@ pub struct ConnectionLimits {
     pub presence: Rate,
 }
 
-/// Limits that a token names. What it does not name is the relay's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Limits that a token names. What it does not name is the relay's own; what it names and is not known here refuses it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TokenLimits {
     /// Documents open at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_documents: Option<usize>,
     /// Deltas in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta_rate: Option<u64>,
     /// Bytes in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte_rate: Option<u64>,
     /// Changes of presence in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence_rate: Option<u64>,
+}
+
+impl TokenLimits {
+    /// Whether it names none.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl ConnectionLimits {

@@ -78,14 +78,17 @@ impl Doors {
         } else {
             None
         };
-        let subject = match subject {
-            Some(subject) => {
-                let place = self.subjects.take(Arc::clone(subject), self.options.max_subject_connections);
-                Some(place.ok_or_else(|| self.refuse(Refused::SubjectConnections))?)
-            }
-            None => None,
-        };
+        let subject = subject.map(|subject| self.subject(subject)).transpose()?;
         Ok(Admitted { _one: one, _address: address, _subject: subject })
+    }
+
+    /// Whether one more connection of a subject may be served, once it is known whose it is.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn subject(&self, subject: &Arc<str>) -> Result<Place<Arc<str>>, Refused> {
+        let place = self.subjects.take(Arc::clone(subject), self.options.max_subject_connections);
+        place.ok_or_else(|| self.refuse(Refused::SubjectConnections))
     }
 
     /// How many connections are served.
@@ -98,6 +101,12 @@ impl Doors {
     #[must_use]
     pub fn full(random: u32) -> Close {
         Close { reason: CloseReason::TooMany, retry: Retry::after_ms(COME_BACK_MS + random % COME_BACK_MS) }
+    }
+
+    /// Who stands for a client without a token: its address, where addresses are counted.
+    #[must_use]
+    pub fn name_of(&self, address: IpAddr) -> Option<Arc<str>> {
+        self.counts(address).then(|| format!("address {}", Network::from(address)).into())
     }
 
     fn counts(&self, address: IpAddr) -> bool {

@@ -31,8 +31,8 @@ pub struct LimitOptions {
     #[arg(long, env = "WEFTLINE_RELAY_MAX_REPLICAS", value_name = "COUNT", default_value_t = LimitOptions::REPLICAS)]
     pub max_replicas: usize,
 
-    /// Replicas new to a document that one subject may bring to it, over all its connections, while the document is open. Without
-    /// tokens an address is a subject
+    /// Replicas new to a document that one subject may bring to it in an hour, over all its connections; without a token an address is a
+    /// subject. A store brings one for each tab that writes beside others
     #[arg(long, env = "WEFTLINE_RELAY_MAX_NEW_REPLICAS", value_name = "COUNT", default_value_t = LimitOptions::NEW_REPLICAS)]
     pub max_new_replicas: usize,
 
@@ -120,7 +120,7 @@ impl LimitOptions {
             range(flag, found, least, most)?;
         }
         if let Some(max_store) = self.max_store {
-            range("--max-store", max_store as u64, (1 << 20, "1MiB"), (1 << 50, "1048576GiB"))?;
+            range("--max-store", max_store as u64, (64 << 10, "64KiB"), (1 << 50, "1048576GiB"))?;
         }
         Ok(())
     }
@@ -163,5 +163,29 @@ impl Default for LimitOptions {
             max_document_byte_rate: Self::DOCUMENT_BYTE_RATE,
             max_presence_rate: Self::PRESENCE_RATE,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    use super::*;
+
+    #[test]
+    fn every_limit_is_in_the_operators_guide() {
+        let guide = include_str!("../../README.md");
+        let flags = LimitOptions::augment_args(Command::new("relay"));
+        for flag in flags.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(guide.contains(&format!("| `--{flag}")), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn bursts_are_some_seconds_worth() {
+        let options = LimitOptions::default();
+        let connection = options.of_connection(7);
+        assert_eq!((connection.max_documents, connection.deltas), (7, Rate { per_second: 10_000, burst: 50_000 }));
+        assert_eq!(options.of_room().bytes, Rate { per_second: 32 << 20, burst: 160 << 20 });
     }
 }

@@ -37,6 +37,9 @@ pub(crate) fn write(metrics: &Metrics, look: &Look) -> String {
     text
 }
 
+/// Bounds, each with how many are above the one before it.
+type Buckets = Vec<(f64, u64)>;
+
 #[derive(Debug)]
 struct Numbers(Vec<Number>);
 
@@ -53,12 +56,11 @@ enum Values {
     Seconds(f64),
     Gauge(u64),
     Moment(f64),
-    Info(&'static str, &'static str),
     /// Label, and the value for each.
     Counters(&'static str, Vec<(String, u64)>),
     Gauges(&'static str, Vec<(String, u64)>),
-    Histogram(f64, Vec<(f64, u64)>),
-    Histograms(&'static str, Vec<(String, f64, Vec<(f64, u64)>)>),
+    Histogram(f64, Buckets),
+    Histograms(&'static str, Vec<(String, f64, Buckets)>),
 }
 
 impl Collector for Numbers {
@@ -68,7 +70,6 @@ impl Collector for Numbers {
                 Values::Counter(_) | Values::Seconds(_) | Values::Counters(..) => MetricType::Counter,
                 Values::Gauge(_) | Values::Moment(_) | Values::Gauges(..) => MetricType::Gauge,
                 Values::Histogram(..) | Values::Histograms(..) => MetricType::Histogram,
-                Values::Info(..) => MetricType::Info,
             };
             values.encode(&mut encoder.encode_descriptor(name, help, None, kind)?)?;
         }
@@ -83,7 +84,6 @@ impl Values {
             Values::Seconds(value) => encoder.encode_counter::<NoLabelSet, _, u64>(value, None),
             Values::Gauge(value) => encoder.encode_gauge(value),
             Values::Moment(value) => encoder.encode_gauge(value),
-            Values::Info(label, value) => encoder.encode_info(&[(*label, *value)]),
             Values::Counters(label, values) => values.iter().try_for_each(|(of, value)| {
                 encoder.encode_family(&[(*label, of.as_str())])?.encode_counter::<NoLabelSet, _, u64>(value, None)
             }),
@@ -281,9 +281,9 @@ fn of_the_process(metrics: &Metrics, look: &Look) -> Vec<Number> {
         values: Values::Moment(process::now() - metrics.uptime().as_secs_f64()),
     });
     all.push(Number {
-        name: "weftline_relay_build",
-        help: "Which relay this is",
-        values: Values::Info("version", env!("CARGO_PKG_VERSION")),
+        name: "weftline_relay_build_info",
+        help: "Which relay this is; always 1",
+        values: Values::Gauges("version", vec![(env!("CARGO_PKG_VERSION").to_owned(), 1)]),
     });
     all
 }

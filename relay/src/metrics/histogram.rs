@@ -43,20 +43,6 @@ impl Histogram {
     pub fn sum(&self) -> f64 {
         Duration::from_micros(self.sum_us.load(Ordering::Relaxed)).as_secs_f64()
     }
-
-    /// The duration that this share of what was observed since `earlier` did not exceed, as an upper bound: `None` if there was nothing.
-    pub fn quantile_since(&self, earlier: &[(f64, u64)], share: f64) -> Option<f64> {
-        let now = self.buckets();
-        let counts = now.iter().enumerate().map(|(index, (bound, count))| {
-            (*bound, count.saturating_sub(earlier.get(index).map_or(0, |(_, count)| *count)))
-        });
-        let total: u64 = counts.clone().map(|(_, count)| count).sum();
-        let mut seen = 0;
-        counts.filter(|_| total > 0).find_map(|(bound, count)| {
-            seen += count;
-            (seen as f64 >= share * total as f64).then_some(bound)
-        })
-    }
 }
 
 #[cfg(test)]
@@ -69,14 +55,10 @@ mod tests {
         histogram.observe(Duration::ZERO);
         histogram.observe(Duration::from_micros(100));
         histogram.observe_all(Duration::from_micros(101), 3);
-        let before = histogram.buckets();
         histogram.observe(Duration::from_secs(3600));
         let buckets = histogram.buckets();
         assert_eq!(buckets.iter().map(|(_, count)| count).sum::<u64>(), 6);
         assert_eq!(buckets[..2], [(0.0001, 2), (0.00025, 3)]);
         assert_eq!(buckets.last(), Some(&(f64::INFINITY, 1)));
-        assert_eq!(histogram.quantile_since(&[], 0.5), Some(0.00025));
-        assert_eq!(histogram.quantile_since(&before, 0.5), Some(f64::INFINITY));
-        assert_eq!(histogram.quantile_since(&buckets, 0.5), None);
     }
 }

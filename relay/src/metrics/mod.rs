@@ -18,9 +18,15 @@ use crate::store::StoreError;
 
 pub(crate) mod export;
 mod histogram;
-mod process;
+pub(crate) mod process;
 
 pub use histogram::Histogram;
+
+/// How many files and sockets this process may have open, if that is known.
+#[must_use]
+pub fn max_files() -> Option<u64> {
+    process::usage().max_files
+}
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -144,6 +150,12 @@ reasons! {
         Timeout = "timeout",
         /// The admin API, with another token or none.
         Admin = "admin",
+        /// No token where one is needed, or one that does not count.
+        Token = "token",
+        /// A document that the token does not allow, or the webhook.
+        Denied = "denied",
+        /// A document that nobody could say anything about: the webhook does not answer.
+        Webhook = "webhook",
         /// More connections from one address than `--max-address-connections`.
         AddressConnections = "address_connections",
         /// More handshakes from one address than `--max-address-handshakes`.
@@ -170,6 +182,8 @@ reasons! {
         Transport = "transport",
         /// The relay stops.
         Drain = "drain",
+        /// Its token does not count, or not any more.
+        Token = "token",
         /// Somebody closed it through the admin API.
         Kicked = "kicked",
         /// A bug of the relay.

@@ -17,15 +17,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
+use super::RoomReport;
 use super::inbox::{NotTaken, Outlet};
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Rights, Room, RoomConfig};
 use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
@@ -48,7 +49,9 @@ const EDITS: &str = "weftline::edit";
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
-    Join { member: MemberId, channel: u64, outlet: Outlet, open: Box<Open> },
+    Join { member: MemberId, connection: u64, channel: u64, outlet: Outlet, open: Box<Open>, rights: Rights },
+    /// A member may do more than before, or less.
+    Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
     Message { member: MemberId, message: Message, at: Instant },
     /// So many bytes of bulk messages went out on the socket ([`Outgoing::weight`]).
@@ -57,17 +60,35 @@ pub(crate) enum ToRoom {
     Finish { member: MemberId },
     /// The connection or the channel is closed.
     Leave { member: MemberId },
+    /// An operator asks how things are.
+    Report { reply: oneshot::Sender<Told> },
+    /// An operator wants the log replaced by a snapshot, and to hear when that is so.
+    Compact { reply: oneshot::Sender<Told> },
+    /// Edits are taken from nobody, or from those who may write.
+    ReadOnly { on: bool },
+    /// The room is to end, and everybody in it to be told so.
+    Shut { close: Close },
+}
+
+/// What operators are told of a room.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) report: RoomReport,
+    /// The connection of each member.
+    pub(crate) connections: BTreeMap<MemberId, u64>,
 }
 
 impl ToRoom {
-    /// Whom it is about.
-    pub(crate) fn member(&self) -> MemberId {
+    /// Whom it is about, unless it is about all.
+    pub(crate) fn member(&self) -> Option<MemberId> {
         match self {
             ToRoom::Join { member, .. }
+            | ToRoom::Rights { member, .. }
             | ToRoom::Message { member, .. }
             | ToRoom::Drained { member, .. }
             | ToRoom::Finish { member }
-            | ToRoom::Leave { member } => *member,
+            | ToRoom::Leave { member } => Some(*member),
+            ToRoom::Report { .. } | ToRoom::Compact { .. } | ToRoom::ReadOnly { .. } | ToRoom::Shut { .. } => None,
         }
     }
 }
@@ -86,6 +107,8 @@ pub(crate) enum Said {
     Message(Outgoing),
     /// The channel is closed, and the room has forgotten the member.
     Closed(Close),
+    /// The connection is to end.
+    End(Close),
     /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
     Finished,
 }
@@ -93,13 +116,18 @@ pub(crate) enum Said {
 /// Runs a room until it is idle or fails.
 pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
     let metrics = lease.metrics().clone();
-    let mut driver = Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None };
+    let mut driver =
+        Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None, compacting: Vec::new() };
     // A bug that one document brings out must not take the process down with all others.
     let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
         Ok(Ok(())) => return,
         Ok(Err(failure)) => failure,
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
+    if let Failure::Shut(close) = failure {
+        debug!(document = %driver.lease.name(), ?close, "the room is shut");
+        return driver.give_up(close);
+    }
     error!(document = %driver.lease.name(), %failure, "the room is closed");
     driver.metrics.rooms_failed.one();
     let close = driver.close_for_failure(&failure);
@@ -115,6 +143,8 @@ enum Failure {
     Recover(#[from] RecoverError),
     #[error("a bug: {0}")]
     Panic(String),
+    #[error("an operator wanted it")]
+    Shut(Close),
 }
 
 struct Driver {
@@ -126,6 +156,8 @@ struct Driver {
     behind: i64,
     /// When the first of the edits that are not handed to the store yet arrived.
     arrived: Option<Instant>,
+    /// Those who wait for a snapshot.
+    compacting: Vec<oneshot::Sender<Told>>,
 }
 
 impl Drop for Driver {
@@ -137,6 +169,7 @@ impl Drop for Driver {
 
 /// The way to a member.
 struct Way {
+    connection: u64,
     channel: u64,
     outlet: Outlet,
     finishing: bool,
@@ -183,6 +216,8 @@ impl Driver {
         self.metrics.recovered_bytes.add(stored as u64);
         self.metrics.recover_seconds.observe(started.elapsed());
 
+        room.set_read_only(self.lease.is_read_only());
+        room.remember(self.lease.newcomers());
         let mut store_state = self.lease.health().watch();
         room.handle(now(), Input::Store { trouble: *store_state.borrow_and_update() });
         let mut stop = self.lease.stop();
@@ -198,6 +233,11 @@ impl Driver {
                 self.finish();
                 self.arrived = None;
             }
+            if !room.is_compacting() {
+                for reply in std::mem::take(&mut self.compacting) {
+                    let _ = reply.send(self.told(&room));
+                }
+            }
             self.count(&mut room);
             let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
             let idle = room.is_idle() && self.members.is_empty();
@@ -206,6 +246,9 @@ impl Driver {
             tokio::select! {
                 taken = self.mailbox.recv_many(&mut messages, AT_ONCE), if room.waiting_bytes() < MAX_WAITING => {
                     for message in messages.drain(..) {
+                        if let ToRoom::Shut { close } = message {
+                            return Err(Failure::Shut(close));
+                        }
                         self.take(&mut room, message);
                     }
                     // The registry holds a sender until the room is forgotten.
@@ -219,6 +262,7 @@ impl Driver {
                     Err(error) => {
                         self.metrics.append_failed(&error);
                         self.lease.append_failed(&error, room.waiting_bytes());
+                        self.lease.keep(room.newcomers());
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -245,6 +289,7 @@ impl Driver {
                 }
                 () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
+                    self.lease.keep(room.newcomers());
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");
                         self.metrics.rooms_evicted.one();
@@ -264,16 +309,28 @@ impl Driver {
 
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
-            ToRoom::Join { member, channel, outlet, open } => {
+            ToRoom::Join { member, connection, channel, outlet, open, rights } => {
                 self.metrics.members.add(1);
-                self.members.insert(member, Way { channel, outlet, finishing: false });
-                room.handle(now(), Input::Join { member, open, may_write: true });
+                self.members.insert(member, Way { connection, channel, outlet, finishing: false });
+                room.handle(now(), Input::Join { member, open, rights });
             }
+            ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
             ToRoom::Message { member, message, at } => {
                 self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
             }
             ToRoom::Drained { member, bytes } => room.handle(now(), Input::Drained { member, bytes }),
+            ToRoom::Report { reply } => _ = reply.send(self.told(room)),
+            ToRoom::Compact { reply } => {
+                if room.compact() {
+                    self.compacting.push(reply);
+                } else {
+                    _ = reply.send(self.told(room));
+                }
+            }
+            ToRoom::ReadOnly { on } => room.set_read_only(on),
+            // Whoever takes the messages ends the room.
+            ToRoom::Shut { .. } => {}
             ToRoom::Finish { member } => {
                 if let Some(way) = self.members.get_mut(&member) {
                     way.finishing = true;
@@ -284,6 +341,11 @@ impl Driver {
                 room.handle(now(), Input::Leave { member });
             }
         }
+    }
+
+    fn told(&self, room: &Room) -> Told {
+        let connections = self.members.iter().map(|(member, inbox)| (*member, inbox.connection)).collect();
+        Told { report: room.report(), connections }
     }
 
     fn forget(&mut self, member: MemberId) {
@@ -302,6 +364,7 @@ impl Driver {
         }
         self.metrics.count(&room.take_counts());
         let behind = i64::try_from(room.members_behind()).unwrap_or(i64::MAX);
+        self.lease.glance().set(room.members(), room.members_behind(), room.committed());
         if behind != self.behind {
             self.metrics.members_behind.add(behind - self.behind);
             self.behind = behind;
@@ -390,6 +453,7 @@ impl Driver {
             Failure::Store(StoreError::Corrupt { .. }) | Failure::Recover(_) => true,
             Failure::Store(StoreError::OutOfOrder { .. }) | Failure::Panic(_) => false,
             Failure::Store(_) => return later(CloseReason::Storage),
+            Failure::Shut(close) => return *close,
         };
         let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
         if let Some(close) = &aside {
@@ -403,9 +467,9 @@ impl Driver {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
-            if let ToRoom::Join { member, channel, outlet, .. } = message {
+            if let ToRoom::Join { member, connection, channel, outlet, .. } = message {
                 self.metrics.members.add(1);
-                self.members.insert(member, Way { channel, outlet, finishing: false });
+                self.members.insert(member, Way { connection, channel, outlet, finishing: false });
             }
         }
         self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
@@ -424,7 +488,7 @@ async fn waited(slot: &mut Option<(Position, Pending<()>)>) -> (Position, Result
     (position, result)
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -478,7 +542,8 @@ mod tests {
                 staged: None,
             };
             let puppet = Puppet { member, room, inbox, heard: VecDeque::new() };
-            puppet.tell(ToRoom::Join { member, channel: 1, outlet, open: Box::new(open) }).await;
+            let open = Box::new(open);
+            puppet.tell(ToRoom::Join { member, connection: 1, channel: 1, outlet, open, rights: Rights::ALL }).await;
             puppet
         }
 
@@ -631,7 +696,7 @@ mod tests {
                     }
                 }
                 Said::Finished => break,
-                Said::Closed(reason) => panic!("{reason:?}"),
+                Said::Closed(close) | Said::End(close) => panic!("{close:?}"),
             }
         }
         assert_eq!(acknowledged, document.seq(ReplicaId::from(1)));

@@ -67,7 +67,7 @@ impl Health {
                     Err(failure) => {
                         debug!(%failure, "still nothing can be stored");
                         let now = reason_or(&failure, reason);
-                        trouble.send_if_modified(|trouble| std::mem::replace(trouble, Some(now)) != Some(now));
+                        trouble.send_if_modified(|trouble| trouble.replace(now) != Some(now));
                     }
                 }
             }

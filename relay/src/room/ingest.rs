@@ -22,6 +22,12 @@ const STORE_RETRY_MS: u32 = 1_000;
 /// When a member may push again what a document has no place for, at the earliest: somebody must have taken something away.
 const FULL_RETRY_MS: u32 = 30_000;
 
+/// When to try again what an operator does not let anybody do. When that ends, the members are sent away, and come back at once.
+pub(super) const WHILE_READ_ONLY: Retry = Retry::after_ms(60_000);
+
+/// When a subject that has brought too many ids tries again, at the latest.
+const NEWCOMER_RETRY_MS: u32 = 300_000;
+
 /// Why a delta was not taken.
 struct Refusal {
     reason: NackReason,
@@ -35,6 +41,13 @@ impl From<NackReason> for Refusal {
         let with_version = matches!(reason, NackReason::NotReady | NackReason::Gap);
         let retry = if with_version || reason == NackReason::Fork { Retry::BACKOFF } else { Retry::NEVER };
         Self { reason, retry, with_version }
+    }
+}
+
+impl Refusal {
+    /// An operator lets nobody write for now.
+    fn while_read_only() -> Self {
+        Self { retry: WHILE_READ_ONLY, ..NackReason::ReadOnly.into() }
     }
 }
 
@@ -134,8 +147,14 @@ impl Room {
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
         let Some(member) = self.members.get(&id) else { return Ok(()) };
         let dot = delta.dot();
-        if !member.may_write {
+        if !member.rights.write {
             return Err(NackReason::ReadOnly.into());
+        }
+        if self.is_read_only {
+            return Err(Refusal::while_read_only());
+        }
+        if !member.rights.may_write_as(dot.replica) {
+            return Err(NackReason::TooManyReplicas.into());
         }
         if delta.bytes().len() > self.config.max_delta {
             return Err(NackReason::TooLarge.into());
@@ -178,11 +197,19 @@ impl Room {
         }
         if self.document.seq(dot.replica) == 0 && !known_id {
             let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
+            let is_within = self.may_introduce(id, 1);
             let member = self.members.get_mut(&id).expect("the member was just found");
-            if member.new_replicas >= most || are_many {
+            if member.new_replicas >= most || are_many || !is_within {
                 return Err(NackReason::TooManyReplicas.into());
             }
+            if let Some(wait_ms) = self.waits_to_introduce(id) {
+                let ms = u32::try_from(wait_ms).unwrap_or(u32::MAX).clamp(1, NEWCOMER_RETRY_MS);
+                return Err(self.refused_for_a_time(id, NackReason::TooManyReplicas, ms));
+            }
+            let member = self.members.get_mut(&id).expect("the member was just found");
             member.new_replicas += 1;
+            self.introduces(id, 1);
+            self.introduced_one(id);
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
         if removes {
@@ -201,15 +228,22 @@ impl Room {
     /// A client gives back what the relay lost.
     fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
         let Some(member) = self.members.get(&id) else { return };
-        let may_write = member.may_write;
+        let rights = member.rights.clone();
         self.refills.answered(id);
         let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
-        let refused = if !may_write {
+        let mut moves = diff.head.iter().filter(|(replica, entry)| entry.seq > self.document.seq(*replica));
+        let is_foreign = moves.any(|(replica, _)| !rights.may_write_as(replica));
+        drop(moves);
+        let refused = if !rights.write {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
+        } else if self.is_read_only {
+            Some((ReplicaId::NIL, Refusal::while_read_only()))
+        } else if is_foreign {
+            Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if let Err(refusal) = self.storable(id) {
             Some((ReplicaId::NIL, refusal))
-        } else if self.replica_count() + fresh > self.config.max_replicas {
+        } else if self.replica_count() + fresh > self.config.max_replicas || !self.may_introduce(id, fresh) {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
         } else if !self.size.takes(&self.document, bytes.len(), self.config.max_document, self.now) {
             // It will not be smaller next time.
@@ -225,6 +259,7 @@ impl Room {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
                     if applied.outcome == Outcome::Applied {
+                        self.introduces(id, fresh);
                         self.size.wrote(bytes.len());
                         let row = Row::Diff { bytes: Arc::clone(bytes) };
                         self.append_row(Some(id), &row, diff.head);

@@ -6,6 +6,7 @@ use weftline::sync::{Close, CloseReason, Level, Message, MessageKind, NackReason
 use weftline::{ApplyError, LoadError};
 
 use super::kept::KeptError;
+use super::rights::Rights;
 use crate::store::{Position, Tail};
 
 /// A member of a room: one channel of one connection. The driver numbers them and never uses a number twice.
@@ -81,8 +82,15 @@ pub enum Input {
         member: MemberId,
         /// With which words.
         open: Box<Open>,
-        /// Whether it may push.
-        may_write: bool,
+        /// What it may do.
+        rights: Rights,
+    },
+    /// A member may do more than before, or less.
+    Rights {
+        /// Who.
+        member: MemberId,
+        /// What it may do from now on.
+        rights: Rights,
     },
     /// A member is gone.
     Leave {

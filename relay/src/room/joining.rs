@@ -11,13 +11,13 @@ use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, 
 
 use super::diffs::Made;
 use super::member::{Member, Question};
-use super::{Held, MemberId, Resync, Room};
+use super::{Held, MemberId, Resync, Rights, Room};
 use crate::store::Position;
 
 impl Room {
-    pub(super) fn join(&mut self, id: MemberId, open: &Open, may_write: bool) {
+    pub(super) fn join(&mut self, id: MemberId, open: &Open, rights: Rights) {
         // While nothing can be stored, nothing is noted of whoever comes, which costs it no more than reading costs: an id without its lease.
-        let may_note = may_write && self.trouble.is_none();
+        let may_note = rights.write && self.trouble.is_none();
         let too_many = open.claims.len() + open.settles.len() > limits::MAX_CLAIMS
             || open.voids.len() > limits::MAX_VOIDS
             || open.claims.iter().any(|claim| claim.incs.len() > limits::MAX_UNCONFIRMED + 1)
@@ -31,13 +31,15 @@ impl Room {
             if member >= open.connection && !fault::active(Fault::StaleOpenTakesOver) {
                 return self.turn_away(id, CloseReason::Superseded);
             }
-            self.keeps_showing(open.opening, id);
+            if rights.presence {
+                self.keeps_showing(open.opening, id);
+            }
             self.close(older, CloseReason::Superseded);
         }
         if self.members.len() >= self.config.max_members {
             return self.turn_away(id, CloseReason::TooMany);
         }
-        self.members.insert(id, Member::new(open.opening, open.connection, may_write));
+        self.members.insert(id, Member::new(open.opening, open.connection, rights));
         if may_note {
             self.learn_voids(open);
         }

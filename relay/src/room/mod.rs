@@ -31,17 +31,21 @@ mod joining;
 mod kept;
 mod leases;
 mod member;
+mod newcomers;
 mod notes;
 mod presence;
 mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod report;
+mod rights;
 mod size;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
@@ -54,7 +58,10 @@ pub use self::counts::Counts;
 pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
+pub use self::newcomers::Newcomers;
 pub use self::notes::{Note, Step};
+pub use self::report::{MemberReport, RoomReport};
+pub use self::rights::Rights;
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
 use counts::Resync;
@@ -144,6 +151,10 @@ pub struct Room {
     piece: (Position, usize),
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
+    /// How many ids each subject has brought whose number of them is limited.
+    introduced: BTreeMap<Arc<str>, usize>,
+    /// How many each has brought of late.
+    newcomers: Newcomers,
     /// What members show of themselves.
     board: Board,
     /// Those who may be given something, though it is nothing that is new to all.
@@ -168,6 +179,8 @@ pub struct Room {
     counts: Counts,
     /// What became of edits, if somebody follows them.
     notes: Option<Vec<Note>>,
+    /// Nothing is taken from anybody.
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -218,6 +231,8 @@ impl Room {
             piece: (1, 0),
             held: VecDeque::new(),
             members: BTreeMap::new(),
+            introduced: BTreeMap::new(),
+            newcomers: Newcomers::default(),
             board: Board::new(),
             touched: Vec::new(),
             refills: Refills::default(),
@@ -233,6 +248,7 @@ impl Room {
             effects: VecDeque::new(),
             counts: Counts::default(),
             notes: None,
+            is_read_only: false,
         };
         room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {
@@ -256,7 +272,8 @@ impl Room {
         self.diffs.expire(now);
         let (committed, shown) = (self.committed, self.board.told());
         match input {
-            Input::Join { member, open, may_write } => self.join(member, &open, may_write),
+            Input::Join { member, open, rights } => self.join(member, &open, rights),
+            Input::Rights { member, rights } => self.set_rights(member, rights),
             Input::Leave { member } => _ = self.forget(member),
             Input::Tick => {}
             Input::Message { member, message } => {
@@ -330,6 +347,16 @@ impl Room {
     /// How many members have not taken the last batch while newer rows wait for them.
     pub fn members_behind(&self) -> usize {
         self.members.values().filter(|member| member.feeding && member.cursor < self.committed).count()
+    }
+
+    /// Who has brought how many new ids of late, as the room before this one knew it.
+    pub fn remember(&mut self, newcomers: Newcomers) {
+        self.newcomers = newcomers;
+    }
+
+    /// The same as it is now, for the room after this one.
+    pub fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
     }
 
     /// The document, ahead of the disk by what is being appended.

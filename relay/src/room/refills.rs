@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use weftline::sync::{CloseReason, Nack, NackReason, Offer, Retry, Want, limits};
 use weftline::{ReplicaId, Timestamp, VersionVector};
 
+use super::ingest::WHILE_READ_ONLY;
 use super::{Held, MemberId, Room};
 
 /// How long the first who was asked may take before the next is asked as well.
@@ -72,14 +73,9 @@ impl Room {
                 return self.close(id, CloseReason::Protocol);
             }
         }
-        if !member.may_write {
-            let nack = Nack {
-                replica: ReplicaId::NIL,
-                seq: 0,
-                reason: NackReason::ReadOnly,
-                retry: Retry::NEVER,
-                version: None,
-            };
+        if !member.rights.write || self.is_read_only {
+            let retry = if member.rights.write { WHILE_READ_ONLY } else { Retry::NEVER };
+            let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, retry, version: None };
             return self.hold(Held::Nack { member: id, nack });
         }
         self.refills.answered(id);

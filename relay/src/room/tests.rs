@@ -9,7 +9,7 @@ use weftline::{
     Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector, VoidFact, codec,
 };
 
-use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, RecoverError, Rights, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
 mod feeding;
@@ -19,6 +19,7 @@ mod packed;
 mod presence;
 mod refills;
 mod refusals;
+mod rights;
 mod short_rows;
 
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -106,7 +107,7 @@ impl Desk {
     }
 
     fn join(&mut self, member: MemberId, open: Open) -> OpenAck {
-        self.handle(Input::Join { member, open: Box::new(open), may_write: true });
+        self.handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
         match self.heard(member).first() {
             Some(Message::OpenAck(ack)) => ack.clone(),
             other => panic!("expected OpenAck, got {other:?}"),
@@ -188,7 +189,7 @@ fn fan_1_and_ack_1_nothing_is_told_before_the_commit() {
 
     // Somebody who comes meanwhile is not told of it either.
     let carl = MemberId(3);
-    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), may_write: true });
+    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), rights: Rights::ALL });
     assert!(desk.heard(carl).is_empty());
 
     desk.commit();
@@ -203,7 +204,7 @@ fn fan_1_and_ack_1_nothing_is_told_before_the_commit() {
 fn ses_2_an_older_connection_never_replaces_a_newer_one() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, Open { connection: 4, ..open_as(1) });
-    desk.handle(Input::Join { member: BEN, open: Box::new(Open { connection: 3, ..open_as(1) }), may_write: true });
+    desk.handle(Input::Join { member: BEN, open: Box::new(Open { connection: 3, ..open_as(1) }), rights: Rights::ALL });
     assert_eq!(desk.closed, [(BEN, CloseReason::Superseded)]);
     desk.join(MemberId(3), Open { connection: 5, ..open_as(1) });
     assert_eq!(desk.closed[1..], [(ANN, CloseReason::Superseded)]);
@@ -220,7 +221,7 @@ fn facts_say_whether_the_chain_is_the_same() {
     let other = Tag::from_bytes([1; 8]);
     for (seq, tag, same_upto) in [(1, deltas[0].tag(), 1), (1, other, 0), (2, other, 0), (3, other, 0)] {
         let claims = vec![Claim { replica: ReplicaId::from(1), seq, tag, lease_no: 0, incs: Vec::new() }];
-        desk.handle(Input::Join { member: BEN, open: Box::new(Open { claims, ..open_as(2) }), may_write: true });
+        desk.handle(Input::Join { member: BEN, open: Box::new(Open { claims, ..open_as(2) }), rights: Rights::ALL });
         desk.commit();
         let heard = desk.heard(BEN);
         let Some(Message::OpenAck(ack)) = heard.first() else { panic!("{heard:?}") };
@@ -297,7 +298,7 @@ fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
 #[test]
 fn who_may_only_read_is_told_so() {
     let mut desk = Desk::new(RoomConfig::default());
-    desk.handle(Input::Join { member: ANN, open: Box::new(open_as(1)), may_write: false });
+    desk.handle(Input::Join { member: ANN, open: Box::new(open_as(1)), rights: Rights::READ });
     desk.push(ANN, &[&write(&mut writer(1), "a")]);
     let diff = {
         let mut document = writer(1);

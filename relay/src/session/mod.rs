@@ -12,32 +12,40 @@
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
+mod access;
+pub(crate) mod connections;
 mod forward;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use forward::Forward;
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits};
+use weftline::sync::{
+    CONNECTION, Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits,
+};
 
+use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Throttle};
+use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom, WINDOW};
 use crate::room::inbox::{Inbox, inbox};
 use crate::room::registry::{Registry, RoomHandle};
-use crate::room::{MemberId, close_for};
+use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
+use access::{Access, News};
+use connections::Peer;
+use forward::Forward;
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
@@ -59,23 +67,43 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Clients that are sent away by a stopping relay come back within this time, each at its own moment.
 const RETURN_WITHIN_MS: u32 = 3_000;
 
+/// By what a connection may do what it may do.
+pub(crate) struct Credentials<'a> {
+    /// Who knows that; nobody, where everybody may do everything.
+    pub(crate) authority: Option<&'a Arc<Authority>>,
+    /// How many connections of a subject there may be.
+    pub(crate) doors: &'a Doors,
+    /// The token of the upgrade request.
+    pub(crate) bearer: Option<Vec<u8>>,
+    /// Who stands for it that brings no token: its address, where that says anything.
+    pub(crate) address: Option<Arc<str>>,
+}
+
 /// Serves a connection to its end.
 pub(crate) async fn run<T: Transport>(
     transport: T,
+    peer: Peer,
     registry: &Registry,
     config: &Config,
     limits: ConnectionLimits,
+    credentials: Credentials<'_>,
     stop: watch::Receiver<bool>,
 ) {
     let started = Instant::now();
-    let (_, inbox) = inbox(INBOX);
+    let address = credentials.address.clone();
+    let (outlet, inbox) = inbox(INBOX);
+    let number = peer.connection;
+    let _listed = registry.connections().enter(peer, outlet);
     let mut connection = Connection {
+        connection: number,
         transport,
         link: Session::new(link_config(config), Timestamp(0)),
         started,
         registry,
+        access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started),
+        address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
         inbox,
@@ -108,7 +136,7 @@ pub(crate) async fn turn_away<T: Transport>(mut transport: T, config: &Config, C
     let mut link = Session::new(link_config(config), Timestamp(0));
     link.goodbye(reason, retry);
     let mut pending = None;
-    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch);
+    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch, "");
     if timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await.is_err() {
         debug!("who was turned away did not take the last words");
     }
@@ -130,6 +158,7 @@ async fn last_words(
     link: &mut Session,
     pending: &mut Option<Bytes>,
     code: CloseCode,
+    why: &str,
 ) -> Result<(), TransportError> {
     poll_fn(|context| match hand_over(transport, link, pending, context) {
         Ok(_) if pending.is_some() => Poll::Pending,
@@ -137,7 +166,7 @@ async fn last_words(
     })
     .await?;
     poll_fn(|context| transport.poll_ready(context)).await?;
-    transport.start_close(code, "")?;
+    transport.start_close(code, why)?;
     poll_fn(|context| transport.poll_flush(context)).await?;
     while poll_fn(|context| transport.poll_receive(context)).await?.is_some() {}
     Ok(())
@@ -154,8 +183,12 @@ enum Ending {
     Protocol(ProtocolError),
     /// The client broke the rules of the transport.
     Transport(TransportError),
+    /// It may not be here, or not any more.
+    Access { close: Close, why: String },
     /// The relay stops.
     Stop,
+    /// An operator wanted it.
+    Kicked(Close),
     /// Serving it panicked.
     Bug,
 }
@@ -167,7 +200,9 @@ impl Ending {
             Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
             Ending::Protocol(_) => Ended::Protocol,
             Ending::Transport(_) => Ended::Transport,
+            Ending::Access { .. } => Ended::Token,
             Ending::Stop => Ended::Drain,
+            Ending::Kicked(_) => Ended::Kicked,
             Ending::Bug => Ended::Bug,
         }
     }
@@ -198,12 +233,16 @@ impl Traffic {
 }
 
 struct Connection<'a, T> {
+    /// Its number, also in the log.
+    connection: u64,
     transport: T,
     link: Session,
     started: Instant,
     registry: &'a Registry,
+    access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
+    address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
     inbox: Inbox,
@@ -290,7 +329,13 @@ impl<T: Transport> Connection<'_, T> {
     /// Does all that can be done now; says whether everything is settled on a stop.
     fn turn(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>, stopping: bool) -> Result<bool, Ending> {
         for _ in 0..MOST_AT_ONCE {
-            while self.hear(context) {}
+            while self.hear(context)? {}
+            if let Poll::Ready(news) = self.access.poll_news(context, !self.channels.is_empty()) {
+                if let Some(ending) = self.learnt(news, stopping) {
+                    return Err(ending);
+                }
+                continue;
+            }
             self.forward(context);
             if stopping && self.channels.is_empty() && self.forward.is_empty() {
                 return Ok(true);
@@ -325,14 +370,17 @@ impl<T: Transport> Connection<'_, T> {
     }
 
     /// Takes in what rooms have said; says whether there was something.
-    fn hear(&mut self, context: &Context<'_>) -> bool {
+    fn hear(&mut self, context: &Context<'_>) -> Result<bool, Ending> {
         if self.heard.is_empty() && self.inbox.poll_take(context, &mut self.heard).is_pending() {
-            return false;
+            return Ok(false);
         }
         while let Some(said) = self.heard.pop_front() {
-            self.said(said);
+            match said {
+                FromRoom { said: Said::End(close), .. } => return Err(Ending::Kicked(close)),
+                said => self.said(said),
+            }
         }
-        true
+        Ok(true)
     }
 
     /// Gets into mailboxes what fits.
@@ -341,7 +389,9 @@ impl<T: Transport> Connection<'_, T> {
             match self.forward.poll(context) {
                 Poll::Pending => return,
                 Poll::Ready(None) => {}
-                Poll::Ready(Some(undelivered)) => self.room_is_gone(undelivered.member()),
+                Poll::Ready(Some(undelivered)) => {
+                    undelivered.member().into_iter().for_each(|member| self.room_is_gone(member));
+                }
             }
         }
     }
@@ -360,7 +410,8 @@ impl<T: Transport> Connection<'_, T> {
     /// Reads a frame, if one is there and may be read.
     fn read(&mut self, context: &mut Context<'_>) -> Result<Read, Ending> {
         let blocked = self.pending.is_some() || self.unflushed;
-        if !self.forward.is_empty() || (blocked && self.read_ahead >= READ_AHEAD) {
+        let is_free = self.forward.is_empty() && !self.access.is_busy();
+        if !is_free || (blocked && self.read_ahead >= READ_AHEAD) {
             return Ok(Read::Held);
         }
         match self.transport.poll_receive(context) {
@@ -422,6 +473,7 @@ impl<T: Transport> Connection<'_, T> {
             // After a Goodbye the client closes the connection, which is all there is to know.
             None | Some((_, Message::Goodbye(_))) => {}
             Some((channel, Message::Open(open))) => self.open(channel, open)?,
+            Some((_, Message::Token(token))) => self.access.token(token.to_vec()),
             Some((channel, Message::Close(_))) => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member: left.member });
@@ -454,19 +506,93 @@ impl<T: Transport> Connection<'_, T> {
             self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
+        if let Some((open, rights)) = self.access.open(channel, open) {
+            self.join(channel, open, rights);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, channel: u64, open: Open, mut rights: Rights) {
+        rights.subject = rights.subject.or_else(|| self.address.clone());
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
         let room = match self.registry.enter(&open.document) {
             Ok(room) => room,
             Err(close) => {
                 self.registry.metrics().documents_closed.one(close.reason as usize);
-                self.link.send(channel, &Message::Close(close));
-                return Ok(());
+                return self.link.send(channel, &Message::Close(close));
             }
         };
-        self.forward.push(&room, ToRoom::Join { member, channel, outlet: self.inbox.outlet(), open: Box::new(open) });
+        let join = ToRoom::Join {
+            member,
+            connection: self.connection,
+            channel,
+            outlet: self.inbox.outlet(),
+            open: Box::new(open),
+            rights,
+        };
+        self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, handed: 0, drained: 0 });
-        Ok(())
+    }
+
+    /// What may be done has been found out, or has changed.
+    fn learnt(&mut self, news: News, stopping: bool) -> Option<Ending> {
+        match news {
+            // Who comes in now would not be told to finish.
+            News::Opened { .. } if stopping => {}
+            News::Opened { channel, open, permission: Ok(permission) } => {
+                self.lower(permission.limits);
+                self.join(channel, *open, permission.rights);
+            }
+            News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
+            News::Admitted { limits, subject } => {
+                self.registry.connections().set_subject(self.connection, subject);
+                self.limits = limits;
+                let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
+                self.access.review(self.channels.iter().map(name).collect());
+            }
+            News::Reviewed(permissions) => {
+                for (channel, permission) in permissions {
+                    self.reviewed(channel, permission);
+                }
+            }
+            News::Renew => self.link.send(CONNECTION, &Message::Token(Arc::default())),
+            News::End { close, why } => return Some(Ending::Access { close, why }),
+        }
+        None
+    }
+
+    /// A document may not be opened, or not stay open.
+    fn turn_away(&mut self, channel: u64, close: Close) {
+        let refused = match close.reason {
+            CloseReason::Token => Refused::Token,
+            CloseReason::Denied => Refused::Denied,
+            _ => Refused::Webhook,
+        };
+        self.registry.metrics().refused.one(refused as usize);
+        self.link.send(channel, &Message::Close(close));
+    }
+
+    fn reviewed(&mut self, channel: u64, permission: Result<Permission, Close>) {
+        // It may have been closed meanwhile.
+        let Some(open) = self.channels.get(&channel) else { return };
+        match permission {
+            Ok(Permission { mut rights, limits }) => {
+                rights.subject = rights.subject.or_else(|| self.address.clone());
+                self.forward.push(&open.room, ToRoom::Rights { member: open.member, rights });
+                self.lower(limits);
+            }
+            Err(close) => {
+                self.forward.push(&open.room, ToRoom::Leave { member: open.member });
+                self.channels.remove(&channel);
+                self.turn_away(channel, close);
+            }
+        }
+    }
+
+    /// The webhook may lower the limits of its connection.
+    fn lower(&mut self, limits: TokenLimits) {
+        self.limits = self.limits.lowered(&limits);
     }
 
     fn said(&mut self, FromRoom { member, channel, said }: FromRoom) {
@@ -489,6 +615,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
+            // Heard before it comes here.
+            Said::End(_) => {}
             Said::Finished => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member });
@@ -545,12 +673,25 @@ impl<T: Transport> Connection<'_, T> {
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, Retry::BACKOFF)
+                let reason = match error {
+                    TransportError::TooBig => CloseReason::Limit,
+                    _ => CloseReason::Protocol,
+                };
+                (error.close_code().unwrap_or(CloseCode::Protocol), reason, close_for(reason).retry)
             }
+            Ending::Access { close, why } => {
+                info!(reason = ?close.reason, why, "the connection may not be here");
+                if close.reason != CloseReason::TooMany {
+                    self.registry.metrics().refused.one(Refused::Token as usize);
+                }
+                (CloseCode::Unauthorized, close.reason, close.retry)
+            }
+            Ending::Kicked(close) => (CloseCode::TooMuch, close.reason, close.retry),
             Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
+        let why = if let Ending::Access { why, .. } = ending { why.as_str() } else { "" };
         self.link.goodbye(reason, retry);
-        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code);
+        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code, why);
         match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no last words"),

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 
-use super::{DocumentInfo, Epoch, Pending, Position, Recovered, Snapshot, Store, StoreError, Tail, extend_epochs};
+use super::{
+    DocumentInfo, Epoch, Mode, Pending, Position, Recovered, Snapshot, Store, StoreError, Tail, extend_epochs,
+};
 
 /// A [`Store`] in memory.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Shared {
     documents: BTreeMap<Arc<str>, Document>,
+    modes: BTreeMap<Arc<str>, Mode>,
     closed: bool,
 }
 
@@ -166,6 +169,24 @@ impl Store for MemoryStore {
             let after = shared.documents.range::<str, _>((Excluded(name), Unbounded));
             Ok(after.take(most).map(|(name, stored)| stored.info(name)).collect())
         })
+    }
+
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.with(|shared| Ok(shared.documents.get_key_value(name).map(|(name, stored)| stored.info(name))))
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.with(|shared| {
+            match mode {
+                Mode::ReadWrite => _ = shared.modes.remove(document),
+                mode => _ = shared.modes.insert(document.into(), mode),
+            }
+            Ok(())
+        })
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.with(|shared| Ok(shared.modes.iter().map(|(name, mode)| (Arc::clone(name), *mode)).collect()))
     }
 
     fn probe(&self) -> Pending<()> {

@@ -31,6 +31,8 @@ mod sqlite;
 pub use memory::MemoryStore;
 #[cfg(feature = "server")]
 pub use sqlite::SqliteStore;
+#[cfg(feature = "server")]
+pub use sqlite::backup::{BackupError, Copied, backup, restore};
 
 /// A place in a document's log: the first row is at 1, and 0 is before everything.
 pub type Position = u64;
@@ -94,6 +96,19 @@ pub struct DocumentInfo {
     pub log_bytes: u64,
     /// Bytes of the snapshot.
     pub snapshot_bytes: u64,
+}
+
+/// What operators have said of a document.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    #[default]
+    ReadWrite,
+    /// Edits are taken from nobody.
+    ReadOnly,
+    /// Nobody may open it.
+    Closed,
 }
 
 /// How an engine is doing.
@@ -220,8 +235,22 @@ pub trait Store: Send + Sync + 'static {
     /// The documents whose names come after this one, by name, at most so many.
     fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>>;
 
+    /// One of them, if there is anything of it.
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>>;
+
+    /// Remembers what operators have said of a document, which need not exist.
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()>;
+
+    /// Everything that operators have said.
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>>;
+
     /// Writes something that means nothing, and resolves when it is on stable storage: whether the store takes anything.
     fn probe(&self) -> Pending<()>;
+
+    /// A copy of everything at one moment, beside which the store goes on, if the engine keeps anything that can be copied.
+    fn backup(&self) -> Option<Pending<Copied>> {
+        None
+    }
 
     /// What the engine itself knows of how it is doing. Costs a few system calls.
     fn condition(&self) -> Condition {

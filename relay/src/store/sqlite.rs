@@ -22,11 +22,13 @@ use futures_util::FutureExt;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::oneshot;
 
-use super::{Condition, DocumentInfo, Pending, Position, Recovered, Store, StoreError, Tail};
+use super::{Condition, DocumentInfo, Mode, Pending, Position, Recovered, Store, StoreError, Tail};
 use crate::metrics::Histogram;
+use backup::Copied;
 use reader::{ReadJob, Reader};
 use writer::{Job, Writer};
 
+pub(super) mod backup;
 mod reader;
 mod window;
 mod writer;
@@ -36,6 +38,14 @@ const FORMAT: i64 = 1;
 
 /// How many reads run side by side: one that is long must not hold up the others, and more than a few only fight for the disk.
 const READERS: usize = 2;
+
+/// The write-ahead log is copied into the database when it has so many pages. Busy documents write the same pages again and again, and each is
+/// copied once; with fewer, more of the work is copying.
+const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// What the writer keeps of the database in memory, at most, in KiB: the pages that a thousand busy documents append to, and all that one group
+/// changes. With less, pages are written and read again within one commit.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
 
 /// The write-ahead log is cut back to this size after a burst.
 const WAL_BYTES: i64 = 64 << 20;
@@ -71,6 +81,8 @@ const SCHEMA: &str = "
         first INTEGER NOT NULL,
         PRIMARY KEY(document, ordinal)
     ) STRICT, WITHOUT ROWID;
+    -- 1: edits are taken from nobody. 2: nobody may open it.
+    CREATE TABLE mode(name TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES('format', 1);
 ";
 
@@ -101,7 +113,7 @@ impl SqliteStore {
             std::fs::create_dir_all(parent).map_err(|error| source.io(&error))?;
         }
         let lock = source.lock()?;
-        let connection = source.connect()?;
+        let connection = source.connect_to_write()?;
         source.prepare(&connection)?;
 
         let (reads, waiting) = mpsc::channel();
@@ -171,8 +183,30 @@ impl Store for SqliteStore {
         self.query(|reply| ReadJob::Documents { after: Some(name.into()), most, reply })
     }
 
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.query(|reply| ReadJob::Document { name: name.into(), reply })
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.write(|reply| Job::SetMode { document: document.into(), mode, reply })
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.query(|reply| ReadJob::Modes { reply })
+    }
+
     fn probe(&self) -> Pending<()> {
         self.write(|reply| Job::Probe { reply })
+    }
+
+    fn backup(&self) -> Option<Pending<Copied>> {
+        let path = self.path.clone();
+        let copy = tokio::task::spawn_blocking(move || {
+            let number =
+                getrandom::u64().map_err(|error| Source::new(&path, None).io(&io::Error::other(error.to_string())))?;
+            Copied::of(&path, number)
+        });
+        Some(copy.map(|copied| copied.expect("copying does not panic")).boxed())
     }
 
     fn condition(&self) -> Condition {
@@ -237,6 +271,17 @@ impl Source {
         }
     }
 
+    /// The writer's connection.
+    fn connect_to_write(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect()?;
+        let tune = || {
+            connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+            connection.query_row(&format!("PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}"), [], |_| Ok(()))
+        };
+        tune().map_err(|error| self.sql(&error))?;
+        Ok(connection)
+    }
+
     /// A connection with every setting that durability rests on. Settings of SQLite belong to the connection, not to the file.
     fn connect(&self) -> Result<Connection, StoreError> {
         let open = || {
@@ -279,7 +324,16 @@ impl Source {
                 .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))
                 .map_err(|error| self.sql(&error));
         }
-        if tables("AND name IN ('meta', 'document', 'log', 'snapshot', 'epoch')")? != 5 {
+        self.is_ours(connection)
+    }
+
+    /// Whether the tables are those of a store that this relay reads.
+    fn is_ours(&self, connection: &Connection) -> Result<(), StoreError> {
+        let tables = |condition: &str| {
+            let sql = format!("SELECT count(*) FROM sqlite_schema WHERE type = 'table' {condition}");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(|error| self.sql(&error))
+        };
+        if tables("AND name IN ('meta', 'document', 'log', 'snapshot', 'epoch', 'mode')")? != 6 {
             return Err(StoreError::Foreign { file: Arc::clone(&self.name) });
         }
         let format = connection

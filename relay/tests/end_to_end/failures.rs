@@ -1,5 +1,6 @@
 //! Stores that fail, and documents that cannot be read.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -7,12 +8,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 use rusqlite::Connection;
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use weftline::sync::{CloseReason, Link, NackReason};
 use weftline_relay::store::{
-    DocumentInfo, MemoryStore, Pending, Position, Recovered, SqliteStore, Store, StoreError, Tail,
+    DocumentInfo, MemoryStore, Mode, Pending, Position, Recovered, SqliteStore, Store, StoreError, Tail,
 };
 use weftline_relay::{Relay, StoreChoice};
 
@@ -84,6 +85,18 @@ impl Store for Faulty {
 
     fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
         self.store.documents_after(name, most)
+    }
+
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.store.document(name)
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.store.set_mode(document, mode)
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.store.modes()
     }
 
     fn probe(&self) -> Pending<()> {
@@ -179,6 +192,38 @@ async fn ack_1_a_database_that_is_full_loses_nothing_that_was_acknowledged_and_t
     let store = Arc::new(SqliteStore::open_limited(&directory.path().join("relay.db"), 1, Some(2 << 20)).unwrap());
     let filler = vec![0; 1 << 20];
     store.append("filler", 1, vec![filler.into()]).await.unwrap();
+    let free = Arc::clone(&store);
+    full_for_a_while(store, async move || assert_eq!(free.delete("filler").await, Ok(true))).await;
+
+    // The same on a disk that really is full, where one can be made for it.
+    let Some(disk) = SmallDisk::new("size=6m") else { return };
+    let filler = disk.0.path().join("filler");
+    std::fs::write(&filler, vec![1; 4 << 20]).unwrap();
+    let store = Arc::new(SqliteStore::open(&disk.0.path().join("relay.db"), 1).unwrap());
+    full_for_a_while(store, async || std::fs::remove_file(&filler).unwrap()).await;
+}
+
+/// A small disk of its own, in memory, until it is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// Only root may make one.
+    fn new(size: &str) -> Option<Self> {
+        let directory = tempdir().unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", size, "none"]).arg(directory.path()).output();
+        mount.is_ok_and(|mount| mount.status.success()).then_some(SmallDisk(directory))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmount = Command::new("umount").arg(self.0.path()).status();
+        assert!(unmount.is_ok_and(|status| status.success()), "the disk is still in use");
+    }
+}
+
+/// Three clients write to two documents until nothing more can be stored; then there is space again.
+async fn full_for_a_while(store: Arc<SqliteStore>, free: impl AsyncFnOnce()) {
     let relay = Relay::bind_with(config(StoreChoice::Memory), Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
     let mut writers = [Client::new("one"), Client::new("one"), Client::new("two")];
     let mut written = [0; 3];
@@ -213,8 +258,8 @@ async fn ack_1_a_database_that_is_full_loses_nothing_that_was_acknowledged_and_t
         reader.until("what was acknowledged is there", |reader| reader.keys() >= count).await;
     }
 
-    // A document is deleted, and all that waits arrives.
-    store.delete("filler").await.unwrap();
+    // All that waits arrives when there is space.
+    free().await;
     for writer in &mut writers {
         if !writer.is_connected() {
             writer.connect(relay.local_addr()).await;

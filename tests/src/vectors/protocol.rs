@@ -150,6 +150,9 @@ fn messages(anna: &Document, deltas: &[Delta; 3]) -> Vec<Message> {
                 PeerState { peer: PeerId(8), clock: 2, value: None },
             ],
         }),
+        Message::Token([].into()),
+        Message::Token([101, 121, 74].into()),
+        Message::Close(Close { reason: CloseReason::Revoked, retry: Retry::BACKOFF }),
         Message::Ask,
         Message::Ping,
         Message::Pong,
@@ -273,6 +276,7 @@ pub fn message(message: &Message) -> Result<Json, Box<dyn std::error::Error>> {
             "whole": presence.whole,
             "states": presence.states.iter().map(peer).collect::<Vec<_>>(),
         } }),
+        Message::Token(token) => json!({ "token": content::hex(token) }),
         Message::Ask => json!({ "ask": true }),
         Message::Ping => json!({ "ping": true }),
         Message::Pong => json!({ "pong": true }),
@@ -408,5 +412,7 @@ const fn reason(reason: CloseReason) -> &'static str {
         CloseReason::TooMany => "too many",
         CloseReason::Quarantined => "quarantined",
         CloseReason::Expired => "expired",
+        CloseReason::Token => "token",
+        CloseReason::Revoked => "revoked",
     }
 }

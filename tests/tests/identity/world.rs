@@ -7,7 +7,7 @@ use weftline::sync::{
     Class, Message, Opening, Output, Persist, Record, Replica, Retry, Row, Session, SessionConfig, Status,
 };
 use weftline::{Delta, EditError, ReplicaId, Timestamp};
-use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig, RoomSnapshot};
+use weftline_relay::room::{Effect, Input, MemberId, Rights, Room, RoomConfig, RoomSnapshot};
 use weftline_relay::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
 pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -243,7 +243,7 @@ impl World {
                 None => {}
                 Some((channel, Message::Open(open))) => {
                     link.channel = Some(channel);
-                    self.handle(Input::Join { member: MemberId(id), open: Box::new(open), may_write: true });
+                    self.handle(Input::Join { member: MemberId(id), open: Box::new(open), rights: Rights::ALL });
                 }
                 Some((_, Message::Goodbye(_) | Message::Close(_))) => {
                     self.links.remove(&id);

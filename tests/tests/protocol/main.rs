@@ -14,7 +14,7 @@ use weftline::sync::{
     CloseReason, Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Retry, Session, SessionConfig,
 };
 use weftline::{EditError, Timestamp};
-use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
+use weftline_relay::room::{Effect, Input, MemberId, Rights, Room, RoomConfig};
 use weftline_relay::store::{Epoch, Position, Recovered, Tail};
 
 /// A room, what it stored, and everybody's links.
@@ -183,7 +183,7 @@ impl World {
                     again = true;
                 }
                 Output::ForkRepaired { .. } => one.repaired += 1,
-                Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                Output::Changed(_) | Output::Presence(_) | Output::TokenWanted | Output::Status(_) => {}
             }
         }
         if !one.holds_writes {
@@ -219,7 +219,7 @@ impl World {
                 self.members += 1;
                 let member = MemberId(self.members);
                 link.member = Some((channel, member));
-                self.room_handle(Input::Join { member, open: Box::new(open), may_write: true });
+                self.room_handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
             }
             Message::Goodbye(goodbye) => assert_eq!(goodbye.reason, CloseReason::Done, "client {client} gives up"),
             message => {

@@ -45,7 +45,7 @@ const LEVELS = ['memory', 'stored', 'quorum']
 const NACKS = ['not ready', 'gap', 'fork', 'too large', 'invalid', 'too many replicas', 'read only',
   'document full', 'storage', 'storage full']
 const REASONS = ['done', 'version', 'protocol', 'denied', 'superseded', 'limit', 'restart', 'storage',
-  'storage full', 'too many', 'quarantined', 'expired']
+  'storage full', 'too many', 'quarantined', 'expired', 'token', 'revoked']
 
 const retry = reader => {
   const said = reader.v()
@@ -157,6 +157,7 @@ const LAID_OUT_BY_HAND = {
     }
     return { presence: { whole, states } }
   },
+  129: reader => ({ token: hex(reader.rest()) }),
 }
 
 /** A message: its kind and its body. */

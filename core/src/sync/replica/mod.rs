@@ -69,7 +69,12 @@ pub enum Output {
         /// When to connect again. After [`Retry::NEVER`] only when the application asks for it.
         retry: Retry,
     },
+    /// What [`Replica::set_token`] was given ends soon: it is time for another.
+    TokenWanted,
 }
+
+/// Until when nothing is pushed where that is not allowed.
+const FOREVER: Timestamp = Timestamp(u64::MAX);
 
 /// The name of a delta of a void branch, and the tag after it.
 type VoidRow = (Dot, Tag);
@@ -106,6 +111,8 @@ pub struct Replica {
     /// What the relay refused last, and why it sent this replica away.
     refused: Option<Refusal>,
     closed: Option<Close>,
+    /// What says what may be done at the relay; empty if nothing does.
+    token: Vec<u8>,
     /// The branches that are known not to count.
     voids: Vec<VoidFact>,
     /// The deltas of those that are in the store, or were. Ascending.
@@ -133,6 +140,13 @@ impl Replica {
         self.slot.replica()
     }
 
+    /// The last dot of every edit that the relay has not acked, with whether it was pushed on this connection: for whoever follows edits through
+    /// logs. O(edits).
+    pub fn waiting(&self) -> impl Iterator<Item = (Dot, bool)> + '_ {
+        let is_pushed = |dot| self.connection.as_ref().is_some_and(|connection| connection.pushed.covers(dot));
+        self.outbox.dots().map(move |dot| (dot, is_pushed(dot)))
+    }
+
     /// How things stand.
     pub fn status(&self) -> Status {
         let link = match &self.connection {
@@ -146,7 +160,10 @@ impl Replica {
         let unsaved = if refill == Refill::None { waiting } else { waiting.max(1) };
         let stuck = if refill == Refill::Refused { unsaved } else { self.outbox.stuck() };
         let diverged = usize::from(self.connection.as_ref().is_some_and(|connection| connection.diverged));
-        let (unsaved, stuck) = (unsaved.max(diverged), stuck.max(diverged));
+        let (unsaved, mut stuck) = (unsaved.max(diverged), stuck.max(diverged));
+        if self.connection.as_ref().is_some_and(|connection| connection.paused == Some(FOREVER)) {
+            stuck = unsaved;
+        }
         let unstored = self.outbox.unstored(self.stored);
         Status { link, unsaved, unstored, stuck, refused: self.refused, closed: self.closed }
     }
@@ -165,6 +182,7 @@ impl Replica {
         self.outbox.start_over();
         self.taken();
         self.connection = Some(Box::new(Connection::new(Session::of_client(SessionConfig::default(), now))));
+        self.present_token();
         self.peers.lost(now);
         self.peers.connected();
         self.prove();
@@ -177,6 +195,17 @@ impl Replica {
         self.keep_unfinished();
         self.connection = None;
         self.peers.lost(now);
+    }
+
+    /// Says what may be done at the relay: a token that somebody signed whom it trusts. It is opaque here, and not stored. It is said at
+    /// the beginning of each connection, and at once where there is one; then what was refused for want of a right is pushed again.
+    pub fn set_token(&mut self, token: &[u8]) {
+        self.token = token.into();
+        self.present_token();
+        if let Some(connection) = &mut self.connection {
+            connection.paused = None;
+            self.push();
+        }
     }
 
     /// Shows this to everybody who has the document open, in place of what was shown before, or nothing any more. A replica
@@ -309,6 +338,14 @@ impl Replica {
         {
             // One that does not fit, or claims to be the end of what it does not end, is worth nothing.
             _ = self.staging.take(&part);
+        }
+    }
+
+    fn present_token(&mut self) {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.stage != Stage::Closed)
+            && !self.token.is_empty()
+        {
+            connection.session.token(&self.token);
         }
     }
 

@@ -142,6 +142,7 @@ impl Replica {
             reported: Status::default(),
             refused: None,
             closed: None,
+            token: Vec::new(),
             voids: stored.voids,
             void_rows,
             contradicted: Set::new(),

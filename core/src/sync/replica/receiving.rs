@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::opening::check;
-use super::{Output, Replica};
+use super::{FOREVER, Output, Replica};
 use crate::clock::{Dot, Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
@@ -51,6 +51,7 @@ impl Replica {
             Message::Close(Close { reason, retry }) | Message::Goodbye(Goodbye { reason, retry }) => {
                 self.turned_away(Close { reason, retry });
             }
+            Message::Token(_) => self.outputs.push(Output::TokenWanted),
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
@@ -544,7 +545,11 @@ impl Replica {
 
     fn refused(&mut self, now: Timestamp, nack: &Nack) -> Result<(), ProtocolError> {
         let &Nack { replica, seq, reason, retry, .. } = nack;
-        let later = retry.delay_ms().map(|ms| now.plus_ms(ms.into()));
+        let later = match reason {
+            // Nothing else would be taken either. Another token may change that, or another connection.
+            NackReason::ReadOnly => Some(FOREVER),
+            _ => retry.delay_ms().map(|ms| now.plus_ms(ms.into())),
+        };
         let diff = seq == 0;
         let Some(connection) = &mut self.connection else { return Ok(()) };
         // What follows a delta that is stuck, or will be pushed again, has a gap before it: that asks for nothing.

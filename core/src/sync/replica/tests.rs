@@ -26,6 +26,7 @@ mod positions;
 mod presence;
 mod refills;
 mod refusals;
+mod tokens;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -42,6 +43,7 @@ struct Desk {
     features: u64,
     hung_up: Option<Retry>,
     repaired: Vec<DotRuns>,
+    tokens_wanted: u32,
 }
 
 impl Desk {
@@ -60,6 +62,7 @@ impl Desk {
             features,
             hung_up: None,
             repaired: Vec::new(),
+            tokens_wanted: 0,
         }
     }
 
@@ -87,6 +90,7 @@ impl Desk {
                 Output::Disconnect { retry } => self.hung_up = Some(retry),
                 Output::ForkRepaired { dots } => self.repaired.push(dots),
                 Output::Presence(news) => self.news.extend(news),
+                Output::TokenWanted => self.tokens_wanted += 1,
                 Output::Changed(_) | Output::Status(_) => {}
             }
         }

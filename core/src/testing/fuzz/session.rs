@@ -202,7 +202,11 @@ impl Scene {
                     Output::Transmit(frame) => self.relay.hears(self.now, &frame),
                     Output::Persist(persist) => self.pending.push_back(persist),
                     Output::Disconnect { .. } => self.replica.disconnected(self.now),
-                    Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
+                    Output::Changed(_)
+                    | Output::ForkRepaired { .. }
+                    | Output::Presence(_)
+                    | Output::TokenWanted
+                    | Output::Status(_) => {}
                 }
             }
             if idle {

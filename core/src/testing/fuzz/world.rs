@@ -150,6 +150,7 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
         Message::Nack(Nack { replica, seq: 2, reason: NackReason::Gap, retry: Retry::BACKOFF, version: Some(version) }),
         Message::Close(Close { reason: CloseReason::Limit, retry: Retry::NEVER }),
         Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry: Retry::after_ms(1000) }),
+        Message::Token([1, 2, 3].into()),
         Message::Ping,
         Message::Pong,
     ]

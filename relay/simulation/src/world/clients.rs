@@ -193,7 +193,7 @@ impl World<'_> {
                     }
                 }
                 Output::ForkRepaired { dots } => self.note(|| format!("peer {index} has repaired {dots:?}")),
-                Output::Presence(_) => {}
+                Output::Presence(_) | Output::TokenWanted => {}
                 Output::Status(status) => {
                     self.note(|| format!("peer {index}: {status:?}"));
                     if status.link == Link::Live {

@@ -2,7 +2,7 @@
 
 use weftline::Timestamp;
 use weftline::sync::{CloseReason, Message, MessageKind, Open, Retry};
-use weftline_relay::room::{Input, MemberId};
+use weftline_relay::room::{Input, MemberId, Rights};
 
 use super::{Checked, Event, World, brief, is_by_digest};
 use crate::network::{Connection, Frame};
@@ -233,7 +233,7 @@ impl World<'_> {
         connection.member = Some((channel, member));
         connection.room = room;
         self.report.messages += 1;
-        self.room_handle(room, Input::Join { member, open: Box::new(open), may_write: true })
+        self.room_handle(room, Input::Join { member, open: Box::new(open), rights: Rights::ALL })
     }
 
     pub(super) fn relay_end_closed(&mut self, id: u64) -> Checked {

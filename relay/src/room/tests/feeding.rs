@@ -202,7 +202,7 @@ fn cur_3_catching_up_ends_with_the_hash_of_the_version_reached() {
     desk.handle(Input::Join {
         member: BEN,
         open: Box::new(Open { cursor, version_hash: [9; 16], ..open_as(2) }),
-        may_write: true,
+        rights: Rights::ALL,
     });
     desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     let heard = desk.heard(BEN);

@@ -164,10 +164,52 @@ fn limits_on_deltas_and_members_are_told() {
     assert_eq!((refused.reason, refused.retry), (NackReason::TooLarge, Retry::NEVER));
     desk.join(BEN, open_as(2));
     let carl = MemberId(3);
-    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), may_write: true });
+    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), rights: Rights::ALL });
     assert_eq!(desk.closed, [(carl, CloseReason::TooMany)]);
     // A newer connection of somebody who is there takes its own place.
     desk.join(MemberId(4), Open { connection: 2, ..open_as(2) });
     desk.handle(Input::Leave { member: ANN });
     desk.join(MemberId(5), open_as(3));
+}
+
+#[test]
+fn new_ids_are_counted_by_subject_over_its_connections_and_beyond_the_life_of_a_room() {
+    let config = RoomConfig { max_new_replicas: 3, ..RoomConfig::default() };
+    let mut desk = Desk::new(config);
+    let subject: std::sync::Arc<str> = "address 192.0.2.1".into();
+    let rights = Rights { subject: Some(subject), ..Rights::ALL };
+    let mut member = 0;
+    // Another connection for each id.
+    let mut bring = |desk: &mut Desk, rights: &Rights| {
+        member += 1;
+        let (id, rights) = (MemberId(member), rights.clone());
+        desk.handle(Input::Join { member: id, open: Box::new(open_as(member)), rights });
+        desk.commit();
+        desk.heard(id);
+        let mut document = writer(u128::from(member));
+        desk.push(id, &[&write(&mut document, "key")]);
+        desk.commit();
+        let refused = desk.heard(id).into_iter().find_map(|message| match message {
+            Message::Nack(nack) => Some((nack.reason, nack.retry.delay_ms())),
+            _ => None,
+        });
+        desk.handle(Input::Leave { member: id });
+        refused
+    };
+    for _ in 0..3 {
+        assert_eq!(bring(&mut desk, &rights), None);
+    }
+    let Some((NackReason::TooManyReplicas, Some(ms))) = bring(&mut desk, &rights) else { panic!("one too many") };
+    assert!((300_000..600_000).contains(&ms));
+    assert_eq!(bring(&mut desk, &Rights::ALL), None, "others are not counted with it");
+
+    // The room is let go, and another one is opened.
+    let newcomers = desk.room.newcomers().clone();
+    let (rows, now) = (desk.rows.clone(), desk.now);
+    let head = rows.last().map_or(0, |(position, _)| *position);
+    desk.room = Room::recover(config, Recovered { rows, head, ..empty() }, now).unwrap();
+    desk.room.remember(newcomers);
+    assert!(bring(&mut desk, &rights).is_some());
+    desk.now = desk.now.plus_ms(3_600_000);
+    assert_eq!(bring(&mut desk, &rights), None);
 }

@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::window::Window;
 use super::{Reply, Source};
-use crate::store::{DocumentInfo, Epoch, Position, Recovered, Snapshot, StoreError, Tail, extend_epochs};
+use crate::store::{DocumentInfo, Epoch, Mode, Position, Recovered, Snapshot, StoreError, Tail, extend_epochs};
 
 /// What a reader can be asked.
 pub(super) enum ReadJob {
     Recover { document: Arc<str>, reply: Reply<Recovered> },
     Tail { document: Arc<str>, after: Position, max_bytes: usize, reply: Reply<Tail> },
+    Document { name: Arc<str>, reply: Reply<Option<DocumentInfo>> },
+    Modes { reply: Reply<Vec<(Arc<str>, Mode)>> },
     Documents { after: Option<Arc<str>>, most: usize, reply: Reply<Vec<DocumentInfo>> },
     Stop,
 }
@@ -47,6 +49,12 @@ impl Reader {
                 }
                 Ok(ReadJob::Tail { document, after, max_bytes, reply }) => {
                     let _ = reply.send(self.view(|view| view.tail(&document, after, max_bytes)));
+                }
+                Ok(ReadJob::Document { name, reply }) => {
+                    let _ = reply.send(self.view(|view| view.document(&name)));
+                }
+                Ok(ReadJob::Modes { reply }) => {
+                    let _ = reply.send(self.view(|view| view.modes()));
                 }
                 Ok(ReadJob::Documents { after, most, reply }) => {
                     let _ = reply.send(self.view(|view| view.documents(after.as_deref(), most)));
@@ -84,6 +92,21 @@ pub(super) fn find(connection: &Connection, document: &str) -> rusqlite::Result<
             Ok(DocumentRow { id: row.get(0)?, head: unsigned(row, 1)?, floor: unsigned(row, 2)? })
         })
         .optional()
+}
+
+/// The columns that [`info`] reads. `length` does not load what it measures.
+const INFO: &str = "name, head, floor,
+    (SELECT coalesce(sum(length(bytes) - 4 * count), 0) FROM log WHERE document = id),
+    (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot WHERE document = id)";
+
+fn info(row: &Row<'_>) -> rusqlite::Result<DocumentInfo> {
+    Ok(DocumentInfo {
+        name: row.get::<_, String>(0)?.into(),
+        head: unsigned(row, 1)?,
+        floor: unsigned(row, 2)?,
+        log_bytes: unsigned(row, 3)?,
+        snapshot_bytes: unsigned(row, 4)?,
+    })
 }
 
 /// The epochs of a document, oldest first, each with its ordinal.
@@ -137,23 +160,34 @@ impl View<'_> {
     }
 
     fn documents(&self, after: Option<&str>, most: usize) -> Result<Vec<DocumentInfo>, StoreError> {
-        // `length` does not load what it measures.
         let list = || {
             self.transaction
-                .prepare_cached(
-                    "SELECT name, head, floor,
-                            (SELECT coalesce(sum(length(bytes) - 4 * count), 0) FROM log WHERE document = id),
-                            (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot WHERE document = id)
-                     FROM document WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2",
-                )?
-                .query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-                    Ok(DocumentInfo {
-                        name: row.get::<_, String>(0)?.into(),
-                        head: unsigned(row, 1)?,
-                        floor: unsigned(row, 2)?,
-                        log_bytes: unsigned(row, 3)?,
-                        snapshot_bytes: unsigned(row, 4)?,
-                    })
+                .prepare_cached(&format!(
+                    "SELECT {INFO} FROM document WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2"
+                ))?
+                .query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], info)?
+                .collect()
+        };
+        self.sql(list())
+    }
+
+    fn document(&self, name: &str) -> Result<Option<DocumentInfo>, StoreError> {
+        let find = || {
+            self.transaction
+                .prepare_cached(&format!("SELECT {INFO} FROM document WHERE name = ?1"))?
+                .query_row([name], info)
+                .optional()
+        };
+        self.sql(find())
+    }
+
+    fn modes(&self) -> Result<Vec<(Arc<str>, Mode)>, StoreError> {
+        let list = || {
+            self.transaction
+                .prepare_cached("SELECT name, mode FROM mode ORDER BY name")?
+                .query_map([], |row| {
+                    let mode = if row.get::<_, i64>(1)? == 1 { Mode::ReadOnly } else { Mode::Closed };
+                    Ok((row.get::<_, String>(0)?.into(), mode))
                 })?
                 .collect()
         };

@@ -1,9 +1,10 @@
 //! The one thread that writes: group commit.
 
 use std::fs::File;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -12,13 +13,16 @@ use tracing::{error, warn};
 use super::reader::{ReadJob, epochs, find, window};
 use super::{READERS, Reply, Source, window};
 use crate::metrics::Histogram;
-use crate::store::{MAX_EPOCHS, Position, Recovered, StoreError, extend_epochs};
+use crate::store::{MAX_EPOCHS, Mode, Position, Recovered, StoreError, extend_epochs};
 
 /// The most bytes of a group, but for a single longer call: enough to make the fsync a small part of the cost, little enough to answer soon.
 const GROUP_BYTES: usize = 4 << 20;
 
 /// The document that reserved space is written under: none has this id.
 const RESERVED: i64 = 0;
+
+/// After so long without a job the store is quiet.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What the writer can be asked.
 pub(super) enum Job {
@@ -41,6 +45,11 @@ pub(super) enum Job {
     Delete {
         document: Arc<str>,
         reply: Reply<bool>,
+    },
+    SetMode {
+        document: Arc<str>,
+        mode: Mode,
+        reply: Reply<()>,
     },
     Reserve {
         bytes: usize,
@@ -95,7 +104,7 @@ impl Writer {
         // What did not fit into the last group.
         let mut left = None;
         while closing.is_none()
-            && let Some(first) = left.take().or_else(|| jobs.recv().ok())
+            && let Some(first) = left.take().or_else(|| self.wait(jobs))
         {
             let mut group: Vec<Job> = Vec::new();
             let mut bytes = 0;
@@ -129,6 +138,21 @@ impl Writer {
         }
     }
 
+    /// The next job; nothing when there will be none. After a pause the memory goes that was taken for what was busy.
+    fn wait(&self, jobs: &mpsc::Receiver<Job>) -> Option<Job> {
+        match jobs.recv_timeout(PAUSE) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Some(connection) = &self.connection
+            && let Err(error) = connection.execute_batch("PRAGMA shrink_memory")
+        {
+            warn!(%error, "the store keeps memory that it does not need");
+        }
+        jobs.recv().ok()
+    }
+
     /// One transaction for the whole group, then the answers.
     fn commit(&mut self, group: Vec<Job>) {
         if group.is_empty() {
@@ -160,7 +184,7 @@ impl Writer {
         let (source, commits) = (&self.source, &self.commits);
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(source.connect()?),
+            none => none.insert(source.connect_to_write()?),
         };
         let mut run = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -235,9 +259,11 @@ impl Job {
     fn with(self, result: Result<bool, StoreError>) -> Outcome {
         match self {
             Job::Recover { document, reply } => Outcome::Recover(result.map(|_| ()), document, reply),
-            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Probe { reply } | Job::Close { reply } => {
-                Outcome::Done(result.map(|_| ()), reply)
-            }
+            Job::Append { reply, .. }
+            | Job::Snapshot { reply, .. }
+            | Job::SetMode { reply, .. }
+            | Job::Probe { reply }
+            | Job::Close { reply } => Outcome::Done(result.map(|_| ()), reply),
             Job::Reserve { reply, .. } => Outcome::Reserved(result.map(|_| ()), reply),
             Job::Delete { reply, .. } => Outcome::Deleted(result, reply),
             #[cfg(test)]
@@ -261,6 +287,7 @@ impl Work<'_> {
             Job::Snapshot { document, upto, bytes, .. } => self.snapshot(document, *upto, bytes),
             Job::Reserve { bytes, .. } => self.reserve(*bytes),
             Job::Delete { document, .. } => self.delete(document),
+            Job::SetMode { document, mode, .. } => self.set_mode(document, *mode),
             Job::Probe { .. } => self.probe(),
             Job::Close { .. } => Ok(Ok(true)),
             #[cfg(test)]
@@ -341,6 +368,17 @@ impl Work<'_> {
         self.transaction
             .prepare_cached("UPDATE document SET floor = ?2 WHERE id = ?1")?
             .execute(params![document.id, upto.cast_signed()])?;
+        Ok(Ok(true))
+    }
+
+    fn set_mode(&self, name: &str, mode: Mode) -> rusqlite::Result<Result<bool, StoreError>> {
+        match mode {
+            Mode::ReadWrite => self.transaction.prepare_cached("DELETE FROM mode WHERE name = ?1")?.execute([name])?,
+            Mode::ReadOnly | Mode::Closed => self
+                .transaction
+                .prepare_cached("INSERT INTO mode VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET mode = ?2")?
+                .execute(params![name, if mode == Mode::ReadOnly { 1 } else { 2 }])?,
+        };
         Ok(Ok(true))
     }
 
