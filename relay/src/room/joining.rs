@@ -112,7 +112,7 @@ impl Room {
             return;
         }
         member.feeding = false;
-        if member.outstanding {
+        if member.is_busy(self.config.window) {
             member.question = Question::Waits(want);
         } else {
             self.answer(id, want);
@@ -135,14 +135,20 @@ impl Room {
         self.hold(Held::Diff { member: id, diff });
     }
 
-    /// A member has taken what was on its way.
-    pub(super) fn drained(&mut self, id: MemberId) {
+    /// A member has taken something of what was on its way.
+    pub(super) fn drained(&mut self, id: MemberId, bytes: usize) {
+        let window = self.config.window;
+        self.touched.push(id);
         let Some(member) = self.members.get_mut(&id) else { return };
-        if !std::mem::take(&mut member.outstanding) {
+        if member.on_the_way == 0 {
+            return;
+        }
+        member.on_the_way = member.on_the_way.saturating_sub(bytes);
+        if member.is_busy(window) {
             return;
         }
         if member.transfer.is_some() {
-            return self.send_part(id);
+            return self.send_parts(id);
         }
         if let Question::Waits(want) = std::mem::take(&mut member.question) {
             self.answer(id, want);

@@ -32,8 +32,8 @@ pub(super) struct Member {
     pub(super) staged: Option<Staged>,
     /// The diff of which parts are still to be sent.
     pub(super) transfer: Option<Transfer>,
-    /// Something bulky is on its way: a batch of rows, a diff, or presence.
-    pub(super) outstanding: bool,
+    /// What batches of rows, diffs and presence that are on their way weigh.
+    pub(super) on_the_way: usize,
     /// The rows after this position are being read for it.
     pub(super) reading: Option<Position>,
     /// Up to which change it was told what others show of themselves.
@@ -86,7 +86,7 @@ impl Member {
             told: 0,
             staged: None,
             transfer: None,
-            outstanding: false,
+            on_the_way: 0,
             reading: None,
             presence: 0,
             caught_up: false,
@@ -100,6 +100,11 @@ impl Member {
             said: Said::default(),
             pushed: BTreeMap::new(),
         }
+    }
+
+    /// Whether nothing more is sent before it has taken something.
+    pub(super) fn is_busy(&self, window: usize) -> bool {
+        self.on_the_way > window
     }
 
     /// It is at `position` now, and may be fed from there.
