@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
+use weftline::fault::{self, Fault};
 use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
@@ -190,7 +191,7 @@ impl Room {
             return Err(NackReason::Invalid.into());
         }
         self.storable(id)?;
-        let removes = only_removes(delta);
+        let removes = only_removes(delta) && !fault::active(Fault::RemovalsNeedPlace);
         let most = self.config.max_document;
         if !removes && !self.size.takes(&self.document, delta.bytes().len(), most, self.now) {
             return Err(self.refused_for_a_time(id, NackReason::DocumentFull, FULL_RETRY_MS));
@@ -279,7 +280,9 @@ impl Room {
 
     /// Whether anything can be stored.
     fn storable(&self, id: MemberId) -> Result<(), Refusal> {
-        self.trouble.map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
+        self.trouble
+            .filter(|_| !fault::active(Fault::AppendsInTrouble))
+            .map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
     }
 
     /// Refuses something until so much time has passed, and up to as much again: members that were refused together come back one by one.

@@ -33,7 +33,7 @@ const UNAVAILABLE_MS: u32 = 5_000;
 #[derive(Debug)]
 pub(super) enum News {
     /// A document may be opened, or not.
-    Opened { channel: u64, open: Open, permission: Result<Permission, Close> },
+    Opened { channel: u64, open: Box<Open>, permission: Result<Permission, Close> },
     /// There is a token, and these are the limits by it: what is open is to be looked at again, by [`Access::review`].
     Admitted { limits: ConnectionLimits, subject: Arc<str> },
     /// What is open may stay so, with these rights, or not.
@@ -104,7 +104,7 @@ impl<'a> Access<'a> {
     }
 
     /// The client opens a document. What it may do with it is given at once, or is news.
-    pub(super) fn open(&mut self, channel: u64, open: Open) -> Option<(Open, Rights)> {
+    pub(super) fn open(&mut self, channel: u64, open: Box<Open>) -> Option<(Box<Open>, Rights)> {
         let Some(guarded) = &mut self.0 else { return Some((open, Rights::ALL)) };
         let (authority, grant) = (Arc::clone(&guarded.authority), guarded.grant.clone());
         let ask = async move {

@@ -41,6 +41,7 @@ use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, Vo
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{Changes, Document};
+use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
 
@@ -202,7 +203,7 @@ impl Replica {
     pub fn set_token(&mut self, token: &[u8]) {
         self.token = token.into();
         self.present_token();
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = self.connection.as_mut().filter(|_| !fault::active(Fault::TokenLiftsNothing)) {
             connection.paused = None;
             self.push();
         }
@@ -262,7 +263,7 @@ impl Replica {
             return Ok(());
         }
         let handled = connection.session.tick(now);
-        if connection.paused.is_some_and(|until| until <= now) {
+        if connection.paused.is_some_and(|until| until <= now) && !fault::active(Fault::PauseForGood) {
             connection.paused = None;
             self.push();
         }

@@ -559,7 +559,7 @@ impl Replica {
         let &Nack { replica, seq, reason, retry, .. } = nack;
         let later = match reason {
             // Nothing else would be taken either. Another token may change that, or another connection.
-            NackReason::ReadOnly => Some(FOREVER),
+            NackReason::ReadOnly if !fault::active(Fault::ReadersPush) => Some(FOREVER),
             _ => retry.delay_ms().map(|ms| now.plus_ms(ms.into())),
         };
         let diff = seq == 0;
@@ -585,7 +585,7 @@ impl Replica {
             NackReason::Fork if diff => self.contradicted(replica, u64::MAX),
             NackReason::Fork => self.refused_as_fork(replica),
             _ if later.is_some() => {
-                connection.paused = later;
+                connection.paused = later.filter(|_| !fault::active(Fault::PauseIgnored));
                 if diff {
                     connection.refill = Refill::Needed;
                 }
