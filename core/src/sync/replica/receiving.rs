@@ -304,10 +304,10 @@ impl Replica {
                 (Some(delta), _) => {
                     let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
-                    if outcome == Outcome::Applied {
-                        if let Some(record) = self.positions_of(&delta) {
-                            records.push(record);
-                        }
+                    if outcome == Outcome::Applied
+                        && let Some(record) = self.positions_of(&delta)
+                    {
+                        records.push(record);
                     }
                     outcome
                 }
