@@ -39,7 +39,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
 use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
-use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
+use weftline::{Delta, Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
@@ -102,6 +102,8 @@ pub struct Room {
     /// What the committed rows add up to.
     version: VersionVector,
     chains: Chains,
+    /// Deltas of the message that is looked at, of which nothing told so far whether they are the log's.
+    untold: Vec<Delta>,
     kept: Kept,
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
@@ -171,6 +173,7 @@ impl Room {
             committed: floor,
             head: floor,
             chains: Chains::default(),
+            untold: Vec::new(),
             kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
@@ -294,7 +297,7 @@ impl Room {
         let decode = |error| RecoverError::Decode { position, error };
         let (moves, applied) = match &row {
             Row::Delta { prev_tag, bytes } => {
-                let delta = weftline::Delta::decode(bytes, *prev_tag).map_err(decode)?;
+                let delta = Delta::decode(bytes, *prev_tag).map_err(decode)?;
                 let last = delta.dot();
                 self.chains.insert(&delta, position);
                 let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
