@@ -173,15 +173,21 @@ impl Replica {
         }
         let mut records = self.unfinished_basis();
         records.push(Record::Row(Row::of(delta)));
-        records.extend(self.positions_of(delta));
-        records.push(Outbox::record(delta));
+        let positions = self.positions_of(delta);
+        let hangs_on = positions.as_ref().and_then(|record| match record {
+            Record::Positions { bytes, .. } => Some(bytes.clone()),
+            _ => None,
+        });
+        records.extend(positions);
+        let deps = self.document.deps_of(delta);
+        records.push(Outbox::record(delta, &deps));
         if self.connection.is_some() {
             self.slot.name();
         }
         records.extend(self.slot.record());
         let class = if fault::active(Fault::WriteRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
-        self.outbox.push(delta, token);
+        self.outbox.push(delta, deps, hangs_on, token);
         if self.connection.is_some() && !self.slot.is_proving() {
             self.slot.prove(token);
         }
