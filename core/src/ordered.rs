@@ -78,10 +78,10 @@ impl<K, V> Map<K, V> {
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.len = 0;
         for chunk in &mut self.chunks {
-            chunk.retain_mut(|(key, value)| keep(key, value));
+            retain(chunk, |(key, value)| keep(key, value));
             self.len += chunk.len();
         }
-        self.chunks.retain(|chunk| !chunk.is_empty());
+        retain(&mut self.chunks, |chunk| !chunk.is_empty());
     }
 
     fn take(&mut self, (chunk, at): Place) -> (K, V) {
@@ -158,15 +158,21 @@ impl<K: Ord, V> Map<K, V> {
         Some(&mut self.chunks[chunk][at].1)
     }
 
-    /// Sets the value of `key` and returns the one it had.
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    /// Sets the value of `key`.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         match self.locate(&key) {
-            Ok((chunk, at)) => Some(core::mem::replace(&mut self.chunks[chunk][at].1, value)),
-            Err(place) => {
-                self.put(place, (key, value));
-                None
-            }
+            Ok((chunk, at)) => self.chunks[chunk][at].1 = value,
+            Err(place) => _ = self.put(place, (key, value)),
         }
+    }
+
+    /// Sets the value of `key`, unless it has one; says whether it had none.
+    pub(crate) fn insert_new(&mut self, key: K, value: V) -> bool {
+        let place = self.locate(&key);
+        if let Err(place) = place {
+            self.put(place, (key, value));
+        }
+        place.is_err()
     }
 
     /// Gives the entry of a key another one, which has the same place among all others.
@@ -207,12 +213,13 @@ impl<K: Ord, V> Map<K, V> {
         }
         if self.chunks[chunk].len() == CHUNK {
             // Whoever appends goes on appending: then the full chunk stays full. Otherwise it gives half away.
-            let mut rest = Vec::with_capacity(if at == CHUNK { CHUNK / 4 } else { CHUNK / 2 });
-            if at < CHUNK {
-                rest.extend(self.chunks[chunk].drain(CHUNK / 2..));
+            let keep = if at == CHUNK { CHUNK } else { CHUNK / 2 };
+            let mut rest = self.chunks[chunk].split_off(keep);
+            if at == CHUNK {
+                rest.reserve_exact(CHUNK / 4);
+            } else {
                 self.chunks[chunk].shrink_to(CHUNK / 2 + CHUNK / 8);
             }
-            let keep = self.chunks[chunk].len();
             self.chunks.insert(chunk + 1, rest);
             if at >= keep {
                 at -= keep;
@@ -462,7 +469,7 @@ impl<K: Ord> Set<K> {
 
     /// Whether it is new.
     pub(crate) fn insert(&mut self, key: K) -> bool {
-        self.0.insert(key, ()).is_none()
+        self.0.insert_new(key, ())
     }
 
     /// Puts another in the place of one, which has the same place among all others.
@@ -560,6 +567,27 @@ impl Groups {
     }
 }
 
+/// Takes out the items that `keep` says no to; the others stay in their order. In a web page it is half of what the method of
+/// lists is.
+pub(crate) fn retain<T>(items: &mut Vec<T>, mut keep: impl FnMut(&mut T) -> bool) {
+    if cfg!(not(target_family = "wasm")) {
+        return items.retain_mut(keep);
+    }
+    retain_short(items, &mut keep);
+}
+
+#[inline]
+fn retain_short<T>(items: &mut Vec<T>, keep: &mut impl FnMut(&mut T) -> bool) {
+    let mut kept = 0;
+    for at in 0..items.len() {
+        if keep(&mut items[at]) {
+            items.swap(kept, at);
+            kept += 1;
+        }
+    }
+    items.truncate(kept);
+}
+
 /// Sorts in place, O(n log n) whatever the order. Equal items may change places. In a web page it is a heap sort, which is
 /// slower and much smaller.
 pub(crate) fn sort_by<T>(items: &mut [T], compare: impl FnMut(&T, &T) -> Ordering) {
@@ -644,7 +672,14 @@ mod tests {
             let mut model = BTreeMap::new();
             for (what, key, value) in steps {
                 match what {
-                    0..=4 => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
+                    0..=3 => {
+                        map.insert(key, value);
+                        model.insert(key, value);
+                    }
+                    4 => {
+                        prop_assert_eq!(map.insert_new(key, value), !model.contains_key(&key));
+                        model.entry(key).or_insert(value);
+                    }
                     5 | 6 => prop_assert_eq!(map.remove(&key), model.remove(&key)),
                     7 => *map.get_or_insert_with(key, || value) = *model.entry(key).or_insert(value),
                     8 if value == 4 => {
@@ -671,6 +706,14 @@ mod tests {
             prop_assert!(map.iter().eq(model.iter()));
             prop_assert!(map.iter().rev().eq(model.iter().rev()));
             prop_assert!(map.into_iter().eq(model));
+        }
+
+        #[test]
+        fn what_is_kept_stays_in_its_order(mut items in prop::collection::vec(any::<u8>(), 0..50)) {
+            let mut kept = items.clone();
+            kept.retain(|item| item % 3 != 0);
+            retain_short(&mut items, &mut |item| *item % 3 != 0);
+            prop_assert_eq!(items, kept);
         }
 
         #[test]

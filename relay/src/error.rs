@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::auth::AuthError;
 use crate::config::ConfigError;
 use crate::store::StoreError;
 
@@ -24,6 +25,12 @@ pub enum RelayError {
     /// The documents cannot be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::transport::tls::TlsError),
+    /// Tokens are wanted, and cannot be verified.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The system has no randomness to give, without which epochs would repeat.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),

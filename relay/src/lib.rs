@@ -17,9 +17,17 @@
 //! an epoch that the log still has. A slow client is a cursor into the log, not a queue.
 
 #[cfg(feature = "server")]
+pub mod auth;
+#[cfg(feature = "server")]
 pub mod config;
 #[cfg(feature = "server")]
 pub mod error;
+#[cfg(feature = "server")]
+mod http;
+#[cfg(feature = "server")]
+pub mod limits;
+#[cfg(feature = "server")]
+pub mod metrics;
 pub mod room;
 #[cfg(feature = "server")]
 mod server;
@@ -30,7 +38,7 @@ pub mod store;
 pub mod transport;
 
 #[cfg(feature = "server")]
-pub use config::{Config, ConfigError, StoreChoice};
+pub use config::{Config, ConfigError, LogFormat, StoreChoice};
 #[cfg(feature = "server")]
 pub use error::RelayError;
 #[cfg(feature = "server")]

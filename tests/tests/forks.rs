@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use weftline::sync::{Message, Opening, Output, Persist, Record, Replica, Session, SessionConfig};
 use weftline::testing::dump;
 use weftline::{Document, EditError, Timestamp, Transaction};
-use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
+use weftline_relay::room::{Effect, Input, MemberId, Rights, Room, RoomConfig};
 use weftline_relay::store::{Epoch, Recovered, Tail};
 use weftline_tests::Rng;
 
@@ -70,7 +70,7 @@ impl Relay {
                 self.members += 1;
                 let member = MemberId(self.members);
                 connection.member = Some((channel, member));
-                self.handle(Input::Join { member, open: Box::new(open), may_write: true });
+                self.handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
             }
             Some((_, Message::Close(_) | Message::Goodbye(_))) => self.disconnect(client),
             Some((_, message)) => {
@@ -220,7 +220,7 @@ impl Client {
                         assert!(!dots.is_empty(), "an application was told of nothing");
                         self.repaired += 1;
                     }
-                    Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                    Output::Changed(_) | Output::Presence(_) | Output::TokenWanted | Output::Status(_) => {}
                 }
             }
             while let Some(frame) = relay.connections.get_mut(&self.number).and_then(|one| one.session.poll()) {

@@ -8,6 +8,6 @@ export { IndexedDbStorage, type IndexedDbOptions } from './storage/indexeddb.js'
 export { MemoryStorage } from './storage/memory.js';
 export type { Batch, Compaction, SlotLock, Storage, Store, StoreChange } from './storage/types.js';
 export type { WebSocketClass, WebSocketLike } from './transport/websocket.js';
-export type { Change, ChangeEvent, ElementId, Expand, Kind, Link, MapSnapshot, PathStep, Scalar, Snapshot, Status, TextDelta, TextEvent, TextSpan } from './types.js';
+export type { Change, ChangeEvent, CloseReason, ElementId, Expand, Kind, Link, MapSnapshot, PathStep, Refusal, Scalar, Snapshot, Status, TextDelta, TextEvent, TextSpan } from './types.js';
 export { bindTextarea, type TextField } from './textarea.js';
 export { elementId } from './view.js';

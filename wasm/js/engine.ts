@@ -10,7 +10,7 @@ import { call, create, destroy } from './module.js';
 import { Command, Fault } from './ops.js';
 import type { Persist } from './storage/flusher.js';
 import type { StoreChange } from './storage/types.js';
-import type { Change, ChangeEvent, ElementId, Link, Scalar, TextDelta } from './types.js';
+import type { Change, ChangeEvent, CloseReason, ElementId, Link, Refusal, Scalar, Status, TextDelta } from './types.js';
 
 export interface Opening {
   readonly name: string;
@@ -23,6 +23,34 @@ export interface Opening {
 const ENTROPY_BYTES = 32;
 
 const LINKS: readonly Link[] = ['offline', 'connecting', 'catching-up', 'live'];
+const CLOSE_REASONS: readonly CloseReason[] = [
+  'done',
+  'version',
+  'protocol',
+  'denied',
+  'superseded',
+  'limit',
+  'restart',
+  'storage',
+  'storage-full',
+  'too-many',
+  'quarantined',
+  'expired',
+  'token',
+  'revoked',
+];
+const REFUSALS: readonly Refusal[] = [
+  'not-ready',
+  'gap',
+  'fork',
+  'too-large',
+  'invalid',
+  'too-many-replicas',
+  'read-only',
+  'document-full',
+  'storage',
+  'storage-full',
+];
 
 let poison: PoisonedError | undefined;
 
@@ -143,9 +171,21 @@ export class Engine {
     return reader.done ? undefined : reader;
   }
 
-  status(): { link: Link; unsaved: number; unstored: number; stuck: number } {
+  status(): Status & { stuck: number } {
     const reader = this.#call(Command.Status);
-    return { link: LINKS[reader.byte()]!, unsaved: reader.uint(), unstored: reader.uint(), stuck: reader.uint() };
+    const [link, unsaved, unstored, stuck] = [LINKS[reader.byte()]!, reader.uint(), reader.uint(), reader.uint()];
+    const closed = CLOSE_REASONS[reader.byte() - 1];
+    const isParked = reader.byte() !== 0;
+    const refused = REFUSALS[reader.byte() - 1];
+    return {
+      link,
+      unsaved,
+      unstored,
+      stuck,
+      ...(closed === undefined ? {} : { closed }),
+      ...(isParked ? { isParked } : {}),
+      ...(refused === undefined ? {} : { refused, refusedEdit: reader.element() }),
+    };
   }
 
   /** How long to wait before the next attempt to connect, in milliseconds. */
@@ -182,6 +222,11 @@ export class Engine {
       request.set(value, 1);
     }
     this.#call(Command.SetPresence, request);
+  }
+
+  /** What says what may be done at the relay; empty for nothing. */
+  setToken(token: string): void {
+    this.#call(Command.SetToken, new TextEncoder().encode(token));
   }
 
   free(): void {

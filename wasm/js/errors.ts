@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'protocol'
   | 'storage'
   | 'stored-data'
+  | 'token'
   | 'transaction'
   | 'wrong-kind';
 

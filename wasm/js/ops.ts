@@ -23,6 +23,7 @@ export const enum Command {
   Compact,
   Covers,
   SetPresence,
+  SetToken,
 }
 
 export const enum Edit {
@@ -77,6 +78,7 @@ export const enum Output {
   Disconnect,
   Presence,
   ForkRepaired,
+  TokenWanted,
 }
 
 export const enum Fault {

@@ -30,6 +30,11 @@ export interface OpenOptions {
   readonly relay?: string | URL | null | undefined;
   /** Where the document is kept. By default `'indexeddb'` where that exists, else `'memory'`. */
   readonly storage?: 'indexeddb' | 'memory' | Storage | undefined;
+  /**
+   * What says to the relay who this is and what it may do: a token, or who gives one. It is asked before each connection, and again
+   * when the relay says that the last one ends soon; if it fails, it is asked later.
+   */
+  readonly token?: string | (() => string | Promise<string>) | undefined;
   /** Whether to connect at once. By default yes, where there is a relay. */
   readonly connect?: boolean | undefined;
   /** The websocket class, where there is no global one: that of the package `ws`, say. */
@@ -37,8 +42,11 @@ export interface OpenOptions {
 }
 
 const REPLICA = Symbol.for('weftline.replica');
+/** What a relay says to whoever it may take back with another token. */
+const NO_TOKEN: ReadonlySet<Status['closed']> = new Set(['token', 'expired', 'revoked'] as const);
 /** The table of the store that grows: the log. */
 const ROWS = 'rows/';
+const STATUS_FIELDS = ['link', 'unsaved', 'unstored', 'closed', 'isParked', 'refused', 'refusedEdit', 'storage', 'isPersistent', 'error'] as const;
 
 /** What a replica is made of. @internal */
 export interface Parts {
@@ -49,6 +57,7 @@ export interface Parts {
   readonly stored: readonly Uint8Array[];
   readonly webSocket: WebSocketClass | undefined;
   readonly relay: string | undefined;
+  readonly token: OpenOptions['token'];
 }
 
 /** Everything a replica does; the entries of the package add how it is opened. */
@@ -65,6 +74,7 @@ export class ReplicaBase {
   #slot: SlotLock | null;
   readonly #flusher: Flusher;
   readonly #link: Link | undefined;
+  readonly #token: OpenOptions['token'];
   #view: View;
   readonly #events = new Events();
   readonly #statusListeners = new Set<(status: Status) => void>();
@@ -101,6 +111,7 @@ export class ReplicaBase {
     this.#engine = parts.engine;
     this.#store = parts.store;
     this.#slot = parts.slot;
+    this.#token = parts.token;
     // If there is a snapshot, and it is not the longest record, compacting once too often does no harm.
     this.#snapshotBytes = parts.stored.reduce((longest, record) => Math.max(longest, record.length), 0);
     this.#rowBytes = parts.stored.reduce((sum, record) => sum + record.length, -this.#snapshotBytes);
@@ -146,10 +157,12 @@ export class ReplicaBase {
               this.#linkError = undefined;
             }),
           ),
+        prepare: () => this.#newToken(),
         refused: (cause) => {
-          this.#linkError = new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
+          this.#linkError = cause instanceof WeftlineError ? cause : new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
         },
         nextDelay: () => this.#engine.nextDelay(),
+        isUnwelcome: () => NO_TOKEN.has(this.#status.closed),
       });
     }
     this.#host = {
@@ -423,10 +436,27 @@ export class ReplicaBase {
         this.#view = new View(this.#engine);
         this.#told.push({ origin: 'remote', changes: [], forkRepaired: true });
         break;
+      case Output.TokenWanted:
+        // Without another one the relay ends the connection, and the next begins with a new attempt.
+        this.#newToken()?.catch(() => undefined);
+        break;
       case Output.Disconnect:
-        this.#link?.drop(output.byte() === 0 ? undefined : output.float());
+        this.#link?.away(output.uint());
         break;
     }
+  }
+
+  /** Gets a token and gives it to the engine. Undefined if there is nothing to wait for. */
+  #newToken(): Promise<void> | undefined {
+    const token = this.#token;
+    const take = (token: string): void => this.#happens(() => this.#engine.setToken(token));
+    if (typeof token !== 'function') {
+      if (token !== undefined) take(token);
+      return undefined;
+    }
+    return (async () => token())().then(take, (cause: unknown) => {
+      throw new WeftlineError('token', 'there is no token for the relay', { cause });
+    });
   }
 
   #noteChanges(event: ChangeEvent): void {
@@ -455,24 +485,31 @@ export class ReplicaBase {
   }
 
   #readStatus(): void {
-    const { link, unsaved, unstored, stuck } = this.#engine.status();
+    const { stuck, ...engine } = this.#engine.status();
+    const { link } = engine;
     if (link === 'live' && this.#status.link !== 'live') this.#engine.resetDelay();
-    const error = this.#storageError?.message ?? (stuck > 0 ? `the relay refuses ${stuck} of the edits` : this.#linkError?.message);
+    const error = this.#storageError?.message ?? this.#refusal(stuck, engine);
     const storage = this.#storageError?.reason;
     const isPersistent = this.#isPersistent;
     this.#setStatus({
-      link,
-      unsaved,
-      unstored,
+      ...engine,
       ...(storage === undefined ? {} : { storage }),
       ...(isPersistent === undefined ? {} : { isPersistent }),
       ...(error === undefined ? {} : { error }),
     });
   }
 
+  /** What the relay says against us, if anything. */
+  #refusal(stuck: number, { closed, refused }: Status): string | undefined {
+    if (stuck > 0) return `the relay refuses ${stuck} of the edits${refused === undefined ? '' : `: ${refused}`}`;
+    if (refused !== undefined) return `the relay refuses an edit: ${refused}`;
+    if (closed !== undefined) return `the relay ended the connection: ${closed}`;
+    return this.#linkError?.message;
+  }
+
   #setStatus(status: Status): void {
     const old = this.#status;
-    const isSame = (['link', 'unsaved', 'unstored', 'storage', 'isPersistent', 'error'] as const).every((field) => old[field] === status[field]);
+    const isSame = STATUS_FIELDS.every((field) => old[field] === status[field]);
     if (!isSame) this.#status = Object.freeze(status);
   }
 
@@ -570,7 +607,7 @@ export async function openReplica<R extends ReplicaBase>(
     slot = await store.acquireSlot();
     const stored = await store.load();
     engine = new Engine({ name, slot: slot?.index ?? null, stored });
-    const replica = new make({ name, engine, store, slot, stored, relay, webSocket });
+    const replica = new make({ name, engine, store, slot, stored, relay, webSocket, token: options.token });
     if (relay !== undefined && options.connect !== false) replica.connect();
     return replica;
   } catch (error) {

@@ -82,6 +82,36 @@ export interface TextEvent {
 /** How the connection to the relay stands. */
 export type Link = 'offline' | 'connecting' | 'catching-up' | 'live';
 
+/** Why a relay ends a connection. */
+export type CloseReason =
+  | 'done'
+  | 'version'
+  | 'protocol'
+  | 'denied'
+  | 'superseded'
+  | 'limit'
+  | 'restart'
+  | 'storage'
+  | 'storage-full'
+  | 'too-many'
+  | 'quarantined'
+  | 'expired'
+  | 'token'
+  | 'revoked';
+
+/** Why a relay does not take an edit. */
+export type Refusal =
+  | 'not-ready'
+  | 'gap'
+  | 'fork'
+  | 'too-large'
+  | 'invalid'
+  | 'too-many-replicas'
+  | 'read-only'
+  | 'document-full'
+  | 'storage'
+  | 'storage-full';
+
 /** Where this replica stands. An immutable object: a new one for each change. */
 export interface Status {
   readonly link: Link;
@@ -96,6 +126,17 @@ export interface Status {
    * then it may be gone one day, and only what is at the relay is safe.
    */
   readonly isPersistent?: boolean;
+  /** Why the relay ended the last connection. Absent once it has answered on another one. */
+  readonly closed?: CloseReason;
+  /** The relay said not to come again: no further connection is made before `connect` is called. */
+  readonly isParked?: boolean;
+  /**
+   * Why the relay refused an edit, until it takes one. Every such edit is kept here. Some are sent again when the relay can take them
+   * (`document-full`, `storage`, `storage-full`), the others by the next opening.
+   */
+  readonly refused?: Refusal;
+  /** Which edit: its writer and number, as the relay's logs name it. */
+  readonly refusedEdit?: string;
   /** What is wrong at present, for people. Absent when nothing is. */
   readonly error?: string;
 }

@@ -29,7 +29,7 @@ mod wire;
 use alloc::vec::Vec;
 
 use weftline::Timestamp;
-use weftline::sync::{Backoff, Link, Opening, Record, Replica, Status, Token, compaction_due};
+use weftline::sync::{Backoff, Link, Opening, Record, Replica, Retry, Status, Token, compaction_due};
 
 use error::Fault;
 use wire::{Reader, Writer};
@@ -57,6 +57,7 @@ const IS_COMPACTION_DUE: u8 = 18;
 const COMPACT: u8 = 19;
 const COVERS: u8 = 20;
 const SET_PRESENCE: u8 = 21;
+const SET_TOKEN: u8 = 22;
 
 /// A replica and what its driver needs beside it.
 #[derive(Debug)]
@@ -135,6 +136,7 @@ impl Engine {
                 let value = (args.byte() != 0).then(|| args.rest());
                 replica.set_presence(now, value)?;
             }
+            SET_TOKEN => replica.set_token(args.rest()),
             _ => args.fail(),
         }
         args.ok()
@@ -164,6 +166,11 @@ fn put_status(out: &mut Writer, status: Status) {
     out.count(status.unsaved);
     out.count(status.unstored);
     out.count(status.stuck);
+    // Reasons by their numbers, which begin at 0: no reason is 0 here.
+    out.byte(status.closed.map_or(0, |close| 1 + close.reason as u8));
+    out.byte(u8::from(status.closed.is_some_and(|close| close.retry == Retry::NEVER)));
+    out.byte(status.refused.map_or(0, |refused| 1 + refused.reason as u8));
+    status.refused.iter().for_each(|refused| out.element(refused.dot));
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -1,6 +1,6 @@
 //! What the engine wants done, as bytes: the kind of output, then what it is about. Read by `js/replica.ts`.
 
-use weftline::sync::{Class, Output, Persist, StoreChange, Table};
+use weftline::sync::{Class, Output, Persist, Retry, StoreChange, Table};
 use weftline::{ChangeKind, ChangeOrigin, Changes, TextStep};
 
 use crate::wire::Writer;
@@ -11,6 +11,7 @@ const CHANGED: u8 = 3;
 const DISCONNECT: u8 = 4;
 const PRESENCE: u8 = 5;
 const FORK_REPAIRED: u8 = 6;
+const TOKEN_WANTED: u8 = 7;
 
 /// Writes one output. False if there is nothing for JavaScript to do about it.
 pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
@@ -24,10 +25,9 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
             out.byte(CHANGED);
             put_changes(out, changes);
         }
-        Output::Disconnect { retry_after_ms } => {
+        Output::Disconnect { retry } => {
             out.byte(DISCONNECT);
-            out.byte(u8::from(retry_after_ms.is_some()));
-            retry_after_ms.iter().for_each(|ms| out.float(*ms as f64));
+            put_retry(out, *retry);
         }
         Output::Presence(news) => {
             out.byte(PRESENCE);
@@ -39,10 +39,16 @@ pub(crate) fn put(out: &mut Writer, output: &Output) -> bool {
         }
         // All that is shown is read again, so it need not be said what it was.
         Output::ForkRepaired { .. } => out.byte(FORK_REPAIRED),
+        Output::TokenWanted => out.byte(TOKEN_WANTED),
         // The status is asked for after each call.
         _ => return false,
     }
     true
+}
+
+/// 0 for as the backoff says, 1 for not before the application asks, else after so many milliseconds.
+fn put_retry(out: &mut Writer, retry: Retry) {
+    out.uint(retry.delay_ms().unwrap_or(u32::from(retry == Retry::NEVER)).into());
 }
 
 fn put_persist(out: &mut Writer, persist: &Persist) {

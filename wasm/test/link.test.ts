@@ -105,6 +105,29 @@ describe('a server that is no relay', () => {
     await Promise.all([closed, second]);
   });
 
+  test('who is sent away says why, and stays away until told to connect where the relay says so', async () => {
+    // Hello: layout 0, versions 1 to 1, no features, no name, frames of 64 KiB, a heartbeat of 15 s. Goodbye: why, and when.
+    const hello = [0, 1, 0, 0, 1, 1, 0, 0, 0x80, 0x80, 0x04, 0x98, 0x75];
+    const goodbye = (reason: number, ...retry: number[]): number[] => [4, 12, 0, 0, reason, ...retry];
+    // Denied, never; then a store that is full, an hour.
+    const lastWords = [goodbye(3, 1), goodbye(8, 0x80, 0xdd, 0xdb, 0x01)];
+    server.on('connection', (socket) => {
+      socket.send(Uint8Array.from(hello));
+      const words = lastWords.shift();
+      if (words !== undefined) socket.send(Uint8Array.from(words));
+    });
+    await open();
+    const parked = await statusOf(replica, ({ closed }) => closed !== undefined);
+    expect([parked.link, parked.closed, parked.isParked]).toEqual(['offline', 'denied', true]);
+    expect(parked.error).toBe('the relay ended the connection: denied');
+    replica.connect();
+    const away = await statusOf(replica, ({ closed }) => closed === 'storage-full');
+    expect([away.link, away.isParked]).toEqual(['offline', undefined]);
+    const again = connected();
+    replica.connect();
+    await again;
+  });
+
   test('edits are unsaved as long as nobody has them', async () => {
     await open();
     replica.map('m').put('k', 1);
@@ -204,7 +227,9 @@ describe('when to connect again', () => {
     isClosed: boolean;
   }
   let dialled: Dialled[];
-  let link: { connect(): void; disconnect(): void };
+  let link: { connect(): void; disconnect(): void; away(retry: number): void };
+  let isUnwelcome: boolean;
+  let prepare: () => Promise<void> | undefined;
 
   beforeEach(async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -221,7 +246,9 @@ describe('when to connect again', () => {
     const file = pathToFileURL(join(process.env['WEFTLINE_PACKED']!, 'node_modules/weftline/dist/transport/link.js')).href;
     const { Link } = (await import(/* @vite-ignore */ file)) as { Link: new (...args: unknown[]) => typeof link };
     const ignore = (): void => {};
-    const events = { dialing: ignore, opened: ignore, received: ignore, ended: ignore, refused: ignore, nextDelay: () => 29_000 };
+    isUnwelcome = false;
+    prepare = () => undefined;
+    const events = { dialing: ignore, opened: ignore, received: ignore, ended: ignore, refused: ignore, prepare: () => prepare(), isUnwelcome: () => isUnwelcome, nextDelay: () => 29_000 };
     link = new Link(Socket, 'ws://relay.example', events);
   });
 
@@ -241,6 +268,33 @@ describe('when to connect again', () => {
     expect(dialled.length).toBe(2);
   });
 
+  test('when the relay asked to, and not when somebody looks', () => {
+    let look = (): void => {};
+    vi.stubGlobal('document', {
+      visibilityState: 'visible',
+      addEventListener: (_: string, listener: () => void) => (look = listener),
+      removeEventListener() {},
+    });
+    link.connect();
+    link.away(60_000);
+    look();
+    vi.advanceTimersByTime(59_999);
+    expect(dialled.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(dialled.length).toBe(2);
+    link.away(0);
+    vi.advanceTimersByTime(5_000);
+    expect(dialled.length).toBe(3);
+  });
+
+  test('never, where the relay asked for that, before somebody asks for it', () => {
+    link.connect();
+    link.away(1);
+    expect([dialled[0]!.isClosed, vi.getTimerCount()]).toEqual([true, 0]);
+    link.connect();
+    expect(dialled.length).toBe(2);
+  });
+
   test('at once where it is asked for, but never twice', () => {
     link.connect();
     dialled[0]!.onclose();
@@ -255,6 +309,37 @@ describe('when to connect again', () => {
     dialled[0]!.onclose();
     vi.advanceTimersByTime(5_000);
     expect(dialled.length).toBe(2);
+  });
+
+  test('not so soon where the relay would say the same again', () => {
+    vi.stubGlobal('document', { visibilityState: 'visible', addEventListener() {}, removeEventListener() {} });
+    isUnwelcome = true;
+    link.connect();
+    dialled[0]!.onclose();
+    vi.advanceTimersByTime(28_999);
+    expect(dialled.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(dialled.length).toBe(2);
+  });
+
+  test('once what it takes is there, and later if that fails or takes too long', async () => {
+    const asked: { there(): void; fails(cause: unknown): void }[] = [];
+    prepare = () => new Promise((there, fails) => asked.push({ there, fails }));
+    link.connect();
+    link.connect();
+    expect([asked.length, dialled.length]).toEqual([1, 0]);
+    asked[0]!.fails(new Error('nobody is there'));
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
+    vi.advanceTimersByTime(29_000);
+    vi.advanceTimersByTime(15_000);
+    vi.advanceTimersByTime(29_000);
+    expect([asked.length, dialled.length]).toEqual([3, 0]);
+    // That of an attempt that was given up does not count any more.
+    asked[1]!.there();
+    await Promise.resolve();
+    expect(dialled.length).toBe(0);
+    asked[2]!.there();
+    await vi.waitFor(() => expect(dialled.length).toBe(1));
   });
 
   test('when a connection does not come up; one that is up stays', () => {

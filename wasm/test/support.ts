@@ -120,8 +120,8 @@ export interface Relay {
 export const relayProgram = process.env['WEFTLINE_RELAY_BIN'];
 
 /** Starts a relay. With a port of 0 the system chooses one. */
-export async function startRelay(store: string, port = 0): Promise<Relay> {
-  const args = ['--listen', `127.0.0.1:${port}`, '--store', store];
+export async function startRelay(store: string, port = 0, more: readonly string[] = []): Promise<Relay> {
+  const args = ['--listen', `127.0.0.1:${port}`, '--store', store, ...more];
   const relay: ChildProcess = spawn(relayProgram!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of createInterface({ input: relay.stdout! })) {
     const url = /listening on (ws:\S+)/.exec(line)?.[1];

@@ -8,6 +8,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use super::limits::{MAX_REPLICAS, MAX_SEQ};
 use super::reader::{Reader, Refused};
@@ -228,14 +229,33 @@ impl TableReader {
 
 /// What a diff or a snapshot is about: from a base to a head.
 pub(crate) struct Scope<'v> {
-    pub(crate) base: &'v VersionVector,
-    pub(crate) head: &'v VersionVector,
+    base: &'v VersionVector,
+    head: &'v VersionVector,
+    /// The replica that was asked for last, and both for it: many dots of one follow one another.
+    last: Cell<(ReplicaId, u64, u64)>,
 }
 
-impl Scope<'_> {
+impl<'v> Scope<'v> {
+    pub(crate) fn new(base: &'v VersionVector, head: &'v VersionVector) -> Self {
+        // Nobody has that id; nothing of it is covered.
+        Self { base, head, last: Cell::new((ReplicaId::NIL, 0, 0)) }
+    }
+
+    /// How far the base covers a replica, and the head.
+    pub(crate) fn bounds(&self, replica: ReplicaId) -> (u64, u64) {
+        let (known, base, head) = self.last.get();
+        if known == replica {
+            return (base, head);
+        }
+        let (base, head) = (self.base.seq(replica), self.head.seq(replica));
+        self.last.set((replica, base, head));
+        (base, head)
+    }
+
     /// How far a replica is covered.
     pub(crate) fn seq(&self, replica: ReplicaId) -> u64 {
-        self.base.seq(replica).max(self.head.seq(replica))
+        let (base, head) = self.bounds(replica);
+        base.max(head)
     }
 
     /// Whether somebody wrote the dot.
@@ -247,7 +267,8 @@ impl Scope<'_> {
     /// Whether the dot is in the head and beyond the base.
     #[cfg_attr(target_family = "wasm", inline(never))]
     pub(crate) fn is_new(&self, dot: Dot) -> bool {
-        self.head.covers(dot) && !self.base.covers(dot)
+        let (base, head) = self.bounds(dot.replica);
+        base < dot.seq && dot.seq <= head
     }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn note(table: &mut TableWriter, diff: &Diff) {
 #[cfg_attr(target_family = "wasm", inline(never))]
 pub(super) fn write_columns(out: &mut Vec<u8>, table: &TableWriter, diff: &Diff, adds: &dyn Rows) -> Vec<u8> {
     write_progress(out, table, diff);
-    let scope = Scope { base: &diff.base, head: &diff.head };
+    let scope = Scope::new(&diff.base, &diff.head);
     let heads = if fault::active(Fault::CodecForgetsHeads) { &[][..] } else { &diff.heads };
     varint::write_len(out, heads.len());
     let mut before = 0;
@@ -148,11 +148,11 @@ pub(super) fn read_body<'a>(
     intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
     read_progress(reader, table, diff)?;
-    let scope = Scope { base: &diff.base, head: &diff.head };
+    let scope = Scope::new(&diff.base, &diff.head);
     read_heads(reader, table, &scope, &mut diff.heads)?;
     let hung = read_bunches(reader, table, &scope, &mut diff.bunches)?;
     read_adds(reader, table, diff, &hung, intake)?;
-    let scope = Scope { base: &diff.base, head: &diff.head };
+    let scope = Scope::new(&diff.base, &diff.head);
     text::read_in_diff(reader, table, &scope, &diff.bunches, intake)?;
     match diff.tier {
         Tier::Version => removals::read_told(reader, table, &scope, intake, &mut diff.removes),
@@ -285,7 +285,7 @@ fn read_adds<'a>(
     hung: &[Hung],
     intake: &mut dyn Intake<'a>,
 ) -> Result<(), Refused> {
-    let scope = Scope { base: &diff.base, head: &diff.head };
+    let scope = Scope::new(&diff.base, &diff.head);
     let count = reader.count("number of entries", 1, u64::MAX);
     let mut columns = Columns::new(count);
     columns.read_dots(reader, table)?;

@@ -52,7 +52,7 @@ pub(crate) fn read_told(
     for _ in 0..groups {
         let number = next.saturating_add(reader.varint());
         next = number.saturating_add(1);
-        let remover = Dot::new(table.id(reader, number), scope.head.seq(table.id(reader, number)));
+        let remover = Dot::new(table.id(reader, number), scope.bounds(table.id(reader, number)).1);
         let mut removed = DotRuns::new();
         read_set(reader, table, &mut removed)?;
         if removed.is_empty() {
@@ -154,6 +154,7 @@ pub(crate) fn read(
         let more = reader.varint();
         let count = reader.fits("number of removals", more.saturating_add(1), 2, u64::MAX);
         reader.ok()?;
+        removals.reserve(count);
         let mut before = RemovalRun { remover: Dot::new(replica, 0), removed: Dot::ROOT, len: 1, chain: false };
         for at in 0..count {
             let run = read_run(reader, table, &before)?;

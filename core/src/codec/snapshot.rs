@@ -97,7 +97,7 @@ fn read<'a>(
     read_horizon(reader, &table, &diff.head, &mut snapshot.horizon)?;
     envelope::enter(reader, &sections, REMOVALS)?;
     // The horizon is within the head, so that this covers what the head covers.
-    let scope = Scope { base: &snapshot.horizon, head: &diff.head };
+    let scope = Scope::new(&snapshot.horizon, &diff.head);
     removals::read(reader, &mut table, &scope, intake, &mut snapshot.removals)?;
     envelope::enter(reader, &sections, BEACON)?;
     snapshot.beacon = reader.bytes_16();

@@ -146,44 +146,43 @@ pub(crate) fn read_in_diff<'a>(
         return reader.ok();
     }
     let mut heads = Vec::with_capacity(count);
-    let (mut before, mut near) = ((0u64, 1u64), 0);
+    let (mut number, mut next, mut near) = (0u64, 1u64, 0);
     // Many runs of one replica follow one another.
     let (mut replica, mut base, mut end) = (None, 0, 0);
     for _ in 0..count {
         let head = reader.varint();
-        let (mut number, mut from) = before;
         if head & 2 != 0 {
-            number = number.saturating_add(reader.varint()).saturating_add(1);
-            from = 1;
+            (number, next) = (number.saturating_add(reader.varint()).saturating_add(1), 1);
+            replica = None;
         }
-        let first = reader.seq_at_most_max(from.saturating_add(head >> 3));
+        let replica = *replica.get_or_insert_with(|| {
+            let replica = table.id(reader, number);
+            (base, end) = scope.bounds(replica);
+            replica
+        });
+        let first = Dot::new(replica, reader.seq_at_most_max(next.saturating_add(head >> 3)));
         let dots = if head & 1 == 1 { reader.varint().saturating_add(2) } else { 1 };
-        let last = reader.seq_at_most_max(first.saturating_add(dots).saturating_sub(1));
+        next = first.seq.saturating_add(dots);
+        let last = reader.seq_at_most_max(next - 1);
         let reference = if head & 4 != 0 { reader.varint() } else { 0 };
         if head & 4 != 0 && reference == 0 {
             return Err(reader.not_canonical("a bunch that need not be said"));
         }
-        let first = Dot::new(table.id(reader, number), first);
         reader.ok()?;
-        if replica != Some(first.replica) {
-            replica = Some(first.replica);
-            (base, end) = (scope.base.seq(first.replica), scope.head.seq(first.replica));
-        }
         if first.seq <= base || last > end {
             return Err(reader.invalid("VALID-1: text that is not beyond the base, or that nobody wrote"));
         }
-        if intake.has(first, Dot::new(first.replica, last)) {
+        if intake.has(first, Dot::new(replica, last)) {
             return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
         }
         near = latest(known, near, first);
         let back = usize::try_from(reference >> 1).unwrap_or(usize::MAX);
         let place = near.checked_sub(back).unwrap_or(usize::MAX);
-        let bunch = known.get(place);
-        let Some(bunch) = bunch.filter(|bunch| bunch.id.replica == first.replica && bunch.id <= first) else {
+        let bunch = known.get(place).map(|bunch| bunch.id);
+        let Some(bunch) = bunch.filter(|bunch| bunch.replica == replica && bunch.seq <= first.seq) else {
             return Err(reader.invalid("SEQ-3: text in a bunch that is not told"));
         };
-        heads.push(Head { first, dots, bunch: bunch.id.seq, place, backward: reference & 1 == 1 });
-        before = (number, first.seq.saturating_add(dots));
+        heads.push(Head { first, dots, bunch: bunch.seq, place, backward: reference & 1 == 1 });
     }
     let containers = read_containers(reader, table, &heads)?;
     for (container, _) in &containers {
@@ -200,11 +199,17 @@ pub(crate) fn read_in_diff<'a>(
 /// The place of the last bunch that is not beyond a dot, in the order of all dots; of none before it the first. Dots ascend, so
 /// it is not before that of the last dot, and mostly the next.
 fn latest(known: &[BunchRecord], near: usize, dot: Dot) -> usize {
-    let beyond = known.get(near..).unwrap_or_default();
-    match beyond.iter().take(8).position(|bunch| bunch.id > dot) {
-        Some(few) => near + few.saturating_sub(1),
-        None => near + beyond.partition_point(|bunch| bunch.id <= dot).saturating_sub(1),
+    let is_beyond = |bunch: &BunchRecord| match bunch.id.replica == dot.replica {
+        true => bunch.id.seq > dot.seq,
+        false => bunch.id.replica > dot.replica,
+    };
+    for few in near..near + 8 {
+        if known.get(few).is_none_or(is_beyond) {
+            return few.saturating_sub(1).max(near);
+        }
     }
+    let rest = known.get(near..).unwrap_or_default();
+    near + rest.partition_point(|bunch| !is_beyond(bunch)).saturating_sub(1)
 }
 
 fn write_containers(out: &mut Vec<u8>, table: &TableWriter, runs: &[TextRun]) {
@@ -258,6 +263,8 @@ fn read_characters<'a>(
 ) -> Result<(), Refused> {
     let mut text = reader.str(bytes);
     reader.ok()?;
+    // So many bytes to come are characters of one byte each, for all that is known.
+    let mut plain = plain_bytes(text);
     let mut of_runs = containers.iter().enumerate();
     let (mut run, mut container, mut left) = (0, None, 0);
     let mut before: Option<(&Head, usize)> = None;
@@ -268,9 +275,12 @@ fn read_characters<'a>(
             (run, container, left) = (number, Some(&next.0), next.1);
         }
         left = left.saturating_sub(1);
-        let (Some(container), Some((own, rest))) = (container, split(text, head.dots)) else {
+        let dots = usize::try_from(head.dots).unwrap_or(usize::MAX);
+        let own = if dots <= plain { dots } else { bytes_of(text, dots) };
+        let (Some(container), Some((own, rest))) = (container, text.split_at_checked(own)) else {
             return Err(reader.invalid("fewer characters than dots"));
         };
+        plain = if dots <= plain { plain - dots } else { plain_bytes(rest) };
         text = rest;
         if head.backward && head.bunch == head.first.seq {
             return Err(reader.invalid("SEQ-1: the first dot of a bunch, backward"));
@@ -308,18 +318,27 @@ fn read_characters<'a>(
     reader.ok()
 }
 
-/// The first `chars` characters, of which there is one at least, and the rest.
-fn split(text: &str, chars: u64) -> Option<(&str, &str)> {
-    let chars = usize::try_from(chars).ok()?;
+/// How many bytes at the beginning are known to be ASCII, at a glance: no less than there are, but for the last few.
+fn plain_bytes(text: &str) -> usize {
+    let mut plain = 0;
+    for block in text.as_bytes().as_chunks::<64>().0 {
+        if !block.is_ascii() {
+            break;
+        }
+        plain += block.len();
+    }
+    plain
+}
+
+/// The bytes of the first `chars` characters, of which there is one at least; too many if there are not so many characters.
+fn bytes_of(text: &str, chars: usize) -> usize {
     // Most text is ASCII, which needs not be counted one by one.
-    if let Some(own) = text.as_bytes().get(..chars)
-        && own.is_ascii()
-    {
-        return text.split_at_checked(chars);
+    if text.as_bytes().get(..chars).is_some_and(<[u8]>::is_ascii) {
+        return chars;
     }
     match text.char_indices().nth(chars) {
-        Some((at, _)) => text.split_at_checked(at),
-        None if characters(text) == chars => Some((text, "")),
-        None => None,
+        Some((at, _)) => at,
+        None if characters(text) == chars => text.len(),
+        None => usize::MAX,
     }
 }

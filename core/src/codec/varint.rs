@@ -40,13 +40,14 @@ pub(crate) const fn unfold(number: u64) -> i64 {
 impl Reader<'_> {
     /// An unsigned number in its shortest form.
     #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     pub(crate) fn varint(&mut self) -> u64 {
         let byte = self.byte();
         if byte < 0x80 { byte.into() } else { self.long_varint(byte) }
     }
 
     /// A number of more than one byte, the first of which was read.
-    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[inline(never)]
     fn long_varint(&mut self, first: u8) -> u64 {
         let mut number = u64::from(first & 0x7f);
         let mut shift = 7;

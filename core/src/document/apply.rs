@@ -259,9 +259,9 @@ impl Document {
 
     /// How deep the deepest of these entities would be. Those that are inside of one another in a circle are deeper than any.
     fn deepest(&self, entities: Vec<(Dot, &Entry)>) -> usize {
-        let mut coming: Map<Dot, usize> = Map::new();
+        let mut coming: Map<Dot, u64> = Map::new();
         for (number, (dot, _)) in entities.iter().enumerate() {
-            coming.insert(*dot, number);
+            coming.insert(*dot, number as u64);
         }
         // Of what is inside of it; 0 of those that were not come by yet.
         let mut depths = alloc::vec![0; entities.len()];
@@ -281,7 +281,7 @@ impl Document {
                 match &entities[at].1.container {
                     Container::Root { .. } => break 1,
                     Container::Entity(dot) => match coming.get(dot) {
-                        Some(number) => at = *number,
+                        Some(number) => at = *number as usize,
                         None => {
                             let entity = self.state.origins.local(*dot).and_then(|dot| self.state.store.find(dot));
                             break entity.map_or(0, |entity| self.state.depth_of(entity));
@@ -333,7 +333,7 @@ impl Document {
     /// SEQ-5: every bunch that a surviving entry needs is known or comes with the delta, and none lies too deep.
     fn check_structure(&self, parts: &DeltaParts) -> Result<Readiness, ApplyError> {
         let forest = &self.state.forest;
-        let mut coming: Map<Dot, u32> = Map::new();
+        let mut coming: Map<Dot, u64> = Map::new();
         for record in &parts.bunches {
             record.check_place()?;
             let known = self.state.origins.local(record.id).and_then(|id| forest.record(&self.state.origins, id));
@@ -341,7 +341,7 @@ impl Document {
                 return Err(ApplyError::BunchConflict { bunch: record.id });
             }
             let above = match self.state.origins.local(record.parent.bunch) {
-                Some(parent) if forest.contains(parent) => Some(forest.depth(parent)),
+                Some(parent) if forest.contains(parent) => Some(u64::from(forest.depth(parent))),
                 _ => coming.get(&record.parent.bunch).copied(),
             };
             if let Some(above) = above {
@@ -361,7 +361,7 @@ impl Document {
             let bunch = Dot::new(parts.replica, bunch);
             let known = self.state.origins.local(bunch).is_some_and(|bunch| forest.contains(bunch));
             match coming.get(&bunch) {
-                Some(depth) if *depth > Forest::MAX_DEPTH => {
+                Some(depth) if *depth > u64::from(Forest::MAX_DEPTH) => {
                     Err(ApplyError::TooDeep { bunch, limit: Forest::MAX_DEPTH })
                 }
                 None if !known => Ok(Readiness::NotReady),

@@ -12,7 +12,7 @@ use super::Document;
 use super::apply::{ApplyError, Readiness};
 use crate::clock::{Dot, Tag};
 use crate::delta::Delta;
-use crate::ordered::Set;
+use crate::ordered::{Set, retain};
 use crate::sequence::BunchRecord;
 use crate::store::Slot;
 
@@ -43,7 +43,7 @@ impl Document {
             used(Dot::new(parts.replica, run.bunch));
         }
         let mut chains = self.state.chains(&uses);
-        chains.retain(|chain| chain.id.replica != parts.replica || chain.id.seq < parts.first_seq);
+        retain(&mut chains, |chain| chain.id.replica != parts.replica || chain.id.seq < parts.first_seq);
         chains
     }
 

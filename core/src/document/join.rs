@@ -14,7 +14,7 @@ use super::state::State;
 use crate::clock::{Dot, DotRuns, LocalDot, VersionEntry, VersionVector};
 use crate::diff::{Diff, Digest, LiveEntry, Tier};
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, Set, sort_by};
+use crate::ordered::{Map, Set, retain, sort_by};
 use crate::replica_id::{Origin, Origins, ReplicaId};
 use crate::sequence::{BunchRecord, Forest};
 use crate::store::{Container, Live, RemovalRun, Slot, TextRun};
@@ -263,8 +263,8 @@ impl Document {
             } else if coming.last().is_none_or(|last| last.0 < record.id) {
                 // As they are told, ascending.
                 coming.append(record.id, number as u64);
-            } else if let Some(other) = coming.insert(record.id, number as u64)
-                && bunches[other as usize] != *record
+            } else if !coming.insert_new(record.id, number as u64)
+                && coming.get(&record.id).is_some_and(|other| bunches[*other as usize] != *record)
             {
                 return Err(ApplyError::BunchConflict { bunch: record.id });
             }
@@ -364,7 +364,7 @@ impl Document {
         }
         state.insert_parents_first(coming, |dot| !old_covers(dot) || fault::active(Fault::DiffResurrects));
         state.take_runs(&diff.text, &old);
-        bunches.retain(|id| !state.forest.is_needed(*id));
+        retain(&mut bunches, |id| !state.forest.is_needed(*id));
         self.end_join(diff, &old, &bunches);
     }
 

@@ -18,7 +18,7 @@ use super::view::{Content, PlaceId};
 use crate::clock::{Hlc, LocalDot};
 use crate::codec::{MarkParts, decode_mark};
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::store::{EntryId, Kind, Live, LocalContainer, NONE, PayloadRef};
 use crate::string::Str;
 use crate::value::Value;
@@ -75,7 +75,7 @@ impl State {
     /// one. O(marks · (depth · log n + log marks)).
     pub(crate) fn shown_marks(&self, place: PlaceId) -> Vec<TextMark> {
         let mut all = self.live_marks(place);
-        all.retain(|mark| mark.start < mark.end);
+        retain(&mut all, |mark| mark.start < mark.end);
         let mut order: Vec<u32> = Vec::new();
         order.extend(0..all.len() as u32);
         let mark = |at: u32| &all[at as usize];
@@ -95,7 +95,8 @@ impl State {
             rest = others;
             let mut bounds: Vec<usize> = Vec::new();
             for at in group {
-                bounds.extend([mark(*at).start, mark(*at).end]);
+                bounds.push(mark(*at).start);
+                bounds.push(mark(*at).end);
             }
             sort_by(&mut bounds, Ord::cmp);
             bounds.dedup();

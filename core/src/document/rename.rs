@@ -318,7 +318,7 @@ impl Renaming {
             anchor.at = self.position(anchor.at);
             let mut bunch = anchor.at.bunch;
             while let Some(record) = known.get(&bunch)
-                && chains.insert(bunch, *record).is_none()
+                && chains.insert_new(bunch, *record)
             {
                 bunch = record.parent.bunch;
             }

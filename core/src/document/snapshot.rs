@@ -54,8 +54,10 @@ impl Document {
         for id in state.forest.needed() {
             bunches.insert(id);
         }
-        for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
-            bunches.insert(id);
+        if !fault::active(Fault::SnapshotForgetsDead) {
+            for (id, _) in state.forest.dead() {
+                bunches.insert(id);
+            }
         }
         let mut text = Vec::new();
         for (_, origin) in state.origins.iter() {
@@ -190,10 +192,12 @@ impl Loading<'_> {
 
     /// This document's name for a dot of the snapshot, whose replicas are all known.
     fn local(&mut self, dot: Dot) -> LocalDot {
-        let origin = match self.origin {
-            Some((replica, origin)) if replica == dot.replica => origin,
-            _ => self.document.state.origins.intern(dot.replica),
-        };
+        if let Some((replica, origin)) = self.origin
+            && replica == dot.replica
+        {
+            return LocalDot::new(origin, dot.seq);
+        }
+        let origin = self.document.state.origins.intern(dot.replica);
         self.origin = Some((dot.replica, origin));
         LocalDot::new(origin, dot.seq)
     }
@@ -232,6 +236,35 @@ impl Loading<'_> {
         let Some(place) = place else { return };
         self.container = Some(Place { container, place, parent: parent.flatten() });
         state.view.place_mut(place).content.reserve(entry.run.1);
+    }
+
+    /// Whether one of some dots was read.
+    #[inline(never)]
+    fn is_among(&self, first: Dot, last: Dot) -> bool {
+        let state = &self.document.state;
+        let origin = match self.origin {
+            Some((replica, origin)) if replica == first.replica => Some(origin),
+            _ => state.origins.get(&first.replica),
+        };
+        let Some(origin) = origin else { return false };
+        // The replicas of the head have got their numbers in the order of their ids, so text ascends by these dots, too.
+        let (from, to) = (LocalDot::new(origin, first.seq), LocalDot::new(origin, last.seq));
+        let after = self.text.partition_point(|values| values.stretch.first <= to);
+        if after.checked_sub(1).is_some_and(|at| self.text[at].stretch.last() >= from) {
+            return true;
+        }
+        if state.store.len() == 0 && self.late.is_empty() {
+            return false;
+        }
+        state.store.ids(origin, first.seq..=last.seq).next().is_some() || codec::is_among(&self.late, first, last)
+    }
+
+    /// Goes on with the text in another container.
+    #[inline(never)]
+    fn enter_text(&mut self, run: &IncomingText<'_, '_>) {
+        self.text_run = Some(run.run);
+        self.text_in.push(run.container.clone());
+        self.text.reserve_exact(run.left + 1);
     }
 
     /// Keeps an entry until all are there.
@@ -308,11 +341,7 @@ impl<'a> Intake<'a> for Loading<'a> {
 
     fn text(&mut self, run: IncomingText<'_, 'a>) {
         if self.text_run != Some(run.run) {
-            self.text_run = Some(run.run);
-            self.text_in.push(run.container.clone());
-        }
-        if self.text.is_empty() {
-            self.text.reserve_exact(run.left + 1);
+            self.enter_text(&run);
         }
         // A count of characters is one of bytes that are there.
         let Ok(len) = u32::try_from(run.dots) else { return };
@@ -323,20 +352,7 @@ impl<'a> Intake<'a> for Loading<'a> {
     }
 
     fn has(&self, first: Dot, last: Dot) -> bool {
-        let state = &self.document.state;
-        let no_entry = state.store.len() == 0 && self.late.is_empty();
-        if no_entry && self.text.is_empty() {
-            return false;
-        }
-        let Some(origin) = state.origins.get(&first.replica) else { return false };
-        // The replicas of the head have got their numbers in the order of their ids, so text ascends by these dots, too.
-        let (from, to) = (LocalDot::new(origin, first.seq), LocalDot::new(origin, last.seq));
-        let after = self.text.partition_point(|values| values.stretch.first <= to);
-        let text = after.checked_sub(1).map(|at| &self.text[at].stretch);
-        let in_text = text.is_some_and(|text| text.last() >= from);
-        if in_text || no_entry {
-            return in_text;
-        }
-        state.store.ids(origin, first.seq..=last.seq).next().is_some() || codec::is_among(&self.late, first, last)
+        let nothing = self.text.is_empty() && self.document.state.store.len() == 0 && self.late.is_empty();
+        !nothing && self.is_among(first, last)
     }
 }

@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use super::marks::MarkNote;
 use crate::fault::{self, Fault};
+use crate::ordered::retain;
 
 /// How many characters of what is there now are as they were, came in the batch, or were there before and went. Of those that
 /// went also how many were wide, which nobody can look up any more.
@@ -140,8 +141,10 @@ impl TextNote {
             at += part.len();
         }
         self.parts.clear();
-        self.parts.extend([Part::Retained(first), Part::Deleted(went, wide), Part::Inserted(at - first)]);
-        self.parts.retain(|part| part.len_told() > 0);
+        for part in [Part::Retained(first), Part::Deleted(went, wide), Part::Inserted(at - first)] {
+            self.parts.push(part);
+        }
+        retain(&mut self.parts, |part| part.len_told() > 0);
         self.cursor = (0, 0);
     }
 

@@ -17,7 +17,7 @@ use super::state::{Journal, State};
 use super::view::PlaceId;
 use crate::clock::LocalDot;
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::replica_id::Origin;
 use crate::sequence::{Loaded, Rope, Ropes, RunId, Runs, Span, Stretch, lay_out, turned};
 use crate::store::{
@@ -211,7 +211,7 @@ impl State {
             let rope = place.map(|place| self.rope_number(place));
             ropes.push(container.zip(rope));
         }
-        loaded.retain_mut(|values| match ropes[values.rope as usize] {
+        retain(&mut loaded, |values| match ropes[values.rope as usize] {
             Some(found) => {
                 (values.stretch.container, values.rope) = found;
                 true
@@ -239,7 +239,11 @@ impl State {
                 _ => self.text_keys(stretch),
             };
             last = Some((alike, keys));
-            self.beacon.text = self.beacon.text.wrapping_add(keys.share(stretch.first.seq(), text));
+            self.beacon.text = self.beacon.text.wrapping_add(keys.share(
+                stretch.first.seq(),
+                text,
+                text.len() == stretch.len as usize,
+            ));
         }
         for number in 0..self.texts.ropes.len() {
             let Held { rope, place } = &self.texts.ropes[number];
@@ -295,9 +299,9 @@ impl State {
         }
     }
 
-    /// The shares of the beacon of characters.
+    /// The shares of the beacon of characters: of the first in the order of dots, if the text is not all of them.
     pub(crate) fn share_of_text(&self, stretch: &Stretch, text: &str) -> u128 {
-        self.text_keys(stretch).share(stretch.first.seq(), text)
+        self.text_keys(stretch).share(stretch.first.seq(), text, text.is_ascii())
     }
 
     fn text_keys(&self, stretch: &Stretch) -> TextKeys {
@@ -528,18 +532,18 @@ impl State {
 
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
     pub(crate) fn each_live(&self, origin: Origin, seqs: RangeInclusive<u64>, each: &mut dyn FnMut(u64, u64)) {
-        let mut text = self.texts.runs.range(origin, seqs.clone()).peekable();
-        if fault::active(Fault::DigestWithoutText) {
-            text.by_ref().for_each(drop);
-        }
+        let mut text = self.texts.runs.range(origin, seqs.clone());
+        let mut next = text.next().filter(|_| !fault::active(Fault::DigestWithoutText));
         for (dot, _) in self.store.ids(origin, seqs) {
-            while let Some((_, stretch)) = text.next_if(|(_, stretch)| stretch.first < dot) {
+            while let Some((_, stretch)) = next.filter(|(_, stretch)| stretch.first < dot) {
                 each(stretch.first.seq(), stretch.last().seq());
+                next = text.next();
             }
             each(dot.seq(), dot.seq());
         }
-        for (_, stretch) in text {
+        while let Some((_, stretch)) = next {
             each(stretch.first.seq(), stretch.last().seq());
+            next = text.next();
         }
     }
 }

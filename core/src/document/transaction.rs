@@ -7,7 +7,8 @@
 //! Rules: DOT-2 every delta takes at least one dot. CAUSAL-2 nothing is added below what is removed. REM-1 only observed dots
 //! are removed: a transaction can only name what the view shows.
 
-use alloc::string::String;
+mod text;
+
 use alloc::vec::Vec;
 
 use super::state::{Journal, State};
@@ -18,11 +19,10 @@ use crate::clock::{Dot, DotRuns, Hlc, HlcClock, LocalDot, Timestamp, VersionEntr
 use crate::codec::{Adds, Outline, limits, write_delta};
 use crate::delta::Delta;
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::replica_id::{Origin, Origins};
-use crate::sequence::{Forest, ForestError, LocalPosition, Placement, Stretch};
+use crate::sequence::{Forest, ForestError, LocalPosition, Placement};
 use crate::store::{EntryId, EntryRef, Kind, Live, LocalContainer, LocalSlot, Payload, TextRun};
-use crate::string::characters;
 use crate::value::Value;
 
 /// What a transaction gave.
@@ -294,7 +294,7 @@ impl Document {
     pub fn commit(&mut self) -> Result<Commit<()>, EditError> {
         let Some(open) = self.open else { return Err(EditError::NoTransaction) };
         let store = &self.state.store;
-        self.log.added.retain(|(dot, id)| store.lies_at(*id, *dot));
+        retain(&mut self.log.added, |(dot, id)| store.lies_at(*id, *dot));
         let mut text = core::mem::take(&mut self.log.text);
         self.state.export_text(open.origin, open.first_seq..=open.next_seq - 1, &mut text);
         let removes_none = self.log.removed.is_empty() && self.log.removed_text.is_empty();
@@ -398,18 +398,22 @@ impl Document {
         while let Some(dot) = own.pop() {
             self.state.kill(dot, None);
         }
-        let dead = self.log.journal.entries.drain(..).rev();
-        for (dot, live) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
-            let alive = self.state.insert(dot, live);
-            debug_assert!(alive.is_some(), "what died after its container comes back before it");
+        while let Some((dot, live)) = self.log.journal.entries.pop() {
+            if !fault::active(Fault::RollbackLeavesDead) {
+                let alive = self.state.insert(dot, live);
+                debug_assert!(alive.is_some(), "what died after its container comes back before it");
+            }
         }
-        let dead = self.log.journal.text.drain(..).rev();
-        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackForgetsText)) {
-            let alive = self.state.insert_text(stretch, &text, true);
-            debug_assert!(alive, "what it was in has come back before it");
+        while let Some((stretch, text)) = self.log.journal.text.pop() {
+            if !fault::active(Fault::RollbackForgetsText) {
+                let alive = self.state.insert_text(stretch, &text, true);
+                debug_assert!(alive, "what it was in has come back before it");
+            }
         }
-        for id in self.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
-            self.state.forest.forget(id);
+        while let Some(id) = self.log.bunches.pop() {
+            if !fault::active(Fault::RollbackKeepsBunches) {
+                self.state.forest.forget(id);
+            }
         }
         self.state.drop_changes();
         self.log.empty();
@@ -584,90 +588,6 @@ impl Transaction<'_> {
     pub(crate) fn total_overwrote(&mut self, dot: LocalDot, total: (u64, u64)) {
         if total != (0, 0) {
             self.document.log.totals_before.push((dot.seq(), total.0, total.1));
-        }
-    }
-
-    /// Puts text into a place, so that it begins at an index, which is not beyond the end. O(log n + bytes).
-    pub(crate) fn type_text(&mut self, place: PlaceId, index: usize, text: &str) -> Result<(), EditError> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        let state = &self.document.state;
-        let (mut left, mut right, mut container) = (None, None, None);
-        if let Some(rope) = state.rope(place) {
-            let neighbour = |index: usize| {
-                let (run, nth) = rope.at(&state.texts.runs, index)?;
-                let stretch = state.texts.runs.stretch(run);
-                Some((stretch.position(nth), stretch.container))
-            };
-            (left, right) = (index.checked_sub(1).and_then(neighbour), neighbour(index));
-            // New text lives and dies with the incarnation of what it was put next to.
-            container = left.or(right).map(|neighbour| neighbour.1).filter(|_| !fault::active(Fault::TextIntoLowest));
-        }
-        let container = container.map_or_else(|| self.lowest(place), Ok)?;
-        let between = (left.map(|left| left.0), right.map(|right| right.0));
-        self.type_between(place, index, between, container, text).map(drop)
-    }
-
-    /// The same, of some text, into one incarnation and between the neighbours at the index. Gives what it became.
-    pub(super) fn type_between(
-        &mut self,
-        place: PlaceId,
-        index: usize,
-        (left, right): (Option<LocalPosition>, Option<LocalPosition>),
-        container: LocalContainer,
-        text: &str,
-    ) -> Result<Stretch, EditError> {
-        let characters = characters(text);
-        self.has_room(characters)?;
-        let first = self.next_dot()?;
-        let slot = self.place_between(left, right)?;
-        let LocalSlot::Position { bunch, backward } = slot else { return Err(EditError::Gone) };
-        let stretch = Stretch { first, len: characters as u32, backward, bunch, container };
-        let turned: String;
-        let in_dots = if backward && characters > 1 {
-            turned = text.chars().rev().collect();
-            &turned
-        } else {
-            text
-        };
-        self.document.state.insert_text_at(place, index, stretch, in_dots);
-        self.open().next_seq += characters as u64;
-        Ok(stretch)
-    }
-
-    /// Takes live characters away whose dots follow one another. O(runs · log n + bytes).
-    pub(super) fn remove_text(&mut self, (first, len): (LocalDot, u32)) {
-        let Document { state, open, log, .. } = &mut *self.document;
-        let open = open.as_ref().expect("a Transaction exists only while one is open");
-        let cause = LocalDot::new(open.origin, open.first_seq);
-        // What this transaction has typed itself is netted out.
-        let observed =
-            if first.origin() == open.origin { open.first_seq.saturating_sub(first.seq()) } else { u64::MAX };
-        let removed = u64::from(len).min(observed) as u32;
-        state.kill_text((first, u64::from(len) - 1), Some(cause), &[], &mut Some(&mut log.journal));
-        if removed > 0 {
-            log.removed_text.push((first, removed));
-        }
-    }
-
-    /// Takes so many characters out of a place, from an index on. O(runs · log n + bytes).
-    pub(crate) fn delete_text(&mut self, place: PlaceId, index: usize, characters: usize) {
-        let Document { state, open, log, .. } = &mut *self.document;
-        let open = open.as_ref().expect("a Transaction exists only while one is open");
-        let cause = LocalDot::new(open.origin, open.first_seq);
-        let mut left = characters;
-        while left > 0 {
-            let taken = state.take_text_at(place, index, left, cause, &mut log.journal);
-            let Some((stretch, observed)) = taken else { return };
-            left -= stretch.len as usize;
-            // What this transaction has typed itself is netted out.
-            let removed = if fault::active(Fault::NettingMissed) { stretch.len } else { observed };
-            match log.removed_text.last_mut() {
-                Some((first, len)) if first.bits() + u64::from(*len) == stretch.first.bits() => *len += removed,
-                _ if removed > 0 => log.removed_text.push((stretch.first, removed)),
-                _ => {}
-            }
         }
     }
 

@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
 use super::position::LocalPosition;
+use super::walk::Loaded;
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
-use crate::ordered::{Groups, Map};
+use crate::ordered::Map;
 use crate::replica_id::Origin;
 use crate::store::LocalContainer;
 
@@ -186,8 +187,8 @@ impl Runs {
             self.free = core::mem::replace(&mut self.slab[id as usize], run).leaf;
             id
         };
-        let known = self.index.insert(stretch.first, id);
-        debug_assert!(known.is_none(), "DOT-1: a dot is inserted once");
+        let is_new = self.index.insert_new(stretch.first, id);
+        debug_assert!(is_new, "DOT-1: a dot is inserted once");
         RunId(id)
     }
 
@@ -213,24 +214,32 @@ impl Runs {
         adjoins
     }
 
-    /// Has all runs found by their dots that were pushed: parts of stretches that ascend by dot, of which some fall, each with the
-    /// number of its stretch, and of one stretch as they are read.
-    pub(super) fn index_all(&mut self, falls: &dyn Fn(u32) -> bool, stretches: usize, parts: &[(u32, u32)]) {
-        let rising = |nth: u32| !falls(nth);
-        let mut numbered = Vec::with_capacity(parts.len());
-        for (nth, id) in parts {
-            if rising(*nth) {
-                numbered.push((*id, *nth));
+    /// Has all runs found by their dots that were pushed: the parts of these stretches, which ascend by dot.
+    pub(super) fn index_all(&mut self, stretches: &[Loaded<'_>], parts: &Parts) {
+        let mut of_one = Vec::new();
+        for (nth, last) in parts.last.iter().enumerate() {
+            let mut at = *last;
+            while at != NONE {
+                let (run, before) = parts.runs[at as usize];
+                if before == NONE && of_one.is_empty() {
+                    // Most are whole.
+                    self.index.append(self.slab[run as usize].stretch.first, run);
+                } else {
+                    of_one.push(run);
+                }
+                at = before;
             }
-        }
-        for (nth, id) in parts.iter().rev() {
-            if !rising(*nth) {
-                numbered.push((*id, *nth));
+            if of_one.is_empty() {
+                continue;
             }
-        }
-        let groups = Groups::of(stretches, &numbered);
-        for id in groups.items {
-            self.index.append(self.slab[id as usize].stretch.first, id);
+            // Backward, the one that is read last has the lowest dots.
+            if !stretches[nth].stretch.backward {
+                of_one.reverse();
+            }
+            for run in &of_one {
+                self.index.append(self.slab[*run as usize].stretch.first, *run);
+            }
+            of_one.clear();
         }
     }
 
@@ -298,6 +307,27 @@ impl Runs {
         if self.index.is_empty() {
             *self = Self::default();
         }
+    }
+}
+
+/// Which runs the parts of some stretches have become, in the order in which they are read. What goes on where another part
+/// ends has become a part of that one's run.
+pub(super) struct Parts {
+    /// Each with the place of the one before it that is of the same stretch.
+    runs: Vec<(u32, u32)>,
+    /// The place of the last one, by stretch.
+    last: Vec<u32>,
+}
+
+impl Parts {
+    pub(super) fn of(stretches: usize, most: usize) -> Self {
+        Self { runs: Vec::with_capacity(most), last: alloc::vec![NONE; stretches] }
+    }
+
+    /// Adds the run of the next part.
+    pub(super) fn add(&mut self, stretch: usize, run: u32) {
+        let before = core::mem::replace(&mut self.last[stretch], self.runs.len() as u32);
+        self.runs.push((run, before));
     }
 }
 

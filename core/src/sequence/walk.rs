@@ -29,10 +29,10 @@ pub(crate) struct Loaded<'t> {
 
 /// A bunch that the walk is in.
 struct Level {
-    child: usize,
-    children_end: usize,
-    stretch: usize,
-    stretches_end: usize,
+    child: u32,
+    children_end: u32,
+    /// The number of the stretch that is read, or [`NONE`].
+    stretch: u32,
     /// How many values of the stretch are behind.
     read: u32,
 }
@@ -40,7 +40,7 @@ struct Level {
 impl Forest {
     /// Acquires the values of some stretches, and says in which order they are read: `part` is told the number of a stretch,
     /// and from which place of it how many values come next. The stretches ascend by dot, and no value is in two.
-    pub(super) fn walk(&mut self, origins: &Origins, loaded: &[Loaded<'_>], part: &mut dyn FnMut(usize, u32, u32)) {
+    pub(super) fn walk(&mut self, origins: &Origins, loaded: &[Loaded<'_>], mut part: impl FnMut(usize, u32, u32)) {
         for values in loaded {
             self.acquire_nth(values.bunch, values.stretch.len);
         }
@@ -68,30 +68,31 @@ impl Forest {
             }
         }
 
-        // By bunch, and there backward ones first: read from the last to the first, they ascend.
-        let mut numbered = Vec::with_capacity(loaded.len());
+        // The first in each bunch, and the next in the same: backward ones first, from the last to the first.
+        let (mut first, mut next) = (alloc::vec![NONE; root + 1], alloc::vec![NONE; loaded.len()]);
+        let mut prepend = |nth: usize, values: &Loaded<'_>| {
+            next[nth] = core::mem::replace(&mut first[values.bunch as usize], nth as u32);
+        };
         for (nth, values) in loaded.iter().enumerate().rev() {
-            if values.stretch.backward {
-                numbered.push((nth as u32, values.bunch));
+            if !values.stretch.backward {
+                prepend(nth, values);
             }
         }
         for (nth, values) in loaded.iter().enumerate() {
-            if !values.stretch.backward {
-                numbered.push((nth as u32, values.bunch));
+            if values.stretch.backward {
+                prepend(nth, values);
             }
         }
-        let values = Groups::of(root, &numbered);
 
         let enter = |bunch: usize| {
             let (child, children_end) = children.bounds(bunch);
-            let (stretch, stretches_end) = if bunch == root { (0, 0) } else { values.bounds(bunch) };
-            Level { child, children_end, stretch, stretches_end, read: 0 }
+            Level { child: child as u32, children_end: children_end as u32, stretch: first[bunch], read: 0 }
         };
-        let mut levels = alloc::vec![enter(root)];
-        while let Some(level) = levels.last_mut() {
-            let child = (level.child < level.children_end).then(|| children.items[level.child]);
-            if level.stretch < level.stretches_end {
-                let nth = values.items[level.stretch] as usize;
+        let (mut above, mut level) = (Vec::new(), enter(root));
+        loop {
+            let child = (level.child < level.children_end).then(|| children.items[level.child as usize]);
+            if level.stretch != NONE {
+                let nth = level.stretch as usize;
                 let stretch = &loaded[nth].stretch;
                 let child = child.filter(|_| !fault::active(Fault::LaidOutWithoutSides));
                 let before = child.map_or(i64::MAX, |child| places[child as usize].indexes_before());
@@ -101,17 +102,19 @@ impl Forest {
                     part(nth, level.read, more);
                     level.read += more;
                     if level.read == stretch.len {
-                        (level.stretch, level.read) = (level.stretch + 1, 0);
+                        (level.stretch, level.read) = (next[nth], 0);
                     }
                     continue;
                 }
             }
-            match child {
-                Some(child) => {
-                    level.child += 1;
-                    levels.push(enter(child as usize));
-                }
-                None => _ = levels.pop(),
+            if let Some(child) = child {
+                level.child += 1;
+                above.push(level);
+                level = enter(child as usize);
+            } else if let Some(back) = above.pop() {
+                level = back;
+            } else {
+                return;
             }
         }
     }

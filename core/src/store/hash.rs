@@ -71,7 +71,7 @@ pub(crate) fn beacon_share(dot: Dot, hlc: Hlc, entry: EntryRef<'_>) -> u128 {
 
 /// The shares of characters whose dots begin at `first`, however they are cut into runs.
 pub(crate) fn text_share(first: Dot, container: ContainerRef<'_>, bunch: u64, backward: bool, text: &str) -> u128 {
-    text_keys(first.replica, container, bunch, backward).share(first.seq, text)
+    text_keys(first.replica, container, bunch, backward).share(first.seq, text, text.is_ascii())
 }
 
 /// What the shares of all characters of one bunch, container and direction have in common.
@@ -99,25 +99,39 @@ pub(crate) fn text_keys(replica: ReplicaId, container: ContainerRef<'_>, bunch: 
 }
 
 impl TextKeys {
-    /// The shares of characters with consecutive dots. O(bytes).
-    pub(crate) fn share(self, first_seq: u64, text: &str) -> u128 {
-        let Self { of_seq, of_character } = self;
+    /// The shares of characters with consecutive dots. `plain`: each is known to be of one byte. O(bytes).
+    pub(crate) fn share(self, first_seq: u64, text: &str, plain: bool) -> u128 {
         let from = if fault::active(Fault::BeaconCountsRuns) { 1 } else { first_seq };
         // The product of each sequence number with the first constant: one is the sum of the one before and the constant.
-        let (mut sum, mut spread) = (0u128, from.wrapping_mul(SPREAD[0]));
-        let mut add = |character: u32| {
-            let of_one = (spread ^ spread >> 32).wrapping_mul(SPREAD[1]);
-            let character = u64::from(character).wrapping_mul(SPREAD[2]);
-            sum = sum.wrapping_add(u128::from(of_seq ^ of_one) * u128::from(of_character ^ character));
-            spread = spread.wrapping_add(SPREAD[0]);
-        };
+        let mut shares = Shares { keys: self, sum: 0, spread: from.wrapping_mul(SPREAD[0]) };
         // Most text is ASCII, which needs not be decoded. In a web page one loop does for all.
-        if cfg!(not(target_family = "wasm")) && text.is_ascii() {
-            text.bytes().for_each(|byte| add(byte.into()));
+        if cfg!(not(target_family = "wasm")) && plain {
+            for byte in text.as_bytes() {
+                shares.add((*byte).into());
+            }
         } else {
-            text.chars().for_each(|character| add(character.into()));
+            text.chars().for_each(|character| shares.add(character.into()));
         }
-        sum
+        shares.sum
+    }
+}
+
+/// The shares of some characters, added up.
+struct Shares {
+    keys: TextKeys,
+    sum: u128,
+    /// Of the next sequence number.
+    spread: u64,
+}
+
+impl Shares {
+    #[inline(always)]
+    fn add(&mut self, character: u32) {
+        let of_one = (self.spread ^ self.spread >> 32).wrapping_mul(SPREAD[1]);
+        let character = u64::from(character).wrapping_mul(SPREAD[2]);
+        let share = u128::from(self.keys.of_seq ^ of_one) * u128::from(self.keys.of_character ^ character);
+        self.sum = self.sum.wrapping_add(share);
+        self.spread = self.spread.wrapping_add(SPREAD[0]);
     }
 }
 

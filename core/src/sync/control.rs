@@ -16,7 +16,7 @@ use super::encoding::MessageKind;
 use super::limits;
 use super::message::{
     Ack, CaughtUp, Claim, Close, CloseReason, Durable, Fact, Goodbye, Hello, Level, Message, Nack, NackReason, Offer,
-    Open, OpenAck, Resume, Settle, Staged, Want,
+    Open, OpenAck, Resume, Retry, Settle, Staged, Want,
 };
 use super::record::Cursor;
 use super::roster::RosterNews;
@@ -87,10 +87,11 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
             out.0.push(*level as u8);
             out.number(*position);
         }
-        Message::Nack(Nack { replica, seq, reason, version }) => {
+        Message::Nack(Nack { replica, seq, reason, retry, version }) => {
             out.fixed(&replica.to_bytes());
             out.number(*seq);
             out.0.push(*reason as u8);
+            out.number(u64::from(retry.0));
             out.version(version.as_ref());
         }
         Message::Hello(_)
@@ -104,6 +105,7 @@ pub(super) fn write(message: &Message) -> Vec<u8> {
         | Message::Diff(_)
         | Message::Part(_)
         | Message::Presence(_)
+        | Message::Token(_)
         | Message::Ask
         | Message::Ping
         | Message::Pong => {}
@@ -188,13 +190,9 @@ pub(super) fn write_upward(message: &Message) -> Vec<u8> {
             out.version(Some(version));
             out.0.push(u8::from(*by_digest));
         }
-        Message::Close(Close { reason }) => out.0.push(*reason as u8),
-        Message::Goodbye(Goodbye { reason, retry_after_ms }) => {
+        Message::Close(Close { reason, retry }) | Message::Goodbye(Goodbye { reason, retry }) => {
             out.0.push(*reason as u8);
-            out.0.push(u8::from(retry_after_ms.is_some()));
-            if let Some(ms) = retry_after_ms {
-                out.number(u64::from(*ms));
-            }
+            out.number(u64::from(retry.0));
         }
         _ => {}
     }
@@ -309,13 +307,15 @@ pub(super) fn read_downward(kind: MessageKind, mut body: Reader<'_>) -> Result<M
             replica: from.replica(),
             seq: from.varint(),
             reason: choice(from, &NackReason::ALL),
+            retry: Retry(from.number32()),
             version: version_or_none(from),
         }),
-        MessageKind::Close => Message::Close(Close { reason: choice(from, &CloseReason::ALL) }),
-        MessageKind::Goodbye => Message::Goodbye(Goodbye {
-            reason: choice(from, &CloseReason::ALL),
-            retry_after_ms: if from.flag() { Some(from.number32()) } else { None },
-        }),
+        MessageKind::Close => {
+            Message::Close(Close { reason: choice(from, &CloseReason::ALL), retry: Retry(from.number32()) })
+        }
+        MessageKind::Goodbye => {
+            Message::Goodbye(Goodbye { reason: choice(from, &CloseReason::ALL), retry: Retry(from.number32()) })
+        }
         MessageKind::Open
         | MessageKind::Offer
         | MessageKind::Rows
@@ -323,6 +323,7 @@ pub(super) fn read_downward(kind: MessageKind, mut body: Reader<'_>) -> Result<M
         | MessageKind::Diff
         | MessageKind::Part
         | MessageKind::Presence
+        | MessageKind::Token
         | MessageKind::Ask
         | MessageKind::Ping
         | MessageKind::Pong => {
@@ -522,8 +523,8 @@ mod tests {
             max_frame: 1 << 20,
             heartbeat_ms: 15_000,
         };
-        let nack = Nack { replica, seq: 4, reason: NackReason::ReadOnly, version: None };
-        let goodbye = Goodbye { reason: CloseReason::Storage, retry_after_ms: Some(2_000) };
+        let nack = Nack { replica, seq: 4, reason: NackReason::ReadOnly, retry: Retry::NEVER, version: None };
+        let goodbye = Goodbye { reason: CloseReason::Storage, retry: Retry::after_ms(2_000) };
         let rows = vec![
             Row::Delta { prev_tag: tag, bytes: [1, 2].as_slice().into() },
             Row::Diff { bytes: [].as_slice().into() },
@@ -560,10 +561,17 @@ mod tests {
             Message::Offer(Offer { version: version.clone(), by_digest: true }),
             Message::Durable(Durable { version: version.clone(), level: Level::Memory, position: 1 }),
             Message::Nack(nack.clone()),
-            Message::Nack(Nack { reason: NackReason::NotReady, version: Some(version), ..nack }),
-            Message::Close(Close { reason: CloseReason::Done }),
+            Message::Nack(Nack {
+                reason: NackReason::NotReady,
+                retry: Retry::BACKOFF,
+                version: Some(version),
+                ..nack.clone()
+            }),
+            Message::Nack(Nack { reason: NackReason::StorageFull, retry: Retry::after_ms(u32::MAX), ..nack }),
+            Message::Close(Close { reason: CloseReason::Done, retry: Retry::BACKOFF }),
+            Message::Close(Close { reason: CloseReason::Expired, retry: Retry::NEVER }),
             Message::Goodbye(goodbye),
-            Message::Goodbye(Goodbye { retry_after_ms: None, ..goodbye }),
+            Message::Goodbye(Goodbye { retry: Retry::BACKOFF, ..goodbye }),
             Message::Ping,
             Message::Pong,
             Message::Ask,
@@ -574,6 +582,8 @@ mod tests {
                 offset: 1 << 10,
                 bytes: [1, 2, 3].as_slice().into(),
             }),
+            Message::Token([].as_slice().into()),
+            Message::Token([1, 2, 3].as_slice().into()),
             Message::Presence(Presence { whole: true, states: Vec::new() }),
             Message::Presence(Presence {
                 whole: false,
@@ -614,6 +624,7 @@ mod tests {
                     | Message::Diff(_)
                     | Message::Part(_)
                     | Message::Presence(_)
+                    | Message::Token(_)
                     | Message::Ask
                     | Message::Ping
                     | Message::Pong
@@ -690,14 +701,17 @@ mod tests {
             }
             Message::Offer(it) => body((version(Some(&it.version)), it.by_digest)),
             Message::Durable(it) => body((version(Some(&it.version)), it.level as u8, it.position)),
-            Message::Nack(it) => body((it.replica.to_bytes(), it.seq, it.reason as u8, version(it.version.as_ref()))),
-            Message::Close(it) => body((it.reason as u8,)),
-            Message::Goodbye(it) => body((it.reason as u8, it.retry_after_ms)),
+            Message::Nack(it) => {
+                body((it.replica.to_bytes(), it.seq, it.reason as u8, it.retry.0, version(it.version.as_ref())))
+            }
+            Message::Close(it) => body((it.reason as u8, it.retry.0)),
+            Message::Goodbye(it) => body((it.reason as u8, it.retry.0)),
             Message::Rows(_)
             | Message::Packed(_)
             | Message::Diff(_)
             | Message::Part(_)
             | Message::Presence(_)
+            | Message::Token(_)
             | Message::Ask
             | Message::Ping
             | Message::Pong => None,
@@ -713,7 +727,7 @@ mod tests {
                 compared += 1;
             }
         }
-        assert_eq!(compared, 17);
+        assert_eq!(compared, 19);
     }
 
     #[test]
@@ -723,7 +737,10 @@ mod tests {
         expected.extend_from_slice(&ReplicaId::from(9).to_bytes());
         expected.extend_from_slice(&[0xac, 0x02, 1, 5]);
         assert_eq!((ack.kind() as u8, ack.encode_body()), (6, expected));
-        let goodbye = Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry_after_ms: Some(1) });
-        assert_eq!(goodbye.encode_body(), [0, 6, 1, 1]);
+        let goodbye = |retry| Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry }).encode_body();
+        assert_eq!(goodbye(Retry::BACKOFF), [0, 6, 0]);
+        assert_eq!(goodbye(Retry::NEVER), [0, 6, 1]);
+        assert_eq!(goodbye(Retry::after_ms(0)), [0, 6, 2], "as soon as can be said");
+        assert_eq!(goodbye(Retry::after_ms(300)), [0, 6, 0xac, 0x02]);
     }
 }

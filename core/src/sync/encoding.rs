@@ -86,10 +86,12 @@ pub enum MessageKind {
     Packed = 18,
     /// [`Presence`]
     Presence = 128,
+    /// [`Message::Token`]
+    Token = 129,
 }
 
 impl MessageKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Hello,
         Self::Open,
         Self::OpenAck,
@@ -109,6 +111,7 @@ impl MessageKind {
         Self::Offer,
         Self::Packed,
         Self::Presence,
+        Self::Token,
     ];
 
     /// The kind with this number.
@@ -153,6 +156,7 @@ impl MessageKind {
             Self::Offer => "Offer",
             Self::Packed => "Packed",
             Self::Presence => "Presence",
+            Self::Token => "Token",
         }
     }
 }
@@ -172,6 +176,7 @@ impl Message {
             Self::Offer(_) => MessageKind::Offer,
             Self::Packed(_) => MessageKind::Packed,
             Self::Presence(_) => MessageKind::Presence,
+            Self::Token(_) => MessageKind::Token,
             Self::CaughtUp(_) => MessageKind::CaughtUp,
             Self::Ack(_) => MessageKind::Ack,
             Self::Want(_) => MessageKind::Want,
@@ -204,6 +209,7 @@ impl Message {
             Self::Packed(body) => body.encode(),
             Self::Diff(body) => body.encode(),
             Self::Presence(body) => body.encode(),
+            Self::Token(body) => body.to_vec(),
             Self::Ask | Self::Ping | Self::Pong => Vec::new(),
             _ => control::write_upward(self),
         }
@@ -237,6 +243,7 @@ impl Message {
             MessageKind::Packed => return PackedRows::read(body).map(Self::Packed),
             MessageKind::Part => return Part::read(body).map(Self::Part),
             MessageKind::Presence => return Presence::read(body).map(Self::Presence),
+            MessageKind::Token => return Ok(Self::Token(body.rest().into())),
             MessageKind::Diff => {
                 let position = body.varint();
                 let bytes = body.rest().into();
@@ -265,8 +272,13 @@ impl Rows {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let rows: Vec<Vec<u8>> = self.rows.iter().map(Row::encode).collect();
-        Self::encode_shared(self.from, self.to, rows.iter().map(Vec::as_slice))
+        let mut out = Vec::new();
+        put_varint(&mut out, self.from);
+        put_varint(&mut out, self.to);
+        for row in &self.rows {
+            put_bytes(&mut out, &row.encode());
+        }
+        out
     }
 
     fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
@@ -310,7 +322,10 @@ impl PackedRows {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let rows: Vec<Vec<u8>> = self.rows.iter().map(|row| row.to_vec()).collect();
+        let mut rows = Vec::new();
+        for row in &self.rows {
+            rows.push(row.to_vec());
+        }
         Self::encode_shared(self.from, self.to, &self.new_ids, &rows)
     }
 

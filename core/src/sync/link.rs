@@ -9,7 +9,7 @@ use super::roster::Roster;
 use super::row::Row;
 use super::session::{ProtocolError, Session};
 use super::{limits, status};
-use crate::clock::VersionVector;
+use crate::clock::{Timestamp, VersionVector};
 use crate::fault::{self, Fault};
 
 /// The one channel a replica uses on its connection.
@@ -76,6 +76,8 @@ pub(super) struct Connection {
     pub(super) refill: Refill,
     /// What the relay has, of which it wants to be sent the rest, until the diff is made.
     pub(super) digest: Option<Want>,
+    /// Nothing is pushed before: the relay has asked for time.
+    pub(super) paused: Option<Timestamp>,
     /// The relay has the same version, with other payloads.
     pub(super) diverged: bool,
     /// Everything was asked for, to build the document anew: nothing else of what the relay says counts.
@@ -102,6 +104,7 @@ impl Connection {
             passed_over: false,
             refill: Refill::None,
             digest: None,
+            paused: None,
             diverged: false,
             rebuilding: false,
             repairs: 0,

@@ -49,6 +49,9 @@ pub enum Message {
     Ask,
     /// What peers show of themselves.
     Presence(Presence),
+    /// Says what the client may do: signed by somebody whom the relay trusts, and opaque to both ends of the protocol. From the relay,
+    /// empty: what it was told so far ends soon, and it is to be told anew.
+    Token(Arc<[u8]>),
     /// Something pushed was refused.
     Nack(Nack),
     /// The channel is closed.
@@ -240,7 +243,7 @@ pub enum Level {
 
 impl Level {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Stored, Self::Quorum];
 }
 
 /// Everything of `replica` up to `through` is durable (ACK-1).
@@ -358,12 +361,28 @@ pub enum NackReason {
     TooManyReplicas,
     /// This session may not write.
     ReadOnly,
+    /// The document is as large as the relay takes. What makes it smaller is taken.
+    DocumentFull,
+    /// The relay's store fails.
+    Storage,
+    /// The relay's store is full.
+    StorageFull,
 }
 
 impl NackReason {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 7] =
-        [Self::NotReady, Self::Gap, Self::Fork, Self::TooLarge, Self::Invalid, Self::TooManyReplicas, Self::ReadOnly];
+    pub const ALL: [Self; 10] = [
+        Self::NotReady,
+        Self::Gap,
+        Self::Fork,
+        Self::TooLarge,
+        Self::Invalid,
+        Self::TooManyReplicas,
+        Self::ReadOnly,
+        Self::DocumentFull,
+        Self::Storage,
+        Self::StorageFull,
+    ];
 }
 
 /// Something pushed was refused. Rows after it in the same message were not looked at.
@@ -375,8 +394,31 @@ pub struct Nack {
     pub seq: u64,
     /// Why.
     pub reason: NackReason,
+    /// When to push it again, if not at once.
+    pub retry: Retry,
     /// The relay's durable version, where the answer to the refusal is to refill.
     pub version: Option<VersionVector>,
+}
+
+/// Whether and when to try again what was refused: to connect, or to push. The relay says it each time, so that clients need no table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retry(pub(super) u32);
+
+impl Retry {
+    /// As the client thinks best: its backoff for a connection; for what was pushed, what the protocol says of the reason.
+    pub const BACKOFF: Self = Self(0);
+    /// Not before somebody has changed something: the same would be refused again.
+    pub const NEVER: Self = Self(1);
+
+    /// Not before so many milliseconds have passed; at least 2.
+    pub const fn after_ms(ms: u32) -> Self {
+        Self(if ms < 2 { 2 } else { ms })
+    }
+
+    /// How long to wait, if it says so.
+    pub const fn delay_ms(self) -> Option<u32> {
+        if self.0 > Self::NEVER.0 { Some(self.0) } else { None }
+    }
 }
 
 /// Why a channel or a connection was closed.
@@ -392,17 +434,29 @@ pub enum CloseReason {
     Denied,
     /// A newer connection of the same opening took over (SES-2).
     Superseded,
-    /// More than a limit allows.
+    /// Longer than a limit allows, or not as a limit allows it.
     Limit,
     /// The relay stops or must read its store again: come back.
     Restart,
-    /// The relay cannot store: come back later.
+    /// The relay's store fails.
     Storage,
+    /// The relay's store is full.
+    StorageFull,
+    /// As many are here, or as many documents are open, as a limit allows.
+    TooMany,
+    /// The relay cannot read the document, or fails when it does, and has put it aside.
+    Quarantined,
+    /// What allowed it has expired.
+    Expired,
+    /// Nobody may be here without a token, or not with this one.
+    Token,
+    /// What allowed it was taken back.
+    Revoked,
 }
 
 impl CloseReason {
     /// In the order of their numbers.
-    pub(super) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Done,
         Self::Version,
         Self::Protocol,
@@ -411,6 +465,12 @@ impl CloseReason {
         Self::Limit,
         Self::Restart,
         Self::Storage,
+        Self::StorageFull,
+        Self::TooMany,
+        Self::Quarantined,
+        Self::Expired,
+        Self::Token,
+        Self::Revoked,
     ];
 }
 
@@ -419,6 +479,8 @@ impl CloseReason {
 pub struct Close {
     /// Why.
     pub reason: CloseReason,
+    /// When to open it again.
+    pub retry: Retry,
 }
 
 /// The connection is about to be closed.
@@ -426,6 +488,6 @@ pub struct Close {
 pub struct Goodbye {
     /// Why.
     pub reason: CloseReason,
-    /// Not to come back before.
-    pub retry_after_ms: Option<u32>,
+    /// When to come back.
+    pub retry: Retry,
 }

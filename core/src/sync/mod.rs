@@ -69,6 +69,9 @@
 //!
 //! *Nack{replica, seq, reason, version?}* refuses something pushed; *Ask* tells a client that the rows after its cursor are
 //! gone, and that it is to send Want; *Close* ends a channel, *Goodbye* a connection; *Ping* and *Pong* show that a silent peer lives.
+//! Nack, Close and Goodbye say why, and when to try again ([`Retry`]): by the client's own backoff, after a time, or never by itself. What
+//! was refused for a time is pushed again then, on the same connection; what was refused for good stays in the outbox, stuck. [`Status`] says which
+//! and why.
 //! The bytes are in `docs/format.md`, section 10.
 //!
 //! # Downward: the log
@@ -192,7 +195,7 @@ pub use frame::{CONNECTION, FrameError};
 pub use limits::compaction_due;
 pub use message::{
     Ack, CaughtUp, Claim, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Hello, Level, Message, Nack,
-    NackReason, Offer, Open, OpenAck, PackedRows, Part, Resume, Rows, Settle, Staged, Want,
+    NackReason, Offer, Open, OpenAck, PackedRows, Part, Resume, Retry, Rows, Settle, Staged, Want,
 };
 pub use packed::{Said, Source, Unpacked, pack, unpack};
 pub use presence::{PeerId, PeerState, Presence, PresenceTooLong};
@@ -203,4 +206,4 @@ pub use roster::{Roster, RosterNews};
 pub use row::{Lease, RecordError, Row};
 pub use session::{ProtocolError, Session, SessionConfig};
 pub use staging::diff_id;
-pub use status::{Link, Status};
+pub use status::{Link, Refusal, Status};

@@ -87,6 +87,15 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// The last dot of every delta that waits.
+    pub(super) fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
+        let of = |(replica, chain): (&ReplicaId, &'_ Chain)| {
+            let replica = *replica;
+            chain.entries.iter().map(move |waiting| Dot { replica, seq: waiting.last_seq }).collect::<Vec<_>>()
+        };
+        self.chains.iter().flat_map(of)
+    }
+
     /// Takes in a delta that depends on `deps`, hangs on `positions`, and becomes durable with `token`. Deltas of one id come in order.
     pub(super) fn push(&mut self, delta: &Delta, deps: Vec<(Dot, Tag)>, positions: Option<Arc<[u8]>>, token: Token) {
         let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);
@@ -117,9 +126,11 @@ impl Outbox {
     /// What becomes durable with `token`, in place of everything here.
     pub(super) fn replace(&mut self, chains: &Chains, token: Token) {
         self.chains.clear();
-        for Waiting { delta, deps, positions } in chains.values().flatten() {
-            let positions = (!positions.is_empty()).then(|| codec::encode_positions(positions).into());
-            self.push(delta, deps.clone(), positions, token);
+        for (_, chain) in chains.iter() {
+            for Waiting { delta, deps, positions } in chain {
+                let positions = (!positions.is_empty()).then(|| codec::encode_positions(positions).into());
+                self.push(delta, deps.clone(), positions, token);
+            }
         }
     }
 
@@ -161,7 +172,7 @@ impl Outbox {
         if chain.waiting().is_empty() {
             self.chains.remove(&replica);
         } else if chain.acked > chain.waiting().len() {
-            chain.entries.drain(..chain.acked);
+            chain.entries = chain.entries.split_off(chain.acked);
             chain.acked = 0;
         }
         count > 0
@@ -180,28 +191,45 @@ impl Outbox {
 
     /// How many deltas there are.
     pub(super) fn len(&self) -> usize {
-        self.chains.values().map(|chain| chain.waiting().len()).sum()
+        let mut len = 0;
+        for (_, chain) in self.chains.iter() {
+            len += chain.waiting().len();
+        }
+        len
     }
 
     /// How many of them are not durable yet, when everything up to `stored` is.
     pub(super) fn unstored(&self, stored: Token) -> usize {
-        let undurable = |chain: &Chain| chain.waiting().iter().rev().take_while(|entry| entry.token > stored).count();
-        self.chains.values().map(undurable).sum()
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
+            for entry in chain.waiting().iter().rev() {
+                if entry.token <= stored {
+                    break;
+                }
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many of them the relay refuses.
     pub(super) fn stuck(&self) -> usize {
-        let stuck = |chain: &Chain| {
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
             let waiting = chain.waiting();
             let from = chain.stuck_from.unwrap_or(u64::MAX);
-            waiting.len() - waiting.partition_point(|entry| entry.last_seq < from)
-        };
-        self.chains.values().map(stuck).sum()
+            count += waiting.len() - waiting.partition_point(|entry| entry.last_seq < from);
+        }
+        count
     }
 
     /// The ids that have deltas here.
-    pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaId> + '_ {
-        self.chains.keys().copied()
+    pub(super) fn replicas(&self) -> Vec<ReplicaId> {
+        let mut replicas = Vec::new();
+        for (replica, _) in self.chains.iter() {
+            replicas.push(*replica);
+        }
+        replicas
     }
 
     /// Whether the relay refuses something of `replica`.
@@ -220,7 +248,7 @@ impl Outbox {
 
     /// Whether the relay refuses anything, or may be about to.
     pub(super) fn is_any_stuck(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
+        self.is_any(&|chain| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
     }
 
     /// The dots that the relay does not have, or has with another meaning.
@@ -238,9 +266,11 @@ impl Outbox {
 
     /// Everything that failed to be written is written again, with `token`.
     pub(super) fn rewrite(&mut self, stored: Token, token: Token) {
-        for entry in self.chains.iter_mut().flat_map(|(_, chain)| &mut chain.entries) {
-            if entry.token > stored {
-                entry.token = token;
+        for (_, chain) in self.chains.iter_mut() {
+            for entry in &mut chain.entries {
+                if entry.token > stored {
+                    entry.token = token;
+                }
             }
         }
     }
@@ -332,7 +362,7 @@ impl Outbox {
 
     /// Whether the relay has yet to say of a chain whether it has the same.
     pub(super) fn is_any_unsure(&self) -> bool {
-        self.chains.values().any(|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
+        self.is_any(&|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
     }
 
     /// Whether this very branch is here.
@@ -395,7 +425,7 @@ impl Outbox {
             return rows;
         }
         let refused = self.refused_dots();
-        let ids: Vec<ReplicaId> = self.replicas().collect();
+        let ids = self.replicas();
         // Each round takes what is ready from every chain. The deltas were made one after the other, so each round takes
         // at least one as long as the relay has what they build upon.
         loop {
@@ -432,7 +462,16 @@ impl Outbox {
 
     /// Whether something durable was not pushed, and neither is refused nor waits for an ack.
     pub(super) fn has_unpushed(&self, stored: Token) -> bool {
-        self.chains.values().any(|chain| chain.next(stored).is_some_and(|entry| !self.waits(entry)))
+        self.is_any(&|chain| chain.next(stored).is_some_and(|entry| !self.waits(entry)))
+    }
+
+    fn is_any(&self, is_one: &dyn Fn(&Chain) -> bool) -> bool {
+        for (_, chain) in self.chains.iter() {
+            if is_one(chain) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether it builds upon another delta here: what the relay has under that name may be something else.

@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::ordered::retain;
+
 /// Items in the order in which they came. Both ends cost O(1), taking one amortised.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
@@ -41,9 +43,10 @@ impl<T> Queue<T> {
         self.last.iter().rev().chain(&self.next)
     }
 
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.next.retain(&mut keep);
-        self.last.retain(keep);
+    pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        for items in [&mut self.next, &mut self.last] {
+            retain(items, |item| keep(item));
+        }
     }
 }
 

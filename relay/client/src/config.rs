@@ -1,6 +1,10 @@
 //! What a replica is opened with.
 
+use std::error::Error;
+use std::future::Future;
 use std::path::PathBuf;
+
+use crate::token::TokenSource;
 
 /// Where a replica keeps its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct ClientConfig {
     pub store: Store,
     /// What stored edits survive.
     pub durability: Durability,
+    /// What the relay is told who this is by; see [`Self::token`] and [`Self::token_from`].
+    pub(crate) token: Option<TokenSource>,
     /// Whether to connect at once, or only when [`Replica::connect`](crate::Replica::connect) is called.
     pub connect: bool,
 }
@@ -49,6 +55,7 @@ impl ClientConfig {
             relay: None,
             store: Store::Memory,
             durability: Durability::default(),
+            token: None,
             connect: true,
         }
     }
@@ -57,6 +64,33 @@ impl ClientConfig {
     #[must_use]
     pub fn relay(mut self, address: impl Into<String>) -> Self {
         self.relay = Some(address.into());
+        self
+    }
+
+    /// Shows the relay this token, at each connection. When it has expired the relay shows this replica the door; see
+    /// [`Self::token_from`] for tokens that are replaced before.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(TokenSource::Fixed(token.into()));
+        self
+    }
+
+    /// Asks this for a token before each connection, and while connected whenever the relay says that the last one ends soon. It may take
+    /// half a minute. When it fails there is no connection; it is asked again after the usual wait.
+    ///
+    /// ```
+    /// # use weftline_client::ClientConfig;
+    /// # async fn fetch(of: &str) -> Result<String, std::io::Error> { Ok(of.to_owned()) }
+    /// let config = ClientConfig::new("todo/home").relay("ws://127.0.0.1:8787").token_from(|| fetch("https://app.example/token"));
+    /// ```
+    #[must_use]
+    pub fn token_from<F, Fut, E>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.token = Some(TokenSource::asking(ask));
         self
     }
 

@@ -31,10 +31,12 @@
 mod clock;
 mod config;
 mod error;
+mod following;
 mod link;
 mod replica;
 mod shared;
 mod status;
+mod token;
 #[macro_use]
 mod storage;
 mod websocket;
@@ -48,4 +50,4 @@ pub use status::{Status, StoreProblem};
 pub use storage::StoreError;
 /// The core, in the version this crate is built on.
 pub use weftline;
-pub use weftline::sync::{Link, PeerId, PresenceTooLong};
+pub use weftline::sync::{Close, CloseReason, Link, NackReason, PeerId, PresenceTooLong, Refusal, Retry};

@@ -3,19 +3,28 @@
 //! One connection at a time. What the core thinks of a connection ends before the next begins, so that no frame of an
 //! old one is ever read (SES-1). Attempts are spread by full jitter; the delay starts small again only after a
 //! connection that got as far as live. While there are edits that the relay does not have the wait is short, and
-//! whoever asks to be connected does not wait at all.
+//! whoever asks to be connected does not wait at all. A relay that does not take the token is not asked that often, whatever waits: most
+//! likely the next one is no better.
 
 use crate::shared::{Shared, Wish, describe};
+use crate::status::reason;
+use crate::token::TokenSource;
 use crate::websocket::{self, Address, LinkError, Receiver, Sender};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use weftline::sync::{Backoff, Link, ProtocolError};
+use weftline::sync::{Backoff, CloseReason, Link, ProtocolError, Retry};
 
 /// How long an attempt to connect may take, name lookup and handshake included.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long whoever gives tokens may take.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The wait after a token could not be had for a connection that is there.
+const TOKEN_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,11 +40,11 @@ enum End {
     /// Something went wrong, in words.
     Failure(String),
     /// The core asked for it, and perhaps for a delay.
-    HangUp(Option<u64>),
+    HangUp(Retry),
 }
 
 /// Keeps the link as the application wishes, until it is closed.
-pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Backoff) {
+pub(crate) async fn run(shared: Arc<Shared>, address: Address, token: Option<TokenSource>, mut backoff: Backoff) {
     let mut wish = shared.wish.subscribe();
     loop {
         let present = *wish.borrow_and_update();
@@ -55,7 +64,7 @@ pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Back
             state.hang_up = None;
             state.machine.dialing();
         });
-        let end = connection(&shared, &address, &mut wish, &mut was_live).await;
+        let end = connection(&shared, &address, token.as_ref(), &mut wish, &mut was_live).await;
         if was_live {
             backoff.reset();
         }
@@ -63,23 +72,30 @@ pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Back
             End::Wish => (0, 0),
             End::Failure(_) => (0, backoff.next_delay_ms()),
             // Jitter on top, or all clients of a relay that restarts would come back in the same moment.
-            End::HangUp(retry_after_ms) => (retry_after_ms.unwrap_or(0), backoff.next_delay_ms()),
+            End::HangUp(retry) => (retry.delay_ms().unwrap_or(0).into(), backoff.next_delay_ms()),
         };
-        // Who asked before this moment had a connection, or one being made.
-        let _ = shared.hurry.notified().now_or_never();
+        // The same would happen again: it is for the application to change something, and to say so.
+        let is_parked = matches!(end, End::HangUp(Retry::NEVER));
+        if !is_parked {
+            // Who asked before this moment had a connection, or one being made. Of one that is parked the status may have told already.
+            let _ = shared.hurry.notified().now_or_never();
+        }
         shared.with(|state, now| {
             state.link_error = match end {
                 End::Failure(reason) => Some(reason),
                 // We have left by ourselves, and why stands in the error of the store.
                 End::HangUp(_) if state.store_error.is_some() => None,
-                End::HangUp(_) => Some("the relay ended the connection".to_owned()),
+                End::HangUp(_) => Some(state.machine.status().closed.map_or_else(
+                    || "the connection was ended".to_owned(),
+                    |close| format!("the relay ended the connection: {}", reason(close.reason)),
+                )),
                 End::Wish => None,
             };
             state.machine.disconnected(now);
             state.outgoing.clear();
         });
         tokio::select! {
-            () = wait(&shared, asked_ms, jitter_ms) => {}
+            () = wait(&shared, asked_ms, jitter_ms), if !is_parked => {}
             () = shared.hurry.notified() => {}
             // What is known of others is forgotten in time.
             _ = keep_time(&shared) => {}
@@ -92,7 +108,14 @@ pub(crate) async fn run(shared: Arc<Shared>, address: Address, mut backoff: Back
 async fn wait(shared: &Shared, asked_ms: u64, jitter_ms: u64) {
     let start = Instant::now();
     let until = |jitter_ms| start + Duration::from_millis(asked_ms.saturating_add(jitter_ms));
+    let status = shared.lock().machine.status();
+    let is_unwelcome = status
+        .closed
+        .is_some_and(|close| matches!(close.reason, CloseReason::Token | CloseReason::Expired | CloseReason::Revoked));
     let at_work = async {
+        if is_unwelcome {
+            std::future::pending::<()>().await;
+        }
         let mut status = shared.status.subscribe();
         // The sender lives as long as what is shared.
         let _ = status.wait_for(|status| status.unsaved > 0).await;
@@ -106,7 +129,21 @@ async fn wait(shared: &Shared, asked_ms: u64, jitter_ms: u64) {
 }
 
 /// One connection, from dialling to its end.
-async fn connection(shared: &Shared, address: &Address, wish: &mut watch::Receiver<Wish>, was_live: &mut bool) -> End {
+async fn connection(
+    shared: &Shared,
+    address: &Address,
+    token: Option<&TokenSource>,
+    wish: &mut watch::Receiver<Wish>,
+    was_live: &mut bool,
+) -> End {
+    let asked = tokio::select! {
+        asked = get(token) => asked,
+        _ = wish.changed() => return End::Wish,
+    };
+    let shown = match asked {
+        Ok(shown) => shown,
+        Err(reason) => return End::Failure(reason),
+    };
     let dialed = tokio::select! {
         dialed = timeout(DIAL_TIMEOUT, websocket::dial(address)) => dialed,
         _ = wish.changed() => return End::Wish,
@@ -118,12 +155,14 @@ async fn connection(shared: &Shared, address: &Address, wish: &mut watch::Receiv
     };
     shared.with(|state, now| {
         state.link_error = None;
+        state.machine.set_token(shown.as_bytes());
         state.machine.connected(now);
     });
     let end = tokio::select! {
         end = receive(shared, &mut receiver, was_live) => end,
         end = send(shared, &mut sender) => end,
         end = keep_time(shared) => end,
+        end = renew(shared, token) => end,
         _ = wish.changed() => End::Wish,
     };
     // What is left to send may be the core's goodbye. The connection is given up either way.
@@ -165,9 +204,35 @@ async fn send(shared: &Shared, sender: &mut Sender) -> End {
             return End::from(error);
         }
         if let Some(hang_up) = hang_up {
-            return End::HangUp(hang_up.retry_after_ms);
+            return End::HangUp(hang_up.retry);
         }
         shared.frames.notified().await;
+    }
+}
+
+/// A token, or in words why there is none. Where none is needed it is empty.
+async fn get(token: Option<&TokenSource>) -> Result<String, String> {
+    let Some(token) = token else { return Ok(String::new()) };
+    match timeout(TOKEN_TIMEOUT, token.get()).await {
+        Ok(Ok(token)) => Ok(token),
+        Ok(Err(error)) => Err(format!("there is no token for the relay: {}", describe(&*error))),
+        Err(_) => Err("there is no token for the relay: nobody answers".to_owned()),
+    }
+}
+
+/// Gets another token whenever the relay wants one. Without it the relay ends the connection, so it is tried again until then.
+async fn renew(shared: &Shared, token: Option<&TokenSource>) -> End {
+    let Some(token) = token.filter(|token| token.is_renewable()) else { return std::future::pending().await };
+    loop {
+        shared.renew.notified().await;
+        let shown = loop {
+            match get(Some(token)).await {
+                Ok(shown) => break shown,
+                Err(reason) => tracing::warn!("{reason}"),
+            }
+            sleep(TOKEN_PAUSE).await;
+        };
+        shared.with(|state, _| state.machine.set_token(shown.as_bytes()));
     }
 }
 

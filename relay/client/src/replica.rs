@@ -50,7 +50,7 @@ impl Replica {
 
     /// [`Self::open`], with the store on this disk.
     pub(crate) async fn open_on(disk: Arc<dyn Disk>, config: ClientConfig) -> Result<Self, OpenError> {
-        let ClientConfig { document, relay, store, durability, connect } = config;
+        let ClientConfig { document, relay, store, durability, token, connect } = config;
         let address = match relay {
             Some(address) => match Address::parse(&address) {
                 Ok(parsed) => Some(parsed),
@@ -83,7 +83,7 @@ impl Replica {
         if let Some(address) = address {
             let (shared, running) = (Arc::clone(&shared), Running::one_more(&running));
             tokio::spawn(async move {
-                link::run(shared, address, backoff).await;
+                link::run(shared, address, token, backoff).await;
                 drop(running);
             });
         }

@@ -8,8 +8,9 @@
 //! Nothing here waits, except for the lock, which is held for the time of one call into the core.
 
 use crate::clock::Clock;
+use crate::following::Following;
 use crate::replica::Update;
-use crate::status::{Status, StoreProblem};
+use crate::status::{Status, StoreProblem, refusal};
 use crate::storage::StoreError;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast, watch};
 use weftline::Timestamp;
-use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine};
+use weftline::sync::{self, Output, PeerId, PeerState, Persist, Replica as Machine, Retry};
 
 /// How many batches of changes a reader may be behind before it is told to read everything again instead.
 const CHANGES_KEPT: usize = 1024;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) work: Condvar,
     /// There are frames to send, or the core wants the connection ended. The sender waits for it.
     pub(crate) frames: Notify,
+    /// The relay wants another token. Whoever renews it waits for it.
+    pub(crate) renew: Notify,
     /// The deadline moved. The timer waits for it.
     pub(crate) deadline: Notify,
     /// The application wants to be connected now. Whoever waits for the next attempt waits for it too.
@@ -81,13 +84,14 @@ pub(crate) struct State {
     pub(crate) link_error: Option<String>,
     clock: Clock,
     deadline: Option<Timestamp>,
+    following: Following,
 }
 
 /// The core's request to end the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HangUp {
-    /// How long to wait before the next attempt; by the usual backoff if absent.
-    pub(crate) retry_after_ms: Option<u64>,
+    /// When to make the next attempt.
+    pub(crate) retry: Retry,
 }
 
 impl Shared {
@@ -104,12 +108,14 @@ impl Shared {
             link_error: None,
             clock,
             deadline: None,
+            following: Following::default(),
         };
         let shared = Self {
             state: Mutex::new(state),
             owner: AtomicUsize::new(0),
             work: Condvar::new(),
             frames: Notify::new(),
+            renew: Notify::new(),
             deadline: Notify::new(),
             hurry: Notify::new(),
             wish: watch::Sender::new(wish),
@@ -210,10 +216,12 @@ impl Shared {
                 Output::Changed(changes) => drop(self.changes.send(Update::Changes(Arc::new(changes)))),
                 Output::ForkRepaired { dots } => drop(self.changes.send(Update::ForkRepaired(Arc::new(dots)))),
                 Output::Presence(news) => self.tell_presence(&news),
+                Output::TokenWanted => self.renew.notify_one(),
                 Output::Status(_) => {}
-                Output::Disconnect { retry_after_ms } => state.hang_up = Some(HangUp { retry_after_ms }),
+                Output::Disconnect { retry } => state.hang_up = Some(HangUp { retry }),
             }
         }
+        state.following.look(&state.machine);
         if !state.unwritten.is_empty() {
             self.work.notify_all();
         }
@@ -250,7 +258,10 @@ impl State {
     fn error(&self) -> Option<String> {
         match &self.store_error {
             Some(error) => Some(describe(error.as_ref())),
-            None if self.machine.status().link == sync::Link::Live => None,
+            None if self.machine.status().link == sync::Link::Live => {
+                let refused = self.machine.status().refused?;
+                Some(format!("the relay does not take an edit: {}", refusal(refused.reason)))
+            }
             None => self.link_error.clone(),
         }
     }

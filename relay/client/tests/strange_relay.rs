@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use weftline_client::weftline::Timestamp;
-use weftline_client::weftline::sync::{CloseReason, Session, SessionConfig};
-use weftline_client::{ClientConfig, Replica};
+use weftline_client::weftline::sync::{CloseReason, Retry, Session, SessionConfig};
+use weftline_client::{ClientConfig, Replica, Status};
 
 /// Serves each connection with `serve`; what the replica says about it, after it has come back for another attempt.
 async fn error_of<F>(serve: impl Fn(TcpStream) -> F) -> String
@@ -78,16 +78,40 @@ async fn who_is_sent_away_says_so_and_comes_back_when_told_to_connect() {
     let replica = Replica::open(config).await.unwrap();
     let mut status = replica.watch_status();
     let mut relay = Session::new(SessionConfig::default(), Timestamp(0));
-    relay.goodbye(CloseReason::Restart, Some(HOUR_MS));
+    relay.goodbye(CloseReason::Restart, Retry::after_ms(HOUR_MS));
     let goodbye = std::iter::from_fn(|| relay.poll()).map(Message::binary).collect();
     say(listener.accept().await.unwrap().0, goodbye).await;
     let wait = status.wait_for(|status| status.error.is_some());
     let error = tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap().unwrap().error.clone().unwrap();
-    assert_eq!(error, "the relay ended the connection");
+    assert_eq!(error, "the relay ended the connection: it restarts");
 
     replica.connect();
     let again = tokio::time::timeout(Duration::from_secs(10), listener.accept()).await;
     assert!(again.is_ok(), "it waits although the application wants to be connected");
+    replica.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_told_not_to_come_again_is_parked_until_told_to_connect() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = ClientConfig::new("a").relay(format!("ws://{}", listener.local_addr().unwrap()));
+    let replica = Replica::open(config).await.unwrap();
+    let mut status = replica.watch_status();
+    let mut relay = Session::new(SessionConfig::default(), Timestamp(0));
+    relay.goodbye(CloseReason::Denied, Retry::NEVER);
+    let goodbye = std::iter::from_fn(|| relay.poll()).map(Message::binary).collect();
+    say(listener.accept().await.unwrap().0, goodbye).await;
+    let wait = status.wait_for(Status::is_parked);
+    let parked = tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap().unwrap().clone();
+    assert_eq!(parked.closed.map(|close| close.reason), Some(CloseReason::Denied));
+    assert_eq!(parked.error.as_deref(), Some("the relay ended the connection: it does not allow this"));
+    // An edit makes it no more eager.
+    replica.transact(|tx| tx.map("m")?.put("a", "b")).unwrap();
+    assert!(replica.status().is_parked());
+
+    replica.connect();
+    let again = tokio::time::timeout(Duration::from_secs(10), listener.accept()).await;
+    assert!(again.is_ok(), "it stays away although the application wants to be connected");
     replica.close().await.unwrap();
 }
 

@@ -6,24 +6,28 @@
 //!
 //! A room that fails (a commit that did not come through, a document that cannot be read, a bug) is forgotten by the registry, tells its
 //! members, and ends. After a failed commit its memory is ahead of the disk, so going on would show what is not stored (FAN-1); whoever
-//! comes back gets a room that was read from the store anew.
+//! comes back gets a room that was read from the store anew, and that appends nothing while the store fails ([`super::health`]). What cannot
+//! be read is put aside, and so is what brings out a bug twice ([`crate::limits::Quarantine`]).
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{debug, error, warn};
+use tracing::{Instrument, Span, debug, debug_span, error, info_span, warn};
 use weftline::Timestamp;
-use weftline::sync::{CloseReason, Level, Message, Open};
+use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
+use super::RoomReport;
 use super::registry::RoomLease;
-use super::{Effect, Input, MemberId, Outgoing, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Rights, Room, RoomConfig};
+use crate::metrics::Metrics;
 use crate::store::{Pending, Position, StoreError, Tail};
 
 /// How many messages are handled before what the room asks for is done: their rows share one append.
@@ -33,29 +37,66 @@ const AT_ONCE: usize = 64;
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
 
+/// About how long clients take to come back to a room that failed.
+const RETURN_MS: u32 = 1_000;
+
+/// The target of events that tell what becomes of single edits. The native client uses the same.
+const EDITS: &str = "weftline::edit";
+
+/// In a room with more members it is counted only now and then how many are behind.
+const LOOKED_AT_EACH_TIME: usize = 64;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
-    Join { member: MemberId, channel: u64, inbox: mpsc::Sender<FromRoom>, open: Box<Open> },
+    Join {
+        member: MemberId,
+        connection: u64,
+        channel: u64,
+        inbox: mpsc::Sender<FromRoom>,
+        open: Box<Open>,
+        rights: Rights,
+    },
+    /// A member may do more than before, or less.
+    Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
-    Message { member: MemberId, message: Message },
+    Message { member: MemberId, message: Message, at: Instant },
     /// The last bulk message went out on the socket.
     Drained { member: MemberId },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
     Finish { member: MemberId },
     /// The connection or the channel is closed.
     Leave { member: MemberId },
+    /// An operator asks how things are.
+    Report { reply: oneshot::Sender<Told> },
+    /// An operator wants the log replaced by a snapshot, and to hear when that is so.
+    Compact { reply: oneshot::Sender<Told> },
+    /// Edits are taken from nobody, or from those who may write.
+    ReadOnly { on: bool },
+    /// The room is to end, and everybody in it to be told so.
+    Shut { close: Close },
+}
+
+/// What operators are told of a room.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) report: RoomReport,
+    /// The connection of each member.
+    pub(crate) connections: BTreeMap<MemberId, u64>,
 }
 
 impl ToRoom {
-    /// Whom it is about.
-    pub(crate) fn member(&self) -> MemberId {
+    /// Whom it is about, unless it is about all.
+    pub(crate) fn member(&self) -> Option<MemberId> {
         match self {
             ToRoom::Join { member, .. }
+            | ToRoom::Rights { member, .. }
             | ToRoom::Message { member, .. }
             | ToRoom::Drained { member }
             | ToRoom::Finish { member }
-            | ToRoom::Leave { member } => *member,
+            | ToRoom::Leave { member } => Some(*member),
+            ToRoom::Report { .. } | ToRoom::Compact { .. } | ToRoom::ReadOnly { .. } | ToRoom::Shut { .. } => None,
         }
     }
 }
@@ -71,22 +112,41 @@ pub(crate) enum Said {
     /// To be sent to the client.
     Message(Outgoing),
     /// The channel is closed, and the room has forgotten the member.
-    Closed(CloseReason),
+    Closed(Close),
+    /// The connection is to end.
+    End(Close),
     /// Everything that came before [`ToRoom::Finish`] is committed, and its answers are sent.
     Finished,
 }
 
 /// Runs a room until it is idle or fails.
 pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
-    let mut driver = Driver { lease, mailbox, members: BTreeMap::new() };
+    let metrics = lease.metrics().clone();
+    let mut driver = Driver {
+        lease,
+        mailbox,
+        members: BTreeMap::new(),
+        metrics,
+        behind: 0,
+        look_at: Instant::now(),
+        looks_old: false,
+        arrived: None,
+        compacting: Vec::new(),
+    };
     // A bug that one document brings out must not take the process down with all others.
     let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
         Ok(Ok(())) => return,
         Ok(Err(failure)) => failure,
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
+    if let Failure::Shut(close) = failure {
+        debug!(document = %driver.lease.name(), ?close, "the room is shut");
+        return driver.give_up(close);
+    }
     error!(document = %driver.lease.name(), %failure, "the room is closed");
-    driver.give_up(CloseReason::Storage);
+    driver.metrics.rooms_failed.one();
+    let close = driver.close_for_failure(&failure);
+    driver.give_up(close);
 }
 
 /// Why a room ends before it is idle.
@@ -98,16 +158,35 @@ enum Failure {
     Recover(#[from] RecoverError),
     #[error("a bug: {0}")]
     Panic(String),
+    #[error("an operator wanted it")]
+    Shut(Close),
 }
 
 struct Driver {
     lease: RoomLease,
     mailbox: mpsc::Receiver<ToRoom>,
     members: BTreeMap<MemberId, Inbox>,
+    metrics: Arc<Metrics>,
+    /// How many members are counted as behind, when that is to be looked at again, and whether anything has happened since.
+    behind: i64,
+    look_at: Instant,
+    looks_old: bool,
+    /// When the first of the edits that are not handed to the store yet arrived.
+    arrived: Option<Instant>,
+    /// Those who wait for a snapshot.
+    compacting: Vec<oneshot::Sender<Told>>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.metrics.members_behind.add(-self.behind);
+        self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
+    }
 }
 
 /// The way to a member.
 struct Inbox {
+    connection: u64,
     channel: u64,
     sender: mpsc::Sender<FromRoom>,
     finishing: bool,
@@ -118,17 +197,38 @@ struct Inbox {
 struct UnderWay {
     append: Option<(Position, Pending<()>)>,
     snapshot: Option<(Position, Pending<()>)>,
+    appending: Appending,
     reads: FuturesUnordered<futures_util::future::BoxFuture<'static, (MemberId, Result<Tail, StoreError>)>>,
+}
+
+/// The append that is under way.
+#[derive(Default)]
+struct Appending {
+    since: Option<Instant>,
+    /// When the first of its edits arrived.
+    arrived: Option<Instant>,
+    rows: u64,
+    bytes: u64,
+    /// Ends with it.
+    _span: Option<Span>,
 }
 
 impl Driver {
     async fn drive(&mut self) -> Result<(), Failure> {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
-        let recovered = store.recover(self.lease.name()).await?;
+        let started = Instant::now();
+        let opening = info_span!(parent: None, "open", document = %self.lease.name());
+        let recovered = store
+            .recover(self.lease.name())
+            .instrument(opening.clone())
+            .await
+            .inspect_err(|error| self.metrics.store_failed(error))?;
+        let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
+            + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
         debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
-        let config = RoomConfig { level, ..RoomConfig::default() };
+        let config = RoomConfig { level, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
         let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {
@@ -136,6 +236,15 @@ impl Driver {
             Err(cancelled) => Failure::Panic(cancelled.to_string()),
         })??;
 
+        drop(opening);
+        self.metrics.rooms_opened.one();
+        self.metrics.recovered_bytes.add(stored as u64);
+        self.metrics.recover_seconds.observe(started.elapsed());
+
+        room.set_read_only(self.lease.is_read_only());
+        room.remember(self.lease.newcomers());
+        let mut store_state = self.lease.health().watch();
+        room.handle(now(), Input::Store { trouble: *store_state.borrow_and_update() });
         let mut stop = self.lease.stop();
         let mut stopping = false;
         let mut under_way = UnderWay::default();
@@ -147,22 +256,40 @@ impl Driver {
             }
             if under_way.append.is_none() {
                 self.finish();
+                self.arrived = None;
             }
+            if !room.is_compacting() {
+                for reply in std::mem::take(&mut self.compacting) {
+                    let _ = reply.send(self.told(&room));
+                }
+            }
+            self.count(&mut room);
             let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
+            let look = self.looks_old.then(|| self.look_at.saturating_duration_since(Instant::now()));
+            let due = due.into_iter().chain(look).min();
             let idle = room.is_idle() && self.members.is_empty();
             // Nothing is gained by keeping what costs nothing to make.
             let linger = if stopping || room.committed() == 0 { Duration::ZERO } else { self.lease.settings().idle };
             tokio::select! {
                 taken = self.mailbox.recv_many(&mut messages, AT_ONCE), if room.waiting_bytes() < MAX_WAITING => {
                     for message in messages.drain(..) {
+                        if let ToRoom::Shut { close } = message {
+                            return Err(Failure::Shut(close));
+                        }
                         self.take(&mut room, message);
                     }
                     // The registry holds a sender until the room is forgotten.
                     debug_assert_ne!(taken, 0, "a room outlives its mailbox");
                 }
                 (upto, committed) = waited(&mut under_way.append) => match committed {
-                    Ok(()) => room.handle(now(), Input::Committed { upto }),
+                    Ok(()) => {
+                        room.handle(now(), Input::Committed { upto });
+                        self.appended(&mut room, &std::mem::take(&mut under_way.appending));
+                    }
                     Err(error) => {
+                        self.metrics.append_failed(&error);
+                        self.lease.append_failed(&error, room.waiting_bytes());
+                        self.lease.keep(room.newcomers());
                         room.handle(now(), Input::CommitFailed);
                         return Err(error.into());
                     }
@@ -171,6 +298,7 @@ impl Driver {
                     Ok(()) => room.handle(now(), Input::SnapshotStored { upto }),
                     Err(error) => {
                         warn!(document = %self.lease.name(), %error, "no snapshot");
+                        self.metrics.store_failed(&error);
                         room.handle(now(), Input::SnapshotFailed);
                     }
                 },
@@ -178,13 +306,20 @@ impl Driver {
                     Ok(tail) => room.handle(now(), Input::LogRead { member, tail }),
                     Err(error) => {
                         warn!(document = %self.lease.name(), %error, "the log cannot be read");
+                        self.metrics.store_failed(&error);
                         room.handle(now(), Input::LogReadFailed { member });
                     }
                 },
+                Ok(()) = store_state.changed() => {
+                    let trouble = *store_state.borrow_and_update();
+                    room.handle(now(), Input::Store { trouble });
+                }
                 () = sleep(due.unwrap_or_default()), if due.is_some() => room.handle(now(), Input::Tick),
                 () = sleep_until(idle_since + linger), if idle => {
+                    self.lease.keep(room.newcomers());
                     if self.lease.forget_if_unused() {
                         debug!(document = %self.lease.name(), "idle");
+                        self.metrics.rooms_evicted.one();
                         return Ok(());
                     }
                     // Somebody is on the way in.
@@ -201,24 +336,88 @@ impl Driver {
 
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
-            ToRoom::Join { member, channel, inbox, open } => {
-                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
-                room.handle(now(), Input::Join { member, open, may_write: true });
+            ToRoom::Join { member, connection, channel, inbox, open, rights } => {
+                self.metrics.members.add(1);
+                self.members.insert(member, Inbox { connection, channel, sender: inbox, finishing: false });
+                room.handle(now(), Input::Join { member, open, rights });
             }
-            ToRoom::Message { member, message } => {
+            ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
+            ToRoom::Message { member, message, at } => {
+                self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
             }
             ToRoom::Drained { member } => room.handle(now(), Input::Drained { member }),
+            ToRoom::Report { reply } => _ = reply.send(self.told(room)),
+            ToRoom::Compact { reply } => {
+                if room.compact() {
+                    self.compacting.push(reply);
+                } else {
+                    _ = reply.send(self.told(room));
+                }
+            }
+            ToRoom::ReadOnly { on } => room.set_read_only(on),
+            // Whoever takes the messages ends the room.
+            ToRoom::Shut { .. } => {}
             ToRoom::Finish { member } => {
                 if let Some(inbox) = self.members.get_mut(&member) {
                     inbox.finishing = true;
                 }
             }
             ToRoom::Leave { member } => {
-                self.members.remove(&member);
+                self.forget(member);
                 room.handle(now(), Input::Leave { member });
             }
         }
+    }
+
+    fn told(&self, room: &Room) -> Told {
+        let connections = self.members.iter().map(|(member, inbox)| (*member, inbox.connection)).collect();
+        Told { report: room.report(), connections }
+    }
+
+    fn forget(&mut self, member: MemberId) {
+        if self.members.remove(&member).is_some() {
+            self.metrics.members.add(-1);
+        }
+    }
+
+    /// Adds what the room has counted to what the relay counts.
+    fn count(&mut self, room: &mut Room) {
+        let follow = tracing::enabled!(target: EDITS, tracing::Level::DEBUG);
+        room.follow_edits(follow);
+        for Note { step, replica, seq, position, member } in room.take_notes() {
+            let (document, member) = (self.lease.name(), member.map(|member| member.0));
+            debug!(target: EDITS, %document, %replica, seq, position, member, "{step:?}");
+        }
+        self.metrics.count(&room.take_counts());
+        // A look costs O(members), which few are worth each time, and many are not.
+        let now = Instant::now();
+        self.looks_old = room.members() > LOOKED_AT_EACH_TIME && now < self.look_at;
+        if self.looks_old {
+            return;
+        }
+        self.look_at = now + LOOK_EVERY;
+        let behind = room.members_behind();
+        self.lease.glance().set(room.members(), behind, room.committed());
+        let behind = i64::try_from(behind).unwrap_or(i64::MAX);
+        if behind != self.behind {
+            self.metrics.members_behind.add(behind - self.behind);
+            self.behind = behind;
+        }
+    }
+
+    /// Counts an append that came through. Every ack that it let out is counted as if its edit had been the first to arrive.
+    fn appended(&self, room: &mut Room, append: &Appending) {
+        self.metrics.appended_rows.add(append.rows);
+        self.metrics.appended_bytes.add(append.bytes);
+        if let Some(since) = append.since {
+            self.metrics.append_seconds.observe(since.elapsed());
+        }
+        let counts = room.take_counts();
+        if let Some(arrived) = append.arrived.filter(|_| counts.acks > 0) {
+            self.metrics.ack_seconds[room.level() as usize].observe_all(arrived.elapsed(), counts.acks);
+        }
+        self.metrics.count(&counts);
     }
 
     fn perform(&mut self, room: &mut Room, under_way: &mut UnderWay, effect: Effect) {
@@ -227,19 +426,31 @@ impl Driver {
         match effect {
             Effect::Append { first_position, rows } => {
                 let upto = first_position + rows.len() as u64 - 1;
+                under_way.appending = Appending {
+                    since: Some(Instant::now()),
+                    arrived: self.arrived.take(),
+                    rows: rows.len() as u64,
+                    bytes: rows.iter().map(|row| row.len() as u64).sum(),
+                    _span: Some(
+                        debug_span!(parent: None, "append", document = %name, first_position, rows = rows.len()),
+                    ),
+                };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
             }
             Effect::Snapshot { upto, bytes } => {
+                self.metrics.snapshots.one();
+                self.metrics.snapshot_bytes.add(bytes.len() as u64);
                 under_way.snapshot = Some((upto, store.snapshot(name, upto, bytes)));
             }
             Effect::ReadLog { member, after, max_bytes } => {
+                self.metrics.log_reads.one();
                 let read = store.read(name, after, max_bytes);
                 under_way.reads.push(read.map(move |read| (member, read)).boxed());
             }
             Effect::Send { member, message } => self.say(room, member, Said::Message(message)),
-            Effect::Close { member, reason } => {
-                self.say(room, member, Said::Closed(reason));
-                self.members.remove(&member);
+            Effect::Close { member, close } => {
+                self.say(room, member, Said::Closed(close));
+                self.forget(member);
             }
         }
     }
@@ -252,13 +463,15 @@ impl Driver {
             // The connection has ended, and its Leave is on the way.
             Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(_)) => {
+                // It may have been a burst: it comes back by its backoff.
+                let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
                 warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
-                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(CloseReason::Limit) };
+                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(too_much) };
                 let sender = inbox.sender.clone();
                 tokio::spawn(async move { sender.send(closed).await });
             }
         }
-        self.members.remove(&member);
+        self.forget(member);
         room.handle(now(), Input::Leave { member });
     }
 
@@ -273,17 +486,37 @@ impl Driver {
         }
     }
 
+    /// What to tell everybody when the room has failed. A document that cannot be read is put aside, and one that fails again.
+    fn close_for_failure(&self, failure: &Failure) -> Close {
+        let random = getrandom::u32().unwrap_or_default();
+        let later = |reason| Close { reason, retry: Retry::after_ms(RETURN_MS / 2 + random % RETURN_MS) };
+        let damaged = match failure {
+            Failure::Store(StoreError::Full { .. }) => return later(CloseReason::StorageFull),
+            Failure::Store(StoreError::Corrupt { .. }) | Failure::Recover(_) => true,
+            Failure::Store(StoreError::OutOfOrder { .. }) | Failure::Panic(_) => false,
+            Failure::Store(_) => return later(CloseReason::Storage),
+            Failure::Shut(close) => return *close,
+        };
+        let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
+        if let Some(close) = &aside {
+            error!(document = %self.lease.name(), ?close, "the document is put aside; what is stored of it stays as it is");
+        }
+        aside.unwrap_or_else(|| later(CloseReason::Restart))
+    }
+
     /// Makes way for a new room, then sends everybody away, also those who were just coming in.
-    fn give_up(&mut self, reason: CloseReason) {
+    fn give_up(&mut self, close: Close) {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
-            if let ToRoom::Join { member, channel, inbox, .. } = message {
-                self.members.insert(member, Inbox { channel, sender: inbox, finishing: false });
+            if let ToRoom::Join { member, connection, channel, inbox, .. } = message {
+                self.metrics.members.add(1);
+                self.members.insert(member, Inbox { connection, channel, sender: inbox, finishing: false });
             }
         }
+        self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
         for (member, inbox) in std::mem::take(&mut self.members) {
-            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(reason) });
+            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(close) });
         }
     }
 }
@@ -297,7 +530,7 @@ async fn waited(slot: &mut Option<(Position, Pending<()>)>) -> (Position, Result
     (position, result)
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -309,8 +542,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::sync::watch;
     use weftline::sync::{MessageKind, Row, Rows, Want};
     use weftline::{Document, ReplicaId, VersionVector};
@@ -329,7 +560,7 @@ mod tests {
 
     impl Puppet {
         async fn join(registry: &Registry, inbox: usize) -> Self {
-            let room = registry.enter("d");
+            let room = registry.enter("d").unwrap();
             let member = MemberId(registry.next_number());
             let (sender, inbox) = mpsc::channel(inbox);
             let empty = Document::new();
@@ -348,7 +579,9 @@ mod tests {
                 staged: None,
             };
             let puppet = Puppet { member, room, inbox };
-            puppet.tell(ToRoom::Join { member, channel: 1, inbox: sender, open: Box::new(open) }).await;
+            let open = Box::new(open);
+            let join = ToRoom::Join { member, connection: 1, channel: 1, inbox: sender, open, rights: Rights::ALL };
+            puppet.tell(join).await;
             puppet
         }
 
@@ -360,7 +593,7 @@ mod tests {
             let put = document.transact(now(), |edit| edit.map("m")?.put(&key.to_string(), "x".repeat(length)));
             let rows = vec![Row::of(&put.unwrap().delta.unwrap())];
             let message = Message::Rows(Rows { from: 0, to: 0, rows });
-            self.tell(ToRoom::Message { member: self.member, message }).await;
+            self.tell(ToRoom::Message { member: self.member, message, at: Instant::now() }).await;
         }
 
         async fn next(&mut self) -> Said {
@@ -428,7 +661,7 @@ mod tests {
                 }
                 Message::Ask => {
                     let message = Message::Want(Want::since(seen.version()));
-                    slow.tell(ToRoom::Message { member: slow.member, message }).await;
+                    slow.tell(ToRoom::Message { member: slow.member, message, at: Instant::now() }).await;
                 }
                 _ => {}
             }
@@ -445,7 +678,10 @@ mod tests {
         other.until(MessageKind::CaughtUp).await;
         let Said::Message(message) = stuck.next().await else { panic!("first the answer") };
         assert_eq!(message.kind, MessageKind::OpenAck);
-        assert!(matches!(stuck.next().await, Said::Closed(CloseReason::Limit)));
+        assert!(matches!(
+            stuck.next().await,
+            Said::Closed(Close { reason: CloseReason::Limit, retry: Retry::BACKOFF })
+        ));
         let mut document = Document::with_writer(ReplicaId::from(1));
         other.push(&mut document, 1, 10).await;
         other.until(MessageKind::Ack).await;
@@ -458,7 +694,7 @@ mod tests {
         only.until(MessageKind::CaughtUp).await;
         only.tell(ToRoom::Leave { member: only.member }).await;
         // Somebody is on the way in: the room stays for them.
-        let coming = registry.enter("d");
+        let coming = registry.enter("d").unwrap();
         drop(only);
         tokio::task::yield_now().await;
         assert_eq!(registry.open_rooms(), 1);
@@ -487,7 +723,7 @@ mod tests {
                     }
                 }
                 Said::Finished => break,
-                Said::Closed(reason) => panic!("{reason:?}"),
+                Said::Closed(close) | Said::End(close) => panic!("{close:?}"),
             }
         }
         assert_eq!(acknowledged, document.seq(ReplicaId::from(1)));

@@ -102,6 +102,8 @@ impl Room {
         let voids_upto = if fault::active(Fault::DiffHidesVoids) { made.position } else { known };
         member.start_at(made.position);
         let Made { position, ref bytes, .. } = made;
+        self.counts.diffs += 1;
+        self.counts.diff_bytes += bytes.len() as u64;
         member.voids_upto = position;
         if bytes.len() <= max_diff {
             member.outstanding = true;

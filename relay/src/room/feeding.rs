@@ -11,7 +11,7 @@ use weftline::sync::{Before, CaughtUp, CloseReason, Message, MessageKind, Packed
 use super::member::Member;
 use super::presence::SharedNews;
 use super::recent::LogRow;
-use super::{Effect, MemberId, Room};
+use super::{Effect, MemberId, Resync, Room};
 use crate::store::{Position, Tail};
 
 /// The last batch cut, in one of the two forms: those who are at the same place share its bytes.
@@ -74,6 +74,7 @@ impl Room {
             self.send_recent(id, shared);
         } else if member.cursor < self.floor {
             member.feeding = false;
+            self.counts.resync(Resync::FellBehind);
             self.send(id, &Message::Ask);
         } else {
             let (after, max_bytes) = (member.cursor, self.config.max_batch);
@@ -106,12 +107,13 @@ impl Room {
             let was_sent = |before: &Before| before.was_sent(member.sent_from, id.0);
             *short = rows.iter().all(|(at, _, before)| at <= chains_from || before.is_none_or(was_sent));
         }
+        let count = rows.len();
         let shared = &mut shared[usize::from(form.is_short())];
         let body = if !own && shared.form == Some(form) { shared.body.clone() } else { self.body(form, rows) };
         if !own {
             *shared = Shared { form: Some(form), body: body.clone() };
         }
-        self.send_batch(id, form, body);
+        self.send_batch(id, form, body, count);
     }
 
     /// The body of a batch of rows.
@@ -131,13 +133,17 @@ impl Room {
         PackedRows::encode_shared(from, to, self.roster.range(named, self.named), &packed).into()
     }
 
-    fn send_batch(&mut self, id: MemberId, form: Form, body: Bytes) {
+    fn send_batch(&mut self, id: MemberId, form: Form, body: Bytes, count: usize) {
         let named = self.named;
+        self.note_sent(id, form.from - 1, form.to);
         let Some(member) = self.members.get_mut(&id) else { return };
         member.cursor = form.to;
         member.told = form.to;
         member.outstanding = true;
         member.named = member.named.max(named);
+        self.counts.deliveries += count as u64;
+        self.counts.delivered_batches += 1;
+        self.counts.delivered_bytes += body.len() as u64;
         let kind = if form.packed.is_some() { MessageKind::Packed } else { MessageKind::Rows };
         self.send_bulk(id, kind, body);
     }
@@ -168,6 +174,7 @@ impl Room {
             Tail::Rows(rows) => rows,
             Tail::Trimmed { .. } => {
                 member.feeding = false;
+                self.counts.resync(Resync::FellBehind);
                 return self.send(id, &Message::Ask);
             }
         };
@@ -182,8 +189,9 @@ impl Room {
             return self.close(id, CloseReason::Storage);
         }
         let form = member.form(*last);
+        let count = rows.len();
         let body = self.body(form, rows.into_iter().filter(|(_, row, _)| !Row::is_private(row)));
-        self.send_batch(id, form, body);
+        self.send_batch(id, form, body, count);
     }
 
     /// Where a member's cursor is, which it is about to be told.

@@ -112,6 +112,7 @@ impl Room {
     /// A delta was found to be another one than the log's. If it is the first of its branch, the branch is void from here on: what comes
     /// before it is the log's. What was pushed right before it, and nothing tells whether that is the log's, is of the branch, too.
     pub(super) fn found_fork(&mut self, id: MemberId, delta: &Delta) {
+        self.counts.forks += 1;
         let replica = delta.replica();
         let mut untold = std::mem::take(&mut self.untold);
         let (branch, rest) = untold.drain(..).partition(|untold| untold.replica() == replica);
@@ -129,8 +130,8 @@ impl Room {
     }
 
     fn add_void(&mut self, fact: VoidFact) {
-        // The limit is reached by whoever makes forks on purpose. The branch is refused then as any other, and stays where it is.
-        if self.kept.voids.len() < limits::MAX_VOIDS && !self.kept.voids.contains_key(&fact) {
+        // What cannot be stored must not be told. The limit is reached by whoever makes forks on purpose. The branch is refused then as any other, and stays where it is.
+        if self.trouble.is_none() && self.kept.voids.len() < limits::MAX_VOIDS && !self.kept.voids.contains_key(&fact) {
             self.append_row(None, &Row::Void(fact), Default::default());
         }
     }

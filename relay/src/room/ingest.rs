@@ -9,22 +9,46 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
-use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Row, Rows, Source, Unpacked, limits};
+use weftline::fault::{self, Fault};
+use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
 use super::recent::LogRow;
-use super::{Held, MemberId, Room};
+use super::size::only_removes;
+use super::{Held, MemberId, Room, Step};
+
+/// When a member may push again what could not be stored, at the earliest. The store is tried more often than that.
+const STORE_RETRY_MS: u32 = 1_000;
+
+/// When a member may push again what a document has no place for, at the earliest: somebody must have taken something away.
+const FULL_RETRY_MS: u32 = 30_000;
+
+/// When to try again what an operator does not let anybody do. When that ends, the members are sent away, and come back at once.
+pub(super) const WHILE_READ_ONLY: Retry = Retry::after_ms(60_000);
+
+/// When a subject that has brought too many ids tries again, at the latest.
+const NEWCOMER_RETRY_MS: u32 = 300_000;
 
 /// Why a delta was not taken.
 struct Refusal {
     reason: NackReason,
+    retry: Retry,
     /// Whether the member is told what is here.
     with_version: bool,
 }
 
 impl From<NackReason> for Refusal {
     fn from(reason: NackReason) -> Self {
-        Self { reason, with_version: matches!(reason, NackReason::NotReady | NackReason::Gap) }
+        let with_version = matches!(reason, NackReason::NotReady | NackReason::Gap);
+        let retry = if with_version || reason == NackReason::Fork { Retry::BACKOFF } else { Retry::NEVER };
+        Self { reason, retry, with_version }
+    }
+}
+
+impl Refusal {
+    /// An operator lets nobody write for now.
+    fn while_read_only() -> Self {
+        Self { retry: WHILE_READ_ONLY, ..NackReason::ReadOnly.into() }
     }
 }
 
@@ -120,16 +144,24 @@ impl Room {
 
     fn refuse(&mut self, id: MemberId, replica: ReplicaId, seq: u64, refusal: Refusal) {
         let version = refusal.with_version.then(|| self.document.version());
-        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason: refusal.reason, version } });
+        let Refusal { reason, retry, .. } = refusal;
+        self.note(Step::Refused(reason), replica, seq, Some(id));
+        self.hold(Held::Nack { member: id, nack: Nack { replica, seq, reason, retry, version } });
     }
 
     fn take_delta(&mut self, id: MemberId, delta: &Delta, row: &Row) -> Result<(), Refusal> {
         let Some(member) = self.members.get(&id) else { return Ok(()) };
         let dot = delta.dot();
-        if !member.may_write {
+        if !member.rights.write {
             return Err(NackReason::ReadOnly.into());
         }
-        if delta.bytes().len() > limits::MAX_DELTA {
+        if self.is_read_only {
+            return Err(Refusal::while_read_only());
+        }
+        if !member.rights.may_write_as(dot.replica) {
+            return Err(NackReason::TooManyReplicas.into());
+        }
+        if delta.bytes().len() > self.config.max_delta {
             return Err(NackReason::TooLarge.into());
         }
         let known_id = member.leases.contains(&dot.replica);
@@ -168,18 +200,38 @@ impl Room {
         if self.document.depth_after(delta) > codec::limits::MAX_CONTAINER_DEPTH {
             return Err(NackReason::Invalid.into());
         }
+        self.storable(id)?;
+        let removes = only_removes(delta) && !fault::active(Fault::RemovalsNeedPlace);
+        let most = self.config.max_document;
+        if !removes && !self.size.takes(&self.document, delta.bytes().len(), most, self.now) {
+            return Err(self.refused_for_a_time(id, NackReason::DocumentFull, FULL_RETRY_MS));
+        }
         if self.document.seq(dot.replica) == 0 && !known_id {
             let (most, are_many) = (self.config.max_new_replicas, self.replica_count() >= self.config.max_replicas);
+            let is_within = self.may_introduce(id, 1);
             let member = self.members.get_mut(&id).expect("the member was just found");
-            if member.new_replicas >= most || are_many {
+            if member.new_replicas >= most || are_many || !is_within {
                 return Err(NackReason::TooManyReplicas.into());
             }
+            if let Some(wait_ms) = self.waits_to_introduce(id) {
+                let ms = u32::try_from(wait_ms).unwrap_or(u32::MAX).clamp(1, NEWCOMER_RETRY_MS);
+                return Err(self.refused_for_a_time(id, NackReason::TooManyReplicas, ms));
+            }
+            let member = self.members.get_mut(&id).expect("the member was just found");
             member.new_replicas += 1;
+            self.introduces(id, 1);
+            self.introduced_one(id);
         }
         self.document.apply(delta).map_err(|error| refusal_of(&error))?;
+        if removes {
+            self.size.removed();
+        } else {
+            self.size.wrote(delta.bytes().len());
+        }
         self.chains.insert(delta, self.head + 1);
         let moves = [(dot.replica, VersionEntry { seq: dot.seq, tag: delta.tag() })].into_iter().collect();
         self.append_row(Some(id), row, moves);
+        self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
     }
@@ -194,14 +246,29 @@ impl Room {
     /// A client gives back what the relay lost.
     fn uploaded(&mut self, id: MemberId, bytes: &Arc<[u8]>) {
         let Some(member) = self.members.get(&id) else { return };
-        let may_write = member.may_write;
+        let rights = member.rights.clone();
         self.refills.answered(id);
         let Ok(diff) = decode_diff(bytes) else { return self.close(id, CloseReason::Protocol) };
         let fresh = diff.head.iter().filter(|(replica, _)| self.document.seq(*replica) == 0).count();
-        let refused = if !may_write {
+        let mut moves = diff.head.iter().filter(|(replica, entry)| entry.seq > self.document.seq(*replica));
+        let is_foreign = moves.any(|(replica, _)| !rights.may_write_as(replica));
+        drop(moves);
+        let refused = if !rights.write {
             Some((ReplicaId::NIL, Refusal::from(NackReason::ReadOnly)))
-        } else if self.replica_count() + fresh > self.config.max_replicas {
+        } else if self.is_read_only {
+            Some((ReplicaId::NIL, Refusal::while_read_only()))
+        } else if is_foreign {
             Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if let Err(refusal) = self.storable(id) {
+            Some((ReplicaId::NIL, refusal))
+        } else if self.replica_count() + fresh > self.config.max_replicas || !self.may_introduce(id, fresh) {
+            Some((ReplicaId::NIL, NackReason::TooManyReplicas.into()))
+        } else if !self.size.takes(&self.document, bytes.len(), self.config.max_document, self.now) {
+            // It will not be smaller next time.
+            Some((
+                ReplicaId::NIL,
+                Refusal { reason: NackReason::DocumentFull, retry: Retry::NEVER, with_version: false },
+            ))
         } else if self.document.depth_after_diff(&diff) > codec::limits::MAX_CONTAINER_DEPTH {
             Some((ReplicaId::NIL, NackReason::Invalid.into()))
         } else if self.has_moved(&diff) {
@@ -210,6 +277,8 @@ impl Room {
             match self.document.apply_diff(&diff) {
                 Ok(applied) => {
                     if applied.outcome == Outcome::Applied {
+                        self.introduces(id, fresh);
+                        self.size.wrote(bytes.len());
                         let row = Row::Diff { bytes: Arc::clone(bytes) };
                         self.append_row(Some(id), &row, diff.head);
                     }
@@ -222,9 +291,29 @@ impl Room {
                 }
             }
         };
-        let Some((replica, Refusal { reason, with_version })) = refused else { return };
-        let version = with_version.then(|| self.document.version());
-        self.hold(Held::Nack { member: id, nack: Nack { replica, seq: 0, reason, version } });
+        let Some((replica, refusal)) = refused else { return };
+        self.refuse(id, replica, 0, refusal);
+    }
+
+    /// Whether anything can be stored.
+    fn storable(&self, id: MemberId) -> Result<(), Refusal> {
+        self.trouble
+            .filter(|_| !fault::active(Fault::AppendsInTrouble))
+            .map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
+    }
+
+    /// Refuses something until so much time has passed, and up to as much again: members that were refused together come back one by one.
+    fn refused_for_a_time(&self, id: MemberId, reason: NackReason, ms: u32) -> Refusal {
+        let spread = (id.0 ^ self.now.0).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let spread = u32::try_from(spread).unwrap_or(0) % ms;
+        Refusal { reason, retry: Retry::after_ms(ms + spread), with_version: false }
+    }
+
+    /// Refuses an offer while nothing of it could be stored; says whether it did.
+    pub(super) fn refuses_offer(&mut self, id: MemberId) -> bool {
+        let Err(refusal) = self.storable(id) else { return false };
+        self.refuse(id, ReplicaId::NIL, 0, refusal);
+        true
     }
 
     /// Whether an origin that a diff brings on has moved here since its base, to another place. A diff tells the tag at its end only, so
@@ -246,6 +335,11 @@ impl Room {
             self.refills.moved();
         }
         // Rows without a pusher say nothing that a later one could do without.
+        let len = row.encoded_len();
+        if self.piece.0 <= self.in_flight.unwrap_or(self.committed) || self.piece.1 + len > self.config.max_append {
+            self.piece = (self.head, 0);
+        }
+        self.piece.1 += len;
         let at = Source { position: self.head, pusher: pusher.map_or(u64::MAX, |pusher| pusher.0) };
         self.appending.push_back(LogRow {
             position: self.head,
@@ -260,9 +354,10 @@ impl Room {
 
     /// One ack for all that is committed together.
     fn hold_ack(&mut self, id: MemberId, origin: ReplicaId, seq: u64) {
+        // Of what waits, the rows from the last piece on are committed together.
         let in_flight = self.in_flight.unwrap_or(self.committed);
         if let Some((position, Held::Ack { member, replica, through })) = self.held.back_mut()
-            && (*position > in_flight || *position == self.head)
+            && (*position > in_flight.max(self.piece.0 - 1) || *position == self.head)
             && (*member, *replica) == (id, origin)
         {
             *position = self.head;

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use weftline::codec::DecodeError;
-use weftline::sync::{CloseReason, Level, Message, MessageKind, Open, RecordError, limits};
+use weftline::sync::{Close, CloseReason, Level, Message, MessageKind, NackReason, Open, RecordError, Retry, limits};
 use weftline::{ApplyError, LoadError};
 
 use super::kept::KeptError;
+use super::rights::Rights;
 use crate::store::{Position, Tail};
 
 /// A member of a room: one channel of one connection. The driver numbers them and never uses a number twice.
@@ -17,6 +18,12 @@ pub struct MemberId(pub u64);
 pub struct RoomConfig {
     /// What an ack may claim.
     pub level: Level,
+    /// The longest delta, in bytes.
+    pub max_delta: usize,
+    /// The largest document, in bytes of a snapshot. Beyond it only what takes something away is taken.
+    pub max_document: usize,
+    /// The most members at a time.
+    pub max_members: usize,
     /// The most replicas that may ever write to the document. Each costs every member some 26 bytes, for ever.
     pub max_replicas: usize,
     /// The most replicas that one member may introduce by pushing deltas. A store pushes for each of its slots, and for each id that it
@@ -24,6 +31,8 @@ pub struct RoomConfig {
     pub max_new_replicas: usize,
     /// How many bytes of recent rows to keep in memory, for members that are a little behind.
     pub recent_bytes: usize,
+    /// The most rows appended at once, in bytes; a single longer row is appended alone.
+    pub max_append: usize,
     /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
     pub max_batch: usize,
     /// The most members whose presence is shown to others: everybody is sent all of them.
@@ -43,9 +52,13 @@ impl Default for RoomConfig {
     fn default() -> Self {
         Self {
             level: Level::Stored,
+            max_delta: limits::MAX_DELTA,
+            max_document: 48 << 20,
+            max_members: 10_000,
             max_replicas: 1 << 16,
             max_new_replicas: 256,
             recent_bytes: 1 << 20,
+            max_append: 4 << 20,
             max_batch: limits::MAX_BATCH,
             max_present: 1_000,
             presence_interval_ms: 50,
@@ -65,8 +78,15 @@ pub enum Input {
         member: MemberId,
         /// With which words.
         open: Box<Open>,
-        /// Whether it may push.
-        may_write: bool,
+        /// What it may do.
+        rights: Rights,
+    },
+    /// A member may do more than before, or less.
+    Rights {
+        /// Who.
+        member: MemberId,
+        /// What it may do from now on.
+        rights: Rights,
     },
     /// A member is gone.
     Leave {
@@ -86,6 +106,11 @@ pub enum Input {
     Committed {
         /// Its last position.
         upto: Position,
+    },
+    /// Whether anything can be stored. While it cannot, everything that would be appended is refused.
+    Store {
+        /// Why not.
+        trouble: Option<NackReason>,
     },
     /// The append in flight failed. The room closes all members and is of no more use.
     CommitFailed,
@@ -163,9 +188,21 @@ pub enum Effect {
     Close {
         /// Whom.
         member: MemberId,
-        /// Why.
-        reason: CloseReason,
+        /// Why, and when to come back.
+        close: Close,
     },
+}
+
+/// What to say of coming back to whoever is sent away for this reason, where nothing else is known.
+pub(crate) const fn close_for(reason: CloseReason) -> Close {
+    let retry = match reason {
+        CloseReason::Limit | CloseReason::Denied | CloseReason::Expired => Retry::NEVER,
+        CloseReason::Storage | CloseReason::StorageFull => Retry::after_ms(1_000),
+        CloseReason::TooMany => Retry::after_ms(30_000),
+        CloseReason::Quarantined => Retry::after_ms(60_000),
+        _ => Retry::BACKOFF,
+    };
+    Close { reason, retry }
 }
 
 /// Why what a store gave is not a document.

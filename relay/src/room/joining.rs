@@ -11,11 +11,13 @@ use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, 
 
 use super::diffs::Made;
 use super::member::{Member, Question};
-use super::{Held, MemberId, Room};
+use super::{Held, MemberId, Resync, Rights, Room};
 use crate::store::Position;
 
 impl Room {
-    pub(super) fn join(&mut self, id: MemberId, open: &Open, may_write: bool) {
+    pub(super) fn join(&mut self, id: MemberId, open: &Open, rights: Rights) {
+        // While nothing can be stored, nothing is noted of whoever comes, which costs it no more than reading costs: an id without its lease.
+        let may_note = rights.write && self.trouble.is_none();
         let too_many = open.claims.len() + open.settles.len() > limits::MAX_CLAIMS
             || open.voids.len() > limits::MAX_VOIDS
             || open.claims.iter().any(|claim| claim.incs.len() > limits::MAX_UNCONFIRMED + 1)
@@ -29,15 +31,20 @@ impl Room {
             if member >= open.connection && !fault::active(Fault::StaleOpenTakesOver) {
                 return self.turn_away(id, CloseReason::Superseded);
             }
-            self.keeps_showing(open.opening, id);
+            if rights.presence {
+                self.keeps_showing(open.opening, id);
+            }
             self.close(older, CloseReason::Superseded);
         }
-        self.members.insert(id, Member::new(open.opening, open.connection, may_write));
-        if may_write {
+        if self.members.len() >= self.config.max_members {
+            return self.turn_away(id, CloseReason::TooMany);
+        }
+        self.members.insert(id, Member::new(open.opening, open.connection, rights));
+        if may_note {
             self.learn_voids(open);
         }
         let before = self.head;
-        let facts = self.facts(id, open, may_write);
+        let facts = self.facts(id, open, may_note);
         let Some(mut member) = self.members.remove(&id) else { return };
 
         let version = self.document.version();
@@ -90,6 +97,7 @@ impl Room {
     pub(super) fn tell_opened(&mut self, id: MemberId, ack: OpenAck, diff: Option<Made>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.opened = true;
+        self.counts.resumes[ack.resume as usize] += 1;
         member.feeding = matches!(ack.resume, Resume::Same | Resume::Tail);
         self.send(id, &Message::OpenAck(ack));
         self.introduce(id);
@@ -116,6 +124,7 @@ impl Room {
     fn answer(&mut self, id: MemberId, want: Want) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.question = Question::Answered;
+        self.counts.resync(if want.live.is_some() { Resync::Digest } else { Resync::Version });
         // What it asks from may be ahead of the log in some chains, of which the diff then says nothing. From here on every row says
         // which chain it continues.
         member.chains_from = Position::MAX;
@@ -159,16 +168,18 @@ impl Room {
     }
 
     /// What is so of the ids that were claimed and settled, once forks are found and leases given.
-    fn facts(&mut self, id: MemberId, open: &Open, may_write: bool) -> Vec<Fact> {
+    fn facts(&mut self, id: MemberId, open: &Open, may_note: bool) -> Vec<Fact> {
         let mut facts = Vec::with_capacity(open.claims.len() + open.settles.len());
         for claim in &open.claims {
-            let examined = self.examine(claim.replica, open, may_write);
-            self.lease(id, open, claim, &examined);
+            let examined = self.examine(claim.replica, open, may_note);
+            if may_note {
+                self.lease(id, open, claim, &examined);
+            }
             facts.push(self.fact(claim.replica, &examined));
         }
         for Settle { replica, .. } in &open.settles {
             if open.claims.iter().all(|claim| claim.replica != *replica) {
-                let examined = self.examine(*replica, open, may_write);
+                let examined = self.examine(*replica, open, may_note);
                 facts.push(self.fact(*replica, &examined));
             }
         }
@@ -176,6 +187,6 @@ impl Room {
     }
 
     fn turn_away(&mut self, member: MemberId, reason: CloseReason) {
-        self.effects.push_back(super::Effect::Close { member, reason });
+        self.effects.push_back(super::Effect::Close { member, close: super::close_for(reason) });
     }
 }

@@ -21,19 +21,27 @@ impl Room {
         let is_clone = held.is_some_and(|held| foreign(held) && is_later(held));
         // Longer here than it was claimed to be: another tab has pushed for this one, or the store was put back to an older state.
         let is_behind = examined.here.seq > claim.seq;
-        let Some(member) = self.members.get_mut(&id).filter(|member| member.may_write) else { return };
+        let Some(member) = self.members.get(&id).filter(|member| member.rights.may_write_as(claim.replica)) else {
+            return;
+        };
         if is_clone || is_behind || examined.contradicts {
             return;
         }
         if held.is_none() {
             let is_new = examined.here.seq == 0;
-            if self.kept.leases.len() >= self.config.max_replicas
-                || (is_new && member.new_replicas >= self.config.max_new_replicas)
-            {
+            let is_one_too_many = member.new_replicas >= self.config.max_new_replicas
+                || !self.may_introduce(id, 1)
+                || self.waits_to_introduce(id).is_some();
+            if self.kept.leases.len() >= self.config.max_replicas || (is_new && is_one_too_many) {
                 return;
             }
-            member.new_replicas += usize::from(is_new);
+            if is_new {
+                self.introduces(id, 1);
+                self.introduced_one(id);
+            }
         }
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.new_replicas += usize::from(held.is_none() && examined.here.seq == 0);
         member.leases.push(claim.replica);
         let passes = held.is_none_or(|held| held.inc != open.opening);
         let before = held.map_or(0, |held| held.number).max(claim.lease_no);

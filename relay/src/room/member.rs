@@ -6,6 +6,7 @@ use weftline::sync::{Said, Settle, Staged, Want};
 use weftline::{ReplicaId, Tag};
 
 use super::diffs::Transfer;
+use super::rights::Rights;
 use crate::store::Position;
 
 /// One member: a cursor into the log, and what is on its way.
@@ -14,7 +15,7 @@ pub(super) struct Member {
     /// The client's opening, and which of its connections this is (SES-2).
     pub(super) opening: u64,
     pub(super) connection: u64,
-    pub(super) may_write: bool,
+    pub(super) rights: Rights,
     /// OpenAck has been sent: it may talk.
     pub(super) opened: bool,
     /// It is sent rows. Not while a diff is being prepared for it, or it has been told to ask for one.
@@ -75,11 +76,11 @@ pub(super) enum Question {
 }
 
 impl Member {
-    pub(super) fn new(opening: u64, connection: u64, may_write: bool) -> Self {
+    pub(super) fn new(opening: u64, connection: u64, rights: Rights) -> Self {
         Self {
             opening,
             connection,
-            may_write,
+            rights,
             opened: false,
             feeding: false,
             question: Question::None,

@@ -7,7 +7,7 @@
 //! opened again from the store.
 //!
 //! A member is a cursor into the log, not a queue: at most one batch is on its way to it, and the next is cut when it has been taken
-//! (`feeding`). Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
+//! (`feeding`). While nothing can be stored, what is pushed is refused for a time, nothing is appended, and all the rest goes on. Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
 //!
 //! Rules: FAN-1 nothing is shown before it is stored. ACK-1 an ack follows the commit. CUR-1 a cursor means something only in an epoch
 //! that the log has. CUR-3 catching up ends with the hash of the version at the position reached. SES-2 an older connection never
@@ -17,40 +17,59 @@
 #[cfg(feature = "server")]
 pub(crate) mod actor;
 mod chains;
+mod counts;
 mod diffs;
 mod feeding;
 mod forks;
+#[cfg(feature = "server")]
+pub(crate) mod health;
 mod ingest;
 mod io;
 mod joining;
 mod kept;
 mod leases;
 mod member;
+mod newcomers;
+mod notes;
 mod presence;
 mod recent;
 mod refills;
 #[cfg(feature = "server")]
 pub(crate) mod registry;
+mod report;
+mod rights;
+mod size;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use weftline::fault::{self, Fault};
-use weftline::sync::{Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, OpenAck, Roster, Row, Want};
+use weftline::sync::{
+    Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, NackReason, OpenAck, Roster, Row, Want,
+};
 use weftline::{Delta, Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
+pub use self::counts::Counts;
+pub(crate) use self::io::close_for;
 pub use self::io::{Effect, Input, MemberId, Outgoing, RecoverError, RoomConfig};
 pub use self::kept::{KeptError, RoomSnapshot};
+pub use self::newcomers::Newcomers;
+pub use self::notes::{Note, Step};
+pub use self::report::{MemberReport, RoomReport};
+pub use self::rights::Rights;
 use crate::store::{Epoch, Position, Recovered};
 use chains::Chains;
+use counts::Resync;
 use diffs::{Diffs, Made};
 use kept::Kept;
 use member::Member;
 use presence::Board;
 use recent::{LogRow, Recent};
 use refills::Refills;
+use size::Size;
 
 /// Something that may be told once a position is committed.
 #[derive(Debug)]
@@ -115,8 +134,14 @@ pub struct Room {
     appending: VecDeque<LogRow>,
     /// The last position of the append in flight.
     in_flight: Option<Position>,
+    /// Where the last append of those that wait begins, and how many bytes it has so far.
+    piece: (Position, usize),
     held: VecDeque<(Position, Held)>,
     members: BTreeMap<MemberId, Member>,
+    /// How many ids each subject has brought whose number of them is limited.
+    introduced: BTreeMap<Arc<str>, usize>,
+    /// How many each has brought of late.
+    newcomers: Newcomers,
     /// What members show of themselves.
     board: Board,
     /// What members have to give back.
@@ -131,8 +156,16 @@ pub struct Room {
     snapshot: Option<PendingSnapshot>,
     /// No snapshot before the tail is this long: the last one failed.
     no_snapshot_below: usize,
+    size: Size,
     failed: bool,
+    /// Why nothing can be stored at present.
+    trouble: Option<NackReason>,
     effects: VecDeque<Effect>,
+    counts: Counts,
+    /// What became of edits, if somebody follows them.
+    notes: Option<Vec<Note>>,
+    /// Nothing is taken from anybody.
+    is_read_only: bool,
 }
 
 #[derive(Debug)]
@@ -181,8 +214,11 @@ impl Room {
             named: 0,
             appending: VecDeque::new(),
             in_flight: None,
+            piece: (1, 0),
             held: VecDeque::new(),
             members: BTreeMap::new(),
+            introduced: BTreeMap::new(),
+            newcomers: Newcomers::default(),
             board: Board::new(),
             refills: Refills::default(),
             diffs: Diffs::default(),
@@ -191,9 +227,15 @@ impl Room {
             snapshot_bytes,
             snapshot: None,
             no_snapshot_below: 0,
+            size: Size::default(),
             failed: false,
+            trouble: None,
             effects: VecDeque::new(),
+            counts: Counts::default(),
+            notes: None,
+            is_read_only: false,
         };
+        room.size.snapshot(snapshot_bytes);
         for (position, bytes) in rows {
             room.replay(position, bytes)?;
         }
@@ -214,12 +256,14 @@ impl Room {
         self.now = now;
         self.diffs.expire(now);
         match input {
-            Input::Join { member, open, may_write } => self.join(member, &open, may_write),
+            Input::Join { member, open, rights } => self.join(member, &open, rights),
+            Input::Rights { member, rights } => self.set_rights(member, rights),
             Input::Leave { member } => _ = self.forget(member),
             Input::Tick => {}
             Input::Message { member, message } => self.message(member, message),
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
+            Input::Store { trouble } => self.trouble = trouble,
             Input::Drained { member } => self.drained(member),
             Input::LogRead { member, tail } => self.log_read(member, tail),
             Input::LogReadFailed { member } => self.close(member, CloseReason::Storage),
@@ -265,6 +309,31 @@ impl Room {
     pub fn waiting_bytes(&self) -> usize {
         let rows: usize = self.appending.iter().map(|row| row.bytes.len()).sum();
         rows + self.held.iter().map(|(_, held)| held.bytes()).sum::<usize>()
+    }
+
+    /// What was done since this was last called.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// What its acks claim.
+    pub fn level(&self) -> weftline::sync::Level {
+        self.config.level
+    }
+
+    /// How many members have not taken the last batch while newer rows wait for them.
+    pub fn members_behind(&self) -> usize {
+        self.members.values().filter(|member| member.feeding && member.cursor < self.committed).count()
+    }
+
+    /// Who has brought how many new ids of late, as the room before this one knew it.
+    pub fn remember(&mut self, newcomers: Newcomers) {
+        self.newcomers = newcomers;
+    }
+
+    /// The same as it is now, for the room after this one.
+    pub fn newcomers(&self) -> &Newcomers {
+        &self.newcomers
     }
 
     /// The document, ahead of the disk by what is being appended.
@@ -314,6 +383,7 @@ impl Room {
         if applied.is_some_and(|applied| applied.outcome == Outcome::Parked) {
             return Err(RecoverError::NotReady { position });
         }
+        self.size.wrote(bytes.len());
         self.kept.fold(&row, position);
         self.committed = position;
         self.head = position;
@@ -336,12 +406,18 @@ impl Room {
     }
 
     fn append(&mut self) {
-        let (None, Some(first), Some(last)) = (self.in_flight, self.appending.front(), self.appending.back()) else {
-            return;
-        };
-        self.in_flight = Some(last.position);
-        let rows = self.appending.iter().map(|row| row.bytes.clone()).collect();
-        self.effects.push_back(Effect::Append { first_position: first.position, rows });
+        let (None, Some(first)) = (self.in_flight, self.appending.front()) else { return };
+        let first_position = first.position;
+        let (mut bytes, mut rows) = (0, Vec::new());
+        for row in &self.appending {
+            bytes += row.bytes.len();
+            if !rows.is_empty() && bytes > self.config.max_append {
+                break;
+            }
+            rows.push(row.bytes.clone());
+        }
+        self.in_flight = Some(first_position + rows.len() as u64 - 1);
+        self.effects.push_back(Effect::Append { first_position, rows });
     }
 
     fn commit(&mut self, upto: Position) {
@@ -351,6 +427,7 @@ impl Room {
         self.in_flight = None;
         while self.appending.front().is_some_and(|row| row.position <= upto) {
             let row = self.appending.pop_front().expect("the front was just looked at");
+            self.note_stored(&row);
             self.store_row(row);
         }
         self.committed = upto;
@@ -359,8 +436,12 @@ impl Room {
 
     fn fail(&mut self) {
         self.failed = true;
+        let reason = match self.trouble {
+            Some(NackReason::StorageFull) => CloseReason::StorageFull,
+            _ => CloseReason::Storage,
+        };
         for member in std::mem::take(&mut self.members).into_keys() {
-            self.effects.push_back(Effect::Close { member, reason: CloseReason::Storage });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 
@@ -371,6 +452,7 @@ impl Room {
         }
         // The document is ahead of the disk; so is its snapshot, until what it covers is committed.
         let bytes = RoomSnapshot::new(&self.kept, self.document.snapshot()).encode();
+        self.size.snapshot(bytes.len());
         self.snapshot = Some(PendingSnapshot { upto: self.head, bytes: bytes.len(), tail_bytes: 0 });
         self.hold(Held::Snapshot { bytes });
     }
@@ -406,10 +488,13 @@ impl Room {
             Held::Ack { member, replica, through } => {
                 let Some(told) = self.told(member) else { return };
                 self.tell_new_ids(member);
+                self.counts.acks += 1;
+                self.note(Step::Acked, replica, through, Some(member));
                 self.send(member, &Message::Ack(Ack { replica, through, level, position: told }));
             }
             Held::Durable { member, version } => {
                 let Some(told) = self.told(member) else { return };
+                self.counts.refills += 1;
                 // What it gave back may have hidden a difference in the other direction: compare once more (CUR-3).
                 self.members.entry(member).and_modify(|member| {
                     member.caught_up = false;
@@ -418,7 +503,10 @@ impl Room {
                 self.send(member, &Message::Durable(Durable { version, level, position: told }));
             }
             Held::Want { member, want } => self.send_if_here(member, &Message::Want(want)),
-            Held::Nack { member, nack } => self.send_if_here(member, &Message::Nack(nack)),
+            Held::Nack { member, nack } => {
+                self.counts.nacks[nack.reason as usize] += 1;
+                self.send_if_here(member, &Message::Nack(nack));
+            }
             Held::Snapshot { bytes } => self.effects.push_back(Effect::Snapshot { upto: position, bytes }),
         }
     }
@@ -448,7 +536,7 @@ impl Room {
 
     fn close(&mut self, member: MemberId, reason: CloseReason) {
         if self.forget(member) {
-            self.effects.push_back(Effect::Close { member, reason });
+            self.effects.push_back(Effect::Close { member, close: close_for(reason) });
         }
     }
 }

@@ -95,9 +95,14 @@ impl Board {
 impl Room {
     /// A member shows something else of itself.
     pub(super) fn show(&mut self, id: MemberId, presence: Presence) {
-        let Some(peer) = self.members.get(&id).map(|member| PeerId::of(member.opening)) else { return };
+        self.counts.presence_received += 1;
+        let Some(member) = self.members.get(&id) else { return };
+        let (peer, may_show) = (PeerId::of(member.opening), member.rights.presence);
         let Presence { whole: false, states } = presence else { return self.close(id, CloseReason::Protocol) };
         let Ok([state]) = <[PeerState; 1]>::try_from(states) else { return self.close(id, CloseReason::Protocol) };
+        if !may_show {
+            return;
+        }
         let board = &mut self.board;
         let before = board.here.get(&peer).map(|shown| shown.change.state.clock);
         if before.is_some_and(|before| before >= state.clock) {
@@ -181,6 +186,7 @@ impl Room {
         if let Some(member) = self.members.get_mut(&id) {
             member.outstanding = true;
         }
+        self.counts.presence_sent += 1;
         self.send_bulk(id, MessageKind::Presence, body);
     }
 }

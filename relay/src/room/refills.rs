@@ -11,9 +11,10 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{CloseReason, Nack, NackReason, Offer, Want, limits};
+use weftline::sync::{CloseReason, Nack, NackReason, Offer, Retry, Want, limits};
 use weftline::{ReplicaId, Timestamp, VersionVector};
 
+use super::ingest::WHILE_READ_ONLY;
 use super::{Held, MemberId, Room};
 
 /// How long the first who was asked may take before the next is asked as well.
@@ -72,8 +73,9 @@ impl Room {
                 return self.close(id, CloseReason::Protocol);
             }
         }
-        if !member.may_write {
-            let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, version: None };
+        if !member.rights.write || self.is_read_only {
+            let retry = if member.rights.write { WHILE_READ_ONLY } else { Retry::NEVER };
+            let nack = Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, retry, version: None };
             return self.hold(Held::Nack { member: id, nack });
         }
         self.refills.answered(id);
@@ -81,6 +83,9 @@ impl Room {
         let version = self.document.version();
         if version.dominates(&offer.version) {
             return self.hold(Held::Durable { member: id, version });
+        }
+        if self.refuses_offer(id) {
+            return;
         }
         self.refills.offers.insert(id, offer);
     }

@@ -1,7 +1,5 @@
 //! One room, its inputs and effects by hand.
 
-mod short_rows;
-
 use bytes::Bytes;
 use weftline::sync::{
     CaughtUp, Claim, CloseReason, Cursor, DiffMessage, Message, MessageKind, NackReason, Offer, Open, OpenAck,
@@ -11,13 +9,18 @@ use weftline::{
     Delta, Document, EditError, ListMut, ReplicaId, Tag, Timestamp, VersionEntry, VersionVector, VoidFact, codec,
 };
 
-use super::{Effect, Input, MemberId, RecoverError, Room, RoomConfig};
+use super::{Effect, Input, MemberId, RecoverError, Rights, Room, RoomConfig};
 use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
+mod feeding;
 mod forks;
 mod leases;
+mod packed;
 mod presence;
 mod refills;
+mod refusals;
+mod rights;
+mod short_rows;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const ANN: MemberId = MemberId(1);
@@ -26,6 +29,7 @@ const BEN: MemberId = MemberId(2);
 /// A room and what it has stored; appends wait until [`Desk::commit`].
 struct Desk {
     room: Room,
+    now: Timestamp,
     rows: Vec<(Position, Bytes)>,
     appending: Vec<(Position, Bytes)>,
     snapshot: Option<Snapshot>,
@@ -42,6 +46,7 @@ impl Desk {
         let room = Room::recover(config, empty(), NOW).unwrap();
         Self {
             room,
+            now: NOW,
             rows: Vec::new(),
             appending: Vec::new(),
             snapshot: None,
@@ -54,7 +59,7 @@ impl Desk {
     }
 
     fn handle(&mut self, input: Input) {
-        self.room.handle(NOW, input);
+        self.room.handle(self.now, input);
         self.drain();
     }
 
@@ -80,15 +85,15 @@ impl Desk {
                     if self.hold_reads {
                         self.reads.push((member, tail));
                     } else {
-                        self.room.handle(NOW, Input::LogRead { member, tail });
+                        self.room.handle(self.now, Input::LogRead { member, tail });
                     }
                 }
                 Effect::Snapshot { upto, bytes } => {
                     self.rows.retain(|(position, _)| *position > upto);
                     self.snapshot = Some(Snapshot { upto, bytes });
-                    self.room.handle(NOW, Input::SnapshotStored { upto });
+                    self.room.handle(self.now, Input::SnapshotStored { upto });
                 }
-                Effect::Close { member, reason } => self.closed.push((member, reason)),
+                Effect::Close { member, close } => self.closed.push((member, close.reason)),
             }
         }
     }
@@ -102,7 +107,7 @@ impl Desk {
     }
 
     fn join(&mut self, member: MemberId, open: Open) -> OpenAck {
-        self.handle(Input::Join { member, open: Box::new(open), may_write: true });
+        self.handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
         match self.heard(member).first() {
             Some(Message::OpenAck(ack)) => ack.clone(),
             other => panic!("expected OpenAck, got {other:?}"),
@@ -184,7 +189,7 @@ fn fan_1_and_ack_1_nothing_is_told_before_the_commit() {
 
     // Somebody who comes meanwhile is not told of it either.
     let carl = MemberId(3);
-    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), may_write: true });
+    desk.handle(Input::Join { member: carl, open: Box::new(open_as(3)), rights: Rights::ALL });
     assert!(desk.heard(carl).is_empty());
 
     desk.commit();
@@ -196,221 +201,10 @@ fn fan_1_and_ack_1_nothing_is_told_before_the_commit() {
 }
 
 #[test]
-fn a_slow_member_is_a_cursor_not_a_queue() {
-    let mut desk = Desk::new(RoomConfig { max_batch: 300, recent_bytes: 500, ..RoomConfig::default() });
-    desk.join(ANN, open_as(1));
-    desk.join(BEN, open_as(2));
-    desk.heard(BEN);
-    let mut document = writer(1);
-    for number in 0..40 {
-        let delta = write(&mut document, &format!("key {number}"));
-        desk.push(ANN, &[&delta]);
-        desk.commit();
-    }
-    assert_eq!(desk.bulk, 1, "the first batch was never taken, so no other is sent");
-
-    // When it takes them, it gets every row once, in order, from the log and from memory.
-    let mut next = 1;
-    loop {
-        let heard = desk.heard(BEN);
-        for message in &heard {
-            let Message::Rows(rows) = message else { continue };
-            assert_eq!(rows.from, next);
-            assert_eq!(rows.rows.len() as u64, rows.to - rows.from + 1);
-            assert!(rows.rows.len() == 1 || rows.rows.iter().map(Row::encoded_len).sum::<usize>() <= 300);
-            next = rows.to + 1;
-        }
-        if heard.is_empty() {
-            break;
-        }
-        desk.handle(Input::Drained { member: BEN });
-    }
-    assert_eq!(next, 41);
-    assert_eq!(desk.heard(ANN).len(), 40, "forty acks: the slow one delayed nobody");
-}
-
-#[test]
-fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, open_as(1));
-    let mut document = writer(1);
-    desk.push(ANN, &[&write(&mut document, "a")]);
-    desk.commit();
-    desk.heard(ANN);
-    let want = || Message::Want(Want::since(VersionVector::new()));
-    for _ in 0..50 {
-        desk.say(ANN, want());
-    }
-    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff]);
-    desk.handle(Input::Drained { member: ANN });
-    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
-
-    // Asked while rows are on their way, it waits until they are taken.
-    desk.join(BEN, open_as(2));
-    desk.push(BEN, &[&write(&mut writer(2), "b")]);
-    desk.commit();
-    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Rows]);
-    for _ in 0..50 {
-        desk.say(ANN, want());
-    }
-    assert!(desk.heard(ANN).is_empty());
-    desk.handle(Input::Drained { member: ANN });
-    let heard = desk.heard(ANN);
-    let [Message::Diff(answer)] = &heard[..] else { panic!("{heard:?}") };
-    assert_eq!(codec::decode_diff(&answer.bytes).unwrap().head, *desk.room.committed_version());
-    desk.handle(Input::Drained { member: ANN });
-    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
-    desk.say(ANN, want());
-    assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff], "a new question");
-}
-
-#[test]
-fn fan_1_a_member_is_told_what_lives_here_as_often_as_it_repairs_and_only_what_is_stored() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, open_as(1));
-    let mut document = writer(1);
-    desk.push(ANN, &[&write(&mut document, "a")]);
-    let version = [(ReplicaId::from(9), VersionEntry { seq: 1, tag: Tag::from_bytes([1; 8]) })].into_iter().collect();
-    let offer = Offer { version, by_digest: true };
-    desk.say(ANN, Message::Offer(offer.clone()));
-    assert!(desk.heard(ANN).is_empty(), "not before the commit");
-    desk.commit();
-    let heard = desk.heard(ANN);
-    let wants: Vec<&Want> =
-        heard.iter().filter_map(|said| if let Message::Want(want) = said { Some(want) } else { None }).collect();
-    let [want] = wants[..] else { panic!("{heard:?}") };
-    assert_eq!((&want.version, &want.live), (&document.version(), &Some(document.digest().live)));
-    for _ in 0..weftline::sync::limits::MAX_REPAIRS {
-        desk.say(ANN, Message::Offer(offer.clone()));
-        assert!(desk.closed.is_empty());
-    }
-    desk.say(ANN, Message::Offer(offer));
-    assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
-}
-
-#[test]
-fn diff_2_whoever_is_below_the_horizon_is_asked_for_a_digest_not_sent_everything() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, open_as(1));
-    let mut document = writer(1);
-    desk.push(ANN, &[&write(&mut document, "a"), &write(&mut document, "b")]);
-    desk.commit();
-    let old = document.clone();
-    // A refill by somebody who has forgotten how things died makes the room forget as well (DIFF-4).
-    let gone = document.transact(NOW, |tx| tx.map("m")?.remove("a").map(drop));
-    let gone: Result<weftline::Commit<()>, weftline::EditError> = gone;
-    assert!(gone.unwrap().delta.is_some());
-    document.truncate_removals();
-    let bytes = codec::encode_diff(&document.diff_for(&old.digest())).into();
-    desk.say(ANN, Message::Diff(DiffMessage { position: 0, bytes }));
-    desk.commit();
-    assert_eq!(desk.room.committed_version(), &document.version());
-
-    let ack = desk.join(BEN, Open { version: Some(old.version()), version_hash: old.version_hash(), ..open_as(2) });
-    assert_eq!(ack.resume, Resume::Ask);
-    assert!(!old.version().dominates(&ack.horizon));
-    desk.say(BEN, Message::Want(Want::by_digest(&old)));
-    let heard = desk.heard(BEN);
-    let [.., Message::Diff(answer)] = &heard[..] else { panic!("{heard:?}") };
-    let answer = codec::decode_diff(&answer.bytes).unwrap();
-    assert_eq!((answer.tier, answer.dead.dot_count(), answer.adds.len()), (weftline::Tier::Digest, 1, 0));
-
-    // Who has nothing needs no digest.
-    let ack = desk.join(MemberId(3), Open { version: Some(VersionVector::new()), ..open_as(3) });
-    assert_eq!(ack.resume, Resume::Diff);
-}
-
-#[test]
-fn rows_read_for_a_member_that_was_given_a_diff_meanwhile_are_of_no_use() {
-    let mut desk = Desk::new(RoomConfig { recent_bytes: 1, max_batch: 1, ..RoomConfig::default() });
-    desk.join(ANN, open_as(1));
-    let mut document = writer(1);
-    for key in ["a", "b", "c", "d"] {
-        let delta = write(&mut document, key);
-        desk.push(ANN, &[&delta]);
-        desk.commit();
-    }
-    desk.hold_reads = true;
-    let cursor = Some(Cursor { epoch: 77, position: 0 });
-    desk.join(BEN, Open { cursor, version_hash: [9; 16], version: None, ..open_as(2) });
-    let [(BEN, Tail::Rows(rows))] = &desk.reads[..] else { panic!("{:?}", desk.reads) };
-    assert_eq!(rows.len(), 1);
-
-    // It asks before the disk has answered, and the answer is there first.
-    desk.say(BEN, Message::Want(Want::since(VersionVector::new())));
-    assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::Diff]);
-    let (member, tail) = desk.reads.remove(0);
-    desk.handle(Input::LogRead { member, tail });
-    desk.handle(Input::LogRead { member, tail: Tail::Trimmed { floor: 3 } });
-    assert_eq!(desk.closed, []);
-    desk.handle(Input::Drained { member: BEN });
-    assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::CaughtUp]);
-}
-
-#[test]
-fn cur_1_a_cursor_means_something_only_where_it_was_given() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, open_as(1));
-    let mut document = writer(1);
-    for key in ["a", "b", "c"] {
-        let delta = write(&mut document, key);
-        desk.push(ANN, &[&delta]);
-        desk.commit();
-    }
-    let mut at = |opening, epoch, position| {
-        let member = MemberId(opening);
-        let cursor = Some(Cursor { epoch, position });
-        let ack = desk.join(member, Open { cursor, version: None, version_hash: [9; 16], ..open_as(opening) });
-        desk.handle(Input::Leave { member });
-        ack.resume
-    };
-    assert_eq!(at(10, 77, 0), Resume::Tail);
-    assert_eq!(at(11, 77, 3), Resume::Tail);
-    assert_eq!(at(12, 77, 4), Resume::Ask, "never reached");
-    assert_eq!(at(13, 78, 2), Resume::Ask, "unknown epoch");
-    let version_hash = document.version_hash();
-    let ack = desk.join(MemberId(14), Open { version_hash, ..open_as(14) });
-    assert_eq!((ack.resume, ack.head, ack.version), (Resume::Same, 3, None));
-
-    // A relay that was put back to row 1 and went on: the old epoch ended where the new one began.
-    let rows = desk.rows[..1].to_vec();
-    let epochs = vec![Epoch { id: 77, first_position: 1 }, Epoch { id: 79, first_position: 2 }];
-    desk.room = Room::recover(RoomConfig::default(), Recovered { snapshot: None, rows, head: 1, epochs }, NOW).unwrap();
-    for (opening, position, resume) in [(20, 1, Resume::Tail), (21, 2, Resume::Ask)] {
-        let cursor = Some(Cursor { epoch: 77, position });
-        let open = Open { cursor, version: None, version_hash: [9; 16], ..open_as(opening) };
-        assert_eq!(desk.join(MemberId(opening), open).resume, resume);
-    }
-}
-
-#[test]
-fn cur_3_catching_up_ends_with_the_hash_of_the_version_reached() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, open_as(1));
-    let mut document = writer(1);
-    let deltas: Vec<Delta> = ["a", "b"].iter().map(|key| write(&mut document, key)).collect();
-    desk.push(ANN, &deltas.iter().collect::<Vec<_>>());
-    desk.commit();
-    let cursor = Some(Cursor { epoch: 77, position: 0 });
-    desk.handle(Input::Join {
-        member: BEN,
-        open: Box::new(Open { cursor, version_hash: [9; 16], ..open_as(2) }),
-        may_write: true,
-    });
-    desk.handle(Input::Drained { member: BEN });
-    let heard = desk.heard(BEN);
-    let [Message::OpenAck(_), Message::Rows(rows), Message::CaughtUp(reached)] = &heard[..] else {
-        panic!("{heard:?}")
-    };
-    assert_eq!((rows.from, rows.to), (1, 2));
-    assert_eq!((reached.position, reached.version_hash), (2, document.version_hash()));
-}
-
-#[test]
 fn ses_2_an_older_connection_never_replaces_a_newer_one() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, Open { connection: 4, ..open_as(1) });
-    desk.handle(Input::Join { member: BEN, open: Box::new(Open { connection: 3, ..open_as(1) }), may_write: true });
+    desk.handle(Input::Join { member: BEN, open: Box::new(Open { connection: 3, ..open_as(1) }), rights: Rights::ALL });
     assert_eq!(desk.closed, [(BEN, CloseReason::Superseded)]);
     desk.join(MemberId(3), Open { connection: 5, ..open_as(1) });
     assert_eq!(desk.closed[1..], [(ANN, CloseReason::Superseded)]);
@@ -427,7 +221,7 @@ fn facts_say_whether_the_chain_is_the_same() {
     let other = Tag::from_bytes([1; 8]);
     for (seq, tag, same_upto) in [(1, deltas[0].tag(), 1), (1, other, 0), (2, other, 0), (3, other, 0)] {
         let claims = vec![Claim { replica: ReplicaId::from(1), seq, tag, lease_no: 0, incs: Vec::new() }];
-        desk.handle(Input::Join { member: BEN, open: Box::new(Open { claims, ..open_as(2) }), may_write: true });
+        desk.handle(Input::Join { member: BEN, open: Box::new(Open { claims, ..open_as(2) }), rights: Rights::ALL });
         desk.commit();
         let heard = desk.heard(BEN);
         let Some(Message::OpenAck(ack)) = heard.first() else { panic!("{heard:?}") };
@@ -504,7 +298,7 @@ fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
 #[test]
 fn who_may_only_read_is_told_so() {
     let mut desk = Desk::new(RoomConfig::default());
-    desk.handle(Input::Join { member: ANN, open: Box::new(open_as(1)), may_write: false });
+    desk.handle(Input::Join { member: ANN, open: Box::new(open_as(1)), rights: Rights::READ });
     desk.push(ANN, &[&write(&mut writer(1), "a")]);
     let diff = {
         let mut document = writer(1);
@@ -651,128 +445,4 @@ fn a_damaged_log_is_not_served() {
     assert!(matches!(recover(vec![(1, rows[1].clone())]), Some(RecoverError::NotReady { position: 1 })));
     assert!(matches!(recover(vec![(1, rows[0].slice(..20))]), Some(RecoverError::Decode { position: 1, .. })));
     assert!(matches!(recover(vec![(1, Bytes::from_static(b"?"))]), Some(RecoverError::Row { position: 1, .. })));
-}
-
-fn packed_as(opening: u64) -> Open {
-    Open { packed: true, ..open_as(opening) }
-}
-
-/// Pushes deltas packed, the first of them with the tag before it if asked to.
-fn push_packed(desk: &mut Desk, member: MemberId, deltas: &[&Delta], tagged: bool) {
-    let roster = desk.room.roster().clone();
-    let pack_one = |(place, delta): (usize, &&Delta)| pack(&Row::of(delta), &roster, place > 0 || !tagged).into();
-    let rows = deltas.iter().enumerate().map(pack_one).collect();
-    desk.say(member, Message::Packed(PackedRows { from: 1, to: 0, new_ids: Vec::new(), rows }));
-}
-
-#[test]
-fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
-    let carl = MemberId(3);
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, packed_as(1));
-    let mut document = writer(9);
-    let deltas: Vec<Delta> = (0..3).map(|number| write(&mut document, &format!("key {number}"))).collect();
-    push_packed(&mut desk, ANN, &[&deltas[0]], false);
-    desk.commit();
-    // Its own row does not come back, but the number of its id does, before the ack.
-    let heard = desk.heard(ANN);
-    let [Message::Packed(news), Message::Ack(_)] = &heard[..] else { panic!("{heard:?}") };
-    assert_eq!((&news.new_ids[..], news.rows.len()), (&[ReplicaId::from(9)][..], 0));
-
-    for member in [BEN, carl] {
-        let ack = desk.join(member, packed_as(member.0));
-        assert_eq!(ack.roster.unwrap().later, [0]);
-        desk.handle(Input::Drained { member });
-        desk.heard(member);
-    }
-    push_packed(&mut desk, ANN, &[&deltas[1], &deltas[2]], false);
-    desk.commit();
-    let (ben, other) = (desk.heard(BEN), desk.heard(carl));
-    assert_eq!(ben, other);
-    let [Message::Packed(rows)] = &ben[..] else { panic!("{ben:?}") };
-    assert_eq!((rows.from, rows.to, rows.new_ids.len()), (2, 3, 0));
-    for (packed, delta) in rows.rows.iter().zip(&deltas[1..]) {
-        assert!(packed.len() < 40, "no id and no tag: {} bytes", packed.len());
-        let Ok(Unpacked::Next { replica, first_seq, bytes, .. }) = unpack(packed, desk.room.roster()) else {
-            panic!("it continues what BEN was told")
-        };
-        assert_eq!((replica, first_seq, &bytes), (delta.replica(), delta.first_seq(), delta.bytes()));
-    }
-
-    // Whoever asked for a diff may be ahead of the log somewhere: from then on every row says what it continues.
-    desk.handle(Input::Drained { member: BEN });
-    desk.say(BEN, Message::Want(Want::since(VersionVector::new())));
-    desk.handle(Input::Drained { member: BEN });
-    desk.heard(BEN);
-    let last = write(&mut document, "last");
-    push_packed(&mut desk, ANN, &[&last], false);
-    desk.commit();
-    let heard = desk.heard(BEN);
-    let [Message::Packed(rows)] = &heard[..] else { panic!("{heard:?}") };
-    assert_eq!(unpack(&rows.rows[0], desk.room.roster()), Ok(Unpacked::Row(Row::of(&last))));
-}
-
-#[test]
-fn fork_2_a_packed_row_continues_only_what_was_taken() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, packed_as(1));
-    let mut document = writer(9);
-    let deltas: Vec<Delta> = (0..3).map(|number| write(&mut document, &format!("key {number}"))).collect();
-    push_packed(&mut desk, ANN, &[&deltas[1]], false);
-    desk.commit();
-    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Gap], "nothing was pushed before it");
-    push_packed(&mut desk, ANN, &[&deltas[0], &deltas[1]], true);
-    desk.commit();
-    assert_eq!(nacked(&desk.heard(ANN)), []);
-
-    // Another member has another branch. Its first delta is refused, so its second does not end up behind the one of ours.
-    desk.join(BEN, packed_as(2));
-    desk.heard(BEN);
-    let mut branch = writer(9);
-    let other: Vec<Delta> = (0..3).map(|number| write(&mut branch, &format!("other {number}"))).collect();
-    push_packed(&mut desk, BEN, &[&other[1]], true);
-    push_packed(&mut desk, BEN, &[&other[2]], false);
-    desk.commit();
-    assert_eq!(nacked(&desk.heard(BEN)), [NackReason::Fork, NackReason::Fork]);
-    push_packed(&mut desk, ANN, &[&deltas[2]], false);
-    desk.commit();
-    assert_eq!(desk.room.committed_version().get(ReplicaId::from(9)), document.version().get(ReplicaId::from(9)));
-}
-
-#[test]
-fn fork_2_forks_of_ids_that_the_log_does_not_know_are_refused_and_forgotten() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, packed_as(1));
-    let forged = |id: u128| {
-        let made = write(&mut writer(id), "key");
-        Delta::decode(made.bytes(), Tag::from_bytes([7; 8])).unwrap()
-    };
-    for id in 100..200 {
-        desk.push(ANN, &[&forged(id)]);
-        assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
-    }
-    assert_eq!(desk.room.members[&ANN].pushed.len(), 0, "anybody could name as many as they like");
-    // Of one that the log knows it is remembered, so that what follows it is not taken for a continuation of ours.
-    let known = write(&mut writer(9), "key");
-    desk.push(ANN, &[&known]);
-    desk.commit();
-    desk.push(ANN, &[&write(&mut writer(9), "another")]);
-    desk.commit();
-    assert_eq!(nacked(&desk.heard(ANN)), [NackReason::Fork]);
-    assert_eq!(desk.room.members[&ANN].pushed[&known.replica()], None);
-}
-
-#[test]
-fn bytes_1_a_packed_row_with_a_number_that_nobody_has_closes_its_sender_only() {
-    let mut desk = Desk::new(RoomConfig::default());
-    desk.join(ANN, packed_as(1));
-    let row = pack(&Row::of(&write(&mut writer(9), "key")), &Roster::new(NOW, &writer_version(9)), false);
-    desk.say(ANN, Message::Packed(PackedRows { from: 1, to: 0, new_ids: Vec::new(), rows: vec![row.into()] }));
-    assert_eq!(desk.closed, [(ANN, CloseReason::Protocol)]);
-}
-
-fn writer_version(number: u128) -> VersionVector {
-    let mut document = writer(number);
-    write(&mut document, "key");
-    document.version()
 }

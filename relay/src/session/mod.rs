@@ -9,9 +9,13 @@
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
+mod access;
+pub(crate) mod connections;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,15 +23,24 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 use weftline::Timestamp;
-use weftline::sync::{Close, CloseReason, Message, Open, ProtocolError, Session, SessionConfig, limits};
+use weftline::sync::{
+    CONNECTION, Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits,
+};
 
+use access::{Access, News};
+
+use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::room::MemberId;
+use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
+use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
+use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
+
+use connections::Peer;
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
@@ -37,28 +50,57 @@ const INBOX: usize = 4 << 10;
 /// wait for each other; after so many, this one insists.
 const READ_AHEAD: usize = 64;
 
+/// The longest unfinished messages of somebody of whom nothing is known, where tokens are wanted: a token, or an Open with much to settle. The
+/// rest is for those who may be here.
+const STRANGERS_STAGED: usize = 256 << 10;
+
 /// How long a closing connection may take for its last words.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Clients that are sent away by a stopping relay come back within this time, each at its own moment.
 const RETURN_WITHIN_MS: u32 = 3_000;
 
+/// By what a connection may do what it may do.
+pub(crate) struct Credentials<'a> {
+    /// Who knows that; nobody, where everybody may do everything.
+    pub(crate) authority: Option<&'a Arc<Authority>>,
+    /// How many connections of a subject there may be.
+    pub(crate) doors: &'a Doors,
+    /// The token of the upgrade request.
+    pub(crate) bearer: Option<Vec<u8>>,
+    /// Who stands for it that brings no token: its address, where that says anything.
+    pub(crate) address: Option<Arc<str>>,
+}
+
 /// Serves a connection to its end.
-pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config: &Config, stop: watch::Receiver<bool>) {
+pub(crate) async fn run<T: Transport>(
+    transport: T,
+    peer: Peer,
+    registry: &Registry,
+    config: &Config,
+    limits: ConnectionLimits,
+    credentials: Credentials<'_>,
+    stop: watch::Receiver<bool>,
+) {
     let started = Instant::now();
-    let link = SessionConfig {
-        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
-        max_frame: config.max_frame,
-        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
-        ..SessionConfig::default()
-    };
+    let address = credentials.address.clone();
     let (to_us, inbox) = mpsc::channel(INBOX);
+    let mut link = Session::new(link_config(config), Timestamp(0));
+    if credentials.authority.is_some() {
+        link.set_max_staged(STRANGERS_STAGED);
+    }
+    let number = peer.connection;
+    let _listed = registry.connections().enter(peer, to_us.clone());
     let mut connection = Connection {
+        connection: number,
         transport,
-        link: Session::new(link, Timestamp(0)),
+        link,
         started,
         registry,
-        max_documents: config.max_documents,
+        access: Access::new(credentials, &limits, config.handshake_timeout),
+        limits,
+        throttle: Throttle::new(started, config.heartbeat),
+        address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
         to_us,
@@ -67,7 +109,11 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         pending: None,
         unflushed: false,
         read_ahead: 0,
+        traffic: Traffic::default(),
     };
+    let metrics = registry.metrics();
+    let _counted = metrics.connections.hold();
+    metrics.connections_opened.one();
     // A bug that some bytes bring out ends this connection in good order: its rooms must hear that it is gone.
     let served = AssertUnwindSafe(connection.serve(stop)).catch_unwind().await;
     let ending = served.unwrap_or_else(|_| {
@@ -75,8 +121,57 @@ pub(crate) async fn run<T: Transport>(transport: T, registry: &Registry, config:
         Ending::Bug
     });
     debug!(?ending, "ending");
+    metrics.connections_ended.one(ending.counted() as usize);
+    connection.traffic.count(metrics);
     connection.leave().await;
     connection.close(&ending).await;
+}
+
+/// Says hello and goodbye, to somebody for whom there is no place.
+pub(crate) async fn turn_away<T: Transport>(mut transport: T, config: &Config, Close { reason, retry }: Close) {
+    let mut link = Session::new(link_config(config), Timestamp(0));
+    link.goodbye(reason, retry);
+    let mut pending = None;
+    let last_words = last_words(&mut transport, &mut link, &mut pending, CloseCode::TooMuch, "");
+    if timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await.is_err() {
+        debug!("who was turned away did not take the last words");
+    }
+}
+
+fn link_config(config: &Config) -> SessionConfig {
+    SessionConfig {
+        agent: concat!("weftline-relay/", env!("CARGO_PKG_VERSION")).into(),
+        max_frame: config.max_frame,
+        heartbeat_ms: u64::try_from(config.heartbeat.as_millis()).unwrap_or(u64::MAX),
+        ..SessionConfig::default()
+    }
+}
+
+/// Sends what is left, and closes. Waits for the client to close too: a socket that is closed with unread input resets, and what was sent
+/// last is lost.
+async fn last_words(
+    transport: &mut impl Transport,
+    link: &mut Session,
+    pending: &mut Option<Bytes>,
+    code: CloseCode,
+    why: &str,
+) -> Result<(), TransportError> {
+    loop {
+        if pending.is_none() {
+            *pending = link.poll().map(Bytes::from);
+        }
+        if pending.is_none() {
+            break;
+        }
+        if let Event::Failed(error) = drive(transport, pending, false, false).await {
+            return Err(error);
+        }
+    }
+    poll_fn(|context| transport.poll_ready(context)).await?;
+    transport.start_close(code, why)?;
+    poll_fn(|context| transport.poll_flush(context)).await?;
+    while poll_fn(|context| transport.poll_receive(context)).await?.is_some() {}
+    Ok(())
 }
 
 /// Why a connection ends.
@@ -90,18 +185,66 @@ enum Ending {
     Protocol(ProtocolError),
     /// The client broke the rules of the transport.
     Transport(TransportError),
+    /// It may not be here, or not any more.
+    Access { close: Close, why: String },
     /// The relay stops.
     Stop,
+    /// An operator wanted it.
+    Kicked(Close),
     /// Serving it panicked.
     Bug,
 }
 
+impl Ending {
+    fn counted(&self) -> Ended {
+        match self {
+            Ending::Gone => Ended::Gone,
+            Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => Ended::Silent,
+            Ending::Protocol(_) => Ended::Protocol,
+            Ending::Transport(_) => Ended::Transport,
+            Ending::Access { .. } => Ended::Token,
+            Ending::Stop => Ended::Drain,
+            Ending::Kicked(_) => Ended::Kicked,
+            Ending::Bug => Ended::Bug,
+        }
+    }
+}
+
+/// What went over a connection and is not counted yet: it is added up here, and to what all threads share once per wake-up.
+#[derive(Default)]
+struct Traffic {
+    frames_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+    bytes_sent: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, metrics: &Metrics) {
+        for (counter, more) in [
+            (&metrics.frames_received, &mut self.frames_received),
+            (&metrics.bytes_received, &mut self.bytes_received),
+            (&metrics.frames_sent, &mut self.frames_sent),
+            (&metrics.bytes_sent, &mut self.bytes_sent),
+        ] {
+            if *more > 0 {
+                counter.add(std::mem::take(more));
+            }
+        }
+    }
+}
+
 struct Connection<'a, T> {
+    /// Its number, also in the log.
+    connection: u64,
     transport: T,
     link: Session,
     started: Instant,
     registry: &'a Registry,
-    max_documents: usize,
+    access: Access<'a>,
+    limits: ConnectionLimits,
+    throttle: Throttle,
+    address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
     to_us: mpsc::Sender<FromRoom>,
@@ -113,6 +256,7 @@ struct Connection<'a, T> {
     unflushed: bool,
     /// Frames read since the client last took something.
     read_ahead: usize,
+    traffic: Traffic,
 }
 
 struct Channel {
@@ -153,7 +297,7 @@ impl Forward {
 
 /// What the transport did.
 enum Event {
-    Handed,
+    Handed(usize),
     Flushed,
     Frame(Bytes),
     Gone,
@@ -167,7 +311,10 @@ async fn drive(transport: &mut impl Transport, pending: &mut Option<Bytes>, unfl
             match transport.poll_ready(context) {
                 Poll::Ready(Ok(())) => {
                     let frame = pending.take().expect("it was just there");
-                    return Poll::Ready(transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed));
+                    let bytes = frame.len();
+                    return Poll::Ready(
+                        transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed(bytes)),
+                    );
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
                 Poll::Pending => {}
@@ -203,21 +350,29 @@ impl<T: Transport> Connection<'_, T> {
                 return Ending::Stop;
             }
             let blocked = self.pending.is_some() || self.unflushed;
-            let read = !stopping && self.forward.is_empty() && (!blocked || self.read_ahead < READ_AHEAD);
-            let deadline = self.deadline();
+            let paused = self.throttle.paused_until(Instant::now());
+            let is_free = paused.is_none() && self.forward.is_empty() && !self.access.is_busy();
+            let read = !stopping && is_free && (!blocked || self.read_ahead < READ_AHEAD);
+            let deadline = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
             tokio::select! {
                 event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
-                    Event::Handed => {
+                    Event::Handed(bytes) => {
+                        self.traffic.frames_sent += 1;
+                        self.traffic.bytes_sent += bytes as u64;
                         self.unflushed = true;
                         self.read_ahead = 0;
                     }
                     Event::Flushed => {
                         self.unflushed = false;
                         self.read_ahead = 0;
+                        self.traffic.count(self.registry.metrics());
                         self.drained();
                     }
                     Event::Frame(frame) => {
                         self.read_ahead += 1;
+                        self.throttle.frame(&self.limits, frame.len(), Instant::now());
+                        self.traffic.frames_received += 1;
+                        self.traffic.bytes_received += frame.len() as u64;
                         if let Err(error) = self.frame(&frame) {
                             return Ending::Protocol(error);
                         }
@@ -225,10 +380,18 @@ impl<T: Transport> Connection<'_, T> {
                     Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
                     Event::Failed(error) => return Ending::Transport(error),
                 },
-                Some(said) = self.inbox.recv() => self.said(said),
+                Some(said) = self.inbox.recv() => match said {
+                    FromRoom { said: Said::End(close), .. } => return Ending::Kicked(close),
+                    said => self.said(said),
+                },
+                news = self.access.next(!self.channels.is_empty()) => {
+                    if let Some(ending) = self.learnt(news, stopping) {
+                        return ending;
+                    }
+                }
                 undelivered = self.forward.advance(), if !self.forward.is_empty() => {
                     if let Some(message) = undelivered {
-                        self.room_is_gone(message.member());
+                        message.member().into_iter().for_each(|member| self.room_is_gone(member));
                     }
                 }
                 () = sleep_until(deadline) => {
@@ -262,10 +425,18 @@ impl<T: Transport> Connection<'_, T> {
 
     fn frame(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
         let now = self.now();
-        match self.link.frame(now, frame)? {
+        let message = self.link.frame(now, frame)?;
+        if let Some((channel, message)) = &message {
+            let room = self.channels.get(channel).map(|channel| channel.room.meters());
+            if self.throttle.message(&self.limits, room, message, Instant::now()) {
+                self.registry.metrics().refused.one(Refused::Rate as usize);
+            }
+        }
+        match message {
             // After a Goodbye the client closes the connection, which is all there is to know.
             None | Some((_, Message::Goodbye(_))) => {}
             Some((channel, Message::Open(open))) => self.open(channel, open)?,
+            Some((_, Message::Token(token))) => self.access.token(token.to_vec()),
             Some((channel, Message::Close(_))) => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member: left.member });
@@ -274,7 +445,8 @@ impl<T: Transport> Connection<'_, T> {
             Some((channel, message)) => {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message });
+                    let at = Instant::now();
+                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
                 }
             }
         }
@@ -286,16 +458,100 @@ impl<T: Transport> Connection<'_, T> {
             return Err(ProtocolError::Unexpected { what: "Open on an open channel" });
         }
         let name = open.document.len();
-        if name == 0 || name > limits::MAX_DOCUMENT_NAME || self.channels.len() >= self.max_documents {
+        let is_name = (1..=limits::MAX_DOCUMENT_NAME).contains(&name);
+        if !is_name || self.channels.len() >= self.limits.max_documents {
+            // There is place for it when the client closes another one, which nobody else can.
+            let reason = if is_name { CloseReason::TooMany } else { CloseReason::Limit };
+            let close = Close { reason, retry: Retry::NEVER };
             debug!(name, open = self.channels.len(), "refused to open a document: over a limit");
-            self.link.send(channel, &Message::Close(Close { reason: CloseReason::Limit }));
+            let refused = if is_name { Refused::Documents } else { Refused::Name };
+            self.registry.metrics().refused.one(refused as usize);
+            self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
-        let member = MemberId(self.registry.next_number());
-        let room = self.registry.enter(&open.document);
-        self.forward.push(&room, ToRoom::Join { member, channel, inbox: self.to_us.clone(), open: Box::new(open) });
-        self.channels.insert(channel, Channel { member, room, owes_drained: false });
+        if let Some((open, rights)) = self.access.open(channel, Box::new(open)) {
+            self.join(channel, open, rights);
+        }
         Ok(())
+    }
+
+    fn join(&mut self, channel: u64, open: Box<Open>, mut rights: Rights) {
+        rights.subject = rights.subject.or_else(|| self.address.clone());
+        let member = MemberId(self.registry.next_number());
+        debug!(document = &*open.document, member = member.0, channel, "opening");
+        let room = match self.registry.enter(&open.document) {
+            Ok(room) => room,
+            Err(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                return self.link.send(channel, &Message::Close(close));
+            }
+        };
+        let join =
+            ToRoom::Join { member, connection: self.connection, channel, inbox: self.to_us.clone(), open, rights };
+        self.forward.push(&room, join);
+        self.channels.insert(channel, Channel { member, room, owes_drained: false });
+    }
+
+    /// What may be done has been found out, or has changed.
+    fn learnt(&mut self, news: News, stopping: bool) -> Option<Ending> {
+        match news {
+            // Who comes in now would not be told to finish.
+            News::Opened { .. } if stopping => {}
+            News::Opened { channel, open, permission: Ok(permission) } => {
+                self.lower(permission.limits);
+                self.link.set_max_staged(limits::MAX_STAGED);
+                self.join(channel, open, permission.rights);
+            }
+            News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
+            News::Admitted { limits: by_token, subject } => {
+                self.registry.connections().set_subject(self.connection, subject);
+                self.limits = by_token;
+                self.link.set_max_staged(limits::MAX_STAGED);
+                let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
+                self.access.review(self.channels.iter().map(name).collect());
+            }
+            News::Reviewed(permissions) => {
+                for (channel, permission) in permissions {
+                    self.reviewed(channel, permission);
+                }
+            }
+            News::Renew => self.link.send(CONNECTION, &Message::Token(Arc::default())),
+            News::End { close, why } => return Some(Ending::Access { close, why }),
+        }
+        None
+    }
+
+    /// A document may not be opened, or not stay open.
+    fn turn_away(&mut self, channel: u64, close: Close) {
+        let refused = match close.reason {
+            CloseReason::Token => Refused::Token,
+            CloseReason::Denied => Refused::Denied,
+            _ => Refused::Webhook,
+        };
+        self.registry.metrics().refused.one(refused as usize);
+        self.link.send(channel, &Message::Close(close));
+    }
+
+    fn reviewed(&mut self, channel: u64, permission: Result<Permission, Close>) {
+        // It may have been closed meanwhile.
+        let Some(open) = self.channels.get(&channel) else { return };
+        match permission {
+            Ok(Permission { mut rights, limits }) => {
+                rights.subject = rights.subject.or_else(|| self.address.clone());
+                self.forward.push(&open.room, ToRoom::Rights { member: open.member, rights });
+                self.lower(limits);
+            }
+            Err(close) => {
+                self.forward.push(&open.room, ToRoom::Leave { member: open.member });
+                self.channels.remove(&channel);
+                self.turn_away(channel, close);
+            }
+        }
+    }
+
+    /// The webhook may lower the limits of its connection.
+    fn lower(&mut self, limits: TokenLimits) {
+        self.limits = self.limits.lowered(&limits);
     }
 
     fn said(&mut self, FromRoom { member, channel, said }: FromRoom) {
@@ -311,10 +567,13 @@ impl<T: Transport> Connection<'_, T> {
                     self.forward.push(&open.room, ToRoom::Drained { member });
                 }
             }
-            Said::Closed(reason) => {
-                self.link.send(channel, &Message::Close(Close { reason }));
+            Said::Closed(close) => {
+                self.registry.metrics().documents_closed.one(close.reason as usize);
+                self.link.send(channel, &Message::Close(close));
                 self.channels.remove(&channel);
             }
+            // Heard before it comes here.
+            Said::End(_) => {}
             Said::Finished => {
                 if let Some(left) = self.channels.remove(&channel) {
                     self.forward.push(&left.room, ToRoom::Leave { member });
@@ -327,7 +586,7 @@ impl<T: Transport> Connection<'_, T> {
     fn room_is_gone(&mut self, member: MemberId) {
         let found = self.channels.iter().find(|(_, channel)| channel.member == member).map(|(channel, _)| *channel);
         if let Some(channel) = found {
-            self.said(FromRoom { member, channel, said: Said::Closed(CloseReason::Restart) });
+            self.said(FromRoom { member, channel, said: Said::Closed(close_for(CloseReason::Restart)) });
         }
     }
 
@@ -352,44 +611,40 @@ impl<T: Transport> Connection<'_, T> {
         }
     }
 
-    /// The last words, and a moment for them to arrive: a socket that is closed with unread input resets, and what was sent last is lost.
+    /// The last words, and a moment for them to arrive.
     async fn close(mut self, ending: &Ending) {
-        let (code, reason, retry_after_ms) = match ending {
+        let (code, reason, retry) = match ending {
             Ending::Gone | Ending::Silent | Ending::Protocol(ProtocolError::TimedOut { .. }) => return,
-            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
+            Ending::Bug => (CloseCode::Internal, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
             Ending::Protocol(error) => {
                 debug!(%error, "the client broke the protocol");
                 let code = match error.reason() {
                     CloseReason::Limit => CloseCode::TooBig,
                     _ => CloseCode::Protocol,
                 };
-                (code, error.reason(), None)
+                (code, error.reason(), close_for(error.reason()).retry)
             }
             Ending::Transport(error) => {
                 debug!(%error, "the client broke the protocol");
-                (error.close_code().unwrap_or(CloseCode::Protocol), CloseReason::Protocol, None)
+                let reason = match error {
+                    TransportError::TooBig => CloseReason::Limit,
+                    _ => CloseReason::Protocol,
+                };
+                (error.close_code().unwrap_or(CloseCode::Protocol), reason, close_for(reason).retry)
             }
-            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Some(jitter(RETURN_WITHIN_MS))),
-        };
-        self.link.goodbye(reason, retry_after_ms);
-        let last_words = async {
-            loop {
-                if self.pending.is_none() {
-                    self.pending = self.link.poll().map(Bytes::from);
+            Ending::Access { close, why } => {
+                info!(reason = ?close.reason, why, "the connection may not be here");
+                if close.reason != CloseReason::TooMany {
+                    self.registry.metrics().refused.one(Refused::Token as usize);
                 }
-                if self.pending.is_none() {
-                    break;
-                }
-                if let Event::Failed(error) = drive(&mut self.transport, &mut self.pending, false, false).await {
-                    return Err(error);
-                }
+                (CloseCode::Unauthorized, close.reason, close.retry)
             }
-            poll_fn(|context| self.transport.poll_ready(context)).await?;
-            self.transport.start_close(code, "")?;
-            poll_fn(|context| self.transport.poll_flush(context)).await?;
-            while poll_fn(|context| self.transport.poll_receive(context)).await?.is_some() {}
-            Ok(())
+            Ending::Kicked(close) => (CloseCode::TooMuch, close.reason, close.retry),
+            Ending::Stop => (CloseCode::Restart, CloseReason::Restart, Retry::after_ms(jitter(RETURN_WITHIN_MS))),
         };
+        let why = if let Ending::Access { why, .. } = ending { why.as_str() } else { "" };
+        self.link.goodbye(reason, retry);
+        let last_words = last_words(&mut self.transport, &mut self.link, &mut self.pending, code, why);
         match timeout_at(Instant::now() + CLOSE_WITHIN, last_words).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no last words"),

@@ -30,6 +30,8 @@ pub(super) async fn run<L: Lab>(mut lab: impl FnMut() -> L) {
     calls_take_effect_in_the_order_they_were_made(lab()).await;
     cur_1_every_start_extends_the_epochs_of_what_it_touches(lab()).await;
     cur_1_the_list_of_epochs_is_bounded(lab()).await;
+    documents_are_listed_by_name_a_page_at_a_time(lab()).await;
+    a_probe_is_written_and_changes_nothing(lab()).await;
     a_deleted_document_starts_anew(lab()).await;
     a_closed_store_says_so(lab()).await;
 }
@@ -54,6 +56,34 @@ async fn an_unknown_document_is_empty_and_asking_creates_nothing(mut lab: impl L
     assert_eq!(store.read("nothing", 0, 100).await, Ok(Tail::Rows(Vec::new())));
     store.append("nothing", 1, Vec::new()).await.unwrap();
     assert_eq!(store.documents().await, Ok(Vec::new()));
+}
+
+async fn documents_are_listed_by_name_a_page_at_a_time(mut lab: impl Lab) {
+    let store = lab.open(1);
+    for name in ["b", "d", "a", "c"] {
+        store.append(name, 1, vec![row(name)]).await.unwrap();
+    }
+    let all = store.documents().await.unwrap();
+    assert_eq!(all.iter().map(|document| &*document.name).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(store.documents_after("", 10).await.unwrap(), all);
+    assert_eq!(store.documents_after("", 2).await.unwrap(), all[..2]);
+    // The name need not be there.
+    assert_eq!(store.documents_after("bb", 1).await.unwrap(), all[2..3]);
+    assert_eq!(store.documents_after("d", 10).await.unwrap(), []);
+}
+
+async fn a_probe_is_written_and_changes_nothing(mut lab: impl Lab) {
+    let store = lab.open(1);
+    store.append("a", 1, vec![row("a")]).await.unwrap();
+    let before = store.documents().await.unwrap();
+    store.probe().await.unwrap();
+    store.probe().await.unwrap();
+    assert_eq!(store.documents().await.unwrap(), before);
+    drop(store);
+    let store = lab.open(2);
+    assert_eq!(store.documents().await.unwrap(), before);
+    store.close().await.unwrap();
+    assert_eq!(store.probe().await, Err(StoreError::Closed));
 }
 
 async fn rows_come_back_in_order(mut lab: impl Lab) {

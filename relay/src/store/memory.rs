@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::ready;
 
-use super::{DocumentInfo, Epoch, Pending, Position, Recovered, Snapshot, Store, StoreError, Tail, extend_epochs};
+use super::{
+    DocumentInfo, Epoch, Mode, Pending, Position, Recovered, Snapshot, Store, StoreError, Tail, extend_epochs,
+};
 
 /// A [`Store`] in memory.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Shared {
     documents: BTreeMap<Arc<str>, Document>,
+    modes: BTreeMap<Arc<str>, Mode>,
     closed: bool,
 }
 
@@ -40,6 +43,16 @@ impl Document {
 
     fn head(&self) -> Position {
         self.floor() + self.rows.len() as u64
+    }
+
+    fn info(&self, name: &Arc<str>) -> DocumentInfo {
+        DocumentInfo {
+            name: Arc::clone(name),
+            head: self.head(),
+            floor: self.floor(),
+            log_bytes: self.rows.iter().map(|row| row.len() as u64).sum(),
+            snapshot_bytes: self.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len() as u64),
+        }
     }
 
     fn rows_after(&self, after: Position) -> impl Iterator<Item = (Position, Bytes)> {
@@ -147,16 +160,37 @@ impl Store for MemoryStore {
     }
 
     fn documents(&self) -> Pending<Vec<DocumentInfo>> {
+        self.with(|shared| Ok(shared.documents.iter().map(|(name, stored)| stored.info(name)).collect()))
+    }
+
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
+        use std::ops::Bound::{Excluded, Unbounded};
         self.with(|shared| {
-            let info = |(name, stored): (&Arc<str>, &Document)| DocumentInfo {
-                name: Arc::clone(name),
-                head: stored.head(),
-                floor: stored.floor(),
-                log_bytes: stored.rows.iter().map(|row| row.len() as u64).sum(),
-                snapshot_bytes: stored.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len() as u64),
-            };
-            Ok(shared.documents.iter().map(info).collect())
+            let after = shared.documents.range::<str, _>((Excluded(name), Unbounded));
+            Ok(after.take(most).map(|(name, stored)| stored.info(name)).collect())
         })
+    }
+
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.with(|shared| Ok(shared.documents.get_key_value(name).map(|(name, stored)| stored.info(name))))
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.with(|shared| {
+            match mode {
+                Mode::ReadWrite => _ = shared.modes.remove(document),
+                mode => _ = shared.modes.insert(document.into(), mode),
+            }
+            Ok(())
+        })
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.with(|shared| Ok(shared.modes.iter().map(|(name, mode)| (Arc::clone(name), *mode)).collect()))
+    }
+
+    fn probe(&self) -> Pending<()> {
+        self.with(|_| Ok(()))
     }
 
     fn delete(&self, document: &str) -> Pending<bool> {

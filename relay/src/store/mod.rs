@@ -6,7 +6,8 @@
 //!
 //! Every store is opened with an epoch, a random number that the caller draws once per start of the relay. A document's list of epochs is
 //! extended by it no later than the first recovery or append of that start, durably, before the call returns. A document of which nothing
-//! is stored yet gets its epoch with its first row, so that merely asking for a name creates nothing.
+//! is stored yet gets its epoch with its first row, so that merely asking for a name creates nothing. While a store cannot write, its
+//! recoveries name the epoch all the same: cursors of an epoch that no list has are worth nothing after the next start, and lead nobody astray.
 //!
 //! Rules: ACK-1 an append resolves only when its rows are on stable storage. CUR-1 the list of epochs tells which cursors still mean
 //! something. Calls on one document take effect in the order in which they were made, whether or not their futures are polled; a
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 #[cfg(feature = "server")]
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 
 #[cfg(test)]
 mod contract;
@@ -30,6 +31,8 @@ mod sqlite;
 pub use memory::MemoryStore;
 #[cfg(feature = "server")]
 pub use sqlite::SqliteStore;
+#[cfg(feature = "server")]
+pub use sqlite::backup::{BackupError, Copied, backup, restore};
 
 /// A place in a document's log: the first row is at 1, and 0 is before everything.
 pub type Position = u64;
@@ -93,6 +96,31 @@ pub struct DocumentInfo {
     pub log_bytes: u64,
     /// Bytes of the snapshot.
     pub snapshot_bytes: u64,
+}
+
+/// What operators have said of a document.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    #[default]
+    ReadWrite,
+    /// Edits are taken from nobody.
+    ReadOnly,
+    /// Nobody may open it.
+    Closed,
+}
+
+/// How an engine is doing.
+#[cfg(feature = "server")]
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// Its files: what each is for, and its size.
+    pub files: Vec<(&'static str, u64)>,
+    /// How much is free where they are.
+    pub free_bytes: Option<u64>,
+    /// How long its commits took.
+    pub commits: Option<Arc<crate::metrics::Histogram>>,
 }
 
 /// What went wrong in a store. Cloned to everybody who waited for the same commit.
@@ -194,8 +222,40 @@ pub trait Store: Send + Sync + 'static {
     /// The rows after a position, at most `max_bytes` of them but at least one if there is one. Sees only what is committed.
     fn read(&self, document: &str, after: Position, max_bytes: usize) -> Pending<Tail>;
 
+    /// Writes so many bytes that mean nothing, and takes them away again, both durably: whether there is space for as much. What nobody
+    /// counts costs nothing, so a store that cannot tell says yes.
+    fn reserve(&self, bytes: usize) -> Pending<()> {
+        let _ = bytes;
+        futures_util::future::ready(Ok(())).boxed()
+    }
+
     /// All documents, by name.
     fn documents(&self) -> Pending<Vec<DocumentInfo>>;
+
+    /// The documents whose names come after this one, by name, at most so many.
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>>;
+
+    /// One of them, if there is anything of it.
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>>;
+
+    /// Remembers what operators have said of a document, which need not exist.
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()>;
+
+    /// Everything that operators have said.
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>>;
+
+    /// Writes something that means nothing, and resolves when it is on stable storage: whether the store takes anything.
+    fn probe(&self) -> Pending<()>;
+
+    /// A copy of everything at one moment, beside which the store goes on, if the engine keeps anything that can be copied.
+    fn backup(&self) -> Option<Pending<Copied>> {
+        None
+    }
+
+    /// What the engine itself knows of how it is doing. Costs a few system calls.
+    fn condition(&self) -> Condition {
+        Condition::default()
+    }
 
     /// Forgets a document; says whether there was one.
     fn delete(&self, document: &str) -> Pending<bool>;

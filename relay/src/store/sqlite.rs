@@ -22,10 +22,13 @@ use futures_util::FutureExt;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::oneshot;
 
-use super::{DocumentInfo, Pending, Position, Recovered, Store, StoreError, Tail};
+use super::{Condition, DocumentInfo, Mode, Pending, Position, Recovered, Store, StoreError, Tail};
+use crate::metrics::Histogram;
+use backup::Copied;
 use reader::{ReadJob, Reader};
 use writer::{Job, Writer};
 
+pub(super) mod backup;
 mod reader;
 mod window;
 mod writer;
@@ -70,6 +73,8 @@ const SCHEMA: &str = "
         first INTEGER NOT NULL,
         PRIMARY KEY(document, ordinal)
     ) STRICT, WITHOUT ROWID;
+    -- 1: edits are taken from nobody. 2: nobody may open it.
+    CREATE TABLE mode(name TEXT PRIMARY KEY, mode INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO meta VALUES('format', 1);
 ";
 
@@ -82,12 +87,20 @@ pub struct SqliteStore {
     writes: Option<mpsc::Sender<Job>>,
     reads: Option<mpsc::Sender<ReadJob>>,
     writer: Option<JoinHandle<()>>,
+    path: PathBuf,
+    commits: Arc<Histogram>,
 }
 
 impl SqliteStore {
     /// Opens the database at `path`, or creates it, with the epoch of this start. Blocks on the disk.
     pub fn open(path: &Path, epoch: u64) -> Result<Self, StoreError> {
-        let source = Source::new(path);
+        Self::open_limited(path, epoch, None)
+    }
+
+    /// The same with a database that may have so many bytes: beyond them it behaves as on a full disk. The write-ahead log beside it, which is
+    /// cut back to 64 MiB, is not counted.
+    pub fn open_limited(path: &Path, epoch: u64, max_bytes: Option<u64>) -> Result<Self, StoreError> {
+        let source = Source::new(path, max_bytes);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(|error| source.io(&error))?;
         }
@@ -103,9 +116,12 @@ impl SqliteStore {
             readers.push(source.spawn("weftline-read", move || reader.run())?);
         }
         let (writes, jobs) = mpsc::channel();
-        let writer = Writer::new(source.clone(), epoch, connection, reads.clone(), readers, lock);
+        let commits = Arc::new(Histogram::default());
+        let seen = Arc::clone(&commits);
+        let writer = Writer::new(source.clone(), epoch, connection, reads.clone(), readers, lock, seen);
         let writer = source.spawn("weftline-write", move || writer.run(&jobs))?;
-        Ok(SqliteStore { writes: Some(writes), reads: Some(reads), writer: Some(writer) })
+        let path = path.to_owned();
+        Ok(SqliteStore { writes: Some(writes), reads: Some(reads), writer: Some(writer), path, commits })
     }
 
     fn write<T: Send + 'static>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Pending<T> {
@@ -147,8 +163,52 @@ impl Store for SqliteStore {
         self.query(|reply| ReadJob::Tail { document: document.into(), after, max_bytes, reply })
     }
 
+    fn reserve(&self, bytes: usize) -> Pending<()> {
+        self.write(|reply| Job::Reserve { bytes, reply })
+    }
+
     fn documents(&self) -> Pending<Vec<DocumentInfo>> {
-        self.query(|reply| ReadJob::Documents { reply })
+        self.query(|reply| ReadJob::Documents { after: None, most: usize::MAX, reply })
+    }
+
+    fn documents_after(&self, name: &str, most: usize) -> Pending<Vec<DocumentInfo>> {
+        self.query(|reply| ReadJob::Documents { after: Some(name.into()), most, reply })
+    }
+
+    fn document(&self, name: &str) -> Pending<Option<DocumentInfo>> {
+        self.query(|reply| ReadJob::Document { name: name.into(), reply })
+    }
+
+    fn set_mode(&self, document: &str, mode: Mode) -> Pending<()> {
+        self.write(|reply| Job::SetMode { document: document.into(), mode, reply })
+    }
+
+    fn modes(&self) -> Pending<Vec<(Arc<str>, Mode)>> {
+        self.query(|reply| ReadJob::Modes { reply })
+    }
+
+    fn probe(&self) -> Pending<()> {
+        self.write(|reply| Job::Probe { reply })
+    }
+
+    fn backup(&self) -> Option<Pending<Copied>> {
+        let path = self.path.clone();
+        let copy = tokio::task::spawn_blocking(move || {
+            let number =
+                getrandom::u64().map_err(|error| Source::new(&path, None).io(&io::Error::other(error.to_string())))?;
+            Copied::of(&path, number)
+        });
+        Some(copy.map(|copied| copied.expect("copying does not panic")).boxed())
+    }
+
+    fn condition(&self) -> Condition {
+        let size = |path: &Path| std::fs::metadata(path).map(|file| file.len()).ok();
+        let files = [("database", self.path.clone()), ("wal", beside(&self.path, "-wal"))];
+        Condition {
+            files: files.into_iter().filter_map(|(what, path)| Some((what, size(&path)?))).collect(),
+            free_bytes: free_bytes(&self.path),
+            commits: Some(Arc::clone(&self.commits)),
+        }
     }
 
     fn delete(&self, document: &str) -> Pending<bool> {
@@ -182,18 +242,18 @@ fn answered<T: Send + 'static>(answer: oneshot::Receiver<Result<T, StoreError>>)
 struct Source {
     path: PathBuf,
     name: Arc<str>,
+    max_bytes: Option<u64>,
 }
 
 impl Source {
-    fn new(path: &Path) -> Self {
-        Source { path: path.to_owned(), name: path.display().to_string().into() }
+    fn new(path: &Path, max_bytes: Option<u64>) -> Self {
+        Source { path: path.to_owned(), name: path.display().to_string().into(), max_bytes }
     }
 
     /// Keeps a second relay out until the returned file is dropped. SQLite's own locks would let two processes take turns, and each
     /// would believe that it knows the head of every document.
     fn lock(&self) -> Result<File, StoreError> {
-        let mut path = self.path.clone().into_os_string();
-        path.push(".lock");
+        let path = beside(&self.path, ".lock");
         let file =
             File::options().create(true).truncate(false).write(true).open(path).map_err(|error| self.io(&error))?;
         match file.try_lock() {
@@ -216,6 +276,12 @@ impl Source {
             connection.pragma_update(None, "fullfsync", true)?;
             connection.pragma_update(None, "checkpoint_fullfsync", true)?;
             connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+            if let Some(max_bytes) = self.max_bytes {
+                let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+                let pages = (max_bytes / u64::from(page.max(1))).max(1);
+                // It answers with what it has set: never less than there are.
+                connection.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))?;
+            }
             let level: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
             Ok((connection, mode, level))
         };
@@ -239,7 +305,16 @@ impl Source {
                 .execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))
                 .map_err(|error| self.sql(&error));
         }
-        if tables("AND name IN ('meta', 'document', 'log', 'snapshot', 'epoch')")? != 5 {
+        self.is_ours(connection)
+    }
+
+    /// Whether the tables are those of a store that this relay reads.
+    fn is_ours(&self, connection: &Connection) -> Result<(), StoreError> {
+        let tables = |condition: &str| {
+            let sql = format!("SELECT count(*) FROM sqlite_schema WHERE type = 'table' {condition}");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_err(|error| self.sql(&error))
+        };
+        if tables("AND name IN ('meta', 'document', 'log', 'snapshot', 'epoch', 'mode')")? != 6 {
             return Err(StoreError::Foreign { file: Arc::clone(&self.name) });
         }
         let format = connection
@@ -274,6 +349,26 @@ impl Source {
             None => self.corrupt(error.to_string()),
         }
     }
+}
+
+/// The path of a file whose name begins with that of the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.to_owned().into_os_string();
+    path.push(suffix);
+    path.into()
+}
+
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(path).ok()?;
+    // Their widths are not the same on all systems.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    Some(disk.blocks_available() as u64 * disk.fragment_size() as u64)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+pub mod stream;
+pub mod tls;
 pub mod websocket;
 
 /// A connection that carries whole binary frames.
@@ -42,6 +44,8 @@ pub enum CloseCode {
     TooMuch,
     /// A frame or message is over the limit.
     TooBig,
+    /// The client may not be here, or not any more.
+    Unauthorized,
     /// Something failed here; come back later.
     Internal,
     /// The relay stops or restarts; come back after the time named in the goodbye.
@@ -58,6 +62,7 @@ impl CloseCode {
             CloseCode::NotBinary => 1003,
             CloseCode::TooMuch => 1008,
             CloseCode::TooBig => 1009,
+            CloseCode::Unauthorized => 3000,
             CloseCode::Internal => 1011,
             CloseCode::Restart => 1012,
         }

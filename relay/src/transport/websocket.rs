@@ -8,22 +8,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::{Sink, Stream};
+use futures_util::{Sink, Stream as _};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
+use super::stream::Stream;
 use super::{CloseCode, Transport, TransportError};
 
 /// Kept for every connection, idle or not, so it is small; a longer frame gets a buffer while it is read.
 const BUFFER_BYTES: usize = 4 << 10;
+
+/// The longest reason of a close: what RFC 6455, 5.5, leaves of a control frame.
+const MAX_REASON: usize = 123;
 
 /// A request that asked for a websocket, answered but not yet upgraded.
 #[derive(Debug)]
@@ -33,11 +36,8 @@ pub struct Handshake {
 }
 
 /// Checks a request for a websocket; gives the response to send, and what follows after it.
-pub fn accept(
-    request: &mut Request<Incoming>,
-    max_frame: usize,
-) -> Result<(Response<String>, Handshake), TransportError> {
-    let response = create_response_with_body(request, String::new).map_err(|error| failure(&error))?;
+pub fn accept(request: &mut Request<Incoming>, max_frame: usize) -> Result<(Response<()>, Handshake), TransportError> {
+    let response = create_response_with_body(request, || ()).map_err(|error| failure(&error))?;
     Ok((response, Handshake { upgrade: hyper::upgrade::on(request), max_frame }))
 }
 
@@ -46,7 +46,7 @@ impl Handshake {
     pub async fn complete(self) -> Result<WebSocket, TransportError> {
         let upgraded = self.upgrade.await.map_err(|error| TransportError::Broken(error.to_string()))?;
         let parts = upgraded
-            .downcast::<TokioIo<TcpStream>>()
+            .downcast::<TokioIo<Stream>>()
             .map_err(|_| TransportError::Broken("the connection is not the one that was accepted".into()))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER_BYTES)
@@ -60,10 +60,10 @@ impl Handshake {
     }
 }
 
-/// A websocket on a TCP connection.
+/// A websocket on a connection.
 #[derive(Debug)]
 pub struct WebSocket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Stream>,
 }
 
 impl Transport for WebSocket {
@@ -89,6 +89,8 @@ impl Transport for WebSocket {
     }
 
     fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), TransportError> {
+        let end = (0..=MAX_REASON.min(reason.len())).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+        let reason = &reason[..end];
         let frame = CloseFrame { code: WireCode::from(code.number()), reason: reason.into() };
         Pin::new(&mut self.stream).start_send(Message::Close(Some(frame))).map_err(|error| failure(&error))
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use weftline::sync::{Link, Opening, Output, Replica};
+use weftline::sync::{Link, Opening, Output, Replica, Retry};
 use weftline::{EditError, Timestamp, Value};
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -28,7 +28,9 @@ pub(crate) struct Client {
     pub(crate) replica: Replica,
     socket: Option<Socket>,
     /// What the relay said about coming back, when it ended the connection in good order.
-    pub(crate) sent_away: Option<Option<u64>>,
+    pub(crate) sent_away: Option<Retry>,
+    /// How often the relay wanted another token.
+    pub(crate) asked_for_token: usize,
     edits: usize,
 }
 
@@ -37,11 +39,16 @@ impl Client {
         let mut entropy = [0; 16];
         getrandom::fill(&mut entropy).unwrap();
         let replica = Replica::open(document, Opening { slot: Some(0), entropy, now: now() }, []).unwrap();
-        Client { replica, socket: None, sent_away: None, edits: 0 }
+        Client { replica, socket: None, sent_away: None, asked_for_token: 0, edits: 0 }
     }
 
     pub(crate) async fn connect(&mut self, relay: SocketAddr) {
-        self.socket = Some(websocket(relay).await);
+        self.connect_by(websocket(relay).await);
+    }
+
+    /// By this socket, on which nothing was said yet.
+    pub(crate) fn connect_by(&mut self, socket: Socket) {
+        self.socket = Some(socket);
         self.sent_away = None;
         self.replica.connected(now());
     }
@@ -134,10 +141,11 @@ impl Client {
                     }
                 }
                 Output::Persist(persist) => self.replica.durable(persist.token, now()),
-                Output::Disconnect { retry_after_ms } => {
-                    self.sent_away = Some(retry_after_ms);
+                Output::Disconnect { retry } => {
+                    self.sent_away = Some(retry);
                     self.cut();
                 }
+                Output::TokenWanted => self.asked_for_token += 1,
                 Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
             }
         }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use weftline::sync::{
-    Close, CloseReason, DiffMessage, Hello, Message, MessageKind, Open, Row, Rows, Session, SessionConfig, Want,
+    Close, CloseReason, DiffMessage, Hello, Message, MessageKind, Open, Retry, Row, Rows, Session, SessionConfig, Want,
 };
 use weftline::{Document, ReplicaId, VersionVector};
 
@@ -84,7 +84,7 @@ fn messages() -> Vec<Message> {
         Message::Ask,
         Message::Ping,
         open(),
-        Message::Close(Close { reason: CloseReason::Done }),
+        Message::Close(Close { reason: CloseReason::Done, retry: Retry::BACKOFF }),
         Message::Hello(Hello {
             min_version: 0,
             max_version: u16::MAX,
@@ -272,15 +272,19 @@ async fn bytes_1_messages_that_are_cut_changed_or_out_of_place() {
         link.send(channel, &Message::Open(open));
     }
     send(&mut socket, &mut link).await;
-    let (mut refused, mut answered) = (0, 0);
+    let (mut refused, mut answered, mut reasons) = (0, 0, Vec::new());
     while refused + answered < 150 {
         let frame = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap().into_data();
         match link.frame(now(), &frame).unwrap() {
-            Some((_, Message::Close(Close { reason: CloseReason::Limit }))) => refused += 1,
+            Some((_, Message::Close(close))) => {
+                reasons.push(close.reason);
+                refused += 1;
+            }
             Some((_, Message::OpenAck(_))) => answered += 1,
             _ => {}
         }
     }
     assert_eq!((refused, answered), (50, 100));
+    assert_eq!(reasons[..3], [CloseReason::Limit, CloseReason::Limit, CloseReason::TooMany]);
     unharmed(process, client).await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use weftline::sync::{CloseReason, Link};
 use weftline_relay::{Config, Relay, StoreChoice};
 
 use super::client::{Client, PATIENCE, websocket};
@@ -21,7 +22,7 @@ pub(crate) async fn exchange(relay: SocketAddr, bytes: &[u8]) -> String {
 }
 
 pub(crate) async fn get(relay: SocketAddr, path: &str) -> String {
-    exchange(relay, format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n").as_bytes()).await
+    exchange(relay, format!("GET {path} HTTP/1.1\r\nHost: {relay}\r\n\r\n").as_bytes()).await
 }
 
 fn upgrade(path: &str, more: &str) -> String {
@@ -124,12 +125,18 @@ async fn connections_over_the_limit_are_turned_away_and_health_is_still_told() {
         client.until_live().await;
         clients.push(client);
     }
-    assert_eq!(status(at, &upgrade("/", "")).await, "HTTP/1.1 503");
+    let mut late = Client::new("d");
+    late.connect(at).await;
+    late.until("sent away", |late| !late.is_connected()).await;
+    let closed = late.replica.status().closed.expect("it is told why");
+    assert_eq!(closed.reason, CloseReason::TooMany);
+    assert!(closed.retry.delay_ms().is_some_and(|ms| ms >= 15_000), "{closed:?}");
     assert!(get(at, "/healthz").await.starts_with("HTTP/1.1 200"));
     drop(clients);
     // A place is free again as soon as the relay has noticed.
-    while status(at, &upgrade("/", "")).await != "HTTP/1.1 101" {
-        tokio::task::yield_now().await;
+    while !late.is_connected() || late.replica.status().link != Link::Live {
+        late.connect(at).await;
+        late.until("let in or not", |late| !late.is_connected() || late.replica.status().link == Link::Live).await;
     }
     relay.shutdown().await.unwrap();
 }

@@ -15,7 +15,7 @@ use weftline_relay::store::{SqliteStore, StoreError};
 
 use super::client::{Client, PATIENCE};
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weftline-relay"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WEFTLINE_RELAY_")) {
@@ -34,7 +34,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(store: &Path) -> Self {
+        Self::start_with(store, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub(crate) async fn start_with(store: &Path, arguments: &[&str]) -> Self {
         let mut child = command()
+            .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--room-idle", "0s", "--handshake-timeout", "2s", "--store"])
             .arg(store)
             .spawn()
@@ -182,7 +188,7 @@ async fn sigterm_commits_and_acknowledges_what_was_received_and_says_when_to_com
         let told = async {
             for client in &mut clients {
                 client.until("sent away", |client| !client.is_connected()).await;
-                assert!(client.sent_away.is_some_and(|wait| wait.is_some()), "{:?}", client.sent_away);
+                assert!(client.sent_away.is_some_and(|retry| retry.delay_ms().is_some()), "{:?}", client.sent_away);
             }
         };
         tokio::join!(stopping, told).0
@@ -204,6 +210,35 @@ async fn sigterm_commits_and_acknowledges_what_was_received_and_says_when_to_com
         client.until_synced().await;
     }
     process.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_has_neither_content_nor_tokens_whatever_is_asked_of_it() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "the-admin-token-itself").unwrap();
+    let more =
+        ["--log", "trace,tungstenite=trace", "--log-format", "json", "--admin-token-file", file.to_str().unwrap()];
+    let process = Process::start_with(&directory.path().join("relay.db"), &more).await;
+    let (mut writer, mut reader) = (Client::new("a-document"), Client::new("a-document"));
+    for client in [&mut writer, &mut reader] {
+        client.connect(process.address).await;
+        client.until_live().await;
+    }
+    writer.put("the-key", "the-content");
+    writer.until_synced().await;
+    reader.until("it has come", |reader| reader.keys() == 1).await;
+    let request = "GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer the-admin-token-itself\r\n\r\n";
+    assert!(super::http::exchange(process.address, request.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    let log = process.stop().await;
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+    assert!(log.contains("a-document") && log.contains("Acked"), "{log}");
+    for secret in ["the-key", "the-content", "the-admin-token"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use weftline::sync::{
     Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
     Message, MessageKind, Nack, NackReason, Offer, Open, OpenAck, PackedRows, Part, PeerId, PeerState, Presence,
-    Record, Resume, Roster, RosterNews, Row, Rows, Settle, Staged, Want, diff_id, pack,
+    Record, Resume, Retry, Roster, RosterNews, Row, Rows, Settle, Staged, Want, diff_id, pack,
 };
 use weftline::{
     Commit, Delta, Document, EditError, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact, codec,
@@ -131,10 +131,18 @@ fn messages(anna: &Document, deltas: &[Delta; 3]) -> Vec<Message> {
             bytes: diff[7..20].into(),
         }),
         Message::Durable(Durable { version: version.clone(), level: Level::Quorum, position: 300 }),
-        Message::Nack(Nack { replica: writer, seq: 3, reason: NackReason::NotReady, version: Some(version) }),
-        Message::Nack(Nack { replica: ReplicaId::NIL, seq: 0, reason: NackReason::ReadOnly, version: None }),
-        Message::Close(Close { reason: CloseReason::Superseded }),
-        Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry_after_ms: Some(300) }),
+        Message::Nack(Nack {
+            replica: writer,
+            seq: 3,
+            reason: NackReason::NotReady,
+            retry: Retry::BACKOFF,
+            version: Some(version),
+        }),
+        Message::Nack(nothing(ReplicaId::NIL, NackReason::ReadOnly, Retry::NEVER)),
+        Message::Nack(nothing(writer, NackReason::StorageFull, Retry::after_ms(300))),
+        Message::Close(Close { reason: CloseReason::Superseded, retry: Retry::BACKOFF }),
+        Message::Close(Close { reason: CloseReason::Quarantined, retry: Retry::after_ms(60_000) }),
+        Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry: Retry::after_ms(300) }),
         Message::Presence(Presence {
             whole: true,
             states: vec![
@@ -142,6 +150,9 @@ fn messages(anna: &Document, deltas: &[Delta; 3]) -> Vec<Message> {
                 PeerState { peer: PeerId(8), clock: 2, value: None },
             ],
         }),
+        Message::Token([].into()),
+        Message::Token([101, 121, 74].into()),
+        Message::Close(Close { reason: CloseReason::Revoked, retry: Retry::BACKOFF }),
         Message::Ask,
         Message::Ping,
         Message::Pong,
@@ -254,16 +265,18 @@ pub fn message(message: &Message) -> Result<Json, Box<dyn std::error::Error>> {
             "replica": id(nack.replica),
             "seq": nack.seq,
             "reason": refusal(nack.reason),
+            "retry": retry(nack.retry),
             "version": nack.version.as_ref().map(content::version),
         } }),
-        Message::Close(close) => json!({ "close": reason(close.reason) }),
+        Message::Close(close) => json!({ "close": { "reason": reason(close.reason), "retry": retry(close.retry) } }),
         Message::Goodbye(goodbye) => {
-            json!({ "goodbye": { "reason": reason(goodbye.reason), "retry_after_ms": goodbye.retry_after_ms } })
+            json!({ "goodbye": { "reason": reason(goodbye.reason), "retry": retry(goodbye.retry) } })
         }
         Message::Presence(presence) => json!({ "presence": {
             "whole": presence.whole,
             "states": presence.states.iter().map(peer).collect::<Vec<_>>(),
         } }),
+        Message::Token(token) => json!({ "token": content::hex(token) }),
         Message::Ask => json!({ "ask": true }),
         Message::Ping => json!({ "ping": true }),
         Message::Pong => json!({ "pong": true }),
@@ -359,6 +372,19 @@ const fn level(level: Level) -> &'static str {
     }
 }
 
+/// What a refusal says that names no version.
+const fn nothing(replica: ReplicaId, reason: NackReason, retry: Retry) -> Nack {
+    Nack { replica, seq: 0, reason, retry, version: None }
+}
+
+fn retry(retry: Retry) -> Json {
+    match retry.delay_ms() {
+        Some(ms) => json!(ms),
+        None if retry == Retry::NEVER => json!("never"),
+        None => json!("backoff"),
+    }
+}
+
 const fn refusal(reason: NackReason) -> &'static str {
     match reason {
         NackReason::NotReady => "not ready",
@@ -368,6 +394,9 @@ const fn refusal(reason: NackReason) -> &'static str {
         NackReason::Invalid => "invalid",
         NackReason::TooManyReplicas => "too many replicas",
         NackReason::ReadOnly => "read only",
+        NackReason::DocumentFull => "document full",
+        NackReason::Storage => "storage",
+        NackReason::StorageFull => "storage full",
     }
 }
 
@@ -381,5 +410,11 @@ const fn reason(reason: CloseReason) -> &'static str {
         CloseReason::Limit => "limit",
         CloseReason::Restart => "restart",
         CloseReason::Storage => "storage",
+        CloseReason::StorageFull => "storage full",
+        CloseReason::TooMany => "too many",
+        CloseReason::Quarantined => "quarantined",
+        CloseReason::Expired => "expired",
+        CloseReason::Token => "token",
+        CloseReason::Revoked => "revoked",
     }
 }

@@ -8,7 +8,7 @@ use weftline::sync::{
 };
 use weftline::testing::dump;
 use weftline::{Delta, DeltaParts, Diff, Document, EditError, ReplicaId, Tag, Timestamp, codec};
-use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
+use weftline_relay::room::{Effect, Input, MemberId, Rights, Room, RoomConfig};
 use weftline_relay::store::{Epoch, Recovered};
 use weftline_tests::Rng;
 
@@ -79,7 +79,7 @@ impl Relay {
                 if let Some((_, older)) = connection.member.replace((channel, member)) {
                     self.handle(Input::Leave { member: older });
                 }
-                self.handle(Input::Join { member, open: Box::new(open), may_write: true });
+                self.handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
             }
             Ok(Some((_, Message::Close(_) | Message::Goodbye(_)))) => self.disconnect(client),
             Ok(Some((_, message))) => {
@@ -163,6 +163,7 @@ impl Client {
                     }
                     Output::Persist(persist) => self.replica.durable(persist.token, NOW),
                     Output::Disconnect { .. } => self.drop_connection(relay),
+                    Output::TokenWanted => panic!("nobody has tokens here"),
                     Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
                 }
             }

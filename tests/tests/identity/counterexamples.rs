@@ -1,6 +1,7 @@
 //! Histories in which an earlier design of the handshake failed.
 
 use weftline::ReplicaId;
+use weftline::sync::Retry;
 
 use super::world::{Store, World};
 
@@ -83,7 +84,7 @@ fn counterexample_3_a_race_with_an_own_tab_is_no_rollback_and_no_clone() {
     assert!(world.relay_has("b"));
 
     world.run();
-    assert_eq!(world.client(second).hung_up, Some(Some(0)), "it asks for the lease again, at once");
+    assert_eq!(world.client(second).hung_up, Some(Retry::after_ms(0)), "it asks for the lease again, at once");
     assert_eq!(world.writer(second), Some(id), "and gives nothing up");
     world.sync(second);
     assert_eq!((world.client(second).hung_up, world.writer(second)), (None, Some(id)));

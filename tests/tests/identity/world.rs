@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::sync::{
-    Class, Close, Message, Opening, Output, Persist, Record, Replica, Row, Session, SessionConfig, Status,
+    Class, Message, Opening, Output, Persist, Record, Replica, Retry, Row, Session, SessionConfig, Status,
 };
 use weftline::{Delta, EditError, ReplicaId, Timestamp};
-use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig, RoomSnapshot};
+use weftline_relay::room::{Effect, Input, MemberId, Rights, Room, RoomConfig, RoomSnapshot};
 use weftline_relay::store::{Epoch, Position, Recovered, Snapshot, Tail};
 
 pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -51,7 +51,7 @@ pub(super) struct Client {
     pending: Vec<Persist>,
     link: Option<u64>,
     /// It wants the connection closed, and says when to come back if it says so.
-    pub(super) hung_up: Option<Option<u64>>,
+    pub(super) hung_up: Option<Retry>,
 }
 
 /// A connection: what is on its way, and the relay's end.
@@ -243,7 +243,7 @@ impl World {
                 None => {}
                 Some((channel, Message::Open(open))) => {
                     link.channel = Some(channel);
-                    self.handle(Input::Join { member: MemberId(id), open: Box::new(open), may_write: true });
+                    self.handle(Input::Join { member: MemberId(id), open: Box::new(open), rights: Rights::ALL });
                 }
                 Some((_, Message::Goodbye(_) | Message::Close(_))) => {
                     self.links.remove(&id);
@@ -355,7 +355,7 @@ impl World {
                     }
                 }
                 Output::Persist(persist) => client.pending.push(persist),
-                Output::Disconnect { retry_after_ms } => client.hung_up = Some(retry_after_ms),
+                Output::Disconnect { retry } => client.hung_up = Some(retry),
                 _ => {}
             }
         }
@@ -384,11 +384,11 @@ impl World {
                     self.disk.snapshot = Some(Snapshot { upto, bytes });
                     self.room.handle(NOW, Input::SnapshotStored { upto });
                 }
-                Effect::Close { member, reason } => {
+                Effect::Close { member, close } => {
                     if let Some(link) = self.links.get_mut(&member.0)
                         && let Some(channel) = link.channel.take()
                     {
-                        link.session.send(channel, &Message::Close(Close { reason }));
+                        link.session.send(channel, &Message::Close(close));
                         self.pump(member.0);
                     }
                 }

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use weftline::sync::{
-    CloseReason, Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Session, SessionConfig,
+    CloseReason, Link, Message, MessageKind, Opening, Output, Persist, Record, Replica, Retry, Session, SessionConfig,
 };
 use weftline::{EditError, Timestamp};
-use weftline_relay::room::{Effect, Input, MemberId, Room, RoomConfig};
+use weftline_relay::room::{Effect, Input, MemberId, Rights, Room, RoomConfig};
 use weftline_relay::store::{Epoch, Position, Recovered, Tail};
 
 /// A room, what it stored, and everybody's links.
@@ -178,12 +178,12 @@ impl World {
             match output {
                 Output::Transmit(frame) => up.push(frame),
                 Output::Persist(persist) => one.writes.push_back(persist),
-                Output::Disconnect { retry_after_ms } => {
-                    assert_eq!(retry_after_ms, Some(0), "client {client} is sent away");
+                Output::Disconnect { retry } => {
+                    assert_eq!(retry, Retry::after_ms(0), "client {client} is sent away");
                     again = true;
                 }
                 Output::ForkRepaired { .. } => one.repaired += 1,
-                Output::Changed(_) | Output::Presence(_) | Output::Status(_) => {}
+                Output::Changed(_) | Output::Presence(_) | Output::TokenWanted | Output::Status(_) => {}
             }
         }
         if !one.holds_writes {
@@ -219,7 +219,7 @@ impl World {
                 self.members += 1;
                 let member = MemberId(self.members);
                 link.member = Some((channel, member));
-                self.room_handle(Input::Join { member, open: Box::new(open), may_write: true });
+                self.room_handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
             }
             Message::Goodbye(goodbye) => assert_eq!(goodbye.reason, CloseReason::Done, "client {client} gives up"),
             message => {
@@ -289,7 +289,7 @@ impl World {
                 }
                 // The log is never long here.
                 Effect::Snapshot { .. } => self.room.handle(self.now, Input::SnapshotFailed),
-                Effect::Close { member, reason } => panic!("{member:?} is closed: {reason:?}"),
+                Effect::Close { member, close } => panic!("{member:?} is closed: {close:?}"),
             }
         }
     }

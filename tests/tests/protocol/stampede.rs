@@ -32,6 +32,19 @@ fn ask_one_that_hangs(world: &mut World) {
     assert_eq!(diffs_up(world), 0);
 }
 
+/// The same, and all the others come after it.
+fn crowd_behind_one_that_hangs() -> World {
+    let mut world = crowd();
+    world.restart_relay(Vec::new());
+    ask_one_that_hangs(&mut world);
+    for client in 1..CLIENTS {
+        world.connect(client, usize::MAX);
+    }
+    world.settle();
+    assert_eq!(diffs_up(&world), 0);
+    world
+}
+
 fn diffs_up(world: &World) -> usize {
     world.heard.get("Diff").copied().unwrap_or_default()
 }
@@ -59,14 +72,7 @@ fn ack_5_of_twenty_who_could_refill_a_relay_one_does() {
 
 #[test]
 fn ack_5_who_does_not_answer_holds_up_nobody_for_longer_than_a_second() {
-    let mut world = crowd();
-    world.restart_relay(Vec::new());
-    ask_one_that_hangs(&mut world);
-    for client in 1..CLIENTS {
-        world.connect(client, usize::MAX);
-    }
-    world.settle();
-    assert_eq!(diffs_up(&world), 0);
+    let mut world = crowd_behind_one_that_hangs();
     world.wait(999);
     assert_eq!(diffs_up(&world), 0);
     world.wait(1);
@@ -79,14 +85,7 @@ fn ack_5_who_does_not_answer_holds_up_nobody_for_longer_than_a_second() {
 
 #[test]
 fn ack_5_who_leaves_after_being_asked_is_not_waited_for() {
-    let mut world = crowd();
-    world.restart_relay(Vec::new());
-    ask_one_that_hangs(&mut world);
-    for client in 1..CLIENTS {
-        world.connect(client, usize::MAX);
-    }
-    world.settle();
-    assert_eq!(diffs_up(&world), 0);
+    let mut world = crowd_behind_one_that_hangs();
     world.cut(0);
     world.settle();
     assert_eq!(diffs_up(&world), 1);

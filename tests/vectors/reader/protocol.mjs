@@ -42,8 +42,15 @@ const fact = reader => {
 }
 
 const LEVELS = ['memory', 'stored', 'quorum']
-const NACKS = ['not ready', 'gap', 'fork', 'too large', 'invalid', 'too many replicas', 'read only']
-const REASONS = ['done', 'version', 'protocol', 'denied', 'superseded', 'limit', 'restart', 'storage']
+const NACKS = ['not ready', 'gap', 'fork', 'too large', 'invalid', 'too many replicas', 'read only',
+  'document full', 'storage', 'storage full']
+const REASONS = ['done', 'version', 'protocol', 'denied', 'superseded', 'limit', 'restart', 'storage',
+  'storage full', 'too many', 'quarantined', 'expired', 'token', 'revoked']
+
+const retry = reader => {
+  const said = reader.v()
+  return said === 0 ? 'backoff' : said === 1 ? 'never' : said
+}
 
 /** A row, as it is in logs and in Rows. */
 export const row = bytes => {
@@ -113,10 +120,10 @@ const bodies = {
   9: reader => ({ durable: { version: version(reader), level: choice(reader, LEVELS), position: reader.v() } }),
   10: reader => {
     const [id, seq, reason] = [hash(reader), reader.v(), choice(reader, NACKS)]
-    return { nack: { replica: id, seq, reason, version: optionalVersion(reader) } }
+    return { nack: { replica: id, seq, reason, retry: retry(reader), version: optionalVersion(reader) } }
   },
-  11: reader => ({ close: choice(reader, REASONS) }),
-  12: reader => ({ goodbye: { reason: choice(reader, REASONS), retry_after_ms: option(reader, from => from.v()) } }),
+  11: reader => ({ close: { reason: choice(reader, REASONS), retry: retry(reader) } }),
+  12: reader => ({ goodbye: { reason: choice(reader, REASONS), retry: retry(reader) } }),
   17: reader => ({ offer: { version: version(reader), by_digest: flag(reader) } }),
 }
 
@@ -150,6 +157,7 @@ const LAID_OUT_BY_HAND = {
     }
     return { presence: { whole, states } }
   },
+  129: reader => ({ token: hex(reader.rest()) }),
 }
 
 /** A message: its kind and its body. */

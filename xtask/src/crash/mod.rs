@@ -2,8 +2,8 @@
 //!
 //! Native clients, each with a folder store, and the relay with SQLite run as processes on loopback. Clients edit several documents of
 //! all types without pause, two of them on one store, and say of each edit when it is stored in their own store and when it is saved at
-//! the relay. Meanwhile they and the relay are killed, also while starting or compacting, paused and asked to end; the relay's store is
-//! wiped or put back, or a client's device is lost. Then everything comes to rest, and every promised edit must be at every replica,
+//! the relay. Meanwhile they and the relay are killed, also while starting or compacting, paused and asked to end; the relay's disk is
+//! full for a while; its store is wiped or put back, or a client's device is lost. Then everything comes to rest, and every promised edit must be at every replica,
 //! once, and all must show the same.
 //!
 //! A killed process takes its memory with it, but not what it has written, synced or not: power cuts are the simulation's part.
@@ -238,7 +238,7 @@ impl Totals {
             "client_quits": count("client_quit"), "relay_drains": count("relay_drain"),
             "edits": self.counts.made, "stored": self.counts.stored, "acknowledged": self.counts.saved,
             "lost": self.lost, "duplicated": self.duplicated, "failures": self.failures,
-            "relay_wipes": count("relay_wipe"), "relay_rollbacks": count("relay_rollback"),
+            "relay_full": count("relay_full"), "relay_wipes": count("relay_wipe"), "relay_rollbacks": count("relay_rollback"),
             "devices_lost": count("device_lost"),
             "store_rollbacks": count("store_rollback"), "store_clones": count("store_clone"), "seconds": (self.seconds * 10.0).round() / 10.0,
         })

@@ -13,6 +13,9 @@ use crate::process::program;
 /// A relay that says nothing for this long will not come up; one that is asked to end and does not in this time never will.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The least that a relay lets its database have.
+const LEAST_STORE: u64 = 64 << 10;
+
 /// See the module.
 pub(crate) struct Relay {
     program: PathBuf,
@@ -21,13 +24,15 @@ pub(crate) struct Relay {
     running: Option<Process>,
     ready: Option<Receiver<()>>,
     pub(crate) paused: bool,
+    /// The database has no more room than it takes already, as of the last start.
+    pub(crate) full: bool,
 }
 
 impl Relay {
     /// One that is not running yet, with a store below this folder.
     pub(crate) fn new(program: &Path, folder: &Path, port: u16) -> Self {
         let (program, folder) = (program.to_owned(), folder.to_owned());
-        Self { program, folder, port, running: None, ready: None, paused: false }
+        Self { program, folder, port, running: None, ready: None, paused: false, full: false }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -40,6 +45,15 @@ impl Relay {
 
     /// Starts it, and does not wait until it listens.
     pub(crate) fn start(&mut self) -> Result<()> {
+        self.start_with(false)
+    }
+
+    /// The same with a database that may have no more bytes than it has.
+    pub(crate) fn start_full(&mut self) -> Result<()> {
+        self.start_with(true)
+    }
+
+    fn start_with(&mut self, full: bool) -> Result<()> {
         ensure!(self.running.is_none(), "two relays on one store");
         fs::create_dir_all(self.store())?;
         let (sender, receiver) = mpsc::channel();
@@ -47,6 +61,11 @@ impl Relay {
         command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--store"]).arg(self.store().join("relay.db"));
         // Documents are dropped from memory often, and what is silent is found out soon.
         command.args(["--room-idle", "200ms", "--heartbeat", "2s", "--log", "warn"]);
+        self.full = full;
+        if full {
+            let bytes = fs::metadata(self.store().join("relay.db")).map_or(0, |file| file.len());
+            command.args(["--max-store", &bytes.max(LEAST_STORE).to_string()]);
+        }
         let ready = move |line: &str| {
             if line.starts_with("listening on") {
                 // It may have been killed meanwhile.

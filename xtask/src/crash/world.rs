@@ -85,6 +85,7 @@ enum Blow {
     RelayKillStarting,
     RelayDrain,
     RelayPause,
+    RelayFull,
     RelayWipe,
     RelayCopy,
     RelayPutBack,
@@ -219,6 +220,7 @@ impl World {
             (6, Blow::RelayKillStarting),
             (8, Blow::RelayDrain),
             (5, Blow::RelayPause),
+            (8, Blow::RelayFull),
             (only(Fate::RelayLoses, 8), Blow::RelayWipe),
             (only(Fate::RelayLoses, 6), Blow::RelayCopy),
             (only(Fate::RelayLoses, 10), Blow::RelayPutBack),
@@ -282,6 +284,14 @@ impl World {
                 self.note("the relay is paused");
                 self.relay.pause()?;
                 self.count("relay_pause");
+            }
+            Blow::RelayFull => {
+                // Until it dies again, or everybody comes to rest.
+                self.kill_relay("relay_kill")?;
+                self.note("the relay starts on a disk that is full");
+                self.relay.start_full()?;
+                self.relay.listens()?;
+                self.count("relay_full");
             }
             Blow::RelayWipe => {
                 self.kill_relay("relay_kill")?;
@@ -387,6 +397,9 @@ impl World {
 
     fn everybody_up(&mut self) -> Result<()> {
         self.relay.resume()?;
+        if self.relay.is_running() && self.relay.full {
+            self.kill_relay("relay_kill")?;
+        }
         self.start_relay()?;
         for index in 0..self.clients.len() {
             self.clients[index].resume()?;

@@ -14,7 +14,7 @@ use super::record::{Amount, Killed, Mover, Step, is_mark, newest};
 use super::text::{Fresh, follow, text_removed_by_others};
 use crate::clock::{Dot, LocalDot};
 use crate::fault::{self, Fault};
-use crate::ordered::{Map, Set, sort_by};
+use crate::ordered::{Map, Set, retain, sort_by};
 use crate::sequence::LocalPosition;
 use crate::store::{Kind, LocalContainer, LocalSlot, Payload, Slot};
 
@@ -72,7 +72,7 @@ impl Replay {
         }
         // Marks come back onto the text that they were on.
         let mut marks: Vec<u32> = Vec::new();
-        waiting.retain(|at| {
+        retain(&mut waiting, |at| {
             let other = killed(*at).kind != Kind::MARK;
             if !other {
                 marks.push(*at);

@@ -280,7 +280,7 @@ impl Salvaged<'_> {
             let parent = if stays { above } else { naming.moved(above) };
             let parent = Position { bunch: parent, index: record.parent.index };
             let id = naming.moved(at);
-            if bunches.insert(id, BunchRecord { id, parent, ..*record }).is_some() || stays {
+            if !bunches.insert_new(id, BunchRecord { id, parent, ..*record }) || stays {
                 return;
             }
             at = above;

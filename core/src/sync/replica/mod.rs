@@ -26,21 +26,22 @@ pub use opening::{OpenError, Opening};
 use super::encoding::MessageKind;
 use super::entropy::Entropy;
 use super::link::{CHANNEL, Connection, Refill, Stage};
-use super::message::{CloseReason, Message, Part};
+use super::message::{Close, CloseReason, Message, Part, Retry};
 use super::outbox::Outbox;
-use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
+use super::presence::{PeerId, PeerState, Peers, PresenceTooLong, earlier};
 use super::queue::Queue;
 use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
 use super::session::{ProtocolError, Session, SessionConfig};
 use super::slot::Slot;
 use super::staging::Staging;
-use super::status::{Link, Status};
+use super::status::{Link, Refusal, Status};
 use super::wire::Reader;
 use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{Changes, Document};
+use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
 
@@ -66,10 +67,15 @@ pub enum Output {
     },
     /// Close the connection, after sending what was given before.
     Disconnect {
-        /// When to connect again; with backoff if it is not said.
-        retry_after_ms: Option<u64>,
+        /// When to connect again. After [`Retry::NEVER`] only when the application asks for it.
+        retry: Retry,
     },
+    /// What [`Replica::set_token`] was given ends soon: it is time for another.
+    TokenWanted,
 }
+
+/// Until when nothing is pushed where that is not allowed.
+const FOREVER: Timestamp = Timestamp(u64::MAX);
 
 /// The name of a delta of a void branch, and the tag after it.
 type VoidRow = (Dot, Tag);
@@ -103,6 +109,11 @@ pub struct Replica {
     compacted: VersionVector,
     outputs: Queue<Output>,
     reported: Status,
+    /// What the relay refused last, and why it sent this replica away.
+    refused: Option<Refusal>,
+    closed: Option<Close>,
+    /// What says what may be done at the relay; empty if nothing does.
+    token: Vec<u8>,
     /// The branches that are known not to count.
     voids: Vec<VoidFact>,
     /// The deltas of those that are in the store, or were. Ascending.
@@ -130,6 +141,13 @@ impl Replica {
         self.slot.replica()
     }
 
+    /// The last dot of every edit that the relay has not acked, with whether it was pushed on this connection: for whoever follows edits through
+    /// logs. O(edits).
+    pub fn waiting(&self) -> impl Iterator<Item = (Dot, bool)> + '_ {
+        let is_pushed = |dot| self.connection.as_ref().is_some_and(|connection| connection.pushed.covers(dot));
+        self.outbox.dots().map(move |dot| (dot, is_pushed(dot)))
+    }
+
     /// How things stand.
     pub fn status(&self) -> Status {
         let link = match &self.connection {
@@ -143,8 +161,12 @@ impl Replica {
         let unsaved = if refill == Refill::None { waiting } else { waiting.max(1) };
         let stuck = if refill == Refill::Refused { unsaved } else { self.outbox.stuck() };
         let diverged = usize::from(self.connection.as_ref().is_some_and(|connection| connection.diverged));
-        let (unsaved, stuck) = (unsaved.max(diverged), stuck.max(diverged));
-        Status { link, unsaved, unstored: self.outbox.unstored(self.stored), stuck }
+        let (unsaved, mut stuck) = (unsaved.max(diverged), stuck.max(diverged));
+        if self.connection.as_ref().is_some_and(|connection| connection.paused == Some(FOREVER)) {
+            stuck = unsaved;
+        }
+        let unstored = self.outbox.unstored(self.stored);
+        Status { link, unsaved, unstored, stuck, refused: self.refused, closed: self.closed }
     }
 
     /// The driver has begun to connect.
@@ -159,7 +181,9 @@ impl Replica {
         self.connections += 1;
         self.keep_unfinished();
         self.outbox.start_over();
+        self.taken();
         self.connection = Some(Box::new(Connection::new(Session::of_client(SessionConfig::default(), now))));
+        self.present_token();
         self.peers.lost(now);
         self.peers.connected();
         self.prove();
@@ -172,6 +196,17 @@ impl Replica {
         self.keep_unfinished();
         self.connection = None;
         self.peers.lost(now);
+    }
+
+    /// Says what may be done at the relay: a token that somebody signed whom it trusts. It is opaque here, and not stored. It is said at
+    /// the beginning of each connection, and at once where there is one; then what was refused for want of a right is pushed again.
+    pub fn set_token(&mut self, token: &[u8]) {
+        self.token = token.into();
+        self.present_token();
+        if let Some(connection) = self.connection.as_mut().filter(|_| !fault::active(Fault::TokenLiftsNothing)) {
+            connection.paused = None;
+            self.push();
+        }
     }
 
     /// Shows this to everybody who has the document open, in place of what was shown before, or nothing any more. A replica
@@ -228,6 +263,10 @@ impl Replica {
             return Ok(());
         }
         let handled = connection.session.tick(now);
+        if connection.paused.is_some_and(|until| until <= now) && !fault::active(Fault::PauseForGood) {
+            connection.paused = None;
+            self.push();
+        }
         self.give_up_on(handled)
     }
 
@@ -236,7 +275,8 @@ impl Replica {
         let connection = self.connection.as_ref().filter(|connection| connection.stage != Stage::Closed);
         let can_send = connection.is_some_and(|connection| connection.is_answered());
         let session = connection.map(|connection| connection.session.deadline());
-        self.peers.deadline(can_send).into_iter().chain(session).min()
+        let paused = connection.and_then(|connection| connection.paused);
+        earlier(earlier(self.peers.deadline(can_send), session), paused)
     }
 
     /// The next thing to do. To be drained after every call of another method.
@@ -305,24 +345,32 @@ impl Replica {
         }
     }
 
+    fn present_token(&mut self) {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.stage != Stage::Closed)
+            && !self.token.is_empty()
+        {
+            connection.session.token(&self.token);
+        }
+    }
+
     fn give_up_on(&mut self, handled: Result<(), ProtocolError>) -> Result<(), ProtocolError> {
         if let (Err(error), Some(connection)) = (&handled, &mut self.connection) {
-            connection.session.goodbye(error.reason(), None);
+            connection.session.goodbye(error.reason(), Retry::BACKOFF);
             connection.stage = Stage::Closed;
         }
         handled
     }
 
     /// Ends the connection without an error of the protocol.
-    fn hang_up(&mut self, reason: CloseReason, retry_after_ms: Option<u64>) {
+    fn hang_up(&mut self, reason: CloseReason, retry: Retry) {
         if let Some(connection) = &mut self.connection {
-            connection.session.goodbye(reason, None);
+            connection.session.goodbye(reason, Retry::BACKOFF);
             connection.stage = Stage::Closed;
             while let Some(frame) = connection.session.poll() {
                 self.outputs.push(Output::Transmit(frame));
             }
         }
-        self.outputs.push(Output::Disconnect { retry_after_ms });
+        self.outputs.push(Output::Disconnect { retry });
     }
 
     /// Sends what this replica shows of itself, if that is new and it is time.

@@ -8,17 +8,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::opening::check;
-use super::{Output, Replica};
+use super::{FOREVER, Output, Replica};
 use crate::clock::{Dot, Timestamp, VersionEntry, VersionVector};
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome, Readiness};
 use crate::fault::{self, Fault};
+use crate::ordered::retain;
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
-    Ack, CaughtUp, CloseReason, DiffMessage, Durable, Fact, Message, Nack, NackReason, OpenAck, PackedRows, Part,
-    Resume, Rows, Want,
+    Ack, CaughtUp, Close, CloseReason, DiffMessage, Durable, Fact, Goodbye, Message, Nack, NackReason, OpenAck,
+    PackedRows, Part, Resume, Retry, Rows, Want,
 };
 use crate::sync::outbox::Verdict;
 use crate::sync::packed::Unpacked;
@@ -28,6 +29,7 @@ use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
 use crate::sync::slot::LeaseVerdict;
 use crate::sync::staging::{Misplaced, Staging};
+use crate::sync::status::Refusal;
 use crate::sync::wire::told;
 
 /// A row as it was sent.
@@ -47,8 +49,10 @@ impl Replica {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let unexpected = |what| Err(ProtocolError::Unexpected { what: told(what) });
         match message {
-            Message::Close(close) => self.turned_away(close.reason, None),
-            Message::Goodbye(goodbye) => self.turned_away(goodbye.reason, goodbye.retry_after_ms),
+            Message::Close(Close { reason, retry }) | Message::Goodbye(Goodbye { reason, retry }) => {
+                self.turned_away(Close { reason, retry });
+            }
+            Message::Token(_) => self.outputs.push(Output::TokenWanted),
             Message::OpenAck(ack) if connection.stage == Stage::Opening => return self.opened(ack),
             Message::OpenAck(_) => return unexpected("OpenAck"),
             _ if !connection.is_answered() => return unexpected("message before OpenAck"),
@@ -56,7 +60,11 @@ impl Replica {
             Message::Part(part) if connection.rebuilding => return self.part(&part),
             _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
-                return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
+                let mut sent = Vec::new();
+                for row in rows {
+                    sent.push(Sent::Whole(row));
+                }
+                return self.rows(from, to, sent);
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
@@ -87,7 +95,7 @@ impl Replica {
                 self.refilled(durable);
                 return self.ask_again();
             }
-            Message::Nack(nack) => return self.refused(&nack),
+            Message::Nack(nack) => return self.refused(now, &nack),
             Message::Hello(_) | Message::Open(_) | Message::Offer(_) | Message::Ping | Message::Pong => {
                 return unexpected("message of a client");
             }
@@ -95,16 +103,17 @@ impl Replica {
         Ok(())
     }
 
-    /// Whatever the reason was, the driver's backoff is the answer, unless the relay names a time.
-    fn turned_away(&mut self, reason: CloseReason, retry_after_ms: Option<u32>) {
+    /// Whatever the reason was, what the relay says of coming back is the answer.
+    fn turned_away(&mut self, close: Close) {
         // This is the connection that counts (SES-1): whoever took it over writes under the same id, and is not us (ID-5).
-        if reason == CloseReason::Superseded && !fault::active(Fault::SupersededGoesOn) {
+        if close.reason == CloseReason::Superseded && !fault::active(Fault::SupersededGoesOn) {
             self.retire_writer();
         }
         if let Some(connection) = &mut self.connection {
             connection.stage = Stage::Closed;
         }
-        self.outputs.push(Output::Disconnect { retry_after_ms: retry_after_ms.map(u64::from) });
+        self.closed = Some(close);
+        self.outputs.push(Output::Disconnect { retry: close.retry });
     }
 
     fn opened(&mut self, ack: OpenAck) -> Result<(), ProtocolError> {
@@ -116,6 +125,7 @@ impl Replica {
         }
         connection.stage = Stage::CatchingUp;
         connection.epoch = ack.epoch;
+        self.closed = None;
         if connection.rebuilding {
             return self.rebuilding(ack);
         }
@@ -155,7 +165,7 @@ impl Replica {
             lost |= self.judge_lease(fact);
         }
         if lost {
-            self.hang_up(CloseReason::Done, Some(0));
+            self.hang_up(CloseReason::Done, Retry::after_ms(0));
             return Ok(());
         }
         for (replica, entry) in relay.iter() {
@@ -225,7 +235,7 @@ impl Replica {
 
     /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
     fn judge_by(&mut self, version: &VersionVector) {
-        for replica in self.outbox.replicas().collect::<Vec<_>>() {
+        for replica in self.outbox.replicas() {
             // A chain that goes on beyond ours is not judged by its end.
             if let Some(VersionEntry { seq, tag }) = version.get(replica)
                 && seq <= self.document.seq(replica)
@@ -247,7 +257,11 @@ impl Replica {
         if rows.from > rows.to && rows.rows.is_empty() {
             return Ok(());
         }
-        self.rows(rows.from, rows.to, rows.rows.into_iter().map(Sent::Packed).collect())
+        let mut sent = Vec::new();
+        for row in rows.rows {
+            sent.push(Sent::Packed(row));
+        }
+        self.rows(rows.from, rows.to, sent)
     }
 
     /// What was packed; `None` if all of it is here already.
@@ -291,7 +305,9 @@ impl Replica {
                     let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
                     if outcome == Outcome::Applied {
-                        records.extend(self.positions_of(&delta));
+                        if let Some(record) = self.positions_of(&delta) {
+                            records.push(record);
+                        }
                     }
                     outcome
                 }
@@ -317,7 +333,7 @@ impl Replica {
 
     fn apply_delta(&mut self, delta: &Delta) -> Result<Outcome, ProtocolError> {
         let last = delta.dot();
-        let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
+        let moves = VersionVector::of(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() });
         self.relay_has(&moves);
         // Whoever sees the log go on otherwise needs no fact from the relay, which may have forgotten how it went on there.
         if let Some(fact) = self.outbox.branch_beside(delta) {
@@ -376,7 +392,8 @@ impl Replica {
     /// tag at its end only. Joined, it would put the rest of one branch upon the beginning of another. It is left alone: what waits is
     /// pushed, which tells, and then the relay is asked again.
     fn is_doubted(&mut self, head: &VersionVector) -> bool {
-        let waiting: Vec<_> = self.outbox.replicas().filter(|id| self.outbox.is_within(*id, head.seq(*id))).collect();
+        let mut waiting = self.outbox.replicas();
+        retain(&mut waiting, |id| self.outbox.is_within(*id, head.seq(*id)));
         if waiting.is_empty() || fault::active(Fault::DiffUponUnacked) {
             return false;
         }
@@ -516,13 +533,14 @@ impl Replica {
         let pushed = self.outbox.tag(ack.replica, ack.through).map(|tag| VersionEntry { seq: ack.through, tag });
         self.empty_outbox(ack.replica, ack.through);
         if let Some(entry) = here {
-            self.relay_has(&[(ack.replica, entry)].into_iter().collect());
+            self.relay_has(&VersionVector::of(ack.replica, entry));
         }
         let pushed = pushed.filter(|_| !fault::active(Fault::AckNotHeard));
         if let (Some(entry), Some(connection)) = (pushed, &mut self.connection) {
-            connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
+            connection.heard.join(&VersionVector::of(ack.replica, entry));
         }
         self.sent_up_to(ack.position);
+        self.taken();
         self.push();
     }
 
@@ -537,14 +555,24 @@ impl Replica {
             self.outbox.rewind(relay);
         }
         self.sent_up_to(durable.position);
+        self.taken();
         self.push();
     }
 
-    fn refused(&mut self, nack: &Nack) -> Result<(), ProtocolError> {
-        let diff = nack.seq == 0;
-        // What follows a delta that is stuck has a gap before it: that asks for nothing.
-        let stuck = !diff && self.outbox.is_stuck(nack.replica);
+    fn refused(&mut self, now: Timestamp, nack: &Nack) -> Result<(), ProtocolError> {
+        let &Nack { replica, seq, reason, retry, .. } = nack;
+        let later = match reason {
+            // Nothing else would be taken either. Another token may change that, or another connection.
+            NackReason::ReadOnly if !fault::active(Fault::ReadersPush) => Some(FOREVER),
+            _ => retry.delay_ms().map(|ms| now.plus_ms(ms.into())),
+        };
+        let diff = seq == 0;
         let Some(connection) = &mut self.connection else { return Ok(()) };
+        // What follows a delta that is stuck, or will be pushed again, has a gap before it: that asks for nothing.
+        let stuck = !diff && (connection.paused.is_some() || self.outbox.is_stuck(replica));
+        if !matches!(reason, NackReason::NotReady | NackReason::Gap | NackReason::Fork) {
+            self.refused = Some(Refusal { dot: Dot::new(replica, seq), reason, retry });
+        }
         match nack.reason {
             NackReason::NotReady | NackReason::Gap => {
                 // What was pushed after it is refused for the same reason: one diff answers all of that.
@@ -558,10 +586,16 @@ impl Replica {
                 }
                 connection.refill = Refill::Needed;
             }
-            NackReason::Fork if diff => self.contradicted(nack.replica, u64::MAX),
-            NackReason::Fork => self.refused_as_fork(nack.replica),
+            NackReason::Fork if diff => self.contradicted(replica, u64::MAX),
+            NackReason::Fork => self.refused_as_fork(replica),
+            _ if later.is_some() => {
+                connection.paused = later.filter(|_| !fault::active(Fault::PauseIgnored));
+                if diff {
+                    connection.refill = Refill::Needed;
+                }
+            }
             _ if diff => connection.refill = Refill::Refused,
-            _ => self.outbox.stick(nack.replica, nack.seq),
+            _ => self.outbox.stick(replica, seq),
         }
         // Rows after the refused one were not looked at.
         if let Some(connection) = &mut self.connection {
@@ -572,6 +606,13 @@ impl Replica {
         }
         self.push();
         Ok(())
+    }
+
+    /// What was refused before is of the past, unless it is stuck.
+    pub(super) fn taken(&mut self) {
+        if self.outbox.stuck() == 0 {
+            self.refused = None;
+        }
     }
 
     fn empty_outbox(&mut self, replica: ReplicaId, through: u64) {

@@ -21,7 +21,7 @@ use crate::ordered::{Set, sort_by_key};
 use crate::replica_id::ReplicaId;
 use crate::sync::fork::{self, Repaired};
 use crate::sync::limits;
-use crate::sync::message::{CloseReason, DiffMessage, Fact, Message, OpenAck, Resume, Want};
+use crate::sync::message::{CloseReason, DiffMessage, Fact, Message, OpenAck, Resume, Retry, Want};
 use crate::sync::outbox::{Outbox, Verdict};
 use crate::sync::record::{Class, Cursor, Record, Table};
 use crate::sync::row::Row;
@@ -105,7 +105,7 @@ impl Replica {
     /// Ends the connection; another one comes at once, unless that happens again and again.
     fn reconnect(&mut self) {
         let again = !self.may_rebuild();
-        self.hang_up(CloseReason::Done, (!again).then_some(0));
+        self.hang_up(CloseReason::Done, if again { Retry::BACKOFF } else { Retry::after_ms(0) });
     }
 
     /// The answer to an Open that asked for everything.
@@ -134,15 +134,14 @@ impl Replica {
 
     fn build_anew(&mut self, relay: &Diff) -> Result<(), ProtocolError> {
         // What was not asked about because the relay had nothing of it then: a copy of this store may have been there meanwhile.
-        let is_unsure = |replica: ReplicaId| {
-            let VersionEntry { seq, tag } = relay.head.get(replica)?;
-            let verdict = self.outbox.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None })?;
-            (!matches!(verdict, Verdict::Agrees { .. }) && !self.contradicted.contains(&replica)).then_some(())
-        };
-        if self.outbox.replicas().any(|replica| is_unsure(replica).is_some()) {
-            self.must_rebuild = false;
-            self.reconnect();
-            return Ok(());
+        for (replica, VersionEntry { seq, tag }) in relay.head.iter() {
+            let verdict = self.outbox.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None });
+            let agrees = matches!(verdict, None | Some(Verdict::Agrees { .. }));
+            if !agrees && !self.contradicted.contains(&replica) {
+                self.must_rebuild = false;
+                self.reconnect();
+                return Ok(());
+            }
         }
         let Some(connection) = &self.connection else { return Ok(()) };
         self.rebuilt += 1;
@@ -179,14 +178,18 @@ impl Replica {
         }
         // The next Open names this opening, and waits for this batch.
         self.slot.name();
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         self.cursor = Some(cursor);
         records.push(Record::Cursor(cursor));
         let class = if fault::active(Fault::RepairedRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
         self.outbox.replace(&chains, token);
         self.slot.prove(token);
-        self.void_rows.extend(moved.names);
+        for (name, tag) in moved.names {
+            self.void_rows.push((name, tag));
+        }
         sort_by_key(&mut self.void_rows, |row| *row);
         self.contradicted = Set::new();
         self.must_rebuild = false;

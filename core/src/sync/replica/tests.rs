@@ -9,7 +9,7 @@ use crate::clock::{Tag, VersionEntry};
 use crate::document::EditError;
 use crate::sync::message::{
     Ack, CaughtUp, Close, DiffMessage, Durable, Fact, Level, Nack, NackReason, Offer, Open, OpenAck, PackedRows,
-    Resume, Rows, Want,
+    Resume, Retry, Rows, Want,
 };
 use crate::sync::packed::{Said, Unpacked, pack};
 use crate::sync::record::Class;
@@ -19,10 +19,14 @@ use crate::sync::status::Link;
 use crate::{Delta, Document, UndoLimits};
 
 mod durability;
+mod following;
 mod forks;
 mod leases;
 mod positions;
 mod presence;
+mod refills;
+mod refusals;
+mod tokens;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const CHANNEL: u64 = 1;
@@ -37,8 +41,9 @@ struct Desk {
     news: Vec<PeerState>,
     /// Those of the relay.
     features: u64,
-    hung_up: bool,
+    hung_up: Option<Retry>,
     repaired: Vec<DotRuns>,
+    tokens_wanted: u32,
 }
 
 impl Desk {
@@ -55,8 +60,9 @@ impl Desk {
             heard: Vec::new(),
             news: Vec::new(),
             features,
-            hung_up: false,
+            hung_up: None,
             repaired: Vec::new(),
+            tokens_wanted: 0,
         }
     }
 
@@ -81,9 +87,10 @@ impl Desk {
                     self.heard.extend(self.relay.frame(NOW, &frame).unwrap().map(|(_, said)| said))
                 }
                 Output::Persist(persist) => self.pending.push(persist),
-                Output::Disconnect { .. } => self.hung_up = true,
+                Output::Disconnect { retry } => self.hung_up = Some(retry),
                 Output::ForkRepaired { dots } => self.repaired.push(dots),
                 Output::Presence(news) => self.news.extend(news),
+                Output::TokenWanted => self.tokens_wanted += 1,
                 Output::Changed(_) | Output::Status(_) => {}
             }
         }
@@ -322,9 +329,15 @@ fn fork_4_a_branch_that_contradicts_the_log_is_renamed_and_what_builds_upon_it_w
     let answer = Fact { same_upto: first.dot().seq, ..fact(theirs.replica(), theirs.dot().seq, theirs.tag()) };
     let heard = copy.connect_to(version_of(&theirs), vec![answer]);
     assert_eq!(pushed(&heard), [Row::of(&ours)], "pushing tells where the branch begins");
-    let refused = Nack { replica: ours.replica(), seq: ours.dot().seq, reason: NackReason::Fork, version: None };
+    let refused = Nack {
+        replica: ours.replica(),
+        seq: ours.dot().seq,
+        reason: NackReason::Fork,
+        retry: Retry::BACKOFF,
+        version: None,
+    };
     copy.say(Message::Nack(refused)).unwrap();
-    assert!(copy.hung_up && copy.replica.writer().is_none());
+    assert!(copy.hung_up.is_some() && copy.replica.writer().is_none());
     // What is written meanwhile goes with the branch, for it builds upon it.
     let next = copy.write("d");
     assert_ne!(next.replica(), ours.replica());
@@ -377,7 +390,13 @@ fn fork_2_the_gap_behind_what_is_stuck_asks_for_nothing() {
     // The relay refuses the first one for good; all that follow it have a gap before them.
     let nack = |delta: &Delta, reason| {
         let dot = delta.dot();
-        Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version: Some(VersionVector::new()) })
+        Message::Nack(Nack {
+            replica: dot.replica,
+            seq: dot.seq,
+            reason,
+            retry: Retry::BACKOFF,
+            version: Some(VersionVector::new()),
+        })
     };
     desk.say(nack(first, NackReason::Invalid)).unwrap();
     for delta in &deltas[1..] {
@@ -398,7 +417,7 @@ fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synce
     let version_hash = desk.replica.document().version_hash();
     let answer = |desk: &mut Desk, beacon, resume| {
         desk.replica.disconnected(NOW);
-        desk.hung_up = false;
+        desk.hung_up = None;
         desk.heard();
         desk.connect();
         desk.say(Message::OpenAck(OpenAck {
@@ -422,7 +441,7 @@ fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synce
     // The relay has something else, and what it tells does not change that: everything is asked for, but not for ever.
     for times in 1..=crate::sync::limits::MAX_REPAIRS {
         answer(&mut desk, [5; 16], Resume::Same);
-        assert!(desk.hung_up, "{times}");
+        assert!(desk.hung_up.is_some(), "{times}");
         answer(&mut desk, [5; 16], Resume::Diff);
         let diff = desk.replica.document().diff_since(&VersionVector::new());
         let bytes = codec::encode_diff(&diff).into();
@@ -432,153 +451,6 @@ fn fork_2_equal_versions_with_other_payloads_are_built_anew_and_not_called_synce
     desk.say(Message::CaughtUp(CaughtUp { position: 3, version_hash })).unwrap();
     let status = desk.replica.status();
     assert_eq!((status.link, status.stuck, status.is_synced()), (Link::Live, 1, false));
-}
-
-#[test]
-fn ack_4_and_ack_5_what_the_relay_lost_is_given_back_as_one_diff() {
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    let first = desk.write("a");
-    desk.flush();
-    desk.connect_to(version_of(&first), vec![fact(first.replica(), first.dot().seq, first.tag())]);
-    assert_eq!(desk.replica.status().unsaved, 0);
-    desk.replica.disconnected(NOW);
-    // It comes back empty.
-    let heard = desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
-    assert_eq!(desk.replica.status().unsaved, 1, "nothing is called saved that is not");
-    let diff = desk.asked_for_it(&heard, VersionVector::new());
-    let mut relay = Document::new();
-    relay.apply_diff(&codec::decode_diff(&diff.bytes).unwrap()).unwrap();
-    assert_eq!(relay.version(), desk.replica.document().version());
-    // Meanwhile nothing else is pushed; then it is.
-    let second = desk.write("b");
-    desk.flush();
-    assert!(pushed(&desk.heard()).is_empty());
-    desk.say(Message::Durable(Durable { version: relay.version(), level: Level::Stored, position: 4 })).unwrap();
-    assert_eq!(pushed(&desk.heard()), [Row::of(&second)]);
-}
-
-#[test]
-fn diff_7_a_refill_waits_until_every_own_edit_is_durable() {
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    let first = desk.write("a");
-    desk.flush();
-    desk.connect_to(VersionVector::new(), vec![fact(first.replica(), 0, Tag::start(first.replica()))]);
-    let second = desk.write("b");
-    let gap = Nack { replica: first.replica(), seq: 1, reason: NackReason::Gap, version: Some(VersionVector::new()) };
-    desk.say(Message::Nack(gap)).unwrap();
-    assert!(desk.heard().is_empty(), "an edit is not durable");
-    desk.flush();
-    let heard = desk.heard();
-    let diff = desk.asked_for_it(&heard, VersionVector::new());
-    assert!(codec::decode_diff(&diff.bytes).unwrap().head.covers(second.dot()));
-}
-
-#[test]
-fn cur_2_and_cur_3_rows_must_be_contiguous_and_add_up() {
-    let mut relay = Document::with_writer(ReplicaId::from(9));
-    let mut deltas = Vec::new();
-    for key in ["a", "b"] {
-        let commit = relay.transact(NOW, |tx| {
-            tx.map("m")?.put(key, 1)?;
-            Ok::<_, EditError>(())
-        });
-        deltas.push(commit.unwrap().delta.unwrap());
-    }
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    desk.connect_to(VersionVector::new(), Vec::new());
-    desk.say(Message::Rows(Rows { from: 4, to: 4, rows: vec![Row::of(&deltas[0])] })).unwrap();
-    desk.flush();
-    assert!(
-        desk.store.ends_with(&[Record::Row(Row::of(&deltas[0])), Record::Cursor(Cursor { epoch: 7, position: 4 })])
-    );
-
-    // The relay says that it has more than came: the cursor is dropped and a diff asked for.
-    let reached = CaughtUp { position: 4, version_hash: relay.version_hash() };
-    desk.say(Message::CaughtUp(reached)).unwrap();
-    desk.flush();
-    assert_eq!(desk.heard(), [Message::Want(Want::since(version_of(&deltas[0])))]);
-    assert_eq!(
-        (desk.store.last(), desk.replica.status().link),
-        (Some(&Record::Cursor(Cursor::NONE)), Link::CatchingUp)
-    );
-    let bytes = codec::encode_diff(&relay.diff_since(&version_of(&deltas[0]))).into();
-    desk.say(Message::Diff(crate::sync::DiffMessage { position: 5, bytes })).unwrap();
-    desk.say(Message::CaughtUp(CaughtUp { position: 5, ..reached })).unwrap();
-    assert_eq!(desk.replica.status().link, Link::Live);
-
-    let gap = Message::Rows(Rows { from: 7, to: 7, rows: Vec::new() });
-    assert!(matches!(desk.say(gap), Err(ProtocolError::Unexpected { .. })));
-    assert!(matches!(desk.heard()[..], [Message::Goodbye(_)]));
-}
-
-#[test]
-fn fork_2_a_tag_that_was_left_out_is_not_guessed() {
-    let mut other = Document::with_writer(ReplicaId::from(9));
-    let mut put = |value: i64| other.transact::<_, EditError>(NOW, |tx| tx.map("m")?.put("k", value));
-    let deltas: Vec<Delta> = (0..3).filter_map(|value| put(value).unwrap().delta).collect();
-    let roster = Roster::new(NOW, &VersionVector::new());
-    let follows = |position: u64, delta: &Delta| {
-        let rows = vec![pack(&Row::of(delta), &roster, true).into()];
-        Message::Packed(PackedRows { from: position, to: position, new_ids: Vec::new(), rows })
-    };
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    desk.connect_with(VersionVector::new(), Vec::new(), Some(&roster));
-    desk.say(follows(4, &deltas[0])).unwrap();
-    desk.say(follows(5, &deltas[1])).unwrap();
-    assert_eq!(desk.replica.document().version(), version_of(&deltas[1]));
-
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    desk.connect_with(VersionVector::new(), Vec::new(), Some(&roster));
-    desk.say(follows(4, &deltas[0])).unwrap();
-    assert!(desk.say(follows(5, &deltas[2])).is_err(), "what it follows was not told");
-}
-
-#[test]
-fn fork_2_what_follows_a_row_that_was_not_taken_says_the_tag_before_it() {
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    let first = desk.write("a");
-    desk.flush();
-    let known = version_of(&first);
-    let roster = Roster::new(NOW, &known);
-    desk.connect_with(known.clone(), vec![fact(first.replica(), 1, first.tag())], Some(&roster));
-    let mut said = Said::new();
-    let mut last_pushed = |desk: &mut Desk, key: &str| {
-        let delta = desk.write(key);
-        desk.flush();
-        let heard = desk.heard();
-        let [Message::Packed(rows)] = &heard[..] else { panic!("packed rows: {heard:?}") };
-        (delta, said.unpack(rows.rows.last().unwrap(), &roster).unwrap())
-    };
-    let (second, sent) = last_pushed(&mut desk, "b");
-    assert_eq!(sent, Unpacked::Row(Row::of(&second)), "nothing was sent before it");
-    let (third, sent) = last_pushed(&mut desk, "c");
-    assert!(matches!(sent, Unpacked::Next { .. }), "it follows what was sent");
-
-    // The relay lost what came before, and is given everything as one diff.
-    let (replica, seq) = (third.replica(), second.dot().seq);
-    desk.say(Message::Nack(Nack { replica, seq, reason: NackReason::Gap, version: Some(known.clone()) })).unwrap();
-    let heard = desk.heard();
-    desk.asked_for_it(&heard, known);
-    desk.say(Message::Durable(Durable { version: version_of(&third), level: Level::Stored, position: 4 })).unwrap();
-    let (fourth, sent) = last_pushed(&mut desk, "d");
-    assert_eq!(sent, Unpacked::Row(Row::of(&fourth)));
-}
-
-#[test]
-fn fork_2_an_ack_tells_the_chain_that_a_row_pushed_by_another_tab_follows() {
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    let mut roster = Roster::new(NOW, &VersionVector::new());
-    desk.connect_with(VersionVector::new(), Vec::new(), Some(&roster));
-    let first = desk.write("a");
-    desk.flush();
-    let (replica, through) = (first.replica(), first.dot().seq);
-    // Of the same store, and not durable here yet.
-    let second = desk.write("b");
-    desk.say(Message::Ack(Ack { replica, through, level: Level::Stored, position: 4 })).unwrap();
-    roster.add(replica);
-    let rows = vec![pack(&Row::of(&second), &roster, true).into()];
-    let packed = PackedRows { from: 5, to: 5, new_ids: vec![replica], rows };
-    assert_eq!(desk.say(Message::Packed(packed)), Ok(()));
 }
 
 #[test]
@@ -603,7 +475,7 @@ fn a_store_that_fails_is_written_again_before_anything_is_sent() {
     desk.pending.clear();
     desk.replica.store_failed(NOW);
     desk.drain();
-    assert!(desk.hung_up);
+    assert!(desk.hung_up.is_some());
     let [persist] = &desk.pending[..] else { panic!("one batch with everything") };
     assert_eq!(persist.class, Class::Strict);
     for delta in [&first, &second] {
@@ -634,116 +506,6 @@ fn compaction_keeps_what_is_not_acked_and_waits_for_the_disk() {
     assert_eq!(next.replica.document().version(), desk.replica.document().version());
 }
 
-/// What the relay has, and what a replica knows that has forgotten how it came to that.
-fn without_log(desk: &Desk, mut relay: Document) -> (Desk, Document) {
-    let mut document = Document::load(&desk.replica.document().snapshot()).unwrap();
-    for document in [&mut document, &mut relay] {
-        document.truncate_removals();
-    }
-    (Desk::open(None, 9, vec![Record::Snapshot(document.snapshot().into())]), relay)
-}
-
-fn remove(document: &mut Document, key: &str) -> Delta {
-    let commit = document.transact(NOW, |tx| tx.map("m")?.remove(key).map(drop));
-    let commit: Result<crate::Commit<()>, EditError> = commit;
-    commit.unwrap().delta.unwrap()
-}
-
-fn seqs(version: &VersionVector) -> Vec<u64> {
-    version.iter().map(|(_, entry)| entry.seq).collect()
-}
-
-#[test]
-fn diff_2_below_the_relays_horizon_a_digest_is_sent_unless_an_edit_is_not_durable() {
-    for in_the_middle in [false, true] {
-        let mut desk = Desk::open(Some(0), 1, Vec::new());
-        let mut relay = Document::with_writer(ReplicaId::from(5));
-        for key in ["a", "b", "c"] {
-            relay.apply(&desk.write(key)).unwrap();
-        }
-        let (mut desk, _) = without_log(&desk, relay.clone());
-        let gone = remove(&mut relay, "b");
-        relay.truncate_removals();
-        desk.connect();
-        if in_the_middle {
-            _ = desk.write("d");
-        }
-        desk.say(Message::OpenAck(OpenAck {
-            epoch: 7,
-            head: 3,
-            version_hash: relay.version_hash(),
-            beacon: relay.beacon(),
-            version: Some(relay.version()),
-            horizon: relay.horizon(),
-            facts: Vec::new(),
-            voids: Vec::new(),
-            resume: Resume::Ask,
-            roster: None,
-        }))
-        .unwrap();
-        let heard = desk.heard();
-        let [Message::Want(want)] = &heard[..] else { panic!("{heard:?}") };
-        assert_eq!(want.live.is_none(), in_the_middle);
-        let answer = want.clone().answer(&relay);
-        assert_eq!(answer.tier, if in_the_middle { crate::Tier::Full } else { crate::Tier::Digest });
-        let bytes = codec::encode_diff(&answer).into();
-        desk.say(Message::Diff(crate::sync::DiffMessage { position: 3, bytes })).unwrap();
-        let document = desk.replica.document();
-        assert!(document.covers(gone.dot()) && !document.map("m").contains("b"));
-        assert_eq!(document.map("m").len(), if in_the_middle { 3 } else { 2 });
-    }
-}
-
-#[test]
-fn diff_2_whoever_is_asked_later_on_does_not_judge_by_the_horizon_of_the_beginning() {
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    let mut relay = Document::with_writer(ReplicaId::from(5));
-    for key in ["a", "b", "c"] {
-        relay.apply(&desk.write(key)).unwrap();
-    }
-    desk.flush();
-    // Another client removes something. The relay says so, and before it has sent the row forgets how.
-    let gone = remove(&mut relay, "b");
-    assert_eq!(desk.connect_to(relay.version(), Vec::new()), []);
-    relay.truncate_removals();
-    desk.say(Message::Ask).unwrap();
-    let heard = desk.heard();
-    let [Message::Want(want)] = &heard[..] else { panic!("{heard:?}") };
-    assert_eq!(want.clone().answer(&relay).tier, crate::Tier::Digest);
-    let bytes = codec::encode_diff(&want.clone().answer(&relay)).into();
-    desk.say(Message::Diff(crate::sync::DiffMessage { position: 5, bytes })).unwrap();
-    assert!(desk.replica.document().covers(gone.dot()));
-    assert_eq!(desk.replica.document().map("m").len(), 2);
-}
-
-#[test]
-fn ack_5_a_relay_below_ones_own_horizon_is_asked_what_lives_there() {
-    let mut desk = Desk::open(Some(0), 1, Vec::new());
-    let mut relay = Document::with_writer(ReplicaId::from(5));
-    for key in ["a", "b", "c"] {
-        relay.apply(&desk.write(key)).unwrap();
-    }
-    // A backup of the relay; then something is removed, and everybody forgets how.
-    let (backup, gone) = (relay.clone(), remove(&mut relay, "b"));
-    desk.replica.document.apply(&gone).unwrap();
-    let (mut desk, _) = without_log(&desk, relay);
-    let version = desk.replica.document().version();
-    let offer = Message::Offer(Offer { version, by_digest: true });
-    assert_eq!(desk.connect_to(backup.version(), Vec::new()), [offer]);
-    assert_eq!(desk.replica.status().unsaved, 1);
-    desk.say(Message::Want(Want::by_digest(&backup))).unwrap();
-    let heard = desk.heard();
-    let [Message::Diff(diff)] = &heard[..] else { panic!("{heard:?}") };
-    let diff = codec::decode_diff(&diff.bytes).unwrap();
-    assert_eq!((diff.tier, diff.adds.len(), diff.dead.dot_count()), (crate::Tier::Digest, 0, 1));
-    let mut restored = backup;
-    restored.apply_diff(&diff).unwrap();
-    assert_eq!(seqs(&restored.version()), seqs(&desk.replica.document().version()));
-    assert!(!restored.map("m").contains("b"));
-    // Asked once; a relay that repeats itself is not listened to.
-    assert!(desk.say(Message::Want(Want::by_digest(&restored))).is_err());
-}
-
 #[test]
 fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
     let junk: Arc<[u8]> = [1, 2, 3].as_slice().into();
@@ -766,8 +528,8 @@ fn bytes_1_what_a_relay_must_not_say_ends_the_connection() {
     assert!(desk.say(Message::Rows(Rows::default())).is_err(), "before OpenAck");
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     desk.connect();
-    desk.say(Message::Close(Close { reason: CloseReason::Denied })).unwrap();
-    assert!(desk.hung_up);
+    desk.say(Message::Close(Close { reason: CloseReason::Denied, retry: Retry::BACKOFF })).unwrap();
+    assert!(desk.hung_up.is_some());
     assert!(Replica::open("", Opening { slot: None, entropy: [0; 16], now: NOW }, Vec::new()).is_err());
     let damaged = Record::Snapshot("not a snapshot".to_owned().into_bytes().into());
     assert!(Replica::open("d", Opening { slot: None, entropy: [0; 16], now: NOW }, [damaged]).is_err());

@@ -12,7 +12,7 @@ use crate::codec;
 use crate::delta::Delta;
 use crate::document::{Commit, EditError, Transaction, UndoLimits};
 use crate::fault::{self, Fault};
-use crate::sync::message::CloseReason;
+use crate::sync::message::{CloseReason, Retry};
 use crate::sync::outbox::Outbox;
 use crate::sync::record::{Class, Cursor, Persist, Record, Token};
 use crate::sync::row::Row;
@@ -137,7 +137,7 @@ impl Replica {
             self.slot.rewrite(self.stored, token);
         }
         if self.connection.is_some() {
-            self.hang_up(CloseReason::Storage, None);
+            self.hang_up(CloseReason::Storage, Retry::BACKOFF);
         }
     }
 
@@ -173,18 +173,21 @@ impl Replica {
         }
         let mut records = self.unfinished_basis();
         records.push(Record::Row(Row::of(delta)));
-        let positions = self.positions_of(delta);
-        let hangs_on = positions.as_ref().and_then(|record| match record {
-            Record::Positions { bytes, .. } => Some(bytes.clone()),
-            _ => None,
-        });
-        records.extend(positions);
+        let mut hangs_on = None;
+        if let Some(record) = self.positions_of(delta) {
+            if let Record::Positions { bytes, .. } = &record {
+                hangs_on = Some(bytes.clone());
+            }
+            records.push(record);
+        }
         let deps = self.document.deps_of(delta);
         records.push(Outbox::record(delta, &deps));
         if self.connection.is_some() {
             self.slot.name();
         }
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         let class = if fault::active(Fault::WriteRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
         self.outbox.push(delta, deps, hangs_on, token);

@@ -122,7 +122,11 @@ impl Scene {
                     match input.byte() % 4 {
                         0 => body.truncate(place),
                         1 => body.insert(place, input.byte()),
-                        _ => body.iter_mut().skip(place).take(1).for_each(|byte| *byte = input.byte()),
+                        _ => {
+                            if let Some(byte) = body.get_mut(place) {
+                                *byte = input.byte();
+                            }
+                        }
                     }
                     self.relay.session.send_body(CHANNEL, said.kind(), &body);
                 }
@@ -198,7 +202,11 @@ impl Scene {
                     Output::Transmit(frame) => self.relay.hears(self.now, &frame),
                     Output::Persist(persist) => self.pending.push_back(persist),
                     Output::Disconnect { .. } => self.replica.disconnected(self.now),
-                    Output::Changed(_) | Output::ForkRepaired { .. } | Output::Presence(_) | Output::Status(_) => {}
+                    Output::Changed(_)
+                    | Output::ForkRepaired { .. }
+                    | Output::Presence(_)
+                    | Output::TokenWanted
+                    | Output::Status(_) => {}
                 }
             }
             if idle {

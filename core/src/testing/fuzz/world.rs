@@ -6,8 +6,8 @@ use super::super::{Random, random_edit};
 use crate::clock::{Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::sync::{
     Ack, CaughtUp, Claim, Close, CloseReason, Cursor, DiffMessage, Durable, Fact, Goodbye, Hello, Lease, Level,
-    Message, Nack, NackReason, Offer, Open, OpenAck, Part, PeerId, PeerState, Presence, Record, Resume, RosterNews,
-    Row, Settle, Staged, Want,
+    Message, Nack, NackReason, Offer, Open, OpenAck, Part, PeerId, PeerState, Presence, Record, Resume, Retry,
+    RosterNews, Row, Settle, Staged, Want,
 };
 use crate::{Commit, Delta, Document, Dot, EditError, ReplicaId, Tag, Transaction, codec};
 
@@ -147,9 +147,10 @@ pub(super) fn control_messages(news: RosterNews) -> Vec<Message> {
                 .map(|value| PeerState { peer: PeerId::of(9), clock: 3, value })
                 .into(),
         }),
-        Message::Nack(Nack { replica, seq: 2, reason: NackReason::Gap, version: Some(version) }),
-        Message::Close(Close { reason: CloseReason::Limit }),
-        Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry_after_ms: Some(1000) }),
+        Message::Nack(Nack { replica, seq: 2, reason: NackReason::Gap, retry: Retry::BACKOFF, version: Some(version) }),
+        Message::Close(Close { reason: CloseReason::Limit, retry: Retry::NEVER }),
+        Message::Goodbye(Goodbye { reason: CloseReason::Restart, retry: Retry::after_ms(1000) }),
+        Message::Token([1, 2, 3].into()),
         Message::Ping,
         Message::Pong,
     ]

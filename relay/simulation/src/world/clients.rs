@@ -193,7 +193,7 @@ impl World<'_> {
                     }
                 }
                 Output::ForkRepaired { dots } => self.note(|| format!("peer {index} has repaired {dots:?}")),
-                Output::Presence(_) => {}
+                Output::Presence(_) | Output::TokenWanted => {}
                 Output::Status(status) => {
                     self.note(|| format!("peer {index}: {status:?}"));
                     if status.link == Link::Live {
@@ -202,7 +202,7 @@ impl World<'_> {
                     self.check_status(index)?;
                     self.note_saved(index);
                 }
-                Output::Disconnect { retry_after_ms } => self.hang_up(index, retry_after_ms)?,
+                Output::Disconnect { retry } => self.hang_up(index, retry.delay_ms().map(u64::from))?,
             }
         }
         self.check_writer(index)?;

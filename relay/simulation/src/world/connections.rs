@@ -1,8 +1,8 @@
 //! Connections, both ends: what is put in, what arrives, how they end.
 
 use weftline::Timestamp;
-use weftline::sync::{CloseReason, Message, MessageKind, Open};
-use weftline_relay::room::{Input, MemberId};
+use weftline::sync::{CloseReason, Message, MessageKind, Open, Retry};
+use weftline_relay::room::{Input, MemberId, Rights};
 
 use super::{Checked, Event, World, brief, is_by_digest};
 use crate::network::{Connection, Frame};
@@ -233,7 +233,7 @@ impl World<'_> {
         connection.member = Some((channel, member));
         connection.room = room;
         self.report.messages += 1;
-        self.room_handle(room, Input::Join { member, open: Box::new(open), may_write: true })
+        self.room_handle(room, Input::Join { member, open: Box::new(open), rights: Rights::ALL })
     }
 
     pub(super) fn relay_end_closed(&mut self, id: u64) -> Checked {
@@ -253,7 +253,7 @@ impl World<'_> {
     pub(super) fn relay_hangs_up(&mut self, id: u64, reason: CloseReason) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.relay_open = false;
-        connection.session.goodbye(reason, None);
+        connection.session.goodbye(reason, Retry::BACKOFF);
         self.flush(id, None);
         self.end_downstream(id);
     }

@@ -6,7 +6,7 @@ use weftline::{
     Container, Delta, DeltaParts, Dot, DotRuns, Entry, Hlc, Kind, Payload, ReplicaId, Slot, Tag, Timestamp,
     VersionVector,
 };
-use weftline_relay::room::{Input, MemberId};
+use weftline_relay::room::{Input, MemberId, Rights};
 
 use super::{Checked, Event, World};
 use crate::rng::Rng;
@@ -138,7 +138,7 @@ impl World<'_> {
                 packed: false,
                 staged: None,
             };
-            self.room_handle(room, Input::Join { member, open: Box::new(open), may_write: true })?;
+            self.room_handle(room, Input::Join { member, open: Box::new(open), rights: Rights::ALL })?;
         }
         // From the first on: the relay may have been put back. What it has it acks again.
         let newer = &self.relay.rooms[room].newer;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use weftline::Timestamp;
-use weftline::sync::Message;
+use weftline::sync::{Close, Message};
 use weftline_relay::room::{Effect, Input, MemberId, Outgoing, Room, RoomConfig, RoomSnapshot};
 
 use super::newer::Newer;
@@ -177,7 +177,7 @@ impl World<'_> {
                 self.relay.forget_member(room, member);
                 self.relay.rooms[room].newer.left();
             }
-            Effect::Close { member, reason } => {
+            Effect::Close { member, close: Close { reason, .. } } => {
                 let Some(id) = self.relay.rooms[room].members.remove(&member) else { return Ok(()) };
                 self.note(|| format!("room {room} closes {member:?} of connection {id}: {reason:?}"));
                 if let Some(connection) = self.connections.get_mut(&id) {

@@ -77,7 +77,7 @@ fn fork_2_what_open_names_tells_before_anything_is_pushed() {
     for (named, is_whole, tells) in [(4, true, true), (2, true, true), (1, true, false), (4, false, false)] {
         let (mut desk, _) = with_log();
         let settles = vec![Settle { replica: ReplicaId::from(9), is_whole, marks: marks[..named].to_vec() }];
-        desk.handle(Input::Join { member: BEN, open: Box::new(Open { settles, ..open_as(2) }), may_write: true });
+        desk.handle(Input::Join { member: BEN, open: Box::new(Open { settles, ..open_as(2) }), rights: Rights::ALL });
         assert_eq!(desk.heard(BEN).is_empty(), tells, "the answer waits for the commit");
         desk.commit();
         let heard = desk.heard(BEN);
@@ -112,7 +112,11 @@ fn fork_2_a_delta_in_which_the_log_ends_begins_a_branch() {
             desk.push(ANN, &[&long]);
         } else {
             let settles = vec![Settle { replica: ReplicaId::from(9), is_whole: true, marks: marks.to_vec() }];
-            desk.handle(Input::Join { member: BEN, open: Box::new(Open { settles, ..open_as(2) }), may_write: true });
+            desk.handle(Input::Join {
+                member: BEN,
+                open: Box::new(Open { settles, ..open_as(2) }),
+                rights: Rights::ALL,
+            });
         }
         desk.commit();
         assert_eq!(desk.room.voids().collect::<Vec<_>>(), [begins(&long)]);
@@ -128,7 +132,7 @@ fn fork_2_a_void_branch_is_not_taken_where_it_fits() {
     desk.push(ANN, &[&log[0]]);
     desk.commit();
     let open = Open { voids: vec![begins(&branch[0])], ..open_as(2) };
-    desk.handle(Input::Join { member: BEN, open: Box::new(open), may_write: true });
+    desk.handle(Input::Join { member: BEN, open: Box::new(open), rights: Rights::ALL });
     desk.commit();
     desk.heard(ANN);
     desk.push(ANN, &[&branch[0]]);
@@ -139,7 +143,7 @@ fn fork_2_a_void_branch_is_not_taken_where_it_fits() {
     assert_eq!(desk.room.committed_version().seq(ReplicaId::from(9)), log[1].last_seq());
     // What the log has is not made void by anybody's word.
     let open = Open { voids: vec![begins(&log[1])], ..open_as(3) };
-    desk.handle(Input::Join { member: MemberId(3), open: Box::new(open), may_write: true });
+    desk.handle(Input::Join { member: MemberId(3), open: Box::new(open), rights: Rights::ALL });
     desk.commit();
     assert_eq!(desk.room.voids().collect::<Vec<_>>(), [begins(&branch[0])]);
 }

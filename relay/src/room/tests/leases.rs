@@ -18,7 +18,7 @@ fn claiming(opening: u64, claim: Claim) -> Open {
 impl Desk {
     /// Joins, has what that appends committed, and gives the one fact.
     fn fact(&mut self, member: MemberId, open: Open) -> Fact {
-        self.handle(Input::Join { member, open: Box::new(open), may_write: true });
+        self.handle(Input::Join { member, open: Box::new(open), rights: Rights::ALL });
         self.commit();
         let heard = self.heard(member);
         let Some(Message::OpenAck(ack)) = heard.first() else { panic!("expected OpenAck, got {heard:?}") };
@@ -32,7 +32,7 @@ fn lease_2_nobody_is_told_of_a_lease_before_it_is_stored() {
     let mut document = writer(1);
     write(&mut document, "a");
     let open = claiming(7, claim(&document, 0, &[]));
-    desk.handle(Input::Join { member: ANN, open: Box::new(open.clone()), may_write: true });
+    desk.handle(Input::Join { member: ANN, open: Box::new(open.clone()), rights: Rights::ALL });
     assert!(desk.heard(ANN).is_empty());
     desk.commit();
     let heard = desk.heard(ANN);
@@ -44,7 +44,7 @@ fn lease_2_nobody_is_told_of_a_lease_before_it_is_stored() {
     // Whoever reads is given nothing.
     let carl = MemberId(3);
     let open = claiming(8, claim(&document, 1, &[7]));
-    desk.handle(Input::Join { member: carl, open: Box::new(open), may_write: false });
+    desk.handle(Input::Join { member: carl, open: Box::new(open), rights: Rights::READ });
     let heard = desk.heard(carl);
     assert!(
         matches!(heard.first(), Some(Message::OpenAck(ack)) if ack.facts[0].lease == Some(Lease { number: 1, inc: 7 }))
@@ -121,7 +121,7 @@ fn lease_2_the_row_of_a_lease_is_sent_to_nobody() {
     // Nor is it where the log is read for somebody.
     let (carl, cursor) = (MemberId(3), Some(Cursor { epoch: 77, position: 0 }));
     let open = Box::new(Open { cursor, ..open_as(3) });
-    desk.handle(Input::Join { member: carl, open, may_write: true });
+    desk.handle(Input::Join { member: carl, open, rights: Rights::ALL });
     let heard = desk.heard(carl);
     assert!(
         heard.iter().any(|said| matches!(said, Message::Rows(rows) if rows.rows == [Row::of(&first)])),
@@ -147,7 +147,7 @@ fn bytes_1_there_is_an_end_to_what_can_be_claimed() {
     ];
     for open in too_much {
         let mut desk = Desk::new(RoomConfig::default());
-        desk.handle(Input::Join { member: ANN, open: Box::new(open), may_write: true });
+        desk.handle(Input::Join { member: ANN, open: Box::new(open), rights: Rights::ALL });
         assert_eq!(desk.closed, [(ANN, CloseReason::Limit)]);
         assert!(desk.appending.is_empty());
     }
@@ -155,6 +155,6 @@ fn bytes_1_there_is_an_end_to_what_can_be_claimed() {
     let mut desk = Desk::new(RoomConfig { max_new_replicas: 3, ..RoomConfig::default() });
     let made_up = |id: u128| Claim { replica: ReplicaId::from(id), ..claim.clone() };
     let claims = (0..100).map(made_up).collect();
-    desk.handle(Input::Join { member: ANN, open: Box::new(Open { claims, ..open_as(1) }), may_write: true });
+    desk.handle(Input::Join { member: ANN, open: Box::new(Open { claims, ..open_as(1) }), rights: Rights::ALL });
     assert_eq!(desk.appending.len(), 3);
 }

@@ -63,7 +63,7 @@ fn pres_2_others_are_told_and_never_the_sender_and_nothing_is_stored() {
 
     // Whoever comes is told who is here before it is told that it has caught up; the others are not told of it.
     let dora = MemberId(4);
-    desk.handle(Input::Join { member: dora, open: Box::new(open_as(4)), may_write: false });
+    desk.handle(Input::Join { member: dora, open: Box::new(open_as(4)), rights: Rights::READ });
     let heard = desk.heard(dora);
     assert_eq!(kinds(&heard), [MessageKind::OpenAck, MessageKind::Presence]);
     desk.handle(Input::Drained { member: dora });
@@ -152,7 +152,7 @@ fn who_leaves_is_gone_at_once_and_so_is_who_shows_nothing_any_more() {
     desk.later(9);
     assert_eq!(desk.told(CARL), [news(&[state(2, 2, "")])]);
     let dora = MemberId(4);
-    desk.handle(Input::Join { member: dora, open: Box::new(open_as(4)), may_write: true });
+    desk.handle(Input::Join { member: dora, open: Box::new(open_as(4)), rights: Rights::ALL });
     assert_eq!(
         kinds(&desk.heard(dora)),
         [MessageKind::OpenAck, MessageKind::CaughtUp],
@@ -179,7 +179,7 @@ fn no_more_than_so_many_are_shown_and_who_missed_too_much_is_told_anew() {
     }
     desk.later(1);
     let dora = MemberId(9);
-    desk.handle(Input::Join { member: dora, open: Box::new(open_as(9)), may_write: true });
+    desk.handle(Input::Join { member: dora, open: Box::new(open_as(9)), rights: Rights::ALL });
     assert_eq!(desk.told(dora)[0].states.len(), 2);
 
     // Dora takes nothing any more, while many come and go.

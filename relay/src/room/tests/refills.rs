@@ -74,7 +74,7 @@ fn ack_5_what_is_here_by_then_is_acked_after_its_commit_and_not_asked_for() {
     assert!(kinds(&desk.heard(BEN)).contains(&MessageKind::Durable));
 
     // Who may not write is told so.
-    desk.handle(Input::Join { member: CARL, open: Box::new(open_as(3)), may_write: false });
+    desk.handle(Input::Join { member: CARL, open: Box::new(open_as(3)), rights: Rights::READ });
     desk.heard(CARL);
     desk.say(CARL, offer(9, 9));
     assert_eq!(nacked(&desk.heard(CARL)), [NackReason::ReadOnly]);

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use weftline::sync::{Cursor, Message, Resume, Roster, Row, Said, Unpacked};
 use weftline::{Delta, Document, EditError};
 
-use super::{Desk, NOW, packed_as, writer};
-use crate::room::{Input, MemberId, RoomConfig};
+use super::packed::packed_as;
+use super::{Desk, NOW, writer};
+use crate::room::{Input, MemberId, Rights, RoomConfig};
 
 /// A client's end of a connection.
 struct Client {
@@ -95,7 +96,7 @@ fn run(seed: u64) -> usize {
                 open.version_hash = [1; 16];
             }
             let cursor = open.cursor.map_or(0, |cursor| cursor.position);
-            desk.handle(Input::Join { member: id, open: Box::new(open), may_write: true });
+            desk.handle(Input::Join { member: id, open: Box::new(open), rights: Rights::ALL });
             let heard = desk.heard(id);
             let Some(Message::OpenAck(ack)) = heard.first() else { panic!("{heard:?}") };
             let position = if ack.resume == Resume::Tail { cursor } else { ack.head };

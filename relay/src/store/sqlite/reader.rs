@@ -7,13 +7,15 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::window::Window;
 use super::{Reply, Source};
-use crate::store::{DocumentInfo, Epoch, Position, Recovered, Snapshot, StoreError, Tail};
+use crate::store::{DocumentInfo, Epoch, Mode, Position, Recovered, Snapshot, StoreError, Tail, extend_epochs};
 
 /// What a reader can be asked.
 pub(super) enum ReadJob {
     Recover { document: Arc<str>, reply: Reply<Recovered> },
     Tail { document: Arc<str>, after: Position, max_bytes: usize, reply: Reply<Tail> },
-    Documents { reply: Reply<Vec<DocumentInfo>> },
+    Document { name: Arc<str>, reply: Reply<Option<DocumentInfo>> },
+    Modes { reply: Reply<Vec<(Arc<str>, Mode)>> },
+    Documents { after: Option<Arc<str>>, most: usize, reply: Reply<Vec<DocumentInfo>> },
     Stop,
 }
 
@@ -48,8 +50,14 @@ impl Reader {
                 Ok(ReadJob::Tail { document, after, max_bytes, reply }) => {
                     let _ = reply.send(self.view(|view| view.tail(&document, after, max_bytes)));
                 }
-                Ok(ReadJob::Documents { reply }) => {
-                    let _ = reply.send(self.view(|view| view.documents()));
+                Ok(ReadJob::Document { name, reply }) => {
+                    let _ = reply.send(self.view(|view| view.document(&name)));
+                }
+                Ok(ReadJob::Modes { reply }) => {
+                    let _ = reply.send(self.view(|view| view.modes()));
+                }
+                Ok(ReadJob::Documents { after, most, reply }) => {
+                    let _ = reply.send(self.view(|view| view.documents(after.as_deref(), most)));
                 }
                 Ok(ReadJob::Stop) | Err(_) => return,
             }
@@ -84,6 +92,21 @@ pub(super) fn find(connection: &Connection, document: &str) -> rusqlite::Result<
             Ok(DocumentRow { id: row.get(0)?, head: unsigned(row, 1)?, floor: unsigned(row, 2)? })
         })
         .optional()
+}
+
+/// The columns that [`info`] reads. `length` does not load what it measures.
+const INFO: &str = "name, head, floor,
+    (SELECT coalesce(sum(length(bytes) - 4 * count), 0) FROM log WHERE document = id),
+    (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot WHERE document = id)";
+
+fn info(row: &Row<'_>) -> rusqlite::Result<DocumentInfo> {
+    Ok(DocumentInfo {
+        name: row.get::<_, String>(0)?.into(),
+        head: unsigned(row, 1)?,
+        floor: unsigned(row, 2)?,
+        log_bytes: unsigned(row, 3)?,
+        snapshot_bytes: unsigned(row, 4)?,
+    })
 }
 
 /// The epochs of a document, oldest first, each with its ordinal.
@@ -121,7 +144,10 @@ impl View<'_> {
                 .source
                 .corrupt(format!("the log of {name:?} ends at {reached}, not at {}", document.head)));
         }
-        let epochs = self.sql(epochs(&self.transaction, document.id))?.into_iter().map(|(_, epoch)| epoch).collect();
+        let mut epochs: Vec<Epoch> =
+            self.sql(epochs(&self.transaction, document.id))?.into_iter().map(|(_, epoch)| epoch).collect();
+        // It is there, unless the writer could not write it.
+        extend_epochs(&mut epochs, epoch, document.head);
         Ok(Recovered { snapshot, rows, head: document.head, epochs })
     }
 
@@ -133,24 +159,35 @@ impl View<'_> {
         }
     }
 
-    fn documents(&self) -> Result<Vec<DocumentInfo>, StoreError> {
-        // `length` does not load what it measures.
+    fn documents(&self, after: Option<&str>, most: usize) -> Result<Vec<DocumentInfo>, StoreError> {
         let list = || {
             self.transaction
-                .prepare_cached(
-                    "SELECT name, head, floor,
-                            (SELECT coalesce(sum(length(bytes) - 4 * count), 0) FROM log WHERE document = id),
-                            (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot WHERE document = id)
-                     FROM document ORDER BY name",
-                )?
+                .prepare_cached(&format!(
+                    "SELECT {INFO} FROM document WHERE ?1 IS NULL OR name > ?1 ORDER BY name LIMIT ?2"
+                ))?
+                .query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], info)?
+                .collect()
+        };
+        self.sql(list())
+    }
+
+    fn document(&self, name: &str) -> Result<Option<DocumentInfo>, StoreError> {
+        let find = || {
+            self.transaction
+                .prepare_cached(&format!("SELECT {INFO} FROM document WHERE name = ?1"))?
+                .query_row([name], info)
+                .optional()
+        };
+        self.sql(find())
+    }
+
+    fn modes(&self) -> Result<Vec<(Arc<str>, Mode)>, StoreError> {
+        let list = || {
+            self.transaction
+                .prepare_cached("SELECT name, mode FROM mode ORDER BY name")?
                 .query_map([], |row| {
-                    Ok(DocumentInfo {
-                        name: row.get::<_, String>(0)?.into(),
-                        head: unsigned(row, 1)?,
-                        floor: unsigned(row, 2)?,
-                        log_bytes: unsigned(row, 3)?,
-                        snapshot_bytes: unsigned(row, 4)?,
-                    })
+                    let mode = if row.get::<_, i64>(1)? == 1 { Mode::ReadOnly } else { Mode::Closed };
+                    Ok((row.get::<_, String>(0)?.into(), mode))
                 })?
                 .collect()
         };

@@ -227,3 +227,57 @@ fn what_is_not_a_store_is_left_alone() {
     let newer = StoreError::Version { file: lab.path().display().to_string().into(), found: 9, known: 1 };
     assert_eq!(SqliteStore::open(&lab.path(), 1).unwrap_err(), newer);
 }
+
+#[tokio::test]
+async fn a_database_that_is_full_is_read_and_tried_until_there_is_space() {
+    let mut lab = SqliteLab::new();
+    let store = lab.open(1);
+    store.append("d", 1, vec![filler(10)]).await.unwrap();
+    store.append("filler", 1, vec![filler(1 << 20)]).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = SqliteStore::open_limited(&lab.path(), 2, Some(1 << 20)).unwrap();
+    let full = StoreError::Full { file: lab.path().display().to_string().into() };
+    assert_eq!(store.append("d", 2, vec![filler(100_000)]).await, Err(full.clone()));
+    assert_eq!(store.reserve(100_000).await, Err(full));
+    // It was not opened in this start, whose epoch has no place in its list, and is read all the same.
+    let recovered = store.recover("d").await.unwrap();
+    assert_eq!((recovered.rows, recovered.epochs.last().map(|epoch| epoch.id)), (vec![(1, filler(10))], Some(2)));
+
+    store.delete("filler").await.unwrap();
+    store.reserve(100_000).await.unwrap();
+    let left = on_writer(&store, |connection| {
+        connection.query_row("SELECT count(*) FROM snapshot", [], |row| row.get::<_, i64>(0)).unwrap()
+    });
+    assert_eq!(left.await, 0, "what was reserved is given back");
+    store.append("d", 2, vec![filler(100_000)]).await.unwrap();
+    assert_eq!(store.recover("d").await.unwrap().head, 2);
+}
+
+#[tokio::test]
+async fn a_group_takes_no_more_than_its_limit() {
+    let mut lab = SqliteLab::new();
+    let store = lab.open(1);
+    let (go, wait) = mpsc::channel::<()>();
+    let held = Job::Inspect(Box::new(move |_| wait.recv().unwrap()));
+    store.writes.as_ref().unwrap().send(held).ok().unwrap();
+    // Three of three mebibytes, and small ones: no two of the long ones fit into one group of four.
+    let appends: Vec<_> = (0..6)
+        .map(|number| {
+            let length = if number % 2 == 0 { 3 << 20 } else { 10 };
+            store.append(&number.to_string(), 1, vec![filler(length)])
+        })
+        .collect();
+    go.send(()).unwrap();
+    for append in appends {
+        append.await.unwrap();
+    }
+    let wal = fs::read(lab.path().with_extension("db-wal")).unwrap();
+    let frames = wal[32..].chunks_exact(24 + 4096);
+    let commits = frames.filter(|frame| frame[4..8] != [0; 4]).count();
+    // A checkpoint may have begun the log anew; it never makes commits more.
+    assert!((1..=4).contains(&commits), "{commits}");
+    for number in 0..6 {
+        assert_eq!(store.recover(&number.to_string()).await.unwrap().head, 1);
+    }
+}

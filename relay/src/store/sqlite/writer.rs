@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -10,10 +11,14 @@ use tracing::{error, warn};
 
 use super::reader::{ReadJob, epochs, find, window};
 use super::{READERS, Reply, Source, window};
-use crate::store::{MAX_EPOCHS, Position, Recovered, StoreError, extend_epochs};
+use crate::metrics::Histogram;
+use crate::store::{MAX_EPOCHS, Mode, Position, Recovered, StoreError, extend_epochs};
 
-/// A group is closed at this many bytes: enough to make the fsync a small part of the cost, little enough to answer soon.
+/// The most bytes of a group, but for a single longer call: enough to make the fsync a small part of the cost, little enough to answer soon.
 const GROUP_BYTES: usize = 4 << 20;
+
+/// The document that reserved space is written under: none has this id.
+const RESERVED: i64 = 0;
 
 /// What the writer can be asked.
 pub(super) enum Job {
@@ -37,6 +42,18 @@ pub(super) enum Job {
         document: Arc<str>,
         reply: Reply<bool>,
     },
+    SetMode {
+        document: Arc<str>,
+        mode: Mode,
+        reply: Reply<()>,
+    },
+    Reserve {
+        bytes: usize,
+        reply: Reply<()>,
+    },
+    Probe {
+        reply: Reply<()>,
+    },
     Close {
         reply: Reply<()>,
     },
@@ -49,6 +66,7 @@ pub(super) enum Job {
 enum Outcome {
     Recover(Result<(), StoreError>, Arc<str>, Reply<Recovered>),
     Done(Result<(), StoreError>, Reply<()>),
+    Reserved(Result<(), StoreError>, Reply<()>),
     Deleted(Result<bool, StoreError>, Reply<bool>),
 }
 
@@ -60,6 +78,8 @@ pub(super) struct Writer {
     reads: mpsc::Sender<ReadJob>,
     readers: Vec<JoinHandle<()>>,
     _lock: File,
+    /// How long commits take.
+    commits: Arc<Histogram>,
 }
 
 impl Writer {
@@ -70,19 +90,26 @@ impl Writer {
         reads: mpsc::Sender<ReadJob>,
         readers: Vec<JoinHandle<()>>,
         lock: File,
+        commits: Arc<Histogram>,
     ) -> Self {
-        Writer { source, epoch, connection: Some(connection), reads, readers, _lock: lock }
+        Writer { source, epoch, connection: Some(connection), reads, readers, _lock: lock, commits }
     }
 
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         let mut closing = None;
+        // What did not fit into the last group.
+        let mut left = None;
         while closing.is_none()
-            && let Ok(first) = jobs.recv()
+            && let Some(first) = left.take().or_else(|| jobs.recv().ok())
         {
-            let mut group = Vec::new();
+            let mut group: Vec<Job> = Vec::new();
             let mut bytes = 0;
             let mut next = Some(first);
             while let Some(job) = next.take() {
+                if !group.is_empty() && bytes + job.bytes() > GROUP_BYTES {
+                    left = Some(job);
+                    break;
+                }
                 match job {
                     Job::Close { reply } => {
                         closing = Some(reply);
@@ -135,7 +162,7 @@ impl Writer {
 
     /// An inner error concerns one job, which has then changed nothing; an outer one the whole transaction.
     fn transact(&mut self, group: &[Job]) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
-        let source = &self.source;
+        let (source, commits) = (&self.source, &self.commits);
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => none.insert(source.connect()?),
@@ -144,10 +171,19 @@ impl Writer {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let work = Work { source, epoch: self.epoch, transaction: &transaction };
             let results = group.iter().map(|job| work.apply(job)).collect::<rusqlite::Result<_>>()?;
+            let started = Instant::now();
             transaction.commit()?;
+            commits.observe(started.elapsed());
             Ok(results)
         };
         run().map_err(|error| source.sql(&error))
+    }
+
+    /// Takes away what a reservation has written. That it was written is what was to be found out; in the same transaction it never would be.
+    fn give_back(&self) -> Result<(), StoreError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let deleted = connection.execute("DELETE FROM snapshot WHERE document = ?1", [RESERVED]);
+        deleted.map(|_| ()).map_err(|error| self.source.sql(&error))
     }
 
     fn answer(&self, outcome: Outcome) {
@@ -156,8 +192,15 @@ impl Writer {
             Outcome::Recover(Ok(()), document, reply) => {
                 let _ = self.reads.send(ReadJob::Recover { document, reply });
             }
+            // What is there can be read, although its list of epochs cannot be extended.
+            Outcome::Recover(Err(StoreError::Full { .. } | StoreError::Io { .. }), document, reply) => {
+                let _ = self.reads.send(ReadJob::Recover { document, reply });
+            }
             Outcome::Recover(Err(error), _, reply) => {
                 let _ = reply.send(Err(error));
+            }
+            Outcome::Reserved(result, reply) => {
+                let _ = reply.send(result.and_then(|()| self.give_back()));
             }
             Outcome::Done(result, reply) => {
                 let _ = reply.send(result);
@@ -189,6 +232,7 @@ impl Job {
         match self {
             Job::Append { rows, .. } => rows.iter().map(Bytes::len).sum(),
             Job::Snapshot { bytes, .. } => bytes.len(),
+            Job::Reserve { bytes, .. } => *bytes,
             _ => 0,
         }
     }
@@ -196,9 +240,12 @@ impl Job {
     fn with(self, result: Result<bool, StoreError>) -> Outcome {
         match self {
             Job::Recover { document, reply } => Outcome::Recover(result.map(|_| ()), document, reply),
-            Job::Append { reply, .. } | Job::Snapshot { reply, .. } | Job::Close { reply } => {
-                Outcome::Done(result.map(|_| ()), reply)
-            }
+            Job::Append { reply, .. }
+            | Job::Snapshot { reply, .. }
+            | Job::SetMode { reply, .. }
+            | Job::Probe { reply }
+            | Job::Close { reply } => Outcome::Done(result.map(|_| ()), reply),
+            Job::Reserve { reply, .. } => Outcome::Reserved(result.map(|_| ()), reply),
             Job::Delete { reply, .. } => Outcome::Deleted(result, reply),
             #[cfg(test)]
             Job::Inspect(_) => unreachable!("inspections are not in a group"),
@@ -219,7 +266,10 @@ impl Work<'_> {
             Job::Recover { document, .. } => self.recover(document),
             Job::Append { document, first_position, rows, .. } => self.append(document, *first_position, rows),
             Job::Snapshot { document, upto, bytes, .. } => self.snapshot(document, *upto, bytes),
+            Job::Reserve { bytes, .. } => self.reserve(*bytes),
             Job::Delete { document, .. } => self.delete(document),
+            Job::SetMode { document, mode, .. } => self.set_mode(document, *mode),
+            Job::Probe { .. } => self.probe(),
             Job::Close { .. } => Ok(Ok(true)),
             #[cfg(test)]
             Job::Inspect(_) => Ok(Ok(true)),
@@ -299,6 +349,34 @@ impl Work<'_> {
         self.transaction
             .prepare_cached("UPDATE document SET floor = ?2 WHERE id = ?1")?
             .execute(params![document.id, upto.cast_signed()])?;
+        Ok(Ok(true))
+    }
+
+    fn set_mode(&self, name: &str, mode: Mode) -> rusqlite::Result<Result<bool, StoreError>> {
+        match mode {
+            Mode::ReadWrite => self.transaction.prepare_cached("DELETE FROM mode WHERE name = ?1")?.execute([name])?,
+            Mode::ReadOnly | Mode::Closed => self
+                .transaction
+                .prepare_cached("INSERT INTO mode VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET mode = ?2")?
+                .execute(params![name, if mode == Mode::ReadOnly { 1 } else { 2 }])?,
+        };
+        Ok(Ok(true))
+    }
+
+    fn reserve(&self, bytes: usize) -> rusqlite::Result<Result<bool, StoreError>> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO snapshot(document, upto, checksum, bytes) VALUES(?1, 0, 0, zeroblob(?2))",
+            )?
+            .execute([RESERVED, bytes])?;
+        Ok(Ok(true))
+    }
+
+    /// A number that changes: what is as it was would not be written.
+    fn probe(&self) -> rusqlite::Result<Result<bool, StoreError>> {
+        let count = "INSERT INTO meta VALUES('probe', 1) ON CONFLICT(key) DO UPDATE SET value = (value + 1) & 0xffff";
+        self.transaction.prepare_cached(count)?.execute([])?;
         Ok(Ok(true))
     }
 

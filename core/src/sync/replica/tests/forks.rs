@@ -104,7 +104,7 @@ fn fork_4_a_branch_that_is_known_but_not_renamed_is_shown_by_the_next_opening() 
     let mut relay = Document::new();
     relay.apply(&first).unwrap();
     answer(&mut desk, &relay, vec![fact_of(&branch)], Resume::Same);
-    assert!(desk.hung_up, "the document is to be built anew");
+    assert!(desk.hung_up.is_some(), "the document is to be built anew");
     desk.flush();
     // That never comes about: the relay is out of reach.
     assert!(shows(&desk.reopen(2), &["saved", "branch"]));
@@ -168,8 +168,9 @@ fn diff_6_what_has_come_of_another_diff_is_no_part_of_one_that_tells_everything(
     desk.say(Message::Part(Part { position: 9, id: [1; 16], total: 1_000, offset: 0, bytes })).unwrap();
     assert!(desk.replica.staging.told().is_some());
     let (dot, reason) = (branch.dot(), NackReason::Fork);
-    desk.say(Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version: None })).unwrap();
-    assert!(desk.hung_up);
+    desk.say(Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, retry: Retry::BACKOFF, version: None }))
+        .unwrap();
+    assert!(desk.hung_up.is_some());
     desk.replica.disconnected(NOW);
     desk.flush();
     desk.heard();

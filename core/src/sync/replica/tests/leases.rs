@@ -69,15 +69,15 @@ fn id_5_whoever_is_superseded_on_its_present_connection_writes_under_another_id(
         desk.connect();
         let reason = CloseReason::Superseded;
         if by_goodbye {
-            desk.relay.goodbye(reason, None);
+            desk.relay.goodbye(reason, Retry::BACKOFF);
             while let Some(frame) = desk.relay.poll() {
                 desk.replica.frame(NOW, &frame).unwrap();
             }
             desk.drain();
         } else {
-            desk.say(Message::Close(Close { reason })).unwrap();
+            desk.say(Message::Close(Close { reason, retry: Retry::BACKOFF })).unwrap();
         }
-        assert!(desk.hung_up && desk.replica.writer().is_none());
+        assert!(desk.hung_up.is_some() && desk.replica.writer().is_none());
         desk.flush();
         let Some(Record::Slot { replica: None, .. }) =
             desk.store.iter().rfind(|record| matches!(record, Record::Slot { .. }))
@@ -90,7 +90,7 @@ fn id_5_whoever_is_superseded_on_its_present_connection_writes_under_another_id(
     let (store, delta) = settled();
     let mut desk = Desk::open(Some(0), 2, store);
     desk.connect();
-    desk.say(Message::Close(Close { reason: CloseReason::Restart })).unwrap();
+    desk.say(Message::Close(Close { reason: CloseReason::Restart, retry: Retry::BACKOFF })).unwrap();
     assert_eq!(desk.replica.writer(), Some(delta.replica()));
 }
 

@@ -108,7 +108,8 @@ fn seq_6_an_edit_at_rest_needs_no_position_that_another_tab_dropped() {
     assert_eq!(relay.check(&delta), Ok(Readiness::NotReady));
     let dot = delta.dot();
     let (reason, version) = (NackReason::NotReady, Some(relay.version()));
-    next.say(Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, version })).unwrap();
+    next.say(Message::Nack(Nack { replica: dot.replica, seq: dot.seq, reason, retry: Retry::BACKOFF, version }))
+        .unwrap();
     let heard = next.heard();
     let diff = next.asked_for_it(&heard, relay.version());
     relay.apply_diff(&codec::decode_diff(&diff.bytes).unwrap()).unwrap();
