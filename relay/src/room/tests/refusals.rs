@@ -133,6 +133,19 @@ fn ref_3_a_document_that_is_full_takes_what_makes_it_smaller_and_then_grows_agai
     assert_eq!((refused.reason, refused.seq), (NackReason::DocumentFull, too_much.dot().seq));
     assert!(refused.retry.delay_ms().is_some_and(|ms| (30_000..60_000).contains(&ms)));
 
+    // Others fill what is left, down to the last few bytes.
+    for (number, length) in [(11, 100), (12, 10), (13, 0)] {
+        let mut filler = writer(number);
+        loop {
+            let key = filler.seq(ReplicaId::from(number)).to_string();
+            desk.push(BEN, &[&put(&mut filler, &key, length)]);
+            desk.commit();
+            if nacked(&desk.heard(BEN)) == [NackReason::DocumentFull] {
+                break;
+            }
+        }
+    }
+
     // Somebody else takes something away, and later the edit passes.
     for delta in desk.rows.iter().filter_map(|(_, row)| Row::decode(row).unwrap().delta()?.ok()) {
         ben.apply(&delta).unwrap();
