@@ -374,7 +374,7 @@ mod tests {
             let flag = argument.get_long().unwrap().replace('-', "_").to_uppercase();
             assert_eq!(argument.get_env().unwrap().to_str().unwrap(), format!("WEFTLINE_RELAY_{flag}"));
         }
-        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 44);
+        assert_eq!(Config::command().get_arguments().filter(|argument| argument.get_env().is_some()).count(), 45);
     }
 
     #[test]

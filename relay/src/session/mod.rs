@@ -33,7 +33,7 @@ use access::{Access, News};
 
 use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
+use crate::limits::{ConnectionLimits, Doors, Share, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom};
 use crate::room::registry::{Registry, RoomHandle};
@@ -100,6 +100,7 @@ pub(crate) async fn run<T: Transport>(
         access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started, config.heartbeat),
+        staged: Share::new(registry.staged()),
         address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
@@ -244,6 +245,7 @@ struct Connection<'a, T> {
     access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
+    staged: Share,
     address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
@@ -426,6 +428,12 @@ impl<T: Transport> Connection<'_, T> {
     fn frame(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
         let now = self.now();
         let message = self.link.frame(now, frame)?;
+        if self.staged.hold(self.link.staged_bytes()) {
+            self.registry.metrics().refused.one(Refused::Unfinished as usize);
+            let close = Doors::full(getrandom::u32().unwrap_or_default());
+            // A connection whose inbox is full ends anyway.
+            let _ = self.to_us.try_send(FromRoom { member: MemberId(0), channel: CONNECTION, said: Said::End(close) });
+        }
         if let Some((channel, message)) = &message {
             let room = self.channels.get(channel).map(|channel| channel.room.meters());
             if self.throttle.message(&self.limits, room, message, Instant::now()) {
