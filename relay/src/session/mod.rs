@@ -432,6 +432,10 @@ impl<T: Transport> Connection<'_, T> {
                 self.traffic.frames_received += 1;
                 self.traffic.bytes_received += frame.len() as u64;
                 self.frame(&frame).map_err(Ending::Protocol)?;
+                if self.staged.hold(self.link.staged_bytes()) {
+                    self.registry.metrics().refused.one(Refused::Unfinished as usize);
+                    return Err(Ending::Kicked(Doors::full(getrandom::u32().unwrap_or_default())));
+                }
                 Ok(Read::Frame)
             }
             Poll::Ready(Ok(None)) => Err(Ending::Gone),
@@ -473,12 +477,6 @@ impl<T: Transport> Connection<'_, T> {
     fn frame(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
         let now = self.now();
         let message = self.link.frame(now, frame)?;
-        if self.staged.hold(self.link.staged_bytes()) {
-            self.registry.metrics().refused.one(Refused::Unfinished as usize);
-            let close = Doors::full(getrandom::u32().unwrap_or_default());
-            // A connection whose inbox is full ends anyway.
-            let _ = self.to_us.try_send(FromRoom { member: MemberId(0), channel: CONNECTION, said: Said::End(close) });
-        }
         if let Some((channel, message)) = &message {
             let room = self.channels.get(channel).map(|channel| channel.room.meters());
             if self.throttle.message(&self.limits, room, message, Instant::now()) {
