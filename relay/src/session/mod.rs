@@ -36,7 +36,7 @@ use weftline::sync::{
 
 use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
+use crate::limits::{ConnectionLimits, Doors, Share, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom, WINDOW};
 use crate::room::inbox::{Inbox, inbox};
@@ -111,6 +111,7 @@ pub(crate) async fn run<T: Transport>(
         access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started, config.heartbeat),
+        staged: Share::new(registry.staged()),
         address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
@@ -250,6 +251,7 @@ struct Connection<'a, T> {
     access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
+    staged: Share,
     address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
@@ -430,6 +432,10 @@ impl<T: Transport> Connection<'_, T> {
                 self.traffic.frames_received += 1;
                 self.traffic.bytes_received += frame.len() as u64;
                 self.frame(&frame).map_err(Ending::Protocol)?;
+                if self.staged.hold(self.link.staged_bytes()) {
+                    self.registry.metrics().refused.one(Refused::Unfinished as usize);
+                    return Err(Ending::Kicked(Doors::full(getrandom::u32().unwrap_or_default())));
+                }
                 Ok(Read::Frame)
             }
             Poll::Ready(Ok(None)) => Err(Ending::Gone),
