@@ -103,7 +103,7 @@ impl Relay {
                         session.send_body(*channel, message.kind, &message.body);
                     }
                     if message.bulk {
-                        self.room.handle(NOW, Input::Drained { member });
+                        self.room.handle(NOW, Input::Drained { member, bytes: usize::MAX });
                     }
                 }
                 Effect::Close { member, .. } => {

@@ -40,6 +40,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("relay/simulation", &["weftline", "weftline-relay"]),
     ("wasm", &["weftline"]),
     ("examples/todo", &["weftline", "weftline-client"]),
+    ("tests/load", &["weftline"]),
     ("tests/peers", &["weftline"]),
     ("xtask", &[]),
     ("xtask/snip", &[]),

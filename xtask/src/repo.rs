@@ -25,6 +25,11 @@ pub(crate) fn todo_web() -> PathBuf {
     root().join("examples/todo-web")
 }
 
+/// The servers in Node that the relay is measured beside.
+pub(crate) fn load_servers() -> PathBuf {
+    root().join("tests/load/servers")
+}
+
 /// The npm tools that tasks call.
 pub(crate) fn tools() -> PathBuf {
     root().join("xtask/tools")

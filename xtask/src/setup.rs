@@ -32,7 +32,7 @@ pub(crate) fn everything() -> Result<()> {
     rust_target(WASM_TARGET)?;
     rust_target(BARE_TARGET)?;
     node()?;
-    for package in [repo::tools(), repo::wasm(), repo::todo_web()] {
+    for package in [repo::tools(), repo::wasm(), repo::todo_web(), repo::load_servers()] {
         npm_packages(&package)?;
     }
     chromium()?;

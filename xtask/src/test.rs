@@ -65,7 +65,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "bench",
-        about: "every library of the comparison works and converges: cargo xtask bench core --quick",
+        about: "every library and server of the comparisons works and converges: cargo xtask bench core --quick, … relay --quick",
         needs: &[],
         run: bench_quick,
     },

@@ -17,7 +17,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Instrument, Span, debug, debug_span, error, info_span, warn};
@@ -25,6 +24,7 @@ use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
 use super::RoomReport;
+use super::inbox::{NotTaken, Outlet};
 use super::registry::RoomLease;
 use super::{Effect, Input, MemberId, Note, Outgoing, RecoverError, Rights, Room, RoomConfig};
 use crate::metrics::Metrics;
@@ -37,6 +37,9 @@ const AT_ONCE: usize = 64;
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
 
+/// How many bytes may be on the way to a member before its connection says that it took some. Small edits then follow each other without a
+/// word from the connection; what a member that reads no more costs is this, one batch, and what the system buffers.
+pub(crate) const WINDOW: usize = 32 << 10;
 /// About how long clients take to come back to a room that failed.
 const RETURN_MS: u32 = 1_000;
 
@@ -50,20 +53,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
     /// A connection opens the document.
-    Join {
-        member: MemberId,
-        connection: u64,
-        channel: u64,
-        inbox: mpsc::Sender<FromRoom>,
-        open: Box<Open>,
-        rights: Rights,
-    },
+    Join { member: MemberId, connection: u64, channel: u64, outlet: Outlet, open: Box<Open>, rights: Rights },
     /// A member may do more than before, or less.
     Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
     Message { member: MemberId, message: Message, at: Instant },
-    /// The last bulk message went out on the socket.
-    Drained { member: MemberId },
+    /// So many bytes of bulk messages went out on the socket ([`Outgoing::weight`]).
+    Drained { member: MemberId, bytes: usize },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
     Finish { member: MemberId },
     /// The connection or the channel is closed.
@@ -93,7 +89,7 @@ impl ToRoom {
             ToRoom::Join { member, .. }
             | ToRoom::Rights { member, .. }
             | ToRoom::Message { member, .. }
-            | ToRoom::Drained { member }
+            | ToRoom::Drained { member, .. }
             | ToRoom::Finish { member }
             | ToRoom::Leave { member } => Some(*member),
             ToRoom::Report { .. } | ToRoom::Compact { .. } | ToRoom::ReadOnly { .. } | ToRoom::Shut { .. } => None,
@@ -102,12 +98,14 @@ impl ToRoom {
 }
 
 /// What a room says to one member.
+#[derive(Debug)]
 pub(crate) struct FromRoom {
     pub(crate) member: MemberId,
     pub(crate) channel: u64,
     pub(crate) said: Said,
 }
 
+#[derive(Debug)]
 pub(crate) enum Said {
     /// To be sent to the client.
     Message(Outgoing),
@@ -165,7 +163,7 @@ enum Failure {
 struct Driver {
     lease: RoomLease,
     mailbox: mpsc::Receiver<ToRoom>,
-    members: BTreeMap<MemberId, Inbox>,
+    members: BTreeMap<MemberId, Way>,
     metrics: Arc<Metrics>,
     /// How many members are counted as behind, when that is to be looked at again, and whether anything has happened since.
     behind: i64,
@@ -185,10 +183,10 @@ impl Drop for Driver {
 }
 
 /// The way to a member.
-struct Inbox {
+struct Way {
     connection: u64,
     channel: u64,
-    sender: mpsc::Sender<FromRoom>,
+    outlet: Outlet,
     finishing: bool,
 }
 
@@ -228,7 +226,7 @@ impl Driver {
             + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
         debug!(document = &**self.lease.name(), head = recovered.head, rows, "opening");
-        let config = RoomConfig { level, ..self.lease.settings().room };
+        let config = RoomConfig { level, window: WINDOW, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
         let mut room = recover.await.map_err(|failed| match failed.try_into_panic() {
@@ -336,9 +334,9 @@ impl Driver {
 
     fn take(&mut self, room: &mut Room, message: ToRoom) {
         match message {
-            ToRoom::Join { member, connection, channel, inbox, open, rights } => {
+            ToRoom::Join { member, connection, channel, outlet, open, rights } => {
                 self.metrics.members.add(1);
-                self.members.insert(member, Inbox { connection, channel, sender: inbox, finishing: false });
+                self.members.insert(member, Way { connection, channel, outlet, finishing: false });
                 room.handle(now(), Input::Join { member, open, rights });
             }
             ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
@@ -346,7 +344,7 @@ impl Driver {
                 self.arrived.get_or_insert(at);
                 room.handle(now(), Input::Message { member, message });
             }
-            ToRoom::Drained { member } => room.handle(now(), Input::Drained { member }),
+            ToRoom::Drained { member, bytes } => room.handle(now(), Input::Drained { member, bytes }),
             ToRoom::Report { reply } => _ = reply.send(self.told(room)),
             ToRoom::Compact { reply } => {
                 if room.compact() {
@@ -359,8 +357,8 @@ impl Driver {
             // Whoever takes the messages ends the room.
             ToRoom::Shut { .. } => {}
             ToRoom::Finish { member } => {
-                if let Some(inbox) = self.members.get_mut(&member) {
-                    inbox.finishing = true;
+                if let Some(way) = self.members.get_mut(&member) {
+                    way.finishing = true;
                 }
             }
             ToRoom::Leave { member } => {
@@ -456,13 +454,13 @@ impl Driver {
     }
 
     fn say(&mut self, room: &mut Room, member: MemberId, said: Said) {
-        let Some(inbox) = self.members.get(&member) else { return };
-        let said = FromRoom { member, channel: inbox.channel, said };
-        match inbox.sender.try_send(said) {
+        let Some(Way { channel, outlet, .. }) = self.members.get(&member) else { return };
+        let channel = *channel;
+        match outlet.say(FromRoom { member, channel, said }) {
             Ok(()) => return,
             // The connection has ended, and its Leave is on the way.
-            Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(_)) => {
+            Err(NotTaken::Closed) => {}
+            Err(NotTaken::Full) => {
                 // It may have been a burst: it comes back by its backoff.
                 let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
                 warn!(
@@ -470,9 +468,7 @@ impl Driver {
                     member = member.0,
                     "a member asks for more than its connection takes"
                 );
-                let closed = FromRoom { member, channel: inbox.channel, said: Said::Closed(too_much) };
-                let sender = inbox.sender.clone();
-                tokio::spawn(async move { sender.send(closed).await });
+                outlet.say_last(FromRoom { member, channel, said: Said::Closed(too_much) });
             }
         }
         self.forget(member);
@@ -481,11 +477,9 @@ impl Driver {
 
     /// Tells those who asked that everything is settled. Nothing is being appended now.
     fn finish(&mut self) {
-        for (member, inbox) in &mut self.members {
-            if std::mem::take(&mut inbox.finishing) {
-                let finished = FromRoom { member: *member, channel: inbox.channel, said: Said::Finished };
-                // A full inbox belongs to a connection that is cut off at the end of the drain timeout.
-                let _ = inbox.sender.try_send(finished);
+        for (member, way) in &mut self.members {
+            if std::mem::take(&mut way.finishing) {
+                way.outlet.say_last(FromRoom { member: *member, channel: way.channel, said: Said::Finished });
             }
         }
     }
@@ -517,14 +511,14 @@ impl Driver {
         self.lease.forget();
         self.mailbox.close();
         while let Ok(message) = self.mailbox.try_recv() {
-            if let ToRoom::Join { member, connection, channel, inbox, .. } = message {
+            if let ToRoom::Join { member, connection, channel, outlet, .. } = message {
                 self.metrics.members.add(1);
-                self.members.insert(member, Inbox { connection, channel, sender: inbox, finishing: false });
+                self.members.insert(member, Way { connection, channel, outlet, finishing: false });
             }
         }
         self.metrics.members.add(-i64::try_from(self.members.len()).unwrap_or(0));
-        for (member, inbox) in std::mem::take(&mut self.members) {
-            let _ = inbox.sender.try_send(FromRoom { member, channel: inbox.channel, said: Said::Closed(close) });
+        for (member, way) in std::mem::take(&mut self.members) {
+            way.outlet.say_last(FromRoom { member, channel: way.channel, said: Said::Closed(close) });
         }
     }
 }
@@ -550,12 +544,16 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
+
     use tokio::sync::watch;
     use weftline::sync::{MessageKind, Row, Rows, Want};
     use weftline::{Document, ReplicaId, VersionVector};
 
     use super::*;
     use crate::config::{Config, StoreChoice};
+    use crate::room::inbox::{Inbox, inbox};
     use crate::room::registry::{Registry, RoomHandle};
     use crate::store::MemoryStore;
 
@@ -563,14 +561,15 @@ mod tests {
     struct Puppet {
         member: MemberId,
         room: RoomHandle,
-        inbox: mpsc::Receiver<FromRoom>,
+        inbox: Inbox,
+        heard: VecDeque<FromRoom>,
     }
 
     impl Puppet {
-        async fn join(registry: &Registry, inbox: usize) -> Self {
+        async fn join(registry: &Registry, most: usize) -> Self {
             let room = registry.enter("d").unwrap();
             let member = MemberId(registry.next_number());
-            let (sender, inbox) = mpsc::channel(inbox);
+            let (outlet, inbox) = inbox(most);
             let empty = Document::new();
             let open = Open {
                 document: "d".into(),
@@ -586,10 +585,9 @@ mod tests {
                 packed: false,
                 staged: None,
             };
-            let puppet = Puppet { member, room, inbox };
+            let puppet = Puppet { member, room, inbox, heard: VecDeque::new() };
             let open = Box::new(open);
-            let join = ToRoom::Join { member, connection: 1, channel: 1, inbox: sender, open, rights: Rights::ALL };
-            puppet.tell(join).await;
+            puppet.tell(ToRoom::Join { member, connection: 1, channel: 1, outlet, open, rights: Rights::ALL }).await;
             puppet
         }
 
@@ -605,7 +603,18 @@ mod tests {
         }
 
         async fn next(&mut self) -> Said {
-            self.inbox.recv().await.expect("the room says something").said
+            while self.heard.is_empty() {
+                poll_fn(|context| self.inbox.poll_take(context, &mut self.heard)).await;
+            }
+            self.heard.pop_front().expect("something was heard").said
+        }
+
+        fn next_if_any(&mut self) -> Option<Said> {
+            self.next().now_or_never()
+        }
+
+        async fn drained(&self) {
+            self.tell(ToRoom::Drained { member: self.member, bytes: usize::MAX }).await;
         }
 
         async fn until(&mut self, kind: MessageKind) -> Outgoing {
@@ -640,8 +649,8 @@ mod tests {
             writer.until(MessageKind::Ack).await;
         }
         let mut on_its_way = 0;
-        while let Ok(said) = slow.inbox.try_recv() {
-            let Said::Message(message) = said.said else { panic!("the room closed it") };
+        while let Some(said) = slow.next_if_any() {
+            let Said::Message(message) = said else { panic!("the room closed it") };
             on_its_way += usize::from(message.bulk);
         }
         assert_eq!(on_its_way, 1, "a slow client is a cursor, not a queue");
@@ -650,7 +659,7 @@ mod tests {
         let mut seen = Document::new();
         let mut staged = Vec::new();
         while seen.version() != document.version() {
-            slow.tell(ToRoom::Drained { member: slow.member }).await;
+            slow.drained().await;
             let Said::Message(message) = slow.next().await else { panic!("the room closed it") };
             match Message::decode(message.kind, &message.body).unwrap() {
                 Message::Rows(rows) => {

@@ -12,6 +12,7 @@ use weftline::fault::{self, Fault};
 use weftline::sync::{DiffMessage, Message, MessageKind, PackedRows, Part, Row, Rows, Staged, diff_id, pack};
 use weftline::{Diff, Timestamp, VersionVector};
 
+use super::member::{Member, Question};
 use super::{MemberId, Room};
 use crate::store::Position;
 
@@ -106,9 +107,9 @@ impl Room {
         self.counts.diff_bytes += bytes.len() as u64;
         member.voids_upto = position;
         if bytes.len() <= max_diff {
-            member.outstanding = true;
             let message = Message::Diff(DiffMessage { position, bytes: bytes[..].into() });
             self.send_bulk(id, MessageKind::Diff, message.encode_body().into());
+            self.answered(id);
             return self.tell_voids(id, voids_upto, position);
         }
         let name = diff_id(bytes);
@@ -117,11 +118,20 @@ impl Room {
         let sent = staged.map_or(0, |staged| staged.len as usize);
         member.transfer = Some(Transfer { position, id: name, bytes: bytes.clone(), sent, voids_upto });
         self.diffs.keep(name, &made, self.now, self.config.kept_bytes);
-        self.send_part(id);
+        self.send_parts(id);
+    }
+
+    /// Sends as many parts of the diff that is on its way to a member as may be on their way together.
+    pub(super) fn send_parts(&mut self, id: MemberId) {
+        let window = self.config.window;
+        let more = |member: &Member| member.transfer.is_some() && !member.is_busy(window);
+        while self.members.get(&id).is_some_and(more) {
+            self.send_part(id);
+        }
     }
 
     /// Sends the next part of the diff that is on its way to a member.
-    pub(super) fn send_part(&mut self, id: MemberId) {
+    fn send_part(&mut self, id: MemberId) {
         let max_part = self.config.max_part;
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(transfer) = &mut member.transfer else { return };
@@ -134,10 +144,18 @@ impl Room {
         if is_last {
             member.transfer = None;
         }
-        member.outstanding = true;
         self.send_bulk(id, MessageKind::Part, body.into());
         if is_last {
+            self.answered(id);
             self.tell_voids(id, voids_upto, position);
+        }
+    }
+
+    /// A diff went out as a whole. Whoever has room for more may ask for another one; who has not, when it has taken this one.
+    fn answered(&mut self, id: MemberId) {
+        let window = self.config.window;
+        if let Some(member) = self.members.get_mut(&id).filter(|member| !member.is_busy(window)) {
+            member.question = Question::None;
         }
     }
 

@@ -21,6 +21,13 @@ struct Shared {
     body: Bytes,
 }
 
+/// What members that are fed together share.
+#[derive(Default)]
+struct Feed {
+    rows: [Shared; 2],
+    news: SharedNews,
+}
+
 /// What the bytes of a batch depend on besides the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Form {
@@ -39,24 +46,37 @@ impl Form {
 
 impl Room {
     /// Gives every member that can take something the next thing.
-    pub(super) fn feed(&mut self) {
-        let mut shared = <[Shared; 2]>::default();
-        let mut news = SharedNews::default();
-        let ids: Vec<MemberId> = self.members.keys().copied().collect();
-        for id in ids {
-            self.skip_own(id);
-            self.feed_one(id, &mut shared);
-            self.feed_presence(id, &mut news);
+    pub(super) fn feed_all(&mut self) {
+        self.touched.clear();
+        let mut feed = Feed::default();
+        let mut members = std::mem::take(&mut self.members);
+        for (id, member) in &mut members {
+            self.feed(*id, member, &mut feed);
+        }
+        self.members = members;
+    }
+
+    /// The same for those with whom something has changed, when nothing has for the others.
+    pub(super) fn feed_touched(&mut self) {
+        let mut feed = Feed::default();
+        while let Some(id) = self.touched.pop() {
+            self.with(id, |room, member| room.feed(id, member, &mut feed));
         }
     }
 
-    fn feed_one(&mut self, id: MemberId, shared: &mut [Shared; 2]) {
-        let committed = self.committed;
-        let Some(member) = self.members.get_mut(&id) else { return };
-        if !member.feeding || member.outstanding || member.reading.is_some() {
-            return;
+    fn feed(&mut self, id: MemberId, member: &mut Member, feed: &mut Feed) {
+        self.skip_own(id, member);
+        while self.feed_rows(id, member, &mut feed.rows) {}
+        self.feed_presence(id, member, &mut feed.news);
+    }
+
+    /// Says whether there may be more.
+    fn feed_rows(&mut self, id: MemberId, member: &mut Member, shared: &mut [Shared; 2]) -> bool {
+        let is_occupied = member.reading.is_some() || member.transfer.is_some();
+        if !member.feeding || is_occupied || member.is_busy(self.config.window) {
+            return false;
         }
-        if member.cursor >= committed {
+        if member.cursor >= self.committed {
             if !member.caught_up {
                 member.caught_up = true;
                 let (told, position) = (member.told, member.cursor);
@@ -68,11 +88,13 @@ impl Room {
                 let version_hash = self.version.hash();
                 self.send(id, &Message::CaughtUp(CaughtUp { position, version_hash }));
             }
-            return;
+            return false;
         }
         if self.recent.reaches(member.cursor) {
-            self.send_recent(id, shared);
-        } else if member.cursor < self.floor {
+            self.send_recent(id, member, shared);
+            return true;
+        }
+        if member.cursor < self.floor {
             member.feeding = false;
             self.counts.resync(Resync::FellBehind);
             self.send(id, &Message::Ask);
@@ -81,11 +103,11 @@ impl Room {
             member.reading = Some(after);
             self.effects.push_back(Effect::ReadLog { member: id, after, max_bytes });
         }
+        false
     }
 
-    fn send_recent(&mut self, id: MemberId, shared: &mut [Shared; 2]) {
+    fn send_recent(&mut self, id: MemberId, member: &mut Member, shared: &mut [Shared; 2]) {
         let max_batch = self.config.max_batch;
-        let Some(member) = self.members.get_mut(&id) else { return };
         let mut bytes = 0;
         let mut to = member.cursor;
         let mut own = false;
@@ -113,7 +135,7 @@ impl Room {
         if !own {
             *shared = Shared { form: Some(form), body: body.clone() };
         }
-        self.send_batch(id, form, body, count);
+        self.send_batch(id, member, form, body, count);
     }
 
     /// The body of a batch of rows.
@@ -133,19 +155,16 @@ impl Room {
         PackedRows::encode_shared(from, to, self.roster.range(named, self.named), &packed).into()
     }
 
-    fn send_batch(&mut self, id: MemberId, form: Form, body: Bytes, count: usize) {
-        let named = self.named;
+    fn send_batch(&mut self, id: MemberId, member: &mut Member, form: Form, body: Bytes, count: usize) {
         self.note_sent(id, form.from - 1, form.to);
-        let Some(member) = self.members.get_mut(&id) else { return };
         member.cursor = form.to;
         member.told = form.to;
-        member.outstanding = true;
-        member.named = member.named.max(named);
+        member.named = member.named.max(self.named);
         self.counts.deliveries += count as u64;
         self.counts.delivered_batches += 1;
         self.counts.delivered_bytes += body.len() as u64;
         let kind = if form.packed.is_some() { MessageKind::Packed } else { MessageKind::Rows };
-        self.send_bulk(id, kind, body);
+        self.send_to(id, member, kind, body);
     }
 
     /// Tells a member the ids that have a number since it was last told: rows of its own are not sent to it, yet others may name them, and
@@ -165,6 +184,7 @@ impl Room {
     /// Rows that were too old to be in memory.
     pub(super) fn log_read(&mut self, id: MemberId, tail: Tail) {
         let committed = self.committed;
+        self.touched.push(id);
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.reading.take() != Some(member.cursor) || !member.feeding {
             // A diff has taken over meanwhile.
@@ -191,20 +211,20 @@ impl Room {
         let form = member.form(*last);
         let count = rows.len();
         let body = self.body(form, rows.into_iter().filter(|(_, row, _)| !Row::is_private(row)));
-        self.send_batch(id, form, body, count);
+        self.with(id, |room, member| room.send_batch(id, member, form, body, count));
     }
 
     /// Where a member's cursor is, which it is about to be told.
     pub(super) fn told(&mut self, id: MemberId) -> Option<Position> {
-        self.skip_own(id);
-        let member = self.members.get_mut(&id)?;
-        member.told = member.cursor;
-        Some(member.cursor)
+        self.with(id, |room, member| {
+            room.skip_own(id, member);
+            member.told = member.cursor;
+            member.cursor
+        })
     }
 
     /// Moves a member's cursor over rows that it pushed itself, and those that nobody is sent.
-    fn skip_own(&mut self, id: MemberId) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+    fn skip_own(&self, id: MemberId, member: &mut Member) {
         if member.feeding && self.recent.reaches(member.cursor) {
             let own = |row: &&LogRow| row.pusher == Some(id) || row.is_private;
             let own = self.recent.after(member.cursor).take_while(own).last();

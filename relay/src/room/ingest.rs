@@ -75,11 +75,13 @@ impl Room {
         if rows.rows.len() > 1 && bytes > limits::MAX_BATCH {
             return self.close(id, CloseReason::Limit);
         }
+        self.untold.clear();
         for row in &rows.rows {
             if !self.take_row(id, row) {
-                return;
+                break;
             }
         }
+        self.take_untold(id);
     }
 
     /// The same, packed. A row without the tag before it continues what this member pushed before; if that was not taken, neither is it.
@@ -90,6 +92,7 @@ impl Room {
         }
         // All of them are heard, also those behind one that is refused: what comes after them continues what they said.
         let mut refused = false;
+        self.untold.clear();
         for packed in &rows.rows {
             let Some(member) = self.members.get_mut(&id) else { return };
             let Ok(unpacked) = member.said.unpack(packed, &self.roster) else {
@@ -112,6 +115,7 @@ impl Room {
             };
             refused = !self.take_row(id, &row);
         }
+        self.take_untold(id);
     }
 
     /// Takes a row, or refuses it; says whether to go on.
@@ -174,11 +178,17 @@ impl Room {
         match readiness {
             Readiness::Known => {
                 // Only the newest delta of an origin is compared by the document.
-                if !self.is_known(delta) {
-                    self.found_fork(id, delta);
-                    return Err(NackReason::Fork.into());
+                match self.is_known(id, delta) {
+                    Some(true) => {
+                        self.untold.retain(|before| before.replica() != dot.replica);
+                        self.hold_ack(id, dot.replica, dot.seq);
+                    }
+                    Some(false) => {
+                        self.found_fork(id, delta);
+                        return Err(NackReason::Fork.into());
+                    }
+                    None => self.untold.push(delta.clone()),
                 }
-                self.hold_ack(id, dot.replica, dot.seq);
                 return Ok(());
             }
             Readiness::NotReady => {
@@ -224,6 +234,13 @@ impl Room {
         self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
+    }
+
+    /// What nothing tells to be another one than the log's, nor what was pushed with it, is the log's.
+    fn take_untold(&mut self, id: MemberId) {
+        for delta in std::mem::take(&mut self.untold) {
+            self.hold_ack(id, delta.replica(), delta.last_seq());
+        }
     }
 
     /// A client gives back what the relay lost.

@@ -35,6 +35,9 @@ pub struct RoomConfig {
     pub max_append: usize,
     /// The most rows sent at once to one member, in bytes; a single longer row is sent alone.
     pub max_batch: usize,
+    /// Nothing more is sent to a member while more bytes than these are on the way to it ([`Outgoing::weight`]). With 0 the next thing
+    /// follows when the one before was taken; with more, driver and room need not speak of each.
+    pub window: usize,
     /// The most members whose presence is shown to others: everybody is sent all of them.
     pub max_present: usize,
     /// How long changes of presence are collected before they are told, in milliseconds.
@@ -60,6 +63,7 @@ impl Default for RoomConfig {
             recent_bytes: 1 << 20,
             max_append: 4 << 20,
             max_batch: limits::MAX_BATCH,
+            window: 0,
             max_present: 1_000,
             presence_interval_ms: 50,
             max_part: limits::MAX_BATCH,
@@ -114,10 +118,12 @@ pub enum Input {
     },
     /// The append in flight failed. The room closes all members and is of no more use.
     CommitFailed,
-    /// Every bulk message sent to a member has been taken by its connection.
+    /// Bulk messages sent to a member have been taken by its connection.
     Drained {
         /// Whose.
         member: MemberId,
+        /// What they weigh; more than is on the way means all.
+        bytes: usize,
     },
     /// What was read for a member.
     LogRead {
@@ -149,6 +155,16 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whether [`Input::Drained`] is awaited.
     pub bulk: bool,
+}
+
+/// What a message takes beside its body, about: it is in a queue, and in a frame.
+const ENVELOPE: usize = 64;
+
+impl Outgoing {
+    /// What it counts for while it is on its way.
+    pub fn weight(&self) -> usize {
+        self.body.len() + ENVELOPE
+    }
 }
 
 /// What the driver is to do.

@@ -64,6 +64,8 @@ impl Room {
         } else {
             Resume::Ask
         };
+        member.claims = open.claims.iter().map(|claim| claim.replica).collect();
+        member.settles.clone_from(&open.settles);
         member.packed = open.packed;
         member.staged = open.staged.as_deref().copied();
         member.named = self.roster.len();
@@ -112,7 +114,7 @@ impl Room {
             return;
         }
         member.feeding = false;
-        if member.outstanding {
+        if member.is_busy(self.config.window) {
             member.question = Question::Waits(want);
         } else {
             self.answer(id, want);
@@ -135,14 +137,20 @@ impl Room {
         self.hold(Held::Diff { member: id, diff });
     }
 
-    /// A member has taken what was on its way.
-    pub(super) fn drained(&mut self, id: MemberId) {
+    /// A member has taken something of what was on its way.
+    pub(super) fn drained(&mut self, id: MemberId, bytes: usize) {
+        let window = self.config.window;
+        self.touched.push(id);
         let Some(member) = self.members.get_mut(&id) else { return };
-        if !std::mem::take(&mut member.outstanding) {
+        if member.on_the_way == 0 {
+            return;
+        }
+        member.on_the_way = member.on_the_way.saturating_sub(bytes);
+        if member.is_busy(window) {
             return;
         }
         if member.transfer.is_some() {
-            return self.send_part(id);
+            return self.send_parts(id);
         }
         if let Question::Waits(want) = std::mem::take(&mut member.question) {
             self.answer(id, want);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{Said, Staged, Want};
+use weftline::sync::{Said, Settle, Staged, Want};
 use weftline::{ReplicaId, Tag};
 
 use super::diffs::Transfer;
@@ -32,8 +32,8 @@ pub(super) struct Member {
     pub(super) staged: Option<Staged>,
     /// The diff of which parts are still to be sent.
     pub(super) transfer: Option<Transfer>,
-    /// Something bulky is on its way: a batch of rows, a diff, or presence.
-    pub(super) outstanding: bool,
+    /// What batches of rows, diffs and presence that are on their way weigh.
+    pub(super) on_the_way: usize,
     /// The rows after this position are being read for it.
     pub(super) reading: Option<Position>,
     /// Up to which change it was told what others show of themselves.
@@ -56,6 +56,9 @@ pub(super) struct Member {
     pub(super) voids_upto: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
+    /// The ids that it claims, and the chains that wait there for an ack.
+    pub(super) claims: Vec<ReplicaId>,
+    pub(super) settles: Vec<Settle>,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
     pub(super) pushed: BTreeMap<ReplicaId, Option<(u64, Tag)>>,
 }
@@ -86,7 +89,7 @@ impl Member {
             told: 0,
             staged: None,
             transfer: None,
-            outstanding: false,
+            on_the_way: 0,
             reading: None,
             presence: 0,
             caught_up: false,
@@ -98,8 +101,15 @@ impl Member {
             leases: Vec::new(),
             voids_upto: 0,
             said: Said::default(),
+            claims: Vec::new(),
+            settles: Vec::new(),
             pushed: BTreeMap::new(),
         }
+    }
+
+    /// Whether nothing more is sent before it has taken something.
+    pub(super) fn is_busy(&self, window: usize) -> bool {
+        self.on_the_way > window
     }
 
     /// It is at `position` now, and may be fed from there.

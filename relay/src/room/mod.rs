@@ -6,8 +6,9 @@
 //! read from the rows that are committed. If a commit fails, the document has shown nothing of it to anyone; the room is dropped and
 //! opened again from the store.
 //!
-//! A member is a cursor into the log, not a queue: at most one batch is on its way to it, and the next is cut when it has been taken
-//! (`feeding`). While nothing can be stored, what is pushed is refused for a time, nothing is appended, and all the rest goes on. Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
+//! A member is a cursor into the log, not a queue: batches are cut for it while what is on its way to it is within a window, and the next
+//! when it has taken them (`feeding`). While nothing can be stored, what is pushed is refused for a time, nothing is appended, and all the
+//! rest goes on. Recent rows are in memory (`recent`); older ones are read from the log; below the log's floor a diff takes over.
 //!
 //! Rules: FAN-1 nothing is shown before it is stored. ACK-1 an ack follows the commit. CUR-1 a cursor means something only in an epoch
 //! that the log has. CUR-3 catching up ends with the hash of the version at the position reached. SES-2 an older connection never
@@ -23,6 +24,7 @@ mod feeding;
 mod forks;
 #[cfg(feature = "server")]
 pub(crate) mod health;
+pub(crate) mod inbox;
 mod ingest;
 mod io;
 mod joining;
@@ -50,7 +52,7 @@ use weftline::fault::{self, Fault};
 use weftline::sync::{
     Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, NackReason, OpenAck, Roster, Row, Want,
 };
-use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
+use weftline::{Delta, Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::counts::Counts;
 pub(crate) use self::io::close_for;
@@ -84,6 +86,19 @@ enum Held {
 }
 
 impl Held {
+    /// Whom it is told.
+    fn member(&self) -> Option<MemberId> {
+        match self {
+            Held::Opened { member, .. }
+            | Held::Diff { member, .. }
+            | Held::Ack { member, .. }
+            | Held::Durable { member, .. }
+            | Held::Want { member, .. }
+            | Held::Nack { member, .. } => Some(*member),
+            Held::Snapshot { .. } => None,
+        }
+    }
+
     /// About how much memory it takes.
     fn bytes(&self) -> usize {
         let of = |version: &VersionVector| version.len() * size_of::<(ReplicaId, VersionEntry)>();
@@ -121,6 +136,8 @@ pub struct Room {
     /// What the committed rows add up to.
     version: VersionVector,
     chains: Chains,
+    /// Deltas of the message that is looked at, of which nothing told so far whether they are the log's.
+    untold: Vec<Delta>,
     kept: Kept,
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
@@ -142,6 +159,8 @@ pub struct Room {
     newcomers: Newcomers,
     /// What members show of themselves.
     board: Board,
+    /// Those who may be given something, though it is nothing that is new to all.
+    touched: Vec<MemberId>,
     /// What members have to give back.
     refills: Refills,
     /// Long diffs, for those who come back.
@@ -204,6 +223,7 @@ impl Room {
             committed: floor,
             head: floor,
             chains: Chains::default(),
+            untold: Vec::new(),
             kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
@@ -217,6 +237,7 @@ impl Room {
             introduced: BTreeMap::new(),
             newcomers: Newcomers::default(),
             board: Board::new(),
+            touched: Vec::new(),
             refills: Refills::default(),
             diffs: Diffs::default(),
             now,
@@ -252,16 +273,20 @@ impl Room {
         self.document.observe_time(now);
         self.now = now;
         self.diffs.expire(now);
+        let (committed, shown) = (self.committed, self.board.told());
         match input {
             Input::Join { member, open, rights } => self.join(member, &open, rights),
             Input::Rights { member, rights } => self.set_rights(member, rights),
             Input::Leave { member } => _ = self.forget(member),
             Input::Tick => {}
-            Input::Message { member, message } => self.message(member, message),
+            Input::Message { member, message } => {
+                self.touched.push(member);
+                self.message(member, message);
+            }
             Input::Committed { upto } => self.commit(upto),
             Input::CommitFailed => self.fail(),
             Input::Store { trouble } => self.trouble = trouble,
-            Input::Drained { member } => self.drained(member),
+            Input::Drained { member, bytes } => self.drained(member, bytes),
             Input::LogRead { member, tail } => self.log_read(member, tail),
             Input::LogReadFailed { member } => self.close(member, CloseReason::Storage),
             Input::SnapshotStored { upto } => self.snapshot_stored(upto),
@@ -274,7 +299,11 @@ impl Room {
         self.append();
         self.release();
         self.tell_presence(now);
-        self.feed();
+        if (committed, shown) == (self.committed, self.board.told()) {
+            self.feed_touched();
+        } else {
+            self.feed_all();
+        }
     }
 
     /// When [`Input::Tick`] is due, if nothing else happens before.
@@ -363,7 +392,7 @@ impl Room {
         let decode = |error| RecoverError::Decode { position, error };
         let (moves, applied) = match &row {
             Row::Delta { prev_tag, bytes } => {
-                let delta = weftline::Delta::decode(bytes, *prev_tag).map_err(decode)?;
+                let delta = Delta::decode(bytes, *prev_tag).map_err(decode)?;
                 let last = delta.dot();
                 self.chains.insert(&delta, position);
                 let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
@@ -479,6 +508,7 @@ impl Room {
 
     fn tell(&mut self, position: Position, held: Held) {
         let level = self.config.level;
+        self.touched.extend(held.member());
         match held {
             Held::Opened { member, ack, diff } => self.tell_opened(member, *ack, diff),
             Held::Diff { member, diff } => self.tell_diff(member, diff),
@@ -519,8 +549,23 @@ impl Room {
         self.effects.push_back(Effect::Send { member, message });
     }
 
-    fn send_bulk(&mut self, member: MemberId, kind: MessageKind, body: Bytes) {
-        self.effects.push_back(Effect::Send { member, message: Outgoing { kind, body, bulk: true } });
+    fn send_bulk(&mut self, id: MemberId, kind: MessageKind, body: Bytes) {
+        self.with(id, |room, member| room.send_to(id, member, kind, body));
+    }
+
+    /// The same for a member that is at hand.
+    fn send_to(&mut self, id: MemberId, member: &mut Member, kind: MessageKind, body: Bytes) {
+        let message = Outgoing { kind, body, bulk: true };
+        member.on_the_way += message.weight();
+        self.effects.push_back(Effect::Send { member: id, message });
+    }
+
+    /// Does something with a member and the rest of the room, which has no members meanwhile.
+    fn with<T>(&mut self, id: MemberId, act: impl FnOnce(&mut Self, &mut Member) -> T) -> Option<T> {
+        let mut members = std::mem::take(&mut self.members);
+        let done = members.get_mut(&id).map(|member| act(self, member));
+        self.members = members;
+        done
     }
 
     /// Says whether it was here.

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use weftline::Timestamp;
 use weftline::sync::{CloseReason, MessageKind, PeerId, PeerState, Presence};
 
+use super::member::Member;
 use super::{MemberId, Room};
 
 /// How many peers that are gone are remembered, for members that have not been told. A member that has missed more is told anew who is here.
@@ -59,6 +60,11 @@ impl Board {
     /// Nobody is here. Change 0 is before all others, and told to nobody.
     pub(super) fn new() -> Self {
         Self { last: 1, told: 1, ..Self::default() }
+    }
+
+    /// The last change that may be told.
+    pub(super) fn told(&self) -> u64 {
+        self.told
     }
 
     /// When there is something to tell that waits.
@@ -155,15 +161,14 @@ impl Room {
         let own = PeerId::of(member.opening);
         presence.states.retain(|state| state.peer != own);
         if !presence.states.is_empty() {
-            self.send_presence(id, body(presence));
+            self.send_bulk(id, MessageKind::Presence, body(presence));
         }
     }
 
     /// Sends a member what has changed since it was told last, if it can take something.
-    pub(super) fn feed_presence(&mut self, id: MemberId, shared: &mut SharedNews) {
+    pub(super) fn feed_presence(&mut self, id: MemberId, member: &mut Member, shared: &mut SharedNews) {
         let board = &self.board;
-        let Some(member) = self.members.get_mut(&id) else { return };
-        if !member.opened || member.outstanding || member.presence >= board.told {
+        if !member.opened || member.presence >= board.told || member.is_busy(self.config.window) {
             return;
         }
         let after = std::mem::replace(&mut member.presence, board.last);
@@ -172,22 +177,15 @@ impl Room {
             let mut presence = board.news(after);
             presence.states.retain(|state| state.peer != own);
             if presence.whole || !presence.states.is_empty() {
-                self.send_presence(id, body(presence));
+                self.send_to(id, member, MessageKind::Presence, body(presence));
             }
             return;
         }
         if shared.after != Some(after) {
             *shared = SharedNews { after: Some(after), body: body(board.news(after)) };
         }
-        self.send_presence(id, shared.body.clone());
-    }
-
-    fn send_presence(&mut self, id: MemberId, body: Bytes) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.outstanding = true;
-        }
         self.counts.presence_sent += 1;
-        self.send_bulk(id, MessageKind::Presence, body);
+        self.send_to(id, member, MessageKind::Presence, shared.body.clone());
     }
 }
 

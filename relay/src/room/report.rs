@@ -31,7 +31,7 @@ pub struct MemberReport {
     pub member: MemberId,
     /// How many rows it has not been sent.
     pub rows_behind: u64,
-    /// Whether it has not yet taken what was sent last.
+    /// Whether so much is on its way to it that nothing more is sent.
     pub is_sending: bool,
     /// Whether it is being compared, or has not been answered yet, and is sent no rows until then.
     pub is_catching_up: bool,
@@ -43,7 +43,7 @@ impl Room {
         let member = |(id, member): (&MemberId, &super::member::Member)| MemberReport {
             member: *id,
             rows_behind: self.committed.saturating_sub(member.cursor),
-            is_sending: member.outstanding,
+            is_sending: member.is_busy(self.config.window),
             is_catching_up: !member.feeding,
         };
         RoomReport {

@@ -288,7 +288,7 @@ fn bytes_1_what_cannot_be_is_refused_and_nobody_else_notices() {
 
     // Who was closed says nothing more; who was not has all that was taken.
     desk.push(ANN, &[&second]);
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert!(desk.heard(ANN).iter().all(|message| !matches!(message, Message::Ack(_) | Message::Nack(_))));
     assert_eq!(desk.room.document().version(), {
         other.apply(&second).unwrap();

@@ -7,13 +7,16 @@
 //! A token is asked for again before it ends. One that is not replaced, that is revoked, or whose key goes, ends the connection, with a
 //! reason that a client answers with another token. One that allows less closes what it does not allow and takes the rest over.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::debug;
 use weftline::sync::{Close, CloseReason, Open, Retry};
 
@@ -52,7 +55,8 @@ struct Guarded<'a> {
     /// What a connection may do at most.
     limits: ConnectionLimits,
     authority: Arc<Authority>,
-    changes: watch::Receiver<u64>,
+    /// Resolves when a key or a revocation has changed.
+    changed: BoxFuture<'static, watch::Receiver<u64>>,
     grant: Option<Arc<Grant>>,
     /// Among the connections of its subject.
     place: Option<Place<Arc<str>>>,
@@ -60,6 +64,8 @@ struct Guarded<'a> {
     until: Option<Instant>,
     /// When to ask for the next token.
     renew: Option<Instant>,
+    /// Rings at the earlier of the two.
+    timer: Pin<Box<Sleep>>,
     work: Option<BoxFuture<'static, Done>>,
 }
 
@@ -78,11 +84,12 @@ impl<'a> Access<'a> {
             doors,
             limits: limits.clone(),
             authority: Arc::clone(authority),
-            changes: authority.changes(),
+            changed: changed(authority.changes()),
             grant: None,
             place: None,
             until: Some(Instant::now() + within),
             renew: None,
+            timer: Box::pin(sleep_until(Instant::now() + within)),
             work: None,
         })));
         if let Some(token) = bearer {
@@ -129,50 +136,58 @@ impl<'a> Access<'a> {
         guarded.work = Some(ask.boxed());
     }
 
-    /// Waits for news; for ever, where no tokens are wanted. Can be dropped and begun again. `is_used` says whether anything is open.
-    pub(super) async fn next(&mut self, is_used: bool) -> News {
-        let Some(guarded) = &mut self.0 else { return std::future::pending().await };
-        loop {
-            let Guarded { authority, changes, grant, until, renew, work, .. } = &mut **guarded;
-            tokio::select! {
-                done = async { work.as_mut().expect("there is some").await }, if work.is_some() => {
-                    *work = None;
-                    match done {
-                        Done::News(news) => return news,
-                        Done::Verified(Err(refusal)) => return end(&refusal),
-                        Done::Verified(Ok(new)) => return guarded.take(new),
-                    }
-                }
-                // An error means that the relay was dropped, which stops it too.
-                Ok(()) = changes.changed() => {
-                    if let Some(Err(refusal)) = grant.as_ref().map(|grant| authority.stands(grant)) {
-                        return end(&refusal);
-                    }
-                }
-                () = at(*renew), if renew.is_some() => {
-                    *renew = None;
-                    return News::Renew;
-                }
-                () = at(*until), if until.is_some() => {
-                    *until = None;
-                    match grant {
-                        Some(grant) => {
-                            debug!(subject = %grant.claims.sub, "no other token came in time");
-                            return end(&Refusal::Expired { ago_s: authority.leeway_s() });
-                        }
-                        None if is_used => {}
-                        None => {
-                            let close = Close { reason: CloseReason::Token, retry: Retry::NEVER };
-                            return News::End { close, why: "no token came".into() };
-                        }
-                    }
-                }
-            }
+    /// Whether there is news; none ever, where no tokens are wanted. `is_used` says whether anything is open.
+    pub(super) fn poll_news(&mut self, context: &mut Context<'_>, is_used: bool) -> Poll<News> {
+        match &mut self.0 {
+            Some(guarded) => guarded.poll_news(context, is_used),
+            None => Poll::Pending,
         }
     }
 }
 
 impl Guarded<'_> {
+    fn poll_news(&mut self, context: &mut Context<'_>, is_used: bool) -> Poll<News> {
+        if let Some(work) = &mut self.work
+            && let Poll::Ready(done) = work.as_mut().poll(context)
+        {
+            self.work = None;
+            return Poll::Ready(match done {
+                Done::News(news) => news,
+                Done::Verified(Err(refusal)) => end(&refusal),
+                Done::Verified(Ok(new)) => self.take(new),
+            });
+        }
+        while let Poll::Ready(changes) = self.changed.as_mut().poll(context) {
+            self.changed = changed(changes);
+            if let Some(Err(refusal)) = self.grant.as_ref().map(|grant| self.authority.stands(grant)) {
+                return Poll::Ready(end(&refusal));
+            }
+        }
+        while let Some(due) = self.until.into_iter().chain(self.renew).min() {
+            if self.timer.deadline() != due {
+                self.timer.as_mut().reset(due);
+            }
+            ready!(self.timer.as_mut().poll(context));
+            if self.renew == Some(due) {
+                self.renew = None;
+                return Poll::Ready(News::Renew);
+            }
+            self.until = None;
+            match &self.grant {
+                Some(grant) => {
+                    debug!(subject = %grant.claims.sub, "no other token came in time");
+                    return Poll::Ready(end(&Refusal::Expired { ago_s: self.authority.leeway_s() }));
+                }
+                None if is_used => {}
+                None => {
+                    let close = Close { reason: CloseReason::Token, retry: Retry::NEVER };
+                    return Poll::Ready(News::End { close, why: "no token came".into() });
+                }
+            }
+        }
+        Poll::Pending
+    }
+
     fn take(&mut self, new: Arc<Grant>) -> News {
         let before = self.grant.as_ref().map(|grant| &grant.claims);
         if before.is_some_and(|before| before.sub != new.claims.sub) {
@@ -202,11 +217,15 @@ impl Guarded<'_> {
     }
 }
 
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
+fn changed(mut changes: watch::Receiver<u64>) -> BoxFuture<'static, watch::Receiver<u64>> {
+    let wait = async move {
+        // An error means that the relay was dropped, which stops it too.
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        changes
+    };
+    wait.boxed()
 }
 
 /// What is said of a token that is refused. Another one may be better, so whoever can get one comes back with it.

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use tokio::sync::mpsc;
 use weftline::sync::Close;
 
 use crate::room::MemberId;
 use crate::room::actor::{FromRoom, Said};
+use crate::room::inbox::Outlet;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub(crate) struct Connections(Mutex<BTreeMap<u64, Entry>>);
 struct Entry {
     peer: Peer,
     since: SystemTime,
-    inbox: mpsc::Sender<FromRoom>,
+    outlet: Outlet,
 }
 
 /// A connection as it is listed.
@@ -42,9 +42,9 @@ pub(crate) struct Listed {
 
 impl Connections {
     /// Lists a connection while the guard lives.
-    pub(crate) fn enter(&self, peer: Peer, inbox: mpsc::Sender<FromRoom>) -> Entered<'_> {
+    pub(crate) fn enter(&self, peer: Peer, outlet: Outlet) -> Entered<'_> {
         let connection = peer.connection;
-        self.lock().insert(connection, Entry { peer, since: SystemTime::now(), inbox });
+        self.lock().insert(connection, Entry { peer, since: SystemTime::now(), outlet });
         Entered { connections: self, connection }
     }
 
@@ -71,14 +71,10 @@ impl Connections {
     pub(crate) fn end(&self, close: Close, is_meant: impl Fn(&Peer) -> bool) -> usize {
         let all = self.lock();
         let meant = all.values().filter(|entry| is_meant(&entry.peer));
-        meant
-            .map(|entry| {
-                let inbox = entry.inbox.clone();
-                let end = FromRoom { member: MemberId(0), channel: 0, said: Said::End(close) };
-                // One whose inbox is full takes it when it can, or has ended before.
-                tokio::spawn(async move { inbox.send(end).await });
-            })
-            .count()
+        let end = |entry: &Entry| {
+            entry.outlet.say_last(FromRoom { member: MemberId(0), channel: 0, said: Said::End(close) });
+        };
+        meant.map(end).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {

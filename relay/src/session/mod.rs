@@ -3,44 +3,49 @@
 //! The connection itself (hello, fragments, heartbeat) is the machine [`weftline::sync::Session`]; this task gives it frames and time. A
 //! client opens documents on channels of its choice; each channel is a *member* of one room.
 //!
-//! Nothing here queues without bound. Downward, a room hands a member one batch at a time and the next after [`ToRoom::Drained`], which is
-//! said when the socket has taken everything: a slow client is a cursor into the log, not a queue. Upward, a message is read only when the
-//! one before it is in the room's mailbox, and while a client does not take what it is sent, only a few more of its frames are read.
+//! Each time the task runs it does all that can be done: it hands over everything that rooms have said, reads what has arrived, and then writes
+//! once. It has one timer, which is set when it has rung and not when something happens, so that a busy connection does not move it about.
+//!
+//! Nothing here queues without bound. Downward, a room hands a member so much ([`WINDOW`]) before it hears in [`ToRoom::Drained`] that the socket has
+//! taken some of it: a slow client is a cursor into the log, not a queue. Upward, a message is read only when the one before it is in the room's
+//! mailbox, and while a client does not take what it is sent, only a few more of its frames are read.
 //!
 //! Rules: SES-3 what comes on a channel that is not open is dropped.
 
 mod access;
 pub(crate) mod connections;
+mod forward;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tracing::{debug, error, info};
 use weftline::Timestamp;
 use weftline::sync::{
     CONNECTION, Close, CloseReason, Message, Open, ProtocolError, Retry, Session, SessionConfig, limits,
 };
 
-use access::{Access, News};
-
 use crate::auth::{Authority, Permission};
 use crate::config::Config;
 use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
-use crate::room::actor::{FromRoom, Said, ToRoom};
+use crate::room::actor::{FromRoom, Said, ToRoom, WINDOW};
+use crate::room::inbox::{Inbox, inbox};
 use crate::room::registry::{Registry, RoomHandle};
 use crate::room::{MemberId, Rights, close_for};
 use crate::transport::{CloseCode, Transport, TransportError};
-
+use access::{Access, News};
 use connections::Peer;
+use forward::Forward;
 
 /// What rooms may have said to one connection and the connection not yet taken. It takes at once, so this fills only when a room says
 /// much in one go; a connection that lets it fill is closed by the room.
@@ -53,6 +58,12 @@ const READ_AHEAD: usize = 64;
 /// The longest unfinished messages of somebody of whom nothing is known, where tokens are wanted: a token, or an Open with much to settle. The
 /// rest is for those who may be here.
 const STRANGERS_STAGED: usize = 256 << 10;
+
+/// After so many frames and flushes in a row a connection lets others run.
+const MOST_AT_ONCE: usize = 128;
+
+/// A timer that has rung is set to here, and then to what is due before.
+const FAR: Duration = Duration::from_secs(3_600);
 
 /// How long a closing connection may take for its last words.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -84,13 +95,13 @@ pub(crate) async fn run<T: Transport>(
 ) {
     let started = Instant::now();
     let address = credentials.address.clone();
-    let (to_us, inbox) = mpsc::channel(INBOX);
+    let (outlet, inbox) = inbox(INBOX);
     let mut link = Session::new(link_config(config), Timestamp(0));
     if credentials.authority.is_some() {
         link.set_max_staged(STRANGERS_STAGED);
     }
     let number = peer.connection;
-    let _listed = registry.connections().enter(peer, to_us.clone());
+    let _listed = registry.connections().enter(peer, outlet);
     let mut connection = Connection {
         connection: number,
         transport,
@@ -103,8 +114,9 @@ pub(crate) async fn run<T: Transport>(
         address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
-        to_us,
         inbox,
+        heard: VecDeque::new(),
+        handed: Vec::new(),
         forward: Forward::default(),
         pending: None,
         unflushed: false,
@@ -156,17 +168,11 @@ async fn last_words(
     code: CloseCode,
     why: &str,
 ) -> Result<(), TransportError> {
-    loop {
-        if pending.is_none() {
-            *pending = link.poll().map(Bytes::from);
-        }
-        if pending.is_none() {
-            break;
-        }
-        if let Event::Failed(error) = drive(transport, pending, false, false).await {
-            return Err(error);
-        }
-    }
+    poll_fn(|context| match hand_over(transport, link, pending, context) {
+        Ok(_) if pending.is_some() => Poll::Pending,
+        handed => Poll::Ready(handed),
+    })
+    .await?;
     poll_fn(|context| transport.poll_ready(context)).await?;
     transport.start_close(code, why)?;
     poll_fn(|context| transport.poll_flush(context)).await?;
@@ -247,8 +253,11 @@ struct Connection<'a, T> {
     address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
-    to_us: mpsc::Sender<FromRoom>,
-    inbox: mpsc::Receiver<FromRoom>,
+    inbox: Inbox,
+    /// What was taken out of the inbox and not looked at.
+    heard: VecDeque<FromRoom>,
+    /// The channels of which bulk messages were handed over and not flushed.
+    handed: Vec<u64>,
     forward: Forward,
     /// The next frame to send.
     pending: Option<Bytes>,
@@ -262,156 +271,192 @@ struct Connection<'a, T> {
 struct Channel {
     member: MemberId,
     room: RoomHandle,
-    /// The room waits to hear that its batch went out.
-    owes_drained: bool,
+    /// What bulk messages weigh that are not out yet.
+    handed: usize,
+    /// What those weigh that are, of which the room has not heard.
+    drained: usize,
 }
 
-/// What waits to enter mailboxes: at most one message of the client, and one notice per channel.
-#[derive(Default)]
-struct Forward(VecDeque<(mpsc::Sender<ToRoom>, ToRoom)>);
-
-impl Forward {
-    fn push(&mut self, room: &RoomHandle, message: ToRoom) {
-        self.0.push_back((room.mailbox().clone(), message));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Gets the front into its mailbox, and gives it back if the room is gone; never resolves when there is nothing. Can be dropped and
-    /// begun again.
-    async fn advance(&mut self) -> Option<ToRoom> {
-        let Some((mailbox, _)) = self.0.front() else { return std::future::pending().await };
-        let permit = mailbox.clone().reserve_owned().await;
-        let (_, message) = self.0.pop_front().expect("the front was just looked at");
-        match permit {
-            Ok(permit) => {
-                permit.send(message);
-                None
-            }
-            Err(_) => Some(message),
-        }
-    }
+/// What came of reading.
+#[derive(PartialEq, Eq)]
+enum Read {
+    /// A frame, which was taken in.
+    Frame,
+    /// Nothing is there. The transport will say when something is.
+    Nothing,
+    /// Nothing may be read before something else has happened.
+    Held,
 }
 
-/// What the transport did.
-enum Event {
-    Handed(usize),
-    Flushed,
-    Frame(Bytes),
-    Gone,
-    Failed(TransportError),
-}
-
-/// Advances both directions of a transport by one event. Nothing is lost when the future is dropped.
-async fn drive(transport: &mut impl Transport, pending: &mut Option<Bytes>, unflushed: bool, read: bool) -> Event {
-    poll_fn(|context| {
-        if pending.is_some() {
-            match transport.poll_ready(context) {
-                Poll::Ready(Ok(())) => {
-                    let frame = pending.take().expect("it was just there");
-                    let bytes = frame.len();
-                    return Poll::Ready(
-                        transport.start_send(frame).map_or_else(Event::Failed, |()| Event::Handed(bytes)),
-                    );
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
-                Poll::Pending => {}
-            }
-        } else if unflushed {
-            match transport.poll_flush(context) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Event::Flushed),
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
-                Poll::Pending => {}
-            }
+/// Hands frames to the transport while it takes them; gives how many, and their bytes.
+fn hand_over(
+    transport: &mut impl Transport,
+    link: &mut Session,
+    pending: &mut Option<Bytes>,
+    context: &mut Context<'_>,
+) -> Result<(u64, u64), TransportError> {
+    let (mut frames, mut bytes) = (0, 0);
+    loop {
+        if pending.is_none() {
+            *pending = link.poll().map(Bytes::from);
         }
-        if !read {
-            return Poll::Pending;
+        if pending.is_none() || transport.poll_ready(context)?.is_pending() {
+            return Ok((frames, bytes));
         }
-        transport.poll_receive(context).map(|received| match received {
-            Ok(Some(frame)) => Event::Frame(frame),
-            Ok(None) => Event::Gone,
-            Err(error) => Event::Failed(error),
-        })
-    })
-    .await
+        if let Some(frame) = pending.take() {
+            frames += 1;
+            bytes += frame.len() as u64;
+            transport.start_send(frame)?;
+        }
+    }
 }
 
 impl<T: Transport> Connection<'_, T> {
     /// Runs until there is a reason to end. On a stop, first waits until the rooms have settled all that was read.
     async fn serve(&mut self, mut stop: watch::Receiver<bool>) -> Ending {
+        // An error means that the relay was dropped, which stops it too.
+        let mut stop = pin!(async move { _ = stop.wait_for(|stop| *stop).await });
+        let mut timer = pin!(sleep_until(self.deadline()));
         let mut stopping = false;
-        loop {
-            if self.pending.is_none() {
-                self.pending = self.link.poll().map(Bytes::from);
+        poll_fn(|context| {
+            if !stopping && stop.as_mut().poll(context).is_ready() {
+                stopping = true;
+                for channel in self.channels.values() {
+                    self.forward.push(&channel.room, ToRoom::Finish { member: channel.member });
+                }
             }
+            match self.turn(context, timer.as_mut(), stopping) {
+                Ok(false) => Poll::Pending,
+                Ok(true) => Poll::Ready(Ending::Stop),
+                Err(ending) => Poll::Ready(ending),
+            }
+        })
+        .await
+    }
+
+    /// Does all that can be done now; says whether everything is settled on a stop.
+    fn turn(&mut self, context: &mut Context<'_>, mut timer: Pin<&mut Sleep>, stopping: bool) -> Result<bool, Ending> {
+        for _ in 0..MOST_AT_ONCE {
+            while self.hear(context)? {}
+            if let Poll::Ready(news) = self.access.poll_news(context, !self.channels.is_empty()) {
+                if let Some(ending) = self.learnt(news, stopping) {
+                    return Err(ending);
+                }
+                continue;
+            }
+            self.forward(context);
             if stopping && self.channels.is_empty() && self.forward.is_empty() {
-                return Ending::Stop;
+                return Ok(true);
             }
-            let blocked = self.pending.is_some() || self.unflushed;
+            self.hand_over(context).map_err(failed)?;
             let paused = self.throttle.paused_until(Instant::now());
-            let is_free = paused.is_none() && self.forward.is_empty() && !self.access.is_busy();
-            let read = !stopping && is_free && (!blocked || self.read_ahead < READ_AHEAD);
-            let deadline = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
-            tokio::select! {
-                event = drive(&mut self.transport, &mut self.pending, self.unflushed, read) => match event {
-                    Event::Handed(bytes) => {
-                        self.traffic.frames_sent += 1;
-                        self.traffic.bytes_sent += bytes as u64;
-                        self.unflushed = true;
-                        self.read_ahead = 0;
-                    }
-                    Event::Flushed => {
-                        self.unflushed = false;
-                        self.read_ahead = 0;
-                        self.traffic.count(self.registry.metrics());
-                        self.drained();
-                    }
-                    Event::Frame(frame) => {
-                        self.read_ahead += 1;
-                        self.throttle.frame(&self.limits, frame.len(), Instant::now());
-                        self.traffic.frames_received += 1;
-                        self.traffic.bytes_received += frame.len() as u64;
-                        if let Err(error) = self.frame(&frame) {
-                            return Ending::Protocol(error);
-                        }
-                    }
-                    Event::Gone | Event::Failed(TransportError::Broken(_)) => return Ending::Gone,
-                    Event::Failed(error) => return Ending::Transport(error),
-                },
-                Some(said) = self.inbox.recv() => match said {
-                    FromRoom { said: Said::End(close), .. } => return Ending::Kicked(close),
-                    said => self.said(said),
-                },
-                news = self.access.next(!self.channels.is_empty()) => {
-                    if let Some(ending) = self.learnt(news, stopping) {
-                        return ending;
-                    }
-                }
-                undelivered = self.forward.advance(), if !self.forward.is_empty() => {
-                    if let Some(message) = undelivered {
-                        message.member().into_iter().for_each(|member| self.room_is_gone(member));
-                    }
-                }
-                () = sleep_until(deadline) => {
-                    let now = self.now();
-                    if let Err(error) = self.link.tick(now) {
-                        return Ending::Protocol(error);
-                    }
-                    if !self.link.is_open() && self.started.elapsed() >= self.hello_within {
-                        return Ending::Silent;
-                    }
-                }
-                // An error means that the relay was dropped, which stops it too.
-                _ = stop.wait_for(|stop| *stop), if !stopping => {
-                    stopping = true;
-                    for channel in self.channels.values() {
-                        self.forward.push(&channel.room, ToRoom::Finish { member: channel.member });
-                    }
+            let read = if stopping || paused.is_some() { Read::Nothing } else { self.read(context)? };
+            if read == Read::Frame {
+                continue;
+            }
+            // What has been handed over leaves in one piece, when there is nothing to add to it.
+            let flushed = self.flush(context).map_err(failed)?;
+            if flushed && (read == Read::Held || !self.forward.is_empty()) {
+                continue;
+            }
+            // It is moved when it has rung, and when something is due earlier; not each time that something happens.
+            let due = paused.into_iter().chain([self.deadline()]).min().expect("there is a deadline");
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(context).is_pending() {
+                return Ok(false);
+            }
+            self.tick()?;
+            let far = Instant::now() + FAR;
+            timer.as_mut().reset(far);
+        }
+        // Others want to run, too.
+        self.flush(context).map_err(failed)?;
+        context.waker().wake_by_ref();
+        Ok(false)
+    }
+
+    /// Takes in what rooms have said; says whether there was something.
+    fn hear(&mut self, context: &Context<'_>) -> Result<bool, Ending> {
+        if self.heard.is_empty() && self.inbox.poll_take(context, &mut self.heard).is_pending() {
+            return Ok(false);
+        }
+        while let Some(said) = self.heard.pop_front() {
+            match said {
+                FromRoom { said: Said::End(close), .. } => return Err(Ending::Kicked(close)),
+                said => self.said(said),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gets into mailboxes what fits.
+    fn forward(&mut self, context: &mut Context<'_>) {
+        while !self.forward.is_empty() {
+            match self.forward.poll(context) {
+                Poll::Pending => return,
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(undelivered)) => {
+                    undelivered.member().into_iter().for_each(|member| self.room_is_gone(member));
                 }
             }
         }
+    }
+
+    fn hand_over(&mut self, context: &mut Context<'_>) -> Result<(), TransportError> {
+        let (frames, bytes) = hand_over(&mut self.transport, &mut self.link, &mut self.pending, context)?;
+        if frames > 0 {
+            self.traffic.frames_sent += frames;
+            self.traffic.bytes_sent += bytes;
+            self.unflushed = true;
+            self.read_ahead = 0;
+        }
+        Ok(())
+    }
+
+    /// Reads a frame, if one is there and may be read.
+    fn read(&mut self, context: &mut Context<'_>) -> Result<Read, Ending> {
+        let blocked = self.pending.is_some() || self.unflushed;
+        let is_free = self.forward.is_empty() && !self.access.is_busy();
+        if !is_free || (blocked && self.read_ahead >= READ_AHEAD) {
+            return Ok(Read::Held);
+        }
+        match self.transport.poll_receive(context) {
+            Poll::Pending => Ok(Read::Nothing),
+            Poll::Ready(Ok(Some(frame))) => {
+                self.read_ahead += usize::from(blocked);
+                self.throttle.frame(&self.limits, frame.len(), Instant::now());
+                self.traffic.frames_received += 1;
+                self.traffic.bytes_received += frame.len() as u64;
+                self.frame(&frame).map_err(Ending::Protocol)?;
+                Ok(Read::Frame)
+            }
+            Poll::Ready(Ok(None)) => Err(Ending::Gone),
+            Poll::Ready(Err(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Makes the transport write all it has; says whether it has.
+    fn flush(&mut self, context: &mut Context<'_>) -> Result<bool, TransportError> {
+        if !self.unflushed || self.pending.is_some() || self.transport.poll_flush(context)?.is_pending() {
+            return Ok(false);
+        }
+        self.unflushed = false;
+        self.read_ahead = 0;
+        self.traffic.count(self.registry.metrics());
+        self.drained();
+        Ok(true)
+    }
+
+    /// Time has passed.
+    fn tick(&mut self) -> Result<(), Ending> {
+        let now = self.now();
+        self.link.tick(now).map_err(Ending::Protocol)?;
+        if !self.link.is_open() && self.started.elapsed() >= self.hello_within {
+            return Err(Ending::Silent);
+        }
+        Ok(())
     }
 
     fn deadline(&self) -> Instant {
@@ -487,9 +532,9 @@ impl<T: Transport> Connection<'_, T> {
             }
         };
         let join =
-            ToRoom::Join { member, connection: self.connection, channel, inbox: self.to_us.clone(), open, rights };
+            ToRoom::Join { member, connection: self.connection, channel, outlet: self.inbox.outlet(), open, rights };
         self.forward.push(&room, join);
-        self.channels.insert(channel, Channel { member, room, owes_drained: false });
+        self.channels.insert(channel, Channel { member, room, handed: 0, drained: 0 });
     }
 
     /// What may be done has been found out, or has changed.
@@ -560,11 +605,13 @@ impl<T: Transport> Connection<'_, T> {
         match said {
             Said::Message(message) => {
                 let is_sent = self.link.send_body(channel, message.kind, &message.body);
-                if is_sent {
-                    open.owes_drained |= message.bulk;
-                } else if message.bulk && !open.owes_drained {
-                    // What a client does not take is out at once.
-                    self.forward.push(&open.room, ToRoom::Drained { member });
+                if message.bulk {
+                    if open.handed == 0 {
+                        self.handed.push(channel);
+                    }
+                    open.handed += message.weight();
+                    // What a client does not take is out at once, or with what was handed over before.
+                    self.unflushed |= !is_sent;
                 }
             }
             Said::Closed(close) => {
@@ -590,11 +637,15 @@ impl<T: Transport> Connection<'_, T> {
         }
     }
 
+    /// Everything that rooms have handed over is out: a flush is only tried when the link has nothing more to send.
     fn drained(&mut self) {
-        // A flush is only tried when the link has nothing more to send, so every batch that a room has handed over is out.
-        for channel in self.channels.values_mut() {
-            if std::mem::take(&mut channel.owes_drained) {
-                self.forward.push(&channel.room, ToRoom::Drained { member: channel.member });
+        for channel in self.handed.drain(..) {
+            let Some(open) = self.channels.get_mut(&channel) else { continue };
+            open.drained += std::mem::take(&mut open.handed);
+            // A room that waits has handed over more than the window since it last heard.
+            if open.drained > WINDOW / 2 {
+                let bytes = std::mem::take(&mut open.drained);
+                self.forward.push(&open.room, ToRoom::Drained { member: open.member, bytes });
             }
         }
     }
@@ -607,7 +658,7 @@ impl<T: Transport> Connection<'_, T> {
         // Rooms always get on, also when they only wait for a commit; what they say to us now has nowhere to go.
         self.inbox.close();
         while !self.forward.is_empty() {
-            self.forward.advance().await;
+            poll_fn(|context| self.forward.poll(context)).await;
         }
     }
 
@@ -650,6 +701,13 @@ impl<T: Transport> Connection<'_, T> {
             Ok(Err(error)) => debug!(%error, "no last words"),
             Err(_) => debug!("the client did not take the last words"),
         }
+    }
+}
+
+fn failed(error: TransportError) -> Ending {
+    match error {
+        TransportError::Broken(_) => Ending::Gone,
+        error => Ending::Transport(error),
     }
 }
 

@@ -39,6 +39,14 @@ const FORMAT: i64 = 1;
 /// How many reads run side by side: one that is long must not hold up the others, and more than a few only fight for the disk.
 const READERS: usize = 2;
 
+/// The write-ahead log is copied into the database when it has so many pages. Busy documents write the same pages again and again, and each is
+/// copied once; with fewer, more of the work is copying.
+const CHECKPOINT_PAGES: i64 = 8_192;
+
+/// What the writer keeps of the database in memory, at most, in KiB: the pages that a thousand busy documents append to, and all that one group
+/// changes. With less, pages are written and read again within one commit.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+
 /// The write-ahead log is cut back to this size after a burst.
 const WAL_BYTES: i64 = 64 << 20;
 
@@ -107,7 +115,7 @@ impl SqliteStore {
         let lock = source.lock()?;
         // Copies that nobody took away before the last relay was killed.
         backup::sweep(path);
-        let connection = source.connect()?;
+        let connection = source.connect_to_write()?;
         source.prepare(&connection)?;
 
         let (reads, waiting) = mpsc::channel();
@@ -263,6 +271,17 @@ impl Source {
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { file: Arc::clone(&self.name) }),
             Err(TryLockError::Error(error)) => Err(self.io(&error)),
         }
+    }
+
+    /// The writer's connection.
+    fn connect_to_write(&self) -> Result<Connection, StoreError> {
+        let connection = self.connect()?;
+        let tune = || {
+            connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+            connection.query_row(&format!("PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}"), [], |_| Ok(()))
+        };
+        tune().map_err(|error| self.sql(&error))?;
+        Ok(connection)
     }
 
     /// A connection with every setting that durability rests on. Settings of SQLite belong to the connection, not to the file.

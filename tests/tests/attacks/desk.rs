@@ -113,7 +113,7 @@ impl Relay {
                         }
                     }
                     if message.bulk {
-                        self.room.handle(NOW, Input::Drained { member });
+                        self.room.handle(NOW, Input::Drained { member, bytes: usize::MAX });
                     }
                 }
                 Effect::Close { member, .. } => {

@@ -340,7 +340,7 @@ impl World {
                 self.drain(index);
             }
             if self.links.get(&id).is_some_and(|link| link.down.is_empty()) {
-                self.handle(Input::Drained { member: MemberId(id) });
+                self.handle(Input::Drained { member: MemberId(id), bytes: usize::MAX });
             }
         }
     }

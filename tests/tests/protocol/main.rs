@@ -235,7 +235,7 @@ impl World {
             let Some(frame) = link.session.poll() else {
                 if std::mem::take(&mut link.owes_drained) {
                     let member = link.member.expect("somebody was sent something").1;
-                    self.room_handle(Input::Drained { member });
+                    self.room_handle(Input::Drained { member, bytes: usize::MAX });
                     happened = true;
                     continue;
                 }

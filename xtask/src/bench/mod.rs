@@ -3,20 +3,22 @@
 //! `core` builds `tests/peers` once and runs every cell of it, a library and a row, in a process of its own. Short cells run several
 //! times, one library after the other each time, so that what else the machine does hits all alike; the least counts. A cell that fails, takes
 //! too long or does not converge makes the whole command fail; a bound that is missed is shown and does not.
+//!
+//! `relay` has its own file.
 
+mod cell;
 mod chart;
 mod readme;
+mod relay;
 mod results;
 mod rows;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -51,6 +53,8 @@ pub(crate) struct Options {
 enum What {
     /// Documents in memory, on the wire and at rest, beside other CRDT libraries
     Core(CoreOptions),
+    /// The relay under load, beside other servers
+    Relay(relay::Options),
 }
 
 #[derive(Args, Default)]
@@ -80,8 +84,10 @@ pub(crate) struct CoreOptions {
 }
 
 pub(crate) fn bench(options: &Options) -> Result<ExitCode> {
-    let What::Core(options) = &options.what;
-    core(options)?;
+    match &options.what {
+        What::Core(options) => core(options)?,
+        What::Relay(options) => relay::bench(options)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,7 +100,8 @@ pub(crate) fn test(tally: &mut Tally) -> Result<()> {
 
 /// Every cell once, at small sizes.
 pub(crate) fn quick() -> Result<()> {
-    core(&CoreOptions { quick: true, runs: 1, ..CoreOptions::default() })
+    core(&CoreOptions { quick: true, runs: 1, ..CoreOptions::default() })?;
+    relay::quick()
 }
 
 fn core(options: &CoreOptions) -> Result<()> {
@@ -243,38 +250,8 @@ fn repetitions(took: Duration) -> usize {
 /// One process, and what it measured; every number that the row is known to have must be there.
 fn run_cell(binary: &Path, peer: &str, row: &str, settings: &Settings<'_>) -> Result<Cell> {
     let mut command = program(binary);
-    // What failed says so in its message.
-    command
-        .args(["run", peer, row, &settings.divisor.to_string()])
-        .args(settings.traces)
-        .env("RUST_BACKTRACE", "0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().context("cannot start it")?;
-    let mut stdout = child.stdout.take().expect("standard output is piped");
-    let mut stderr = child.stderr.take().expect("standard error is piped");
-    let (sender, ended) = mpsc::channel();
-    let errors = thread::spawn(move || {
-        let mut text = String::new();
-        stderr.read_to_string(&mut text).map(|_| text)
-    });
-    let output = thread::spawn(move || {
-        let mut text = String::new();
-        let outcome = stdout.read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more if the cell took too long.
-        let _ = sender.send(());
-        outcome
-    });
-    let in_time = ended.recv_timeout(CELL_TIMEOUT).is_ok();
-    if !in_time {
-        child.kill().context("cannot stop it")?;
-    }
-    let status = child.wait()?;
-    let (output, errors) =
-        (output.join().expect("reading does not panic")?, errors.join().expect("reading does not panic")?);
-    ensure!(in_time, "took longer than {} s", CELL_TIMEOUT.as_secs());
-    ensure!(status.success(), "ended with {status}: {}", errors.trim());
-    let cell = Cell::parse(output.trim())?;
+    command.args(["run", peer, row, &settings.divisor.to_string()]).args(settings.traces);
+    let cell = cell::run(&mut command, CELL_TIMEOUT)?;
     let named: BTreeSet<&str> = cell.metrics.iter().map(|(name, ..)| name.as_str()).collect();
     let known: BTreeSet<&str> = LINES.iter().filter(|line| line.row == row).map(|line| line.metric).collect();
     ensure!(named == known, "measured {named:?} instead of {known:?}");

@@ -38,7 +38,7 @@ impl Cell {
     }
 }
 
-/// The least of what was measured, by row and metric and then by library: what disturbs a measurement only adds to it.
+/// The best of what was measured, by row and metric and then by library: what disturbs a measurement only adds to what it costs.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     values: BTreeMap<(String, String), Measured>,
@@ -70,8 +70,8 @@ impl Results {
         for (metric, unit, value) in &cell.metrics {
             let measured = self.values.entry((cell.row.clone(), metric.clone())).or_default();
             measured.unit.clone_from(unit);
-            let least = measured.by_peer.entry(cell.peer.clone()).or_insert(*value);
-            *least = least.min(*value);
+            let best = measured.by_peer.entry(cell.peer.clone()).or_insert(*value);
+            *best = if is_better(unit, *value, *best) { *value } else { *best };
         }
     }
 
@@ -87,7 +87,7 @@ impl Results {
             .by_peer
             .iter()
             .filter(|(peer, _)| ![OURS, FLOOR].contains(&peer.as_str()) && !line.without.contains(&peer.as_str()))
-            .min_by(|(_, one), (_, other)| one.total_cmp(other))
+            .reduce(|one, other| if is_better(&measured.unit, *other.1, *one.1) { other } else { one })
             .map(|(peer, value)| (peer.as_str(), *value));
         let ours = measured.by_peer.get(OURS).copied();
         let floor = measured.by_peer.get(FLOOR).copied();
@@ -141,6 +141,11 @@ impl Standing<'_> {
         })
         .to_string()
     }
+}
+
+/// Everything is a cost, but for how much was done in a second.
+fn is_better(unit: &str, one: f64, other: f64) -> bool {
+    if unit == "/s" { one > other } else { one < other }
 }
 
 fn ratio(ours: f64, theirs: f64) -> f64 {

@@ -307,7 +307,10 @@ impl Replica {
         match record {
             Record::Row(Row::Delta { prev_tag, bytes }) => crate::Delta::decode(bytes, *prev_tag)
                 .is_ok_and(|delta| self.compacted.covers(delta.dot()) || is_void((delta.dot(), delta.tag()))),
-            Record::Positions { replica, last_seq, .. } => self.compacted.covers(Dot::new(*replica, *last_seq)),
+            // What waits may have to be renamed, and hung on the same places (FORK-3).
+            Record::Positions { replica, last_seq, .. } => {
+                self.compacted.covers(Dot::new(*replica, *last_seq)) && self.outbox.tag(*replica, *last_seq).is_none()
+            }
             Record::Row(Row::Diff { bytes }) => codec::decode_diff(bytes).is_ok_and(|diff| covered(&diff)),
             Record::Snapshot(bytes) => codec::decode_snapshot(bytes).is_ok_and(|snapshot| covered(&snapshot.diff)),
             Record::Row(Row::Void(_) | Row::Lease { .. })

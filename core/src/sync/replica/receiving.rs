@@ -304,10 +304,10 @@ impl Replica {
                 (Some(delta), _) => {
                     let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
-                    if outcome == Outcome::Applied {
-                        if let Some(record) = self.positions_of(&delta) {
-                            records.push(record);
-                        }
+                    if outcome == Outcome::Applied
+                        && let Some(record) = self.positions_of(&delta)
+                    {
+                        records.push(record);
                     }
                     outcome
                 }
@@ -335,6 +335,10 @@ impl Replica {
         let last = delta.dot();
         let moves = VersionVector::of(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() });
         self.relay_has(&moves);
+        // Whoever sees the log go on otherwise needs no fact from the relay, which may have forgotten how it went on there.
+        if let Some(fact) = self.outbox.branch_beside(delta) {
+            self.learn_voids(&[fact]);
+        }
         // A row of the log that another tab pushed for us is as good as an ack (FAN-1).
         self.judge_by(&moves);
         // ID-6: a delta of our own id beyond our own chain was made by somebody else.

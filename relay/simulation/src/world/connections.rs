@@ -145,7 +145,7 @@ impl World<'_> {
             return Ok(());
         }
         if let Some(member) = frame.drains {
-            self.room_handle(room, Input::Drained { member })?;
+            self.room_handle(room, Input::Drained { member, bytes: usize::MAX })?;
         }
         let now = self.time(index);
         let Some(replica) = &mut self.peers[index].replica else { return Ok(()) };

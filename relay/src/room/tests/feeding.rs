@@ -30,7 +30,7 @@ fn a_slow_member_is_a_cursor_not_a_queue() {
         if heard.is_empty() {
             break;
         }
-        desk.handle(Input::Drained { member: BEN });
+        desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     }
     assert_eq!(next, 41);
     assert_eq!(desk.heard(ANN).len(), 40, "forty acks: the slow one delayed nobody");
@@ -49,7 +49,7 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
         desk.say(ANN, want());
     }
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff]);
-    desk.handle(Input::Drained { member: ANN });
+    desk.handle(Input::Drained { member: ANN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
 
     // Asked while rows are on their way, it waits until they are taken.
@@ -61,11 +61,11 @@ fn a_member_that_asks_and_does_not_take_the_answer_costs_one_diff() {
         desk.say(ANN, want());
     }
     assert!(desk.heard(ANN).is_empty());
-    desk.handle(Input::Drained { member: ANN });
+    desk.handle(Input::Drained { member: ANN, bytes: usize::MAX });
     let heard = desk.heard(ANN);
     let [Message::Diff(answer)] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(codec::decode_diff(&answer.bytes).unwrap().head, *desk.room.committed_version());
-    desk.handle(Input::Drained { member: ANN });
+    desk.handle(Input::Drained { member: ANN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::CaughtUp]);
     desk.say(ANN, want());
     assert_eq!(kinds(&desk.heard(ANN)), [MessageKind::Diff], "a new question");
@@ -150,7 +150,7 @@ fn rows_read_for_a_member_that_was_given_a_diff_meanwhile_are_of_no_use() {
     desk.handle(Input::LogRead { member, tail });
     desk.handle(Input::LogRead { member, tail: Tail::Trimmed { floor: 3 } });
     assert_eq!(desk.closed, []);
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::CaughtUp]);
 }
 
@@ -204,7 +204,7 @@ fn cur_3_catching_up_ends_with_the_hash_of_the_version_reached() {
         open: Box::new(Open { cursor, version_hash: [9; 16], ..open_as(2) }),
         rights: Rights::ALL,
     });
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     let heard = desk.heard(BEN);
     let [Message::OpenAck(_), Message::Rows(rows), Message::CaughtUp(reached)] = &heard[..] else {
         panic!("{heard:?}")

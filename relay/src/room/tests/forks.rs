@@ -37,7 +37,7 @@ fn void_rows(heard: &[Message]) -> Vec<VoidFact> {
 fn fork_2_everybody_is_told_which_branch_does_not_count_once_that_is_stored() {
     let (mut desk, branch) = with_log();
     desk.join(BEN, open_as(2));
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     desk.heard(BEN);
     desk.push(BEN, &[&branch[0]]);
     assert!(desk.heard(BEN).is_empty() && desk.heard(ANN).is_empty());
@@ -181,7 +181,7 @@ fn fork_2_a_diff_hides_no_void_fact() {
         desk.commit();
         assert_eq!(desk.heard(BEN), []);
         desk.say(BEN, Message::Want(Want::since(VersionVector::new())));
-        desk.handle(Input::Drained { member: BEN });
+        desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
         match &desk.heard(BEN)[..] {
             [Message::Diff(diff), Message::Rows(rows), ..] if !packed => {
                 assert_eq!((diff.position, rows.from, rows.to), (4, 5, 4));

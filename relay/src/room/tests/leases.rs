@@ -108,7 +108,7 @@ fn lease_2_leases_outlive_the_room_as_rows_and_in_its_snapshot() {
 fn lease_2_the_row_of_a_lease_is_sent_to_nobody() {
     let mut desk = Desk::new(RoomConfig { recent_bytes: 1, ..RoomConfig::default() });
     desk.join(BEN, open_as(2));
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     desk.heard(BEN);
     let mut document = writer(1);
     let first = write(&mut document, "a");

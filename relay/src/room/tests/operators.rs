@@ -26,7 +26,7 @@ fn a_report_tells_who_is_behind_and_by_how_much() {
     assert_eq!(counts.resumes[Resume::Same as usize], 2);
     assert_eq!(desk.room.take_counts(), crate::room::Counts::default(), "they are taken");
 
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert_eq!(desk.room.members_behind(), 0);
     assert_eq!(desk.room.take_counts().deliveries, 2);
 }
@@ -80,7 +80,7 @@ fn what_becomes_of_an_edit_is_noted_when_somebody_follows_and_not_otherwise() {
     let mut document = Document::with_writer(ReplicaId::from(1));
     desk.push(ANN, &[&write(&mut document, "a")]);
     desk.commit();
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert_eq!(desk.room.take_notes(), []);
 
     desk.room.follow_edits(true);

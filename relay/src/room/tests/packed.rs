@@ -31,7 +31,7 @@ fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
     for member in [BEN, carl] {
         let ack = desk.join(member, packed_as(member.0));
         assert_eq!(ack.roster.unwrap().later, [0]);
-        desk.handle(Input::Drained { member });
+        desk.handle(Input::Drained { member, bytes: usize::MAX });
         desk.heard(member);
     }
     push_packed(&mut desk, ANN, &[&deltas[1], &deltas[2]], false);
@@ -49,9 +49,9 @@ fn packed_rows_are_the_same_for_all_and_say_replicas_by_numbers() {
     }
 
     // Whoever asked for a diff may be ahead of the log somewhere: from then on every row says what it continues.
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     desk.say(BEN, Message::Want(Want::since(VersionVector::new())));
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     desk.heard(BEN);
     let last = write(&mut document, "last");
     push_packed(&mut desk, ANN, &[&last], false);

@@ -66,7 +66,7 @@ fn pres_2_others_are_told_and_never_the_sender_and_nothing_is_stored() {
     desk.handle(Input::Join { member: dora, open: Box::new(open_as(4)), rights: Rights::READ });
     let heard = desk.heard(dora);
     assert_eq!(kinds(&heard), [MessageKind::OpenAck, MessageKind::Presence]);
-    desk.handle(Input::Drained { member: dora });
+    desk.handle(Input::Drained { member: dora, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(dora)), [MessageKind::CaughtUp]);
     assert_eq!((desk.told(ANN), desk.told(BEN)), (vec![], vec![]));
 
@@ -92,7 +92,7 @@ fn pres_3_changes_are_collected_and_only_the_newest_of_each_is_told() {
     desk.shows(ANN, 100, "A");
     desk.later(2);
     assert_eq!(desk.told(CARL), []);
-    desk.handle(Input::Drained { member: CARL });
+    desk.handle(Input::Drained { member: CARL, bytes: usize::MAX });
     assert_eq!(desk.told(CARL), [news(&[state(1, 100, "A"), state(2, 99, "b")])]);
     assert_eq!(desk.room.deadline(), None);
     assert_eq!(desk.bulk, 4, "two to Carl, one to Ben who has not taken it, one to Ann");
@@ -107,7 +107,7 @@ fn pres_3_rows_come_first() {
     desk.shows(ANN, 1, "ann");
     desk.later(1);
     assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::Rows]);
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
     assert_eq!(kinds(&desk.heard(BEN)), [MessageKind::Presence]);
 }
 
@@ -119,7 +119,7 @@ fn pres_1_old_values_and_old_connections_bring_nothing_back() {
     desk.shows(ANN, 5, "same");
     desk.later(1);
     assert_eq!(desk.told(BEN), [news(&[state(1, 5, "new")])]);
-    desk.handle(Input::Drained { member: BEN });
+    desk.handle(Input::Drained { member: BEN, bytes: usize::MAX });
 
     // A newer connection of the same opening: nobody is told that it went and came back.
     let again = MemberId(11);
@@ -139,15 +139,15 @@ fn who_leaves_is_gone_at_once_and_so_is_who_shows_nothing_any_more() {
     desk.shows(ANN, 1, "ann");
     desk.shows(BEN, 1, "ben");
     desk.later(1);
-    desk.handle(Input::Drained { member: CARL });
+    desk.handle(Input::Drained { member: CARL, bytes: usize::MAX });
     desk.later(2);
     assert_eq!(desk.told(CARL).len(), 2);
-    desk.handle(Input::Drained { member: CARL });
+    desk.handle(Input::Drained { member: CARL, bytes: usize::MAX });
     let now = desk.later(4);
     desk.room.handle(now, Input::Leave { member: ANN });
     desk.drain();
     assert_eq!(desk.told(CARL), [news(&[state(1, 1, "")])]);
-    desk.handle(Input::Drained { member: CARL });
+    desk.handle(Input::Drained { member: CARL, bytes: usize::MAX });
     desk.shows(BEN, 2, "");
     desk.later(9);
     assert_eq!(desk.told(CARL), [news(&[state(2, 2, "")])]);
@@ -190,7 +190,7 @@ fn no_more_than_so_many_are_shown_and_who_missed_too_much_is_told_anew() {
         desk.handle(Input::Leave { member: MemberId(number) });
     }
     desk.later(3);
-    desk.handle(Input::Drained { member: dora });
+    desk.handle(Input::Drained { member: dora, bytes: usize::MAX });
     let told = desk.told(dora);
     assert_eq!(told, [Presence { whole: true, states: vec![state(2, 1, "x")] }]);
 }

@@ -133,7 +133,7 @@ fn who_may_not_be_seen_sees_the_others() {
         desk.room.handle(NOW.plus_ms(clock * 1_000), Input::Tick);
         desk.drain();
         for member in [ANN, BEN] {
-            desk.handle(Input::Drained { member });
+            desk.handle(Input::Drained { member, bytes: usize::MAX });
         }
     };
     shows(&mut desk, BEN, 1);

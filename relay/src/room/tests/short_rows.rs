@@ -120,7 +120,7 @@ fn run(seed: u64) -> usize {
         for client in &mut clients {
             bytes += client.hear(&mut desk, &log);
             if random.below(3) > 0 {
-                desk.handle(Input::Drained { member: client.id });
+                desk.handle(Input::Drained { member: client.id, bytes: usize::MAX });
             }
         }
     }
@@ -128,7 +128,7 @@ fn run(seed: u64) -> usize {
     for client in &mut clients {
         for _ in 0..log.len() {
             bytes += client.hear(&mut desk, &log);
-            desk.handle(Input::Drained { member: client.id });
+            desk.handle(Input::Drained { member: client.id, bytes: usize::MAX });
         }
         let rest = log.range(client.position + 1..);
         assert!(rest.into_iter().all(|(_, (_, pusher))| *pusher == client.id), "CUR-2");
@@ -162,7 +162,7 @@ fn a_character_typed_by_one_takes_five_bytes_on_its_way_to_the_others() {
         desk.commit();
         let bytes = client.hear(&mut desk, &log);
         assert!(bytes <= 5 || key == 1, "{bytes} bytes");
-        desk.handle(Input::Drained { member: ben });
+        desk.handle(Input::Drained { member: ben, bytes: usize::MAX });
     }
     assert_eq!(client.position, 199);
 }

@@ -1,9 +1,10 @@
 //! The one thread that writes: group commit.
 
 use std::fs::File;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -19,6 +20,9 @@ const GROUP_BYTES: usize = 4 << 20;
 
 /// The document that reserved space is written under: none has this id.
 const RESERVED: i64 = 0;
+
+/// After so long without a job the store is quiet.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What the writer can be asked.
 pub(super) enum Job {
@@ -100,7 +104,7 @@ impl Writer {
         // What did not fit into the last group.
         let mut left = None;
         while closing.is_none()
-            && let Some(first) = left.take().or_else(|| jobs.recv().ok())
+            && let Some(first) = left.take().or_else(|| self.wait(jobs))
         {
             let mut group: Vec<Job> = Vec::new();
             let mut bytes = 0;
@@ -134,6 +138,21 @@ impl Writer {
         }
     }
 
+    /// The next job; nothing when there will be none. After a pause the memory goes that was taken for what was busy.
+    fn wait(&self, jobs: &mpsc::Receiver<Job>) -> Option<Job> {
+        match jobs.recv_timeout(PAUSE) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if let Some(connection) = &self.connection
+            && let Err(error) = connection.execute_batch("PRAGMA shrink_memory")
+        {
+            warn!(%error, "the store keeps memory that it does not need");
+        }
+        jobs.recv().ok()
+    }
+
     /// One transaction for the whole group, then the answers.
     fn commit(&mut self, group: Vec<Job>) {
         if group.is_empty() {
@@ -165,7 +184,7 @@ impl Writer {
         let (source, commits) = (&self.source, &self.commits);
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(source.connect()?),
+            none => none.insert(source.connect_to_write()?),
         };
         let mut run = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
