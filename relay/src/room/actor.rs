@@ -138,10 +138,10 @@ pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
     if let Failure::Shut(close) = failure {
-        debug!(document = %driver.lease.name(), ?close, "the room is shut");
+        debug!(document = &**driver.lease.name(), ?close, "the room is shut");
         return driver.give_up(close);
     }
-    error!(document = %driver.lease.name(), %failure, "the room is closed");
+    error!(document = &**driver.lease.name(), %failure, "the room is closed");
     driver.metrics.rooms_failed.one();
     let close = driver.close_for_failure(&failure);
     driver.give_up(close);
@@ -216,7 +216,7 @@ impl Driver {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
         let started = Instant::now();
-        let opening = info_span!(parent: None, "open", document = %self.lease.name());
+        let opening = info_span!(parent: None, "open", document = &**self.lease.name());
         let recovered = store
             .recover(self.lease.name())
             .instrument(opening.clone())
@@ -225,7 +225,7 @@ impl Driver {
         let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
             + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
-        debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
+        debug!(document = &**self.lease.name(), head = recovered.head, rows, "opening");
         let config = RoomConfig { level, window: WINDOW, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
@@ -295,7 +295,7 @@ impl Driver {
                 (upto, stored) = waited(&mut under_way.snapshot) => match stored {
                     Ok(()) => room.handle(now(), Input::SnapshotStored { upto }),
                     Err(error) => {
-                        warn!(document = %self.lease.name(), %error, "no snapshot");
+                        warn!(document = &**self.lease.name(), %error, "no snapshot");
                         self.metrics.store_failed(&error);
                         room.handle(now(), Input::SnapshotFailed);
                     }
@@ -303,7 +303,7 @@ impl Driver {
                 Some((member, read)) = under_way.reads.next() => match read {
                     Ok(tail) => room.handle(now(), Input::LogRead { member, tail }),
                     Err(error) => {
-                        warn!(document = %self.lease.name(), %error, "the log cannot be read");
+                        warn!(document = &**self.lease.name(), %error, "the log cannot be read");
                         self.metrics.store_failed(&error);
                         room.handle(now(), Input::LogReadFailed { member });
                     }
@@ -316,7 +316,7 @@ impl Driver {
                 () = sleep_until(idle_since + linger), if idle => {
                     self.lease.keep(room.newcomers());
                     if self.lease.forget_if_unused() {
-                        debug!(document = %self.lease.name(), "idle");
+                        debug!(document = &**self.lease.name(), "idle");
                         self.metrics.rooms_evicted.one();
                         return Ok(());
                     }
@@ -385,7 +385,7 @@ impl Driver {
         room.follow_edits(follow);
         for Note { step, replica, seq, position, member } in room.take_notes() {
             let (document, member) = (self.lease.name(), member.map(|member| member.0));
-            debug!(target: EDITS, %document, %replica, seq, position, member, "{step:?}");
+            debug!(target: EDITS, document = &**document, %replica, seq, position, member, "{step:?}");
         }
         self.metrics.count(&room.take_counts());
         // A look costs O(members), which few are worth each time, and many are not.
@@ -430,7 +430,7 @@ impl Driver {
                     rows: rows.len() as u64,
                     bytes: rows.iter().map(|row| row.len() as u64).sum(),
                     _span: Some(
-                        debug_span!(parent: None, "append", document = %name, first_position, rows = rows.len()),
+                        debug_span!(parent: None, "append", document = &**name, first_position, rows = rows.len()),
                     ),
                 };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
@@ -463,7 +463,11 @@ impl Driver {
             Err(NotTaken::Full) => {
                 // It may have been a burst: it comes back by its backoff.
                 let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
-                warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
+                warn!(
+                    document = &**self.lease.name(),
+                    member = member.0,
+                    "a member asks for more than its connection takes"
+                );
                 outlet.say_last(FromRoom { member, channel, said: Said::Closed(too_much) });
             }
         }
@@ -493,7 +497,11 @@ impl Driver {
         };
         let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
         if let Some(close) = &aside {
-            error!(document = %self.lease.name(), ?close, "the document is put aside; what is stored of it stays as it is");
+            error!(
+                document = &**self.lease.name(),
+                ?close,
+                "the document is put aside; what is stored of it stays as it is"
+            );
         }
         aside.unwrap_or_else(|| later(CloseReason::Restart))
     }
