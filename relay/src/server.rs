@@ -321,10 +321,12 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
     }
     let is_at_work = AtomicBool::new(false);
     let mut stop = shared.stop.clone();
+    // In a place of its own, which is given back: a task is as large as the largest of what it waits for, as long as it lives.
+    let handshake = Box::pin(handshake(stream, visitor, &is_at_work, shared));
     let upgraded = tokio::select! {
         // What has arrived is still answered.
         biased;
-        upgraded = handshake(stream, visitor, &is_at_work, shared) => upgraded,
+        upgraded = handshake => upgraded,
         () = too_long(shared.config.handshake_timeout, &is_at_work) => {
             shared.metrics().refused.one(Refused::Timeout as usize);
             return debug!("too slow a handshake");

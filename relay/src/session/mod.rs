@@ -483,7 +483,8 @@ impl<T: Transport> Connection<'_, T> {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
                     let at = Instant::now();
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
+                    self.forward
+                        .push(&open.room, ToRoom::Message { member: open.member, message: Box::new(message), at });
                 }
             }
         }
