@@ -127,8 +127,8 @@ pub(crate) async fn run<T: Transport>(
     debug!(?ending, "ending");
     metrics.connections_ended.one(ending.counted() as usize);
     connection.traffic.count(metrics);
-    connection.leave().await;
-    connection.close(&ending).await;
+    Box::pin(connection.leave()).await;
+    Box::pin(connection.close(&ending)).await;
 }
 
 /// Says hello and goodbye, to somebody for whom there is no place.
