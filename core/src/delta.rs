@@ -149,7 +149,9 @@ impl Delta {
     /// The heads that its writer had seen, but for its own. O(1) where there are none, which a bit says.
     pub(crate) fn deps_on_others(&self) -> Vec<Dot> {
         let some = codec::DeltaHeader::split(&self.bytes).is_ok_and(|header| header.has_deps());
-        if some { self.parts().deps.to_vec() } else { Vec::new() }
+        let mut deps = if some { self.parts().deps.to_vec() } else { Vec::new() };
+        deps.retain(|dep| dep.replica != self.replica);
+        deps
     }
 
     /// The canonical bytes: what is stored, sent and hashed.

@@ -158,15 +158,21 @@ impl<K: Ord, V> Map<K, V> {
         Some(&mut self.chunks[chunk][at].1)
     }
 
-    /// Sets the value of `key` and returns the one it had.
-    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    /// Sets the value of `key`.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         match self.locate(&key) {
-            Ok((chunk, at)) => Some(core::mem::replace(&mut self.chunks[chunk][at].1, value)),
-            Err(place) => {
-                self.put(place, (key, value));
-                None
-            }
+            Ok((chunk, at)) => self.chunks[chunk][at].1 = value,
+            Err(place) => _ = self.put(place, (key, value)),
         }
+    }
+
+    /// Sets the value of `key`, unless it has one; says whether it had none.
+    pub(crate) fn insert_new(&mut self, key: K, value: V) -> bool {
+        let place = self.locate(&key);
+        if let Err(place) = place {
+            self.put(place, (key, value));
+        }
+        place.is_err()
     }
 
     /// Gives the entry of a key another one, which has the same place among all others.
@@ -463,7 +469,7 @@ impl<K: Ord> Set<K> {
 
     /// Whether it is new.
     pub(crate) fn insert(&mut self, key: K) -> bool {
-        self.0.insert(key, ()).is_none()
+        self.0.insert_new(key, ())
     }
 
     /// Puts another in the place of one, which has the same place among all others.
@@ -567,6 +573,11 @@ pub(crate) fn retain<T>(items: &mut Vec<T>, mut keep: impl FnMut(&mut T) -> bool
     if cfg!(not(target_family = "wasm")) {
         return items.retain_mut(keep);
     }
+    retain_short(items, &mut keep);
+}
+
+#[inline]
+fn retain_short<T>(items: &mut Vec<T>, keep: &mut impl FnMut(&mut T) -> bool) {
     let mut kept = 0;
     for at in 0..items.len() {
         if keep(&mut items[at]) {
@@ -661,7 +672,14 @@ mod tests {
             let mut model = BTreeMap::new();
             for (what, key, value) in steps {
                 match what {
-                    0..=4 => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
+                    0..=3 => {
+                        map.insert(key, value);
+                        model.insert(key, value);
+                    }
+                    4 => {
+                        prop_assert_eq!(map.insert_new(key, value), !model.contains_key(&key));
+                        model.entry(key).or_insert(value);
+                    }
                     5 | 6 => prop_assert_eq!(map.remove(&key), model.remove(&key)),
                     7 => *map.get_or_insert_with(key, || value) = *model.entry(key).or_insert(value),
                     8 if value == 4 => {
@@ -688,6 +706,14 @@ mod tests {
             prop_assert!(map.iter().eq(model.iter()));
             prop_assert!(map.iter().rev().eq(model.iter().rev()));
             prop_assert!(map.into_iter().eq(model));
+        }
+
+        #[test]
+        fn what_is_kept_stays_in_its_order(mut items in prop::collection::vec(any::<u8>(), 0..50)) {
+            let mut kept = items.clone();
+            kept.retain(|item| item % 3 != 0);
+            retain_short(&mut items, &mut |item| *item % 3 != 0);
+            prop_assert_eq!(items, kept);
         }
 
         #[test]

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 use tracing::{debug, info, info_span, warn};
 
-use crate::auth::{Authority, Revocation};
+use crate::auth::{Authority, Revocation, RevocationError};
 use crate::config::{Config, StoreChoice};
 use crate::error::RelayError;
 use crate::http::access::Access;
@@ -201,8 +201,14 @@ impl Relay {
     }
 
     /// Tokens like that do not count from now on, and connections that came with one end. Says whether there are tokens here at all.
-    pub fn revoke(&self, what: &Revocation) -> bool {
-        self.shared.authority.as_ref().inspect(|authority| authority.revoke(what)).is_some()
+    ///
+    /// # Errors
+    /// When it counts, but could not be written where it would outlive the relay.
+    pub async fn revoke(&self, what: &Revocation) -> Result<bool, RevocationError> {
+        match self.authority() {
+            Some(authority) => authority.revoke(what).await.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Stops: `/readyz` says no; after the drain delay no new connections, everything taken in is committed and acknowledged, clients are

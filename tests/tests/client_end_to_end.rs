@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weftline_client::weftline::Kind;
-use weftline_client::{ClientConfig, Link, Replica, Update};
+use weftline_client::{ClientConfig, Link, NackReason, Replica, Update};
+use weftline_relay::store::{SqliteStore, Store};
 use weftline_relay::{Config, Relay, StoreChoice};
 
 /// Far longer than anything here takes: a test that waits for so long has failed.
@@ -264,4 +265,45 @@ async fn whoever_has_a_document_open_is_seen_by_the_others_until_it_closes() {
 /// How many replicas ever wrote.
 fn relay_stored(replica: &Replica) -> usize {
     replica.read(|document| document.version().len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ref_1_while_the_relays_disk_is_full_a_client_says_which_edit_waits_and_why_and_sends_it_by_itself_when_there_is_space()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open_limited(&folder.path().join("relay.db"), 1, Some(1 << 20)).unwrap());
+    store.append("filler", 1, vec![vec![0; 700 << 10].into()]).await.unwrap();
+    let mut settings = Config::new(StoreChoice::Memory);
+    settings.listen = any_port();
+    let relay = Relay::bind_with(settings, Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
+    let (one, two) = (
+        open(relay.local_addr(), &folder.path().join("1")).await,
+        open(relay.local_addr(), &folder.path().join("2")).await,
+    );
+    all_saved(&[&one, &two]).await;
+    let mut status = one.watch_status();
+    let mut written = 0;
+    while status.borrow_and_update().refused.is_none() {
+        add(&one, &"long ".repeat(4_000));
+        written += 1;
+        let told = status.wait_for(|status| status.is_synced() || status.refused.is_some());
+        drop(soon("taken or refused", told).await.unwrap());
+    }
+    let refused = one.status().refused.unwrap();
+    assert_eq!(refused.reason, NackReason::StorageFull);
+    let knows = |replica: &Replica| replica.read(|document| document.version().covers(refused.dot));
+    assert!(knows(&one) && !knows(&two), "an edit that is here, and nowhere else");
+    assert!(refused.retry.delay_ms().is_some(), "{refused:?}");
+    assert_eq!(one.status().error.as_deref(), Some("the relay does not take an edit: its store is full"));
+    // Whoever reads is not concerned, and has everything that was taken.
+    until_len(&two, titles(&two).len()).await;
+    assert!(titles(&two).len() < written);
+
+    assert_eq!(store.delete("filler").await, Ok(true));
+    let saved = status.wait_for(|status| status.is_synced() && status.refused.is_none());
+    drop(soon("saved by itself", saved).await.unwrap());
+    until_len(&two, written).await;
+    one.close().await.unwrap();
+    two.close().await.unwrap();
+    relay.shutdown().await.unwrap();
 }

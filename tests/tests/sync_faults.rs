@@ -47,6 +47,11 @@ fn forgetful_relay(seed: u64) -> Simulation {
     Simulation::seeded(seed).replicas(4).edits(150, 100).faults(faults)
 }
 
+/// Stores that are copied and put back.
+fn copies(seed: u64) -> Simulation {
+    Simulation::mixed(seed).with_copies()
+}
+
 fn run(seeds: impl Iterator<Item = u64>, plan: fn(u64) -> Simulation) -> Report {
     let mut sum = Report::default();
     for seed in seeds {
@@ -65,6 +70,7 @@ fn everything_converges_after_every_fault() {
     }
     run(kept_seeds("long"), long);
     run(kept_seeds("mixed"), Simulation::mixed);
+    run(kept_seeds("copies"), copies);
     let seeds = variable("WEFTLINE_SEEDS").unwrap_or(SEEDS);
     let sum = run(0..seeds, long);
     let refills = run(0..seeds / 4, forgetful_relay);

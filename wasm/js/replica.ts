@@ -43,7 +43,7 @@ export interface OpenOptions {
 
 const REPLICA = Symbol.for('weftline.replica');
 /** What a relay says to whoever it may take back with another token. */
-const NO_TOKEN: ReadonlySet<Status['closed']> = new Set(['token', 'expired', 'revoked'] as const);
+const NO_TOKEN: readonly unknown[] = ['token', 'expired', 'revoked'];
 /** The table of the store that grows: the log. */
 const ROWS = 'rows/';
 const STATUS_FIELDS = ['link', 'unsaved', 'unstored', 'closed', 'isParked', 'refused', 'refusedEdit', 'storage', 'isPersistent', 'error'] as const;
@@ -74,7 +74,7 @@ export class ReplicaBase {
   #slot: SlotLock | null;
   readonly #flusher: Flusher;
   readonly #link: Link | undefined;
-  readonly #token: OpenOptions['token'];
+  readonly #token: (() => string | Promise<string>) | undefined;
   #view: View;
   readonly #events = new Events();
   readonly #statusListeners = new Set<(status: Status) => void>();
@@ -111,7 +111,8 @@ export class ReplicaBase {
     this.#engine = parts.engine;
     this.#store = parts.store;
     this.#slot = parts.slot;
-    this.#token = parts.token;
+    const { token } = parts;
+    this.#token = typeof token === 'string' ? () => token : token;
     // If there is a snapshot, and it is not the longest record, compacting once too often does no harm.
     this.#snapshotBytes = parts.stored.reduce((longest, record) => Math.max(longest, record.length), 0);
     this.#rowBytes = parts.stored.reduce((sum, record) => sum + record.length, -this.#snapshotBytes);
@@ -157,12 +158,12 @@ export class ReplicaBase {
               this.#linkError = undefined;
             }),
           ),
-        prepare: () => this.#newToken(),
+        prepare: () => this.#token && this.#newToken(this.#token),
         refused: (cause) => {
-          this.#linkError = cause instanceof WeftlineError ? cause : new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
+          this.#linkError = new WeftlineError('protocol', 'the relay cannot be reached from here', { cause });
         },
         nextDelay: () => this.#engine.nextDelay(),
-        isUnwelcome: () => NO_TOKEN.has(this.#status.closed),
+        isUnwelcome: () => NO_TOKEN.includes(this.#status.closed),
       });
     }
     this.#host = {
@@ -438,7 +439,7 @@ export class ReplicaBase {
         break;
       case Output.TokenWanted:
         // Without another one the relay ends the connection, and the next begins with a new attempt.
-        this.#newToken()?.catch(() => undefined);
+        if (this.#token) void this.#newToken(this.#token);
         break;
       case Output.Disconnect:
         this.#link?.away(output.uint());
@@ -446,17 +447,16 @@ export class ReplicaBase {
     }
   }
 
-  /** Gets a token and gives it to the engine. Undefined if there is nothing to wait for. */
-  #newToken(): Promise<void> | undefined {
-    const token = this.#token;
-    const take = (token: string): void => this.#happens(() => this.#engine.setToken(token));
-    if (typeof token !== 'function') {
-      if (token !== undefined) take(token);
-      return undefined;
+  /** Gets a token and gives it to the engine; says whether there was one. */
+  async #newToken(token: () => string | Promise<string>): Promise<boolean> {
+    try {
+      const given = await token();
+      this.#happens(() => this.#engine.setToken(given));
+      return true;
+    } catch (cause) {
+      this.#linkError = new WeftlineError('token', 'there is no token for the relay', { cause });
+      return false;
     }
-    return (async () => token())().then(take, (cause: unknown) => {
-      throw new WeftlineError('token', 'there is no token for the relay', { cause });
-    });
   }
 
   #noteChanges(event: ChangeEvent): void {

@@ -219,8 +219,19 @@ fn is_known(kind: Kind) -> bool {
 
 /// Which of several kinds under one name or key is shown: the last, as the untyped readers of the core do. Lists before maps, maps
 /// before texts, and those before sets and plain things.
-fn rank(kind: &Kind) -> u8 {
-    if *kind == Kind::TEXT { 2 * Kind::MAP.0 - 1 } else { 2 * kind.0 }
+fn rank(kind: Kind) -> u8 {
+    if kind == Kind::TEXT { 2 * Kind::MAP.0 - 1 } else { 2 * kind.0 }
+}
+
+/// Which of them is shown.
+fn foremost(kinds: Vec<Kind>) -> Option<Kind> {
+    let mut shown: Option<Kind> = None;
+    for kind in kinds {
+        if is_known(kind) && shown.is_none_or(|shown| rank(shown) <= rank(kind)) {
+            shown = Some(kind);
+        }
+    }
+    shown
 }
 
 /// The roots, as if the document were a map of them.
@@ -241,8 +252,13 @@ fn document_content(document: &Document, out: &mut Writer) {
 }
 
 fn root_cell(document: &Document, name: &str, out: &mut Writer) {
-    let kinds = document.roots().filter(|(root, kind)| *root == name && is_known(*kind)).map(|(_, kind)| kind);
-    match kinds.max_by_key(rank).and_then(|kind| document.at(&Path::root(name, kind))) {
+    let mut kinds = Vec::new();
+    for (root, kind) in document.roots() {
+        if root == name {
+            kinds.push(kind);
+        }
+    }
+    match foremost(kinds).and_then(|kind| document.at(&Path::root(name, kind))) {
         Some(node) => cell(node, out),
         None => out.byte(0),
     }
@@ -274,7 +290,7 @@ fn cells(node: Option<NodeRef<'_>>, args: &mut Reader<'_>, out: &mut Writer) {
 }
 
 fn map_cell(map: MapRef<'_>, key: &str, out: &mut Writer) {
-    let node = match map.kinds(key).into_iter().filter(|kind| is_known(*kind)).max_by_key(rank) {
+    let node = match foremost(map.kinds(key)) {
         Some(Kind::REGISTER) => NodeRef::Register(map.register(key)),
         Some(Kind::FLAG) => NodeRef::Flag(map.flag(key)),
         Some(Kind::COUNTER) => NodeRef::Counter(map.counter(key)),

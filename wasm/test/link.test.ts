@@ -229,7 +229,7 @@ describe('when to connect again', () => {
   let dialled: Dialled[];
   let link: { connect(): void; disconnect(): void; away(retry: number): void };
   let isUnwelcome: boolean;
-  let prepare: () => Promise<void> | undefined;
+  let prepare: () => Promise<boolean> | undefined;
 
   beforeEach(async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -323,22 +323,22 @@ describe('when to connect again', () => {
   });
 
   test('once what it takes is there, and later if that fails or takes too long', async () => {
-    const asked: { there(): void; fails(cause: unknown): void }[] = [];
-    prepare = () => new Promise((there, fails) => asked.push({ there, fails }));
+    const asked: ((isThere: boolean) => void)[] = [];
+    prepare = () => new Promise((there) => asked.push(there));
     link.connect();
     link.connect();
     expect([asked.length, dialled.length]).toEqual([1, 0]);
-    asked[0]!.fails(new Error('nobody is there'));
+    asked[0]!(false);
     await vi.waitFor(() => expect(vi.getTimerCount()).toBe(1));
     vi.advanceTimersByTime(29_000);
     vi.advanceTimersByTime(15_000);
     vi.advanceTimersByTime(29_000);
     expect([asked.length, dialled.length]).toEqual([3, 0]);
     // That of an attempt that was given up does not count any more.
-    asked[1]!.there();
+    asked[1]!(true);
     await Promise.resolve();
     expect(dialled.length).toBe(0);
-    asked[2]!.there();
+    asked[2]!(true);
     await vi.waitFor(() => expect(dialled.length).toBe(1));
   });
 

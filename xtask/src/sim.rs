@@ -15,6 +15,9 @@ use crate::tally::Tally;
 /// How many seeds `cargo xtask test` runs: a minute on two processors.
 const CHECKED: u64 = 10_000;
 
+/// And how many in which stores are copied and put back.
+const CHECKED_COPIES: u64 = 3_000;
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// How many seeds to run
@@ -56,8 +59,10 @@ pub(crate) fn sim(options: &Options) -> Result<ExitCode> {
 
 /// The step of `cargo xtask test`.
 pub(crate) fn check(tally: &mut Tally) -> Result<()> {
-    let last = read(built()?.args(["--json", "--seeds", &CHECKED.to_string()]))?;
-    println!("{}", last.trim_end());
+    for (seeds, more) in [(CHECKED, &[][..]), (CHECKED_COPIES, &["--copies"])] {
+        let last = read(built()?.args(["--json", "--seeds", &seeds.to_string()]).args(more))?;
+        println!("{}", last.trim_end());
+    }
     tally.passed += 1;
     Ok(())
 }

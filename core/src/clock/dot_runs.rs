@@ -119,7 +119,7 @@ impl DotRuns {
 
     fn put(&mut self, first: Dot, last: u64) {
         match self.lowest {
-            Some(lowest) if lowest.0 < first => _ = self.rest.insert(first, last),
+            Some(lowest) if lowest.0 < first => self.rest.insert(first, last),
             Some(lowest) if lowest.0 > first => {
                 self.rest.insert(lowest.0, lowest.1);
                 self.lowest = Some((first, last));

@@ -72,6 +72,13 @@ impl VersionVector {
         }
     }
 
+    /// The version that covers one replica only.
+    pub(crate) fn of(replica: ReplicaId, entry: VersionEntry) -> Self {
+        let mut version = Self::new();
+        version.set(replica, entry);
+        version
+    }
+
     /// Takes the greater entry for each replica.
     pub fn join(&mut self, other: &Self) {
         for (replica, entry) in &other.entries {

@@ -409,7 +409,8 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts) -> Result<(
             return Err(reader.invalid("CAUSAL-2: a delta that removes its own dot"));
         }
     }
-    let mut runs = parts.text.iter().peekable();
+    let mut runs = parts.text.iter();
+    let mut next = runs.next();
     for (seq, entry) in &parts.adds {
         if let Slot::Position { bunch, .. } = entry.slot
             && is_missing(Dot::new(own.replica, bunch))
@@ -421,10 +422,11 @@ fn check(reader: &mut Reader<'_>, own: OwnRange, parts: &DeltaParts) -> Result<(
         {
             return Err(reader.invalid("CAUSAL-2: an entry below what the same delta removes"));
         }
-        while let Some(run) = runs.next_if(|run| run.first.seq <= *seq) {
+        while let Some(run) = next.filter(|run| run.first.seq <= *seq) {
             if run.last_seq() >= *seq {
                 return Err(reader.invalid("DOT-1: a dot that is a character and something else"));
             }
+            next = runs.next();
         }
     }
     for run in &parts.text {

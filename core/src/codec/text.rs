@@ -320,8 +320,14 @@ fn read_characters<'a>(
 
 /// How many bytes at the beginning are known to be ASCII, at a glance: no less than there are, but for the last few.
 fn plain_bytes(text: &str) -> usize {
-    let blocks = text.as_bytes().chunks(64);
-    blocks.take_while(|block| block.is_ascii()).map(<[u8]>::len).sum()
+    let mut plain = 0;
+    for block in text.as_bytes().as_chunks::<64>().0 {
+        if !block.is_ascii() {
+            break;
+        }
+        plain += block.len();
+    }
+    plain
 }
 
 /// The bytes of the first `chars` characters, of which there is one at least; too many if there are not so many characters.

@@ -11,36 +11,33 @@ use crate::ordered::Map;
 use crate::store::Entry;
 
 impl Document {
-    /// Whether something lives here under a dot of the delta that is not what the delta bound to it. What is dead, or was never
-    /// here, contradicts nothing. O(delta · log live).
-    pub fn contradicts(&self, delta: &Delta) -> bool {
+    /// Whether what lives here under the dots of the delta is what the delta bound to them. `None` where nothing lives there: what is
+    /// dead, or was never here, tells nothing. O(delta · log live).
+    pub fn agrees(&self, delta: &Delta) -> Option<bool> {
         let state = &self.state;
         let (parts, seqs) = (delta.parts(), delta.first_seq()..=delta.last_seq());
-        let Some(origin) = state.origins.local(Dot::new(delta.replica(), *seqs.start())).map(LocalDot::origin) else {
-            return false;
-        };
+        let origin = state.origins.local(Dot::new(delta.replica(), *seqs.start())).map(LocalDot::origin)?;
         let mut said: Map<u64, &Entry> = Map::new();
         for (seq, entry) in parts.adds.iter() {
             said.insert(*seq, entry);
         }
-        let is_other = |(dot, live): (LocalDot, &_)| {
+        let (mut lives, mut same) = (false, true);
+        for (dot, live) in state.store.range(origin, seqs.clone()) {
             let live: &crate::store::Live = live;
-            let same = said.get(&dot.seq()).is_some_and(|entry| live.hlc == parts.hlc && state.export(live) == **entry);
-            !same
-        };
-        if state.store.range(origin, seqs.clone()).any(is_other) {
-            return true;
+            lives = true;
+            same &= said.get(&dot.seq()).is_some_and(|entry| live.hlc == parts.hlc && state.export(live) == **entry);
         }
         let mut runs = Vec::new();
         state.export_text(origin, seqs, &mut runs);
-        if runs.is_empty() {
-            return false;
+        if !runs.is_empty() {
+            let mut typed: Map<u64, Entry> = Map::new();
+            for (dot, entry) in parts.text.iter().flat_map(|run| run.entries()) {
+                typed.insert(dot.seq, entry);
+            }
+            lives = true;
+            same &= runs.iter().flat_map(|run| run.entries()).all(|(dot, entry)| typed.get(&dot.seq) == Some(&entry));
         }
-        let mut typed: Map<u64, Entry> = Map::new();
-        for (dot, entry) in parts.text.iter().flat_map(|run| run.entries()) {
-            typed.insert(dot.seq, entry);
-        }
-        runs.iter().flat_map(|run| run.entries()).any(|(dot, entry)| typed.get(&dot.seq) != Some(&entry))
+        lives.then_some(same)
     }
 }
 
@@ -67,7 +64,7 @@ mod tests {
             let mut other = document.clone();
             let (ours, theirs) = (write(&mut document, |tx| edit(tx, "abc")), write(&mut other, |tx| edit(tx, "abd")));
             assert_eq!(ours.dot(), theirs.dot());
-            assert!(!document.contradicts(&ours) && document.contradicts(&theirs));
+            assert_eq!((document.agrees(&ours), document.agrees(&theirs)), (Some(true), Some(false)));
             // Nobody can tell the dead from each other.
             write(&mut document, |tx| {
                 tx.map("m")?.clear()?;
@@ -75,8 +72,8 @@ mod tests {
                 let mut text = tx.text("t")?;
                 text.clear().map(drop)
             });
-            assert!(!document.contradicts(&ours) && !document.contradicts(&theirs));
-            assert!(!Document::new().contradicts(&ours));
+            assert_eq!((document.agrees(&ours), document.agrees(&theirs)), (None, None));
+            assert_eq!(Document::new().agrees(&ours), None);
         }
         // Nothing is bound to a dot there that something lives under here.
         let mut document = Document::with_writer(ReplicaId::from(2));
@@ -88,7 +85,7 @@ mod tests {
                 _ => tx.map("m")?.clear().map(drop),
             });
             if second == "clear" {
-                assert!(!document.contradicts(&last));
+                assert_eq!(document.agrees(&last), None);
             }
         }
         let cleared = {
@@ -96,6 +93,6 @@ mod tests {
             write(&mut again, |tx| tx.map("m")?.put("k", 1).map(drop));
             write(&mut again, |tx| tx.map("m")?.clear().map(drop))
         };
-        assert!(document.contradicts(&cleared));
+        assert_eq!(document.agrees(&cleared), Some(false));
     }
 }

@@ -47,7 +47,7 @@ impl Dots {
                 ids.insert(id, 0);
                 *self = Self::Many(Box::new(ids));
             }
-            Self::Many(ids) => _ = ids.insert(id, 0),
+            Self::Many(ids) => ids.insert(id, 0),
         }
     }
 

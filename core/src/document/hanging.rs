@@ -10,13 +10,18 @@ use alloc::vec::Vec;
 
 use super::Document;
 use super::apply::{ApplyError, Readiness};
-use crate::clock::Dot;
+use crate::clock::{Dot, Tag};
 use crate::delta::Delta;
 use crate::ordered::{Set, retain};
 use crate::sequence::BunchRecord;
 use crate::store::Slot;
 
 impl Document {
+    /// What a delta depends on that was just made here, beside what its writer did before, with the tags there.
+    pub(crate) fn deps_of(&self, delta: &Delta) -> Vec<(Dot, Tag)> {
+        delta.deps_on_others().into_iter().map(|dep| (dep, self.chain(dep.replica).tag)).collect()
+    }
+
     /// The whole chains of what a delta that was just applied hangs on, but for what it creates itself. Ascending by id. What
     /// is not known here any more is left out: nothing of the delta lives there. O(delta · log n + chains).
     pub(crate) fn positions_of(&self, delta: &Delta) -> Vec<BunchRecord> {

@@ -263,8 +263,8 @@ impl Document {
             } else if coming.last().is_none_or(|last| last.0 < record.id) {
                 // As they are told, ascending.
                 coming.append(record.id, number as u64);
-            } else if let Some(other) = coming.insert(record.id, number as u64)
-                && bunches[other as usize] != *record
+            } else if !coming.insert_new(record.id, number as u64)
+                && coming.get(&record.id).is_some_and(|other| bunches[*other as usize] != *record)
             {
                 return Err(ApplyError::BunchConflict { bunch: record.id });
             }

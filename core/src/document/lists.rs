@@ -156,10 +156,12 @@ impl State {
     }
 
     /// The elements of a list from an index on, in order. O(log n), and O(1) for each of a long run, O(log n) for others.
-    pub(crate) fn elements(&self, list: PlaceId, from: usize) -> Elements<'_> {
-        let Order { runs, rope } = self.order(list);
-        let stretches = rope.map(|rope| rope.stretches(runs, from..rope.len()));
-        Elements { state: self, stretches, stretch: None, read: 0, run: LiveDots::default() }
+    pub(crate) fn elements(&self, list: Option<PlaceId>, from: usize) -> Elements<'_> {
+        let mut elements = Elements { state: self, stretches: None, stretch: None, read: 0, run: LiveDots::default() };
+        if let Some(Order { runs, rope: Some(rope) }) = list.map(|list| self.order(list)) {
+            elements.stretches = Some(rope.stretches(runs, from..rope.len()));
+        }
+        elements
     }
 
     /// The element that sits where a live dot does: itself, or what it moves. O(log n).

@@ -95,7 +95,8 @@ impl State {
             rest = others;
             let mut bounds: Vec<usize> = Vec::new();
             for at in group {
-                bounds.extend([mark(*at).start, mark(*at).end]);
+                bounds.push(mark(*at).start);
+                bounds.push(mark(*at).end);
             }
             sort_by(&mut bounds, Ord::cmp);
             bounds.dedup();

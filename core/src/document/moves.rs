@@ -44,7 +44,7 @@ impl Moves {
     /// Adds one, which has this stamp; `other` is that of the only one so far.
     pub(super) fn add(&mut self, stamp: Stamp, id: EntryId, other: Option<Stamp>) {
         match (&mut *self, other) {
-            (Self::Many(moves), _) => _ = moves.insert(stamp, id),
+            (Self::Many(moves), _) => moves.insert(stamp, id),
             (Self::One(first), Some(other)) => {
                 let mut moves = Map::new();
                 moves.insert(other, *first);

@@ -181,10 +181,6 @@ impl Renaming {
         let mut deps = Vec::new();
         for dep in &parts.deps {
             deps.push(self.dot(*dep));
-            // What goes on behind the branch is the log's, and whoever had that had the branch before it.
-            if let Some(branch) = self.branches.get(&dep.replica).filter(|branch| dep.seq > branch.last_seq) {
-                deps.push(branch.renamed(branch.last_seq));
-            }
         }
         if parts.first_seq == first && first > 1 {
             deps.push(Dot::new(parts.replica, first - 1));
@@ -256,8 +252,29 @@ impl Renaming {
         }
     }
 
-    /// The positions that a delta of a branch hangs on, as what it is renamed to does. They ascend by id.
-    pub(crate) fn bunches(&self, bunches: &[BunchRecord]) -> Vec<BunchRecord> {
+    /// The positions that a delta of a branch hangs on, as what it is renamed to does: among them those that the branches need in place
+    /// of others. They ascend by id.
+    pub(crate) fn positions(&self, delta: &Delta, chains: &[BunchRecord]) -> Vec<BunchRecord> {
+        let mut renamed = self.bunches(chains);
+        if let Some(branch) = self.branches.get(&delta.replica()) {
+            let begun = |bunch: &BunchRecord| {
+                let parent = bunch.parent.bunch;
+                bunch.id < branch.renamed(delta.first_seq()) && chains.iter().any(|chain| chain.id == parent)
+            };
+            renamed.extend(branch.begun().filter(begun));
+        }
+        let mut at = 0;
+        while let Some(parent) = renamed.get(at).map(|bunch| bunch.parent.bunch) {
+            let is_new = renamed.iter().all(|bunch| bunch.id != parent);
+            renamed.extend(self.branches.values().flat_map(Branch::begun).find(|bunch| is_new && bunch.id == parent));
+            at += 1;
+        }
+        sort_by(&mut renamed, |a, b| a.id.cmp(&b.id));
+        renamed
+    }
+
+    /// Bunches under their new names. They ascend by id.
+    fn bunches(&self, bunches: &[BunchRecord]) -> Vec<BunchRecord> {
         let mut renamed = Vec::with_capacity(bunches.len());
         for bunch in bunches {
             renamed.push(self.bunch(bunch));
@@ -301,7 +318,7 @@ impl Renaming {
             anchor.at = self.position(anchor.at);
             let mut bunch = anchor.at.bunch;
             while let Some(record) = known.get(&bunch)
-                && chains.insert(bunch, *record).is_none()
+                && chains.insert_new(bunch, *record)
             {
                 bunch = record.parent.bunch;
             }

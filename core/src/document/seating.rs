@@ -158,7 +158,7 @@ mod tests {
                 tx.list("l")?.clear()
             });
             loaded.truncate_removals();
-            assert_eq!(loaded.state.forest.needed().count(), 0, "seed {seed}");
+            assert_eq!(loaded.state.forest.needed().len(), 0, "seed {seed}");
         }
     }
 

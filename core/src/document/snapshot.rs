@@ -54,8 +54,10 @@ impl Document {
         for id in state.forest.needed() {
             bunches.insert(id);
         }
-        for (id, _) in state.forest.dead().filter(|_| !fault::active(Fault::SnapshotForgetsDead)) {
-            bunches.insert(id);
+        if !fault::active(Fault::SnapshotForgetsDead) {
+            for (id, _) in state.forest.dead() {
+                bunches.insert(id);
+            }
         }
         let mut text = Vec::new();
         for (_, origin) in state.origins.iter() {

@@ -141,7 +141,9 @@ impl TextNote {
             at += part.len();
         }
         self.parts.clear();
-        self.parts.extend([Part::Retained(first), Part::Deleted(went, wide), Part::Inserted(at - first)]);
+        for part in [Part::Retained(first), Part::Deleted(went, wide), Part::Inserted(at - first)] {
+            self.parts.push(part);
+        }
         retain(&mut self.parts, |part| part.len_told() > 0);
         self.cursor = (0, 0);
     }

@@ -532,18 +532,18 @@ impl State {
 
     /// Every live dot of `origin` in a range of sequence numbers, ascending, as first and last of runs, which may touch.
     pub(crate) fn each_live(&self, origin: Origin, seqs: RangeInclusive<u64>, each: &mut dyn FnMut(u64, u64)) {
-        let mut text = self.texts.runs.range(origin, seqs.clone()).peekable();
-        if fault::active(Fault::DigestWithoutText) {
-            text.by_ref().for_each(drop);
-        }
+        let mut text = self.texts.runs.range(origin, seqs.clone());
+        let mut next = text.next().filter(|_| !fault::active(Fault::DigestWithoutText));
         for (dot, _) in self.store.ids(origin, seqs) {
-            while let Some((_, stretch)) = text.next_if(|(_, stretch)| stretch.first < dot) {
+            while let Some((_, stretch)) = next.filter(|(_, stretch)| stretch.first < dot) {
                 each(stretch.first.seq(), stretch.last().seq());
+                next = text.next();
             }
             each(dot.seq(), dot.seq());
         }
-        for (_, stretch) in text {
+        while let Some((_, stretch)) = next {
             each(stretch.first.seq(), stretch.last().seq());
+            next = text.next();
         }
     }
 }

@@ -398,18 +398,22 @@ impl Document {
         while let Some(dot) = own.pop() {
             self.state.kill(dot, None);
         }
-        let dead = self.log.journal.entries.drain(..).rev();
-        for (dot, live) in dead.filter(|_| !fault::active(Fault::RollbackLeavesDead)) {
-            let alive = self.state.insert(dot, live);
-            debug_assert!(alive.is_some(), "what died after its container comes back before it");
+        while let Some((dot, live)) = self.log.journal.entries.pop() {
+            if !fault::active(Fault::RollbackLeavesDead) {
+                let alive = self.state.insert(dot, live);
+                debug_assert!(alive.is_some(), "what died after its container comes back before it");
+            }
         }
-        let dead = self.log.journal.text.drain(..).rev();
-        for (stretch, text) in dead.filter(|_| !fault::active(Fault::RollbackForgetsText)) {
-            let alive = self.state.insert_text(stretch, &text, true);
-            debug_assert!(alive, "what it was in has come back before it");
+        while let Some((stretch, text)) = self.log.journal.text.pop() {
+            if !fault::active(Fault::RollbackForgetsText) {
+                let alive = self.state.insert_text(stretch, &text, true);
+                debug_assert!(alive, "what it was in has come back before it");
+            }
         }
-        for id in self.log.bunches.drain(..).rev().filter(|_| !fault::active(Fault::RollbackKeepsBunches)) {
-            self.state.forest.forget(id);
+        while let Some(id) = self.log.bunches.pop() {
+            if !fault::active(Fault::RollbackKeepsBunches) {
+                self.state.forest.forget(id);
+            }
         }
         self.state.drop_changes();
         self.log.empty();

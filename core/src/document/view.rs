@@ -132,7 +132,7 @@ impl Incarnations {
                 all.insert(entity, NONE);
                 *self = Self::Many(Box::new(all));
             }
-            Self::Many(all) => _ = all.insert(entity, NONE),
+            Self::Many(all) => all.insert(entity, NONE),
         }
     }
 

@@ -425,6 +425,12 @@ faults! {
     HighWaterIgnored,
     /// TAB-4: an id is continued although the lock of its slot is not held.
     LockIgnored,
+    /// AUTH-3: what was refused for want of a right is not pushed again with another token.
+    TokenLiftsNothing,
+    /// AUTH-3: after a refusal for want of a right, what is written next is pushed all the same.
+    ReadersPush,
+    /// AUTH-4: what a member may do is what it might do when it came.
+    RightsFixed,
     /// SES-4: frames that were lost, came twice or belong to another connection are not noticed.
     FrameNumberIgnored,
     /// ID-4: a claim names the last opening before, not all that may have got the lease.
@@ -457,6 +463,16 @@ faults! {
     StaleOpenTakesOver,
     /// ACK-4: what was acked once is not looked for at the next relay that has less.
     AckedOnlyGrows,
+    /// REF-1: what was refused for a time is pushed at once.
+    PauseIgnored,
+    /// REF-1: what was refused for a time is not pushed again.
+    PauseForGood,
+    /// REF-2: what cannot be stored is appended all the same.
+    AppendsInTrouble,
+    /// REF-3: a document grows beyond its limit.
+    DocumentsWithoutLimit,
+    /// REF-3: what only removes is refused as well.
+    RemovalsNeedPlace,
     /// ACK-1: what was pushed is acked before the commit.
     AckBeforeCommit,
     /// FORK-2: a branch that is known not to count is taken where it fits.

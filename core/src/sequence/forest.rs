@@ -225,25 +225,35 @@ impl Forest {
     }
 
     /// The bunches that a live value is in or below.
-    pub(crate) fn needed(&self) -> impl Iterator<Item = LocalDot> + '_ {
-        self.names.keys().copied().filter(|name| self.is_needed(*name))
+    pub(crate) fn needed(&self) -> Vec<LocalDot> {
+        self.by_need(true)
     }
 
     /// The other bunches.
     pub(crate) fn unneeded(&self) -> Vec<LocalDot> {
-        let mut unneeded = Vec::new();
+        self.by_need(false)
+    }
+
+    fn by_need(&self, is_needed: bool) -> Vec<LocalDot> {
+        let mut found = Vec::new();
         for (name, number) in self.names.pairs() {
-            if !self.nth(number).is_needed() {
-                unneeded.push(name);
+            if self.nth(number).is_needed() == is_needed {
+                found.push(name);
             }
         }
-        unneeded
+        found
     }
 
     /// The dead bunches that are kept for a removal, with the removal: a version-tier diff carries the chains of those
     /// whose removal is beyond its base. A bunch comes once per replica that emptied it.
-    pub(crate) fn dead(&self) -> impl Iterator<Item = (LocalDot, LocalDot)> + '_ {
-        self.holds.iter().copied().filter(|(bunch, _)| !self.is_needed(*bunch))
+    pub(crate) fn dead(&self) -> Vec<(LocalDot, LocalDot)> {
+        let mut dead = Vec::new();
+        for hold in self.holds.iter() {
+            if !self.is_needed(hold.0) {
+                dead.push(*hold);
+            }
+        }
+        dead
     }
 
     /// Forgets the dead bunches that no removal beyond the horizon keeps, and ancestors that only they needed.
@@ -555,9 +565,9 @@ mod tests {
             forest.acquire(id(bunch), 1);
         }
         forest.release(id(3), 1, Some(removal(1, 5)));
-        assert_eq!(forest.dead().count(), 0, "a value is left in it");
+        assert_eq!(forest.dead().len(), 0, "a value is left in it");
         forest.release(id(3), 1, Some(removal(2, 9)));
-        let dead: Vec<_> = forest.dead().collect();
+        let dead = forest.dead();
         assert_eq!(dead, [(id(3), removal(1, 5)), (id(3), removal(2, 9))]);
         forest.drop_dead(|cause| cause.origin() == Origin(2));
         assert_eq!(known(&forest), [1, 2, 3], "the other removal is still beyond the horizon");
@@ -572,9 +582,9 @@ mod tests {
             forest.hold(id(4), removal(1, seq));
         }
         forest.hold(id(4), removal(0, 3));
-        assert_eq!(forest.dead().collect::<Vec<_>>(), [(id(4), removal(0, 3)), (id(4), removal(1, 9))]);
+        assert_eq!(forest.dead(), [(id(4), removal(0, 3)), (id(4), removal(1, 9))]);
         forest.acquire(id(4), 1);
-        assert_eq!(forest.dead().count(), 0, "what is needed is not dead");
+        assert_eq!(forest.dead().len(), 0, "what is needed is not dead");
     }
 
     #[test]
@@ -597,6 +607,6 @@ mod tests {
         forest.forget(id(3));
         assert_eq!(known(&forest), [1, 2, 4]);
         assert_eq!(forest.insert(id(3), LocalPosition::START, Side::Right, 0), Ok(()));
-        assert_eq!(forest.dead().count(), 0, "nothing is left of the other bunch of that name");
+        assert_eq!(forest.dead().len(), 0, "nothing is left of the other bunch of that name");
     }
 }

@@ -187,8 +187,8 @@ impl Runs {
             self.free = core::mem::replace(&mut self.slab[id as usize], run).leaf;
             id
         };
-        let known = self.index.insert(stretch.first, id);
-        debug_assert!(known.is_none(), "DOT-1: a dot is inserted once");
+        let is_new = self.index.insert_new(stretch.first, id);
+        debug_assert!(is_new, "DOT-1: a dot is inserted once");
         RunId(id)
     }
 

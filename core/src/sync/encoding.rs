@@ -272,8 +272,13 @@ impl Rows {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let rows: Vec<Vec<u8>> = self.rows.iter().map(Row::encode).collect();
-        Self::encode_shared(self.from, self.to, rows.iter().map(Vec::as_slice))
+        let mut out = Vec::new();
+        put_varint(&mut out, self.from);
+        put_varint(&mut out, self.to);
+        for row in &self.rows {
+            put_bytes(&mut out, &row.encode());
+        }
+        out
     }
 
     fn read(mut body: Reader<'_>) -> Result<Self, Malformed> {
@@ -317,7 +322,10 @@ impl PackedRows {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let rows: Vec<Vec<u8>> = self.rows.iter().map(|row| row.to_vec()).collect();
+        let mut rows = Vec::new();
+        for row in &self.rows {
+            rows.push(row.to_vec());
+        }
         Self::encode_shared(self.from, self.to, &self.new_ids, &rows)
     }
 

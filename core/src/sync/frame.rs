@@ -122,6 +122,11 @@ impl Assembler {
         Self { decode, max_frame, max_staged, staged: Map::new(), staged_bytes: 0, next: None }
     }
 
+    /// From now on so much is taken of unfinished messages.
+    pub(super) const fn set_max_staged(&mut self, max_staged: usize) {
+        self.max_staged = max_staged;
+    }
+
     /// Takes one frame; gives the message that it completes.
     pub(super) fn take(&mut self, frame: &[u8]) -> Result<Option<(u64, Message)>, FrameError> {
         if frame.len() > self.max_frame {

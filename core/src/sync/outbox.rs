@@ -11,6 +11,7 @@
 //! never from the document. ID-8 nothing is renumbered here. FORK-3 what builds upon a chain that is not acked, and may turn out
 //! to be void, is not pushed before the ack.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::fork::{Chains, Waiting};
@@ -19,6 +20,7 @@ use super::message::{Fact, Settle};
 use super::record::{Record, Token};
 use super::row::Row;
 use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector, VoidFact};
+use crate::codec;
 use crate::delta::Delta;
 use crate::document::Document;
 use crate::fault::{self, Fault};
@@ -33,8 +35,10 @@ struct Unacked {
     last_seq: u64,
     prev_tag: Tag,
     tag: Tag,
-    /// What it depends on beside what its writer did before.
-    deps: Vec<Dot>,
+    /// What it depends on beside what its writer did before, and the tags there.
+    deps: Vec<(Dot, Tag)>,
+    /// What it hangs on (SEQ-6): the document need not have that any more.
+    positions: Option<Arc<[u8]>>,
     row: Row,
     /// The batch that makes it durable.
     token: Token,
@@ -92,8 +96,8 @@ impl Outbox {
         self.chains.iter().flat_map(of)
     }
 
-    /// Takes in a delta that becomes durable with `token`. Deltas of one id come in order.
-    pub(super) fn push(&mut self, delta: &Delta, token: Token) {
+    /// Takes in a delta that depends on `deps`, hangs on `positions`, and becomes durable with `token`. Deltas of one id come in order.
+    pub(super) fn push(&mut self, delta: &Delta, deps: Vec<(Dot, Tag)>, positions: Option<Arc<[u8]>>, token: Token) {
         let chain = self.chains.get_or_insert_with(delta.replica(), Default::default);
         if let Some(last) = chain.entries.last().map(|last| last.last_seq) {
             if last >= delta.first_seq() {
@@ -112,7 +116,8 @@ impl Outbox {
             last_seq: delta.last_seq(),
             prev_tag: delta.prev_tag(),
             tag: delta.tag(),
-            deps: delta.deps_on_others(),
+            deps,
+            positions,
             row: Row::of(delta),
             token,
         });
@@ -121,18 +126,25 @@ impl Outbox {
     /// What becomes durable with `token`, in place of everything here.
     pub(super) fn replace(&mut self, chains: &Chains, token: Token) {
         self.chains.clear();
-        for Waiting { delta, .. } in chains.values().flatten() {
-            self.push(delta, token);
+        for (_, chain) in chains.iter() {
+            for Waiting { delta, deps, positions } in chain {
+                let positions = (!positions.is_empty()).then(|| codec::encode_positions(positions).into());
+                self.push(delta, deps.clone(), positions, token);
+            }
         }
     }
 
-    /// Everything here, with what it hangs on in `document`. O(deltas).
+    /// Everything here, with what it hangs on, here or in `document`. O(deltas).
     pub(super) fn waiting(&self, document: &Document) -> Chains {
         let mut chains = Chains::new();
         for (replica, chain) in self.chains.iter() {
             let mut waiting = Vec::new();
-            for delta in chain.waiting().iter().filter_map(|entry| entry.row.delta()?.ok()) {
-                waiting.push(Waiting { positions: document.positions_of(&delta), delta });
+            for entry in chain.waiting() {
+                if let Some(Ok(delta)) = entry.row.delta() {
+                    let positions = entry.positions.as_deref().and_then(|bytes| codec::decode_positions(bytes).ok());
+                    let positions = positions.unwrap_or_else(|| document.positions_of(&delta));
+                    waiting.push(Waiting { delta, deps: entry.deps.clone(), positions });
+                }
             }
             chains.insert(*replica, waiting);
         }
@@ -160,46 +172,64 @@ impl Outbox {
         if chain.waiting().is_empty() {
             self.chains.remove(&replica);
         } else if chain.acked > chain.waiting().len() {
-            chain.entries.drain(..chain.acked);
+            chain.entries = chain.entries.split_off(chain.acked);
             chain.acked = 0;
         }
         count > 0
     }
 
     /// The record that brings an entry back after a crash.
-    pub(super) fn record(delta: &Delta) -> Record {
+    pub(super) fn record(delta: &Delta, deps: &[(Dot, Tag)]) -> Record {
         Record::Outbox {
             replica: delta.replica(),
             first_seq: delta.first_seq(),
             last_seq: delta.last_seq(),
+            deps: deps.iter().map(|(_, tag)| *tag).collect(),
             row: Row::of(delta),
         }
     }
 
     /// How many deltas there are.
     pub(super) fn len(&self) -> usize {
-        self.chains.values().map(|chain| chain.waiting().len()).sum()
+        let mut len = 0;
+        for (_, chain) in self.chains.iter() {
+            len += chain.waiting().len();
+        }
+        len
     }
 
     /// How many of them are not durable yet, when everything up to `stored` is.
     pub(super) fn unstored(&self, stored: Token) -> usize {
-        let undurable = |chain: &Chain| chain.waiting().iter().rev().take_while(|entry| entry.token > stored).count();
-        self.chains.values().map(undurable).sum()
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
+            for entry in chain.waiting().iter().rev() {
+                if entry.token <= stored {
+                    break;
+                }
+                count += 1;
+            }
+        }
+        count
     }
 
     /// How many of them the relay refuses.
     pub(super) fn stuck(&self) -> usize {
-        let stuck = |chain: &Chain| {
+        let mut count = 0;
+        for (_, chain) in self.chains.iter() {
             let waiting = chain.waiting();
             let from = chain.stuck_from.unwrap_or(u64::MAX);
-            waiting.len() - waiting.partition_point(|entry| entry.last_seq < from)
-        };
-        self.chains.values().map(stuck).sum()
+            count += waiting.len() - waiting.partition_point(|entry| entry.last_seq < from);
+        }
+        count
     }
 
     /// The ids that have deltas here.
-    pub(super) fn replicas(&self) -> impl Iterator<Item = ReplicaId> + '_ {
-        self.chains.keys().copied()
+    pub(super) fn replicas(&self) -> Vec<ReplicaId> {
+        let mut replicas = Vec::new();
+        for (replica, _) in self.chains.iter() {
+            replicas.push(*replica);
+        }
+        replicas
     }
 
     /// Whether the relay refuses something of `replica`.
@@ -218,7 +248,7 @@ impl Outbox {
 
     /// Whether the relay refuses anything, or may be about to.
     pub(super) fn is_any_stuck(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
+        self.is_any(&|chain| chain.stuck_from.is_some() || chain.is_fork || chain.is_unsure())
     }
 
     /// The dots that the relay does not have, or has with another meaning.
@@ -236,9 +266,11 @@ impl Outbox {
 
     /// Everything that failed to be written is written again, with `token`.
     pub(super) fn rewrite(&mut self, stored: Token, token: Token) {
-        for entry in self.chains.iter_mut().flat_map(|(_, chain)| &mut chain.entries) {
-            if entry.token > stored {
-                entry.token = token;
+        for (_, chain) in self.chains.iter_mut() {
+            for entry in &mut chain.entries {
+                if entry.token > stored {
+                    entry.token = token;
+                }
             }
         }
     }
@@ -330,13 +362,22 @@ impl Outbox {
 
     /// Whether the relay has yet to say of a chain whether it has the same.
     pub(super) fn is_any_unsure(&self) -> bool {
-        self.chains.values().any(|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
+        self.is_any(&|chain| chain.is_unsure() && !chain.is_fork && chain.stuck_from.is_none())
     }
 
     /// Whether this very branch is here.
     pub(super) fn has_branch(&self, fact: &VoidFact) -> bool {
         let chain = self.chains.get(&fact.replica).map_or(&[][..], Chain::waiting);
         chain.iter().any(|entry| (entry.first_seq, entry.tag) == (fact.first_seq, fact.tag))
+    }
+
+    /// The branch here that begins where the log goes on with another delta.
+    pub(super) fn branch_beside(&self, log: &Delta) -> Option<VoidFact> {
+        let entries = self.chains.get(&log.replica())?.waiting();
+        let entry = entries.get(entries.partition_point(|entry| entry.first_seq < log.first_seq()))?;
+        let (replica, first_seq, tag) = (log.replica(), entry.first_seq, entry.tag);
+        let parts = (first_seq, entry.prev_tag) == (log.first_seq(), log.prev_tag()) && tag != log.tag();
+        parts.then_some(VoidFact { replica, first_seq, tag })
     }
 
     /// A new connection: nothing was pushed on it, and nothing is known of what the relay has.
@@ -384,30 +425,33 @@ impl Outbox {
             return rows;
         }
         let refused = self.refused_dots();
-        let waits = self.first_dots();
+        let ids = self.replicas();
         // Each round takes what is ready from every chain. The deltas were made one after the other, so each round takes
         // at least one as long as the relay has what they build upon.
         loop {
             let before = rows.len();
-            for (replica, chain) in self.chains.iter_mut() {
-                while let Some(entry) = chain.next(stored) {
-                    let len = entry.row.encoded_len();
+            for replica in &ids {
+                while let Some(entry) = self.chains.get(replica).and_then(|chain| chain.next(stored)) {
+                    let (first_seq, len) = (entry.first_seq, entry.row.encoded_len());
                     if !rows.is_empty() && bytes + len > max_bytes {
                         return rows;
                     }
+                    let extends = covered.seq(*replica) + 1 == first_seq;
+                    let is_ready = extends && entry.deps.iter().all(|(dep, _)| covered.covers(*dep));
                     // At the relay a refused dot is missing, or it is somebody else's: what touches one waits with it.
-                    if !refused.is_empty() && entry.touches(&refused) {
-                        chain.stuck_from = Some(entry.first_seq);
-                        break;
-                    }
-                    let extends = covered.seq(*replica) + 1 == entry.first_seq;
-                    if !extends || entry.waits_for(&waits) || !entry.deps.iter().all(|dep| covered.covers(*dep)) {
+                    let is_stuck = !refused.is_empty() && entry.touches(&refused);
+                    if is_stuck || !is_ready || self.waits(entry) {
+                        if let Some(chain) = self.chains.get_mut(replica).filter(|_| is_stuck) {
+                            chain.stuck_from = Some(first_seq);
+                        }
                         break;
                     }
                     covered.set(*replica, VersionEntry { seq: entry.last_seq, tag: entry.tag });
                     bytes += len;
                     rows.push(entry.row.clone());
-                    chain.pushed += 1;
+                    if let Some(chain) = self.chains.get_mut(replica) {
+                        chain.pushed += 1;
+                    }
                 }
             }
             if rows.len() == before {
@@ -418,26 +462,26 @@ impl Outbox {
 
     /// Whether something durable was not pushed, and neither is refused nor waits for an ack.
     pub(super) fn has_unpushed(&self, stored: Token) -> bool {
-        let waits = self.first_dots();
-        self.chains.values().any(|chain| chain.next(stored).is_some_and(|entry| !entry.waits_for(&waits)))
+        self.is_any(&|chain| chain.next(stored).is_some_and(|entry| !self.waits(entry)))
     }
 
-    /// Where each chain begins.
-    fn first_dots(&self) -> Vec<Dot> {
-        let first =
-            |(replica, chain): (&ReplicaId, &Chain)| Some(Dot::new(*replica, chain.waiting().first()?.first_seq));
-        self.chains.iter().filter_map(first).collect()
+    fn is_any(&self, is_one: &dyn Fn(&Chain) -> bool) -> bool {
+        for (_, chain) in self.chains.iter() {
+            if is_one(chain) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether it builds upon another delta here: what the relay has under that name may be something else.
+    fn waits(&self, entry: &Unacked) -> bool {
+        let unacked = |(dep, tag): &(Dot, Tag)| self.tag(dep.replica, dep.seq) == Some(*tag);
+        entry.deps.iter().any(unacked) && !fault::active(Fault::PushedUponUnacked)
     }
 }
 
 impl Unacked {
-    /// Whether it builds upon another chain here, each of which begins at one of these dots: what the relay has under those names
-    /// may be something else.
-    fn waits_for(&self, first: &[Dot]) -> bool {
-        let unacked = |dep: &Dot| first.iter().any(|first| first.replica == dep.replica && first.seq <= dep.seq);
-        self.deps.iter().any(unacked) && !fault::active(Fault::PushedUponUnacked)
-    }
-
     /// Whether the delta removes one of these dots, or adds below one.
     fn touches(&self, dots: &DotRuns) -> bool {
         let Some(Ok(delta)) = self.row.delta() else { return false };
@@ -495,8 +539,8 @@ mod tests {
         };
         let deltas = [write(1), write(2), write(3)];
         let mut outbox = Outbox::default();
-        outbox.push(&deltas[0], Token(1));
-        outbox.push(&deltas[2], Token(1));
+        outbox.push(&deltas[0], Vec::new(), None, Token(1));
+        outbox.push(&deltas[2], Vec::new(), None, Token(1));
         assert_eq!(outbox.len(), 1, "the first came back from somewhere");
         let (dot, tag) = (deltas[1].dot(), deltas[1].tag());
         let fact = Fact { replica: dot.replica, seq: dot.seq, tag, same_upto: 0, lease: None };
@@ -513,7 +557,7 @@ mod tests {
         };
         let (ours, later) = (write(1), [write(2), write(3)]);
         let mut outbox = Outbox::default();
-        outbox.push(&ours, Token(1));
+        outbox.push(&ours, Vec::new(), None, Token(1));
         // A diff may have taken the document to where the relay is: that tells the tag at its end, and not which branch it is of.
         let (VersionEntry { seq, tag }, replica) = (document.chain(ours.replica()), ours.replica());
         assert_eq!((seq, tag), (later[1].last_seq(), later[1].tag()));
@@ -530,14 +574,14 @@ mod tests {
         let created = document.transact(Timestamp(1), |tx| tx.map("m")?.text("t").map(drop));
         let created: Result<Commit<()>, EditError> = created;
         let created = created.unwrap().delta.unwrap();
-        outbox.push(&created, Token(1));
+        outbox.push(&created, Vec::new(), None, Token(1));
         outbox.stick(created.replica(), created.last_seq());
         // The relay has another delta of that name, so that whatever is said to follow it seems to be ready there.
         let mut covered = document.version();
         document.set_writer(Some(ReplicaId::from(2))).unwrap();
         let typed = document.transact(Timestamp(2), |tx| tx.map("m")?.text("t")?.push("x"));
         let typed: Result<Commit<()>, EditError> = typed;
-        outbox.push(&typed.unwrap().delta.unwrap(), Token(1));
+        outbox.push(&typed.unwrap().delta.unwrap(), Vec::new(), None, Token(1));
         assert_eq!(outbox.next_rows(&mut covered, Token(1), 1 << 20), []);
         assert_eq!(outbox.stuck(), 2);
     }

@@ -174,8 +174,11 @@ impl Peers {
 
     /// When there is something to send next, or to forget.
     pub(super) fn deadline(&self, can_send: bool) -> Option<Timestamp> {
-        let due = self.due.filter(|_| can_send);
-        self.known.iter().filter_map(|known| known.until).chain(due).min()
+        let mut first = self.due.filter(|_| can_send);
+        for known in &self.known {
+            first = earlier(first, known.until);
+        }
+        first
     }
 
     /// The relay tells of others. Gives what is new in it, as far as it is.
@@ -230,15 +233,15 @@ impl Peers {
 
     /// Everybody who is here has been told of: the others are not. Gives those.
     pub(super) fn settle(&mut self) -> Vec<PeerState> {
-        self.forget(|known| known.until.is_some() && known.state.value.is_some())
+        self.forget(&|known| known.until.is_some() && known.state.value.is_some())
     }
 
     /// Forgets those whose time is over. Gives them.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<PeerState> {
-        self.forget(|known| known.until.is_some_and(|until| until <= now))
+        self.forget(&|known| known.until.is_some_and(|until| until <= now))
     }
 
-    fn forget(&mut self, is_over: impl Fn(&Known) -> bool) -> Vec<PeerState> {
+    fn forget(&mut self, is_over: &dyn Fn(&Known) -> bool) -> Vec<PeerState> {
         let mut gone = Vec::new();
         retain(&mut self.known, |known| {
             let is_over = is_over(known);
@@ -248,6 +251,14 @@ impl Peers {
             !is_over
         });
         gone
+    }
+}
+
+/// The earlier of two times, as far as there are any.
+pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (time, None) | (None, time) => time,
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Record {
         first_seq: u64,
         /// Its last dot.
         last_seq: u64,
+        /// The chain tags of the deltas of others that it depends on, in their order: which branch each of them is of (FORK-3).
+        deps: Vec<Tag>,
         /// The delta.
         row: Row,
     },
@@ -172,11 +174,15 @@ impl Record {
                 out.push(ROW);
                 row.encode_into(&mut out);
             }
-            Self::Outbox { replica, first_seq, last_seq, row } => {
+            Self::Outbox { replica, first_seq, last_seq, deps, row } => {
                 out.push(OUTBOX);
                 out.extend_from_slice(&replica.to_bytes());
                 put_varint(&mut out, *first_seq);
                 put_varint(&mut out, *last_seq);
+                put_varint(&mut out, deps.len() as u64);
+                for tag in deps {
+                    out.extend_from_slice(tag.as_bytes());
+                }
                 row.encode_into(&mut out);
             }
             Self::Acked { replica, through } => {
@@ -252,7 +258,14 @@ impl Record {
                 let replica = reader.replica();
                 let first_seq = reader.varint();
                 let last_seq = reader.varint();
-                Self::Outbox { replica, first_seq, last_seq, row: Row::read(reader.rest())? }
+                let mut deps = Vec::new();
+                for _ in 0..reader.varint() {
+                    if reader.is_empty() {
+                        return Err(Malformed);
+                    }
+                    deps.push(reader.tag());
+                }
+                Self::Outbox { replica, first_seq, last_seq, deps, row: Row::read(reader.rest())? }
             }
             ACKED => Self::Acked { replica: reader.replica(), through: reader.varint() },
             CURSOR => Self::Cursor(Cursor { epoch: reader.varint(), position: reader.varint() }),
@@ -348,7 +361,7 @@ mod tests {
             Record::Slot { index: 0, replica: None, high_water: 0, tag, lease_no: 0, incs: Vec::new() },
             Record::Row(delta.clone()),
             Record::Row(diff),
-            Record::Outbox { replica, first_seq: 4, last_seq: 200, row: delta },
+            Record::Outbox { replica, first_seq: 4, last_seq: 200, deps: vec![tag, tag], row: delta },
             Record::Acked { replica, through: 200 },
             Record::Cursor(Cursor { epoch: u64::MAX, position: 12 }),
             Record::Positions { replica, last_seq: 200, bytes: [1, 2].as_slice().into() },
@@ -390,6 +403,7 @@ mod tests {
             replica: ReplicaId::from(7),
             first_seq: 4,
             last_seq: 200,
+            deps: Vec::new(),
             row: Row::Diff { bytes: [].as_slice().into() },
         };
         let StoreChange::Put { key, .. } = outbox.change() else { panic!("an outbox entry is put") };

@@ -74,13 +74,21 @@ impl Roster {
         for (place, (id, _)) in version.iter().enumerate() {
             places.insert(id, place as u64);
         }
-        let later = self.ids.iter().skip(self.sorted);
-        RosterNews { since: self.since, later: later.filter_map(|id| places.get(id).copied()).collect() }
+        let mut later = Vec::new();
+        for id in self.ids.iter().skip(self.sorted) {
+            if let Some(place) = places.get(id) {
+                later.push(*place);
+            }
+        }
+        RosterNews { since: self.since, later }
     }
 
     /// The roster that `news` tell about a log with this version. O(replicas).
     pub(super) fn from_news(news: &RosterNews, version: &VersionVector) -> Result<Self, Malformed> {
-        let ids: Vec<ReplicaId> = version.iter().map(|(id, _)| id).collect();
+        let mut ids = Vec::new();
+        for (id, _) in version.iter() {
+            ids.push(id);
+        }
         let mut later = Roster::default();
         for place in &news.later {
             let id = usize::try_from(*place).ok().and_then(|place| ids.get(place)).ok_or(Malformed)?;

@@ -183,6 +183,11 @@ impl Session {
         }
     }
 
+    /// How much of unfinished messages is taken from now on: less, say, from a peer of whom nothing is known yet.
+    pub const fn set_max_staged(&mut self, bytes: usize) {
+        self.assembler.set_max_staged(bytes);
+    }
+
     /// Queues a message, if the peer takes it.
     pub fn send(&mut self, channel: u64, message: &Message) {
         self.send_body(channel, message.kind(), &message.encode_body());

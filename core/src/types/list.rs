@@ -118,7 +118,7 @@ impl<'d> ListRef<'d> {
     /// Every element in order from an index on: all iteration over what is in a list begins here.
     pub(super) fn entries(&self, from: usize) -> impl Iterator<Item = EntryId> + use<'d> {
         let state = self.at.state();
-        self.at.place.into_iter().flat_map(move |place| state.elements(place, from))
+        state.elements(self.at.place, from)
     }
 
     fn entry_at(&self, index: usize) -> Option<EntryId> {

@@ -151,8 +151,10 @@ impl<'d> MapRef<'d> {
         let text = |key: KeyId| state.keys.text(key).as_str();
         // How a key begins tells most of them apart; the others are compared in full.
         let mut sorted: Vec<(u64, KeyId, u32)> = Vec::with_capacity(index.map_or(0, KeyIndex::len));
-        for (key, number) in index.into_iter().flat_map(KeyIndex::iter) {
-            sorted.push((beginning(text(key)), key, number));
+        if let Some(index) = index {
+            for (key, number) in index.iter() {
+                sorted.push((beginning(text(key)), key, number));
+            }
         }
         sort_by(&mut sorted, |a, b| a.0.cmp(&b.0).then_with(|| text(a.1).cmp(text(b.1))));
         let view = move |(_, key, number)| Some((state.keys.text(key).as_str(), index?.view(number, &state.store)));

@@ -79,16 +79,18 @@ impl TextRef<'_> {
         let (marks, len) = (self.marks(), self.len());
         let mut bounds = Vec::from([0, len]);
         for mark in &marks {
-            bounds.extend([mark.range.start, mark.range.end]);
+            bounds.push(mark.range.start);
+            bounds.push(mark.range.end);
         }
         sort_by(&mut bounds, Ord::cmp);
         bounds.dedup();
         let (mut spans, mut open): (Vec<TextSpan>, Vec<&TextMark>) = (Vec::new(), Vec::new());
-        let mut coming = marks.iter().peekable();
+        let mut coming = &marks[..];
         for pair in bounds.windows(2) {
             retain(&mut open, |mark| mark.range.end > pair[0]);
-            while let Some(mark) = coming.next_if(|mark| mark.range.start <= pair[0]) {
+            while let Some((mark, later)) = coming.split_first().filter(|(mark, _)| mark.range.start <= pair[0]) {
                 open.push(mark);
+                coming = later;
             }
             let mut here = Vec::with_capacity(open.len());
             for mark in &open {

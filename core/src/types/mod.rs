@@ -365,7 +365,13 @@ impl Document {
     }
 
     fn filled_roots(&self) -> impl Iterator<Item = (&str, Kind, PlaceId)> + '_ {
-        let holds = |place: PlaceId, kind: Kind| match &self.state.view.place(place).content {
+        let roots = self.state.view.roots().filter(|(_, kind, place)| self.holds(*place, *kind));
+        roots.map(|(name, kind, place)| (name.as_ref(), kind, place))
+    }
+
+    /// Whether a container shows anything.
+    fn holds(&self, place: PlaceId, kind: Kind) -> bool {
+        match &self.state.view.place(place).content {
             Content::Set(members) if kind == Kind::REMOVE_WINS_SET => {
                 members.iter(&self.state.store).any(|(_, dots)| self.state.all_are(dots, Kind::MEMBER))
             }
@@ -377,9 +383,7 @@ impl Document {
             Content::List(_) => self.state.order(place).len() > 0,
             Content::Text(_) => self.state.rope(place).is_some_and(|rope| !rope.is_empty()),
             Content::Unknown => false,
-        };
-        let roots = self.state.view.roots().filter(move |(_, kind, place)| holds(*place, *kind));
-        roots.map(|(name, kind, place)| (name.as_ref(), kind, place))
+        }
     }
 
     /// The container at `path`, if it exists. A root of a known kind always does. O(steps · log n).

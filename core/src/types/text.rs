@@ -159,6 +159,12 @@ impl<'d> TextRef<'d> {
     }
 }
 
+fn append_chars(all: &mut Vec<char>, text: &str) {
+    for char in text.chars() {
+        all.push(char);
+    }
+}
+
 /// Where a range begins and ends, within the length.
 fn bounds(range: &impl RangeBounds<usize>, len: usize) -> (usize, usize) {
     let start = match range.start_bound() {
@@ -295,8 +301,10 @@ impl<'t, 'd> TextMut<'t, 'd> {
     pub fn set_text(&mut self, text: &str) -> Result<(), EditError> {
         let mut old = Vec::new();
         let mut new = Vec::new();
-        old.extend(self.read().chars());
-        new.extend(text.chars());
+        for chunk in self.read().chunks(..) {
+            append_chars(&mut old, chunk);
+        }
+        append_chars(&mut new, text);
         let hunks = hunks(&old, &new, &mut 0);
         let mut typed = 0;
         for hunk in &hunks {

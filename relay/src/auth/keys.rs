@@ -147,6 +147,11 @@ impl Keys {
         self.0.len()
     }
 
+    /// With how many of them tokens can be made.
+    pub(super) fn signing_len(&self) -> usize {
+        self.0.iter().filter(|key| key.signing.is_some()).count()
+    }
+
     /// Whether there are none, which no file is read as.
     #[must_use]
     pub fn is_empty(&self) -> bool {

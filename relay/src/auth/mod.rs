@@ -20,7 +20,7 @@ mod webhook;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::HeaderMap;
@@ -30,7 +30,7 @@ use tracing::{debug, warn};
 
 pub use key_file::KeyFileError;
 pub use options::AuthOptions;
-pub use revocations::Revocation;
+pub use revocations::{Revocation, RevocationError};
 pub use webhook::AddressError;
 
 use crate::room::Rights;
@@ -57,6 +57,9 @@ pub enum AuthError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The revocations cannot be read.
+    #[error(transparent)]
+    Revocations(#[from] RevocationError),
     /// Nobody can be asked at that address.
     #[error(transparent)]
     Webhook(#[from] AddressError),
@@ -96,6 +99,8 @@ pub struct Authority {
     rules: Rules,
     keys: KeyFile,
     revocations: Mutex<Revocations>,
+    /// Where they are kept; held while that is written, so that an older state never replaces a newer one.
+    kept: Option<tokio::sync::Mutex<PathBuf>>,
     /// Counts what may have made grants worthless.
     changes: watch::Sender<u64>,
     anonymous_read: Vec<Pattern>,
@@ -124,19 +129,44 @@ impl Authority {
                 longest_s: options.auth_longest.as_secs(),
             },
             keys: KeyFile::open(path.clone())?,
-            revocations: Mutex::default(),
+            revocations: Mutex::new(match &options.auth_revocations {
+                Some(path) => Revocations::load(path)?,
+                None => Revocations::default(),
+            }),
+            kept: options.auth_revocations.clone().map(tokio::sync::Mutex::new),
             changes: watch::Sender::new(0),
             anonymous_read: options.auth_anonymous_read.clone(),
             webhook: webhook.transpose()?,
         }))
     }
 
-    /// From now on, tokens like that do not count, and connections that came with one end.
-    pub fn revoke(&self, what: &Revocation) {
+    /// From now on, tokens like that do not count, and connections that came with one end. Returns when that is on the disk, if there is a file
+    /// for it.
+    ///
+    /// # Errors
+    /// When it could not be written. It counts all the same, until the relay ends.
+    pub async fn revoke(&self, what: &Revocation) -> Result<(), RevocationError> {
         let Rules { leeway_s, longest_s, .. } = self.rules;
         let longest_s = longest_s.saturating_add(leeway_s.saturating_mul(2));
-        self.revocations.lock().unwrap_or_else(PoisonError::into_inner).add(what, now_s(), longest_s);
+        self.revocations().add(what, now_s(), longest_s);
         self.changes.send_modify(|changes| *changes += 1);
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let path = kept.lock().await;
+        let (state, to) = (self.revocations().clone(), path.clone());
+        let stored = tokio::task::spawn_blocking(move || state.store(&to)).await;
+        stored.expect("storing revocations does not panic")
+    }
+
+    fn revocations(&self) -> MutexGuard<'_, Revocations> {
+        // Nothing that can panic runs while they are half changed.
+        self.revocations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many keys there are, and with how many of them tokens can be made: secrets, and private halves that the relay has no use for.
+    #[must_use]
+    pub fn keys(&self) -> (usize, usize) {
+        let keys = self.keys.keys();
+        (keys.len(), keys.signing_len())
     }
 
     /// Reads the keys again, if their file has changed. Connections whose keys are gone end.
@@ -178,7 +208,7 @@ impl Authority {
 
     /// Whether a grant still counts, as far as that does not depend on the time.
     pub(crate) fn stands(&self, grant: &Grant) -> Result<(), Refusal> {
-        if self.revocations.lock().unwrap_or_else(PoisonError::into_inner).cover(&grant.claims) {
+        if self.revocations().cover(&grant.claims) {
             return Err(Refusal::Revoked);
         }
         if self.keys.keys().have(&grant.key) { Ok(()) } else { Err(Refusal::UnknownKey) }

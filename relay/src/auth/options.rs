@@ -30,6 +30,10 @@ pub struct AuthOptions {
     #[arg(long, env = "WEFTLINE_RELAY_AUTH_LONGEST", value_name = "TIME", default_value = "24h", value_parser = parse_time)]
     pub auth_longest: Duration,
 
+    /// Where revocations are kept, so that they outlive the relay. Without it a relay that starts again has forgotten them
+    #[arg(long, env = "WEFTLINE_RELAY_AUTH_REVOCATIONS", value_name = "FILE", requires = "auth_keys")]
+    pub auth_revocations: Option<PathBuf>,
+
     /// Ask this address about each document that a token allows: it is sent the claims and the document's name, and answers whether, and
     /// with which lower limits. Without an answer nothing is opened. An answer counts as long as the token
     #[arg(long, env = "WEFTLINE_RELAY_AUTH_WEBHOOK", value_name = "URL", requires = "auth_keys")]
@@ -61,6 +65,7 @@ impl Default for AuthOptions {
             auth_audience: None,
             auth_leeway: Duration::from_secs(30),
             auth_longest: Duration::from_secs(86_400),
+            auth_revocations: None,
             auth_webhook: None,
             auth_webhook_secret: None,
             auth_webhook_timeout: Duration::from_secs(5),

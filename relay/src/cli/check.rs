@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use weftline_relay::auth::Authority;
 use weftline_relay::store::{SqliteStore, Store, StoreError};
 use weftline_relay::{Config, StoreChoice};
 
@@ -36,6 +37,14 @@ impl Check {
         config.admin_token().map_err(|error| Failed(error.to_string()))?;
         println!("settings  ok");
         let mut warnings = of_settings(&config);
+        if let Some(authority) = Authority::open(&config.auth).map_err(|error| Failed(error.to_string()))? {
+            let (keys, signing) = authority.keys();
+            println!("tokens    ok: {keys} keys");
+            if signing > 0 && config.auth.auth_keys.as_deref().is_some_and(is_open_to_others) {
+                warnings
+                    .push("--auth-keys: other users of this machine can read keys that tokens are made with".into());
+            }
+        }
         if let StoreChoice::Sqlite(path) = &config.store {
             look_at(path, &mut warnings)?;
         }
@@ -60,6 +69,11 @@ fn of_settings(config: &Config) -> Vec<String> {
             "--listen {} without --tls-cert: unless a proxy in front of it does TLS, whoever is on the way reads and changes everything",
             config.listen
         ));
+    }
+    if is_reachable && config.auth.auth_keys.is_none() {
+        warnings.push(
+            "--allow-anyone-on-network without --auth-keys: whoever reaches it reads and changes everything".into(),
+        );
     }
     if config.allow_origin.iter().any(|origin| origin == "*") {
         warnings.push("--allow-origin *: every web page may connect".into());

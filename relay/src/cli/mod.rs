@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod file;
 mod keygen;
+mod log;
 mod restore;
 mod serve;
 mod token;
@@ -35,7 +36,7 @@ struct Cli {
 enum Command {
     Token(token::Token),
     Keygen(keygen::Keygen),
-    Check(check::Check),
+    Check(Box<check::Check>),
     Backup(backup::Backup),
     Restore(restore::Restore),
 }

@@ -1,18 +1,18 @@
 //! No subcommand: runs a relay, and stops it on a signal.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use tracing_subscriber::EnvFilter;
-use weftline_relay::{Config, ConfigError, LogFormat, Relay, RelayError};
+use weftline_relay::{Config, Relay, RelayError};
 
 /// Runs until a signal comes.
 pub(super) fn run(config: Config) -> ExitCode {
-    if let Err(error) = config.check().and_then(|()| log(&config)) {
-        super::Cli::command().error(ErrorKind::ValueValidation, error).exit();
-    }
+    let _log = match config.check().and_then(|()| super::log::start(&config)) {
+        Ok(log) => log,
+        Err(error) => super::Cli::command().error(ErrorKind::ValueValidation, error).exit(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -49,21 +49,6 @@ async fn serve(config: Config) -> Result<(), RelayError> {
         stopped = relay.shutdown() => stopped,
         () = signals.stop() => Ok(()),
     }
-}
-
-fn log(config: &Config) -> Result<(), ConfigError> {
-    let refused =
-        |error: &dyn std::fmt::Display| ConfigError::Log { filter: config.log.clone(), detail: error.to_string() };
-    let filter = EnvFilter::builder().parse(&config.log).map_err(|error| refused(&error))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = match config.log_format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|error| refused(&*error))?;
-    // What libraries trace are the bytes of every frame: content of documents, and tokens. Neither is in a log, whatever the filter says.
-    log::set_max_level(log::max_level().min(log::LevelFilter::Debug));
-    Ok(())
 }
 
 /// What a signal asks for.

@@ -100,9 +100,7 @@ impl Token {
         claims.presence = !self.no_presence;
         let only = Some(self.replica).filter(|ids| !ids.is_empty()).map(Into::into);
         claims.replicas = Replicas { new: self.new_replicas, only };
-        let mut limits = TokenLimits::default();
-        limits.max_documents = self.max_documents;
-        claims.limits = limits;
+        claims.limits = TokenLimits { max_documents: self.max_documents, ..TokenLimits::default() };
         claims
     }
 }

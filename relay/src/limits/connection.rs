@@ -11,7 +11,8 @@ use super::meter::{Meter, Rate};
 /// What a question costs, in deltas: an Open, a Want or an Offer makes the relay compare versions, and perhaps make a diff.
 const QUESTION: u64 = 50;
 
-/// The longest that a session does not read because its client was too fast. Beyond it the client would be taken for silent.
+/// The longest that a session does not read because its client was too fast, or a heartbeat, if that is shorter: beyond it the client would
+/// be taken for silent.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What one connection may do. The relay's options say the most; a token may lower it.
@@ -99,14 +100,16 @@ pub(crate) struct Throttle {
     deltas: Meter,
     bytes: Meter,
     presence: Meter,
+    longest_pause: Duration,
     /// Nothing is read before.
     paused_until: Option<Instant>,
 }
 
 impl Throttle {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, heartbeat: Duration) -> Self {
         let meter = || Meter::new(now);
-        Throttle { deltas: meter(), bytes: meter(), presence: meter(), paused_until: None }
+        let longest_pause = LONGEST_PAUSE.min(heartbeat);
+        Throttle { deltas: meter(), bytes: meter(), presence: meter(), longest_pause, paused_until: None }
     }
 
     /// When reading goes on, if it is paused.
@@ -144,7 +147,7 @@ impl Throttle {
 
     fn pause(&mut self, wait: Duration, now: Instant) {
         if !wait.is_zero() {
-            let until = now + wait.min(LONGEST_PAUSE);
+            let until = now + wait.min(self.longest_pause);
             self.paused_until = Some(self.paused_until.map_or(until, |earlier| earlier.max(until)));
         }
     }
@@ -174,6 +177,8 @@ mod tests {
     use super::*;
     use crate::limits::LimitOptions;
 
+    const HEARTBEAT: Duration = Duration::from_secs(15);
+
     fn limits() -> ConnectionLimits {
         LimitOptions { max_delta_rate: 100, max_presence_rate: 10, ..LimitOptions::default() }.of_connection(10)
     }
@@ -196,7 +201,7 @@ mod tests {
     #[test]
     fn who_is_too_fast_is_not_read_for_a_while() {
         let (limits, now) = (limits(), Instant::now());
-        let mut throttle = Throttle::new(now);
+        let mut throttle = Throttle::new(now, HEARTBEAT);
         let rows = Message::Rows(Rows::default());
         for _ in 0..500 {
             assert!(!throttle.message(&limits, None, &rows, now));
@@ -213,7 +218,7 @@ mod tests {
     #[test]
     fn bytes_and_presence_are_measured_by_themselves_and_no_pause_is_too_long() {
         let (limits, now) = (limits(), Instant::now());
-        let mut throttle = Throttle::new(now);
+        let mut throttle = Throttle::new(now, HEARTBEAT);
         let presence = Message::Presence(Presence::default());
         for _ in 0..50 {
             assert!(!throttle.message(&limits, None, &presence, now));
@@ -222,6 +227,9 @@ mod tests {
         assert!(!throttle.message(&limits, None, &Message::Rows(Rows::default()), now), "edits are not presence");
         throttle.frame(&limits, 1 << 40, now);
         assert_eq!(throttle.paused_until(now), Some(now + LONGEST_PAUSE));
+        let mut throttle = Throttle::new(now, Duration::from_secs(1));
+        throttle.frame(&limits, 1 << 40, now);
+        assert_eq!(throttle.paused_until(now), Some(now + Duration::from_secs(1)));
     }
 
     #[test]
@@ -230,14 +238,14 @@ mod tests {
         let limits = LimitOptions { max_document_delta_rate: 100, ..LimitOptions::default() };
         let room = RoomMeters::new(limits.of_room(), now);
         let own = limits.of_connection(1);
-        let (mut one, mut two) = (Throttle::new(now), Throttle::new(now));
+        let (mut one, mut two) = (Throttle::new(now, HEARTBEAT), Throttle::new(now, HEARTBEAT));
         let row = weftline::sync::Row::Diff { bytes: [1].as_slice().into() };
         let rows = Message::Rows(Rows { rows: vec![row; 300], ..Rows::default() });
         assert!(!one.message(&own, Some(&room), &rows, now));
         assert!(two.message(&own, Some(&room), &rows, now));
         assert_eq!(two.paused_until(now), Some(now + Duration::from_secs(1)));
         // Who only asks waits for nobody's edits.
-        let mut reader = Throttle::new(now);
+        let mut reader = Throttle::new(now, HEARTBEAT);
         assert!(!reader.message(&own, Some(&room), &Message::Want(Want::since(weftline::VersionVector::new())), now));
     }
 }

@@ -19,7 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{debug, error, warn};
+use tracing::{Instrument, Span, debug, debug_span, error, info_span, warn};
 use weftline::Timestamp;
 use weftline::sync::{Close, CloseReason, Level, Message, Open, Retry};
 
@@ -48,6 +48,10 @@ const RETURN_MS: u32 = 1_000;
 
 /// The target of events that tell what becomes of single edits. The native client uses the same.
 const EDITS: &str = "weftline::edit";
+
+/// In a room with more members it is counted only now and then how many are behind.
+const LOOKED_AT_EACH_TIME: usize = 64;
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What sessions say to a room.
 pub(crate) enum ToRoom {
@@ -119,8 +123,17 @@ pub(crate) enum Said {
 /// Runs a room until it is idle or fails.
 pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
     let metrics = lease.metrics().clone();
-    let mut driver =
-        Driver { lease, mailbox, members: BTreeMap::new(), metrics, behind: 0, arrived: None, compacting: Vec::new() };
+    let mut driver = Driver {
+        lease,
+        mailbox,
+        members: BTreeMap::new(),
+        metrics,
+        behind: 0,
+        look_at: Instant::now(),
+        looks_old: false,
+        arrived: None,
+        compacting: Vec::new(),
+    };
     // A bug that one document brings out must not take the process down with all others.
     let failure = match AssertUnwindSafe(driver.drive()).catch_unwind().await {
         Ok(Ok(())) => return,
@@ -155,8 +168,10 @@ struct Driver {
     mailbox: mpsc::Receiver<ToRoom>,
     members: BTreeMap<MemberId, Way>,
     metrics: Arc<Metrics>,
-    /// How many members are counted as behind.
+    /// How many members are counted as behind, when that is to be looked at again, and whether anything has happened since.
     behind: i64,
+    look_at: Instant,
+    looks_old: bool,
     /// When the first of the edits that are not handed to the store yet arrived.
     arrived: Option<Instant>,
     /// Those who wait for a snapshot.
@@ -195,6 +210,8 @@ struct Appending {
     arrived: Option<Instant>,
     rows: u64,
     bytes: u64,
+    /// Ends with it.
+    _span: Option<Span>,
 }
 
 impl Driver {
@@ -202,7 +219,12 @@ impl Driver {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
         let started = Instant::now();
-        let recovered = store.recover(self.lease.name()).await.inspect_err(|error| self.metrics.store_failed(error))?;
+        let opening = info_span!(parent: None, "open", document = %self.lease.name());
+        let recovered = store
+            .recover(self.lease.name())
+            .instrument(opening.clone())
+            .await
+            .inspect_err(|error| self.metrics.store_failed(error))?;
         let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
             + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
@@ -215,6 +237,7 @@ impl Driver {
             Err(cancelled) => Failure::Panic(cancelled.to_string()),
         })??;
 
+        drop(opening);
         self.metrics.rooms_opened.one();
         self.metrics.recovered_bytes.add(stored as u64);
         self.metrics.recover_seconds.observe(started.elapsed());
@@ -243,6 +266,8 @@ impl Driver {
             }
             self.count(&mut room);
             let due = room.deadline().map(|due| Duration::from_millis(due.0.saturating_sub(now().0)));
+            let look = self.looks_old.then(|| self.look_at.saturating_duration_since(Instant::now()));
+            let due = due.into_iter().chain(look).min();
             let idle = room.is_idle() && self.members.is_empty();
             // Nothing is gained by keeping what costs nothing to make.
             let linger = if stopping || room.committed() == 0 { Duration::ZERO } else { self.lease.settings().idle };
@@ -263,7 +288,7 @@ impl Driver {
                 (upto, committed) = waited(&mut under_way.append) => match committed {
                     Ok(()) => {
                         room.handle(now(), Input::Committed { upto });
-                        self.appended(&mut room, &under_way.appending);
+                        self.appended(&mut room, &std::mem::take(&mut under_way.appending));
                     }
                     Err(error) => {
                         self.metrics.append_failed(&error);
@@ -369,8 +394,16 @@ impl Driver {
             debug!(target: EDITS, %document, %replica, seq, position, member, "{step:?}");
         }
         self.metrics.count(&room.take_counts());
-        let behind = i64::try_from(room.members_behind()).unwrap_or(i64::MAX);
-        self.lease.glance().set(room.members(), room.members_behind(), room.committed());
+        // A look costs O(members), which few are worth each time, and many are not.
+        let now = Instant::now();
+        self.looks_old = room.members() > LOOKED_AT_EACH_TIME && now < self.look_at;
+        if self.looks_old {
+            return;
+        }
+        self.look_at = now + LOOK_EVERY;
+        let behind = room.members_behind();
+        self.lease.glance().set(room.members(), behind, room.committed());
+        let behind = i64::try_from(behind).unwrap_or(i64::MAX);
         if behind != self.behind {
             self.metrics.members_behind.add(behind - self.behind);
             self.behind = behind;
@@ -402,6 +435,9 @@ impl Driver {
                     arrived: self.arrived.take(),
                     rows: rows.len() as u64,
                     bytes: rows.iter().map(|row| row.len() as u64).sum(),
+                    _span: Some(
+                        debug_span!(parent: None, "append", document = %name, first_position, rows = rows.len()),
+                    ),
                 };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
             }

@@ -77,12 +77,31 @@ impl Room {
         Fact { replica, seq, tag, same_upto: examined.same_upto, lease }
     }
 
-    /// Whether a delta at dots that are taken is the one that took them.
-    pub(super) fn is_known(&self, delta: &Delta) -> bool {
+    /// Whether a delta at dots that are taken is the one that took them, if anything tells. It is not where nothing of it lives and its
+    /// chain parts from the log's somewhere: better that something dead lives once more, under another name, than that an edit is lost.
+    pub(super) fn is_known(&self, id: MemberId, delta: &Delta) -> Option<bool> {
         match self.boundary(delta.replica(), delta.last_seq()) {
-            Boundary::Unknown => !self.document.contradicts(delta) || fault::active(Fault::OldForkUnnoticed),
-            known => known == Boundary::Tag(delta.tag()),
+            Boundary::Unknown if fault::active(Fault::OldForkUnnoticed) => Some(true),
+            Boundary::Unknown => {
+                let agrees = self.document.agrees(delta);
+                agrees.or_else(|| self.is_copied(id, delta.replica()).then_some(false))
+            }
+            known => Some(known == Boundary::Tag(delta.tag())),
         }
+    }
+
+    /// Whether the log of an id went on behind what a member has of it in another way than there, or at all where nobody but the member
+    /// may go on.
+    fn is_copied(&self, id: MemberId, replica: ReplicaId) -> bool {
+        let Some(member) = self.members.get(&id) else { return false };
+        let end = self.document.chain(replica);
+        let parts = |settle: &Settle| {
+            let differs = |mark: &VersionEntry| self.boundary(replica, mark.seq).contradicts(mark.tag);
+            let is_beyond = settle.marks.last().is_some_and(|last| last.seq > end.seq);
+            let passes_by = is_beyond && settle.is_whole && !settle.marks.contains(&end);
+            settle.replica == replica && (passes_by || settle.marks.iter().any(differs))
+        };
+        member.claims.contains(&replica) || member.settles.iter().any(parts)
     }
 
     /// Whether a delta begins a branch that is known not to count.
@@ -91,9 +110,15 @@ impl Room {
     }
 
     /// A delta was found to be another one than the log's. If it is the first of its branch, the branch is void from here on: what comes
-    /// before it is the log's, or nobody can tell that it is not.
+    /// before it is the log's. What was pushed right before it, and nothing tells whether that is the log's, is of the branch, too.
     pub(super) fn found_fork(&mut self, id: MemberId, delta: &Delta) {
         self.counts.forks += 1;
+        let replica = delta.replica();
+        let mut untold = std::mem::take(&mut self.untold);
+        let (branch, rest) = untold.drain(..).partition(|untold| untold.replica() == replica);
+        let branch: Vec<Delta> = branch;
+        self.untold = rest;
+        let delta = branch.first().unwrap_or(delta);
         let (replica, first_seq) = (delta.replica(), delta.first_seq());
         let known_to_differ = self.members.get(&id).is_none_or(|member| member.pushed.get(&replica) == Some(&None));
         let is_within = first_seq <= self.document.seq(replica);

@@ -4,6 +4,8 @@
 //! what is pushed is refused with the reason and a time, while everything that is stored is read, and passed on, as ever. So a disk that is
 //! full closes nobody again and again. Meanwhile the store is tried, with as many bytes as were refused and some more; when it takes them,
 //! all rooms go on.
+//!
+//! Rules: REF-2.
 
 use std::sync::Arc;
 use std::time::Duration;

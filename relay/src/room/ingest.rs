@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use weftline::codec::{self, decode_diff};
+use weftline::fault::{self, Fault};
 use weftline::sync::{CloseReason, Message, Nack, NackReason, PackedRows, Retry, Row, Rows, Source, Unpacked, limits};
 use weftline::{ApplyError, Delta, Diff, Outcome, Readiness, ReplicaId, VersionEntry, VersionVector};
 
@@ -74,11 +75,13 @@ impl Room {
         if rows.rows.len() > 1 && bytes > limits::MAX_BATCH {
             return self.close(id, CloseReason::Limit);
         }
+        self.untold.clear();
         for row in &rows.rows {
             if !self.take_row(id, row) {
-                return;
+                break;
             }
         }
+        self.take_untold(id);
     }
 
     /// The same, packed. A row without the tag before it continues what this member pushed before; if that was not taken, neither is it.
@@ -89,6 +92,7 @@ impl Room {
         }
         // All of them are heard, also those behind one that is refused: what comes after them continues what they said.
         let mut refused = false;
+        self.untold.clear();
         for packed in &rows.rows {
             let Some(member) = self.members.get_mut(&id) else { return };
             let Ok(unpacked) = member.said.unpack(packed, &self.roster) else {
@@ -111,6 +115,7 @@ impl Room {
             };
             refused = !self.take_row(id, &row);
         }
+        self.take_untold(id);
     }
 
     /// Takes a row, or refuses it; says whether to go on.
@@ -173,11 +178,17 @@ impl Room {
         match readiness {
             Readiness::Known => {
                 // Only the newest delta of an origin is compared by the document.
-                if !self.is_known(delta) {
-                    self.found_fork(id, delta);
-                    return Err(NackReason::Fork.into());
+                match self.is_known(id, delta) {
+                    Some(true) => {
+                        self.untold.retain(|before| before.replica() != dot.replica);
+                        self.hold_ack(id, dot.replica, dot.seq);
+                    }
+                    Some(false) => {
+                        self.found_fork(id, delta);
+                        return Err(NackReason::Fork.into());
+                    }
+                    None => self.untold.push(delta.clone()),
                 }
-                self.hold_ack(id, dot.replica, dot.seq);
                 return Ok(());
             }
             Readiness::NotReady => {
@@ -190,7 +201,7 @@ impl Room {
             return Err(NackReason::Invalid.into());
         }
         self.storable(id)?;
-        let removes = only_removes(delta);
+        let removes = only_removes(delta) && !fault::active(Fault::RemovalsNeedPlace);
         let most = self.config.max_document;
         if !removes && !self.size.takes(&self.document, delta.bytes().len(), most, self.now) {
             return Err(self.refused_for_a_time(id, NackReason::DocumentFull, FULL_RETRY_MS));
@@ -223,6 +234,13 @@ impl Room {
         self.note(Step::Taken, dot.replica, dot.seq, Some(id));
         self.hold_ack(id, dot.replica, dot.seq);
         Ok(())
+    }
+
+    /// What nothing tells to be another one than the log's, nor what was pushed with it, is the log's.
+    fn take_untold(&mut self, id: MemberId) {
+        for delta in std::mem::take(&mut self.untold) {
+            self.hold_ack(id, delta.replica(), delta.last_seq());
+        }
     }
 
     /// A client gives back what the relay lost.
@@ -279,7 +297,9 @@ impl Room {
 
     /// Whether anything can be stored.
     fn storable(&self, id: MemberId) -> Result<(), Refusal> {
-        self.trouble.map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
+        self.trouble
+            .filter(|_| !fault::active(Fault::AppendsInTrouble))
+            .map_or(Ok(()), |reason| Err(self.refused_for_a_time(id, reason, STORE_RETRY_MS)))
     }
 
     /// Refuses something until so much time has passed, and up to as much again: members that were refused together come back one by one.

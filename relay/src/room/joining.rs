@@ -64,6 +64,8 @@ impl Room {
         } else {
             Resume::Ask
         };
+        member.claims = open.claims.iter().map(|claim| claim.replica).collect();
+        member.settles.clone_from(&open.settles);
         member.packed = open.packed;
         member.staged = open.staged.as_deref().copied();
         member.named = self.roster.len();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weftline::sync::{Said, Staged, Want};
+use weftline::sync::{Said, Settle, Staged, Want};
 use weftline::{ReplicaId, Tag};
 
 use super::diffs::Transfer;
@@ -56,6 +56,9 @@ pub(super) struct Member {
     pub(super) voids_upto: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
+    /// The ids that it claims, and the chains that wait there for an ack.
+    pub(super) claims: Vec<ReplicaId>,
+    pub(super) settles: Vec<Settle>,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
     pub(super) pushed: BTreeMap<ReplicaId, Option<(u64, Tag)>>,
 }
@@ -98,6 +101,8 @@ impl Member {
             leases: Vec::new(),
             voids_upto: 0,
             said: Said::default(),
+            claims: Vec::new(),
+            settles: Vec::new(),
             pushed: BTreeMap::new(),
         }
     }

@@ -52,7 +52,7 @@ use weftline::fault::{self, Fault};
 use weftline::sync::{
     Ack, CloseReason, Durable, LogSaid, Message, MessageKind, Nack, NackReason, OpenAck, Roster, Row, Want,
 };
-use weftline::{Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
+use weftline::{Delta, Document, Dot, Outcome, ReplicaId, Timestamp, VersionEntry, VersionVector, VoidFact};
 
 pub use self::counts::Counts;
 pub(crate) use self::io::close_for;
@@ -136,6 +136,8 @@ pub struct Room {
     /// What the committed rows add up to.
     version: VersionVector,
     chains: Chains,
+    /// Deltas of the message that is looked at, of which nothing told so far whether they are the log's.
+    untold: Vec<Delta>,
     kept: Kept,
     recent: Recent,
     /// Numbers for the replicas of the log up to the head, and how many of them are of committed rows.
@@ -221,6 +223,7 @@ impl Room {
             committed: floor,
             head: floor,
             chains: Chains::default(),
+            untold: Vec::new(),
             kept,
             recent: Recent::new(floor, config.recent_bytes),
             roster: Roster::default(),
@@ -389,7 +392,7 @@ impl Room {
         let decode = |error| RecoverError::Decode { position, error };
         let (moves, applied) = match &row {
             Row::Delta { prev_tag, bytes } => {
-                let delta = weftline::Delta::decode(bytes, *prev_tag).map_err(decode)?;
+                let delta = Delta::decode(bytes, *prev_tag).map_err(decode)?;
                 let last = delta.dot();
                 self.chains.insert(&delta, position);
                 let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();

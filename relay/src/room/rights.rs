@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use weftline::ReplicaId;
+use weftline::fault::{self, Fault};
 
 use super::{MemberId, Room};
 
@@ -45,7 +46,7 @@ impl Rights {
 impl Room {
     /// A member may do more, or less, from now on.
     pub(super) fn set_rights(&mut self, id: MemberId, rights: Rights) {
-        let Some(member) = self.members.get_mut(&id) else { return };
+        let Some(member) = self.members.get_mut(&id).filter(|_| !fault::active(Fault::RightsFixed)) else { return };
         let opening = member.opening;
         let (writes, shows) = (rights.write, rights.presence);
         member.rights = rights;

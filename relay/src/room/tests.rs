@@ -15,6 +15,7 @@ use crate::store::{Epoch, Position, Recovered, Snapshot, Tail};
 mod feeding;
 mod forks;
 mod leases;
+mod operators;
 mod packed;
 mod presence;
 mod refills;

@@ -111,12 +111,12 @@ impl<'a> Access<'a> {
     }
 
     /// The client opens a document. What it may do with it is given at once, or is news.
-    pub(super) fn open(&mut self, channel: u64, open: Open) -> Option<(Open, Rights)> {
+    pub(super) fn open(&mut self, channel: u64, open: Box<Open>) -> Option<(Box<Open>, Rights)> {
         let Some(guarded) = &mut self.0 else { return Some((open, Rights::ALL)) };
         let (authority, grant) = (Arc::clone(&guarded.authority), guarded.grant.clone());
         let ask = async move {
             let permission = authority.permission(grant.as_deref(), &open.document).await.map_err(close_for);
-            Done::News(News::Opened { channel, open: Box::new(open), permission })
+            Done::News(News::Opened { channel, open, permission })
         };
         guarded.work = Some(ask.boxed());
         None

@@ -55,6 +55,10 @@ const INBOX: usize = 4 << 10;
 /// wait for each other; after so many, this one insists.
 const READ_AHEAD: usize = 64;
 
+/// The longest unfinished messages of somebody of whom nothing is known, where tokens are wanted: a token, or an Open with much to settle. The
+/// rest is for those who may be here.
+const STRANGERS_STAGED: usize = 256 << 10;
+
 /// After so many frames and flushes in a row a connection lets others run.
 const MOST_AT_ONCE: usize = 128;
 
@@ -92,17 +96,21 @@ pub(crate) async fn run<T: Transport>(
     let started = Instant::now();
     let address = credentials.address.clone();
     let (outlet, inbox) = inbox(INBOX);
+    let mut link = Session::new(link_config(config), Timestamp(0));
+    if credentials.authority.is_some() {
+        link.set_max_staged(STRANGERS_STAGED);
+    }
     let number = peer.connection;
     let _listed = registry.connections().enter(peer, outlet);
     let mut connection = Connection {
         connection: number,
         transport,
-        link: Session::new(link_config(config), Timestamp(0)),
+        link,
         started,
         registry,
         access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
-        throttle: Throttle::new(started),
+        throttle: Throttle::new(started, config.heartbeat),
         address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
@@ -507,13 +515,13 @@ impl<T: Transport> Connection<'_, T> {
             self.link.send(channel, &Message::Close(close));
             return Ok(());
         }
-        if let Some((open, rights)) = self.access.open(channel, open) {
+        if let Some((open, rights)) = self.access.open(channel, Box::new(open)) {
             self.join(channel, open, rights);
         }
         Ok(())
     }
 
-    fn join(&mut self, channel: u64, open: Open, mut rights: Rights) {
+    fn join(&mut self, channel: u64, open: Box<Open>, mut rights: Rights) {
         rights.subject = rights.subject.or_else(|| self.address.clone());
         let member = MemberId(self.registry.next_number());
         debug!(document = &*open.document, member = member.0, channel, "opening");
@@ -524,14 +532,8 @@ impl<T: Transport> Connection<'_, T> {
                 return self.link.send(channel, &Message::Close(close));
             }
         };
-        let join = ToRoom::Join {
-            member,
-            connection: self.connection,
-            channel,
-            outlet: self.inbox.outlet(),
-            open: Box::new(open),
-            rights,
-        };
+        let join =
+            ToRoom::Join { member, connection: self.connection, channel, outlet: self.inbox.outlet(), open, rights };
         self.forward.push(&room, join);
         self.channels.insert(channel, Channel { member, room, handed: 0, drained: 0 });
     }
@@ -543,12 +545,14 @@ impl<T: Transport> Connection<'_, T> {
             News::Opened { .. } if stopping => {}
             News::Opened { channel, open, permission: Ok(permission) } => {
                 self.lower(permission.limits);
-                self.join(channel, *open, permission.rights);
+                self.link.set_max_staged(limits::MAX_STAGED);
+                self.join(channel, open, permission.rights);
             }
             News::Opened { channel, permission: Err(close), .. } => self.turn_away(channel, close),
-            News::Admitted { limits, subject } => {
+            News::Admitted { limits: by_token, subject } => {
                 self.registry.connections().set_subject(self.connection, subject);
-                self.limits = limits;
+                self.limits = by_token;
+                self.link.set_max_staged(limits::MAX_STAGED);
                 let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
                 self.access.review(self.channels.iter().map(name).collect());
             }

@@ -116,6 +116,8 @@ impl SqliteStore {
             std::fs::create_dir_all(parent).map_err(|error| source.io(&error))?;
         }
         let lock = source.lock()?;
+        // Copies that nobody took away before the last relay was killed.
+        backup::sweep(path);
         let connection = source.connect_to_write()?;
         source.prepare(&connection)?;
 

@@ -89,8 +89,8 @@ impl Transport for WebSocket {
     }
 
     fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), TransportError> {
-        let fits = |at: &usize| reason.is_char_boundary(*at);
-        let reason = &reason[..(0..=reason.len().min(MAX_REASON)).rev().find(fits).unwrap_or(0)];
+        let end = (0..=MAX_REASON.min(reason.len())).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+        let reason = &reason[..end];
         let frame = CloseFrame { code: WireCode::from(code.number()), reason: reason.into() };
         Pin::new(&mut self.stream).start_send(Message::Close(Some(frame))).map_err(|error| failure(&error))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use tempfile::{TempDir, tempdir};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -15,12 +15,12 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
-use weftline::sync::{Close, CloseReason, Link, NackReason, Retry};
+use weftline::sync::{Close, CloseReason, Link, MessageKind, NackReason, Open, Retry, Session, SessionConfig};
 use weftline_relay::auth::claims::{Access, Claims};
 use weftline_relay::auth::keys::{Algorithm, Keys, Minted};
 use weftline_relay::auth::token::mint;
 use weftline_relay::auth::{AuthOptions, Revocation};
-use weftline_relay::{Relay, StoreChoice};
+use weftline_relay::{Config, Relay, StoreChoice};
 
 use super::client::{Client, Socket, websocket};
 use super::convergence::config;
@@ -35,13 +35,17 @@ struct Guarded {
 
 impl Guarded {
     async fn start(change: impl FnOnce(&mut AuthOptions)) -> Self {
+        Self::start_with(|config| change(&mut config.auth)).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempdir().unwrap();
         let minted = Minted::new(Algorithm::EdDsa, "first", [7; 32], None).unwrap();
         let path = folder.path().join("keys");
         std::fs::write(&path, minted.public.unwrap()).unwrap();
         let mut config = config(StoreChoice::Memory);
         config.auth.auth_keys = Some(path);
-        change(&mut config.auth);
+        change(&mut config);
         let relay = Relay::bind(config).await.unwrap();
         Self { relay, keys: Keys::parse(minted.private.as_bytes()).unwrap(), folder }
     }
@@ -277,14 +281,14 @@ async fn what_is_revoked_ends_now_and_does_not_come_back() {
     one.until_live().await;
     two.until_live().await;
 
-    assert!(guarded.relay.revoke(&Revocation::Token("t1".into())));
+    assert!(guarded.relay.revoke(&Revocation::Token("t1".into())).await.unwrap());
     assert_eq!(one.until_away().await, again(CloseReason::Revoked));
     one.connect(guarded.at()).await;
     assert_eq!(one.until_away().await, again(CloseReason::Revoked));
     two.put("k", 1);
     two.until_synced().await;
 
-    assert!(guarded.relay.revoke(&Revocation::Subject("alice".into())));
+    assert!(guarded.relay.revoke(&Revocation::Subject("alice".into())).await.unwrap());
     assert_eq!(two.until_away().await, again(CloseReason::Revoked));
     two.connect(guarded.at()).await;
     assert_eq!(two.until_away().await, again(CloseReason::Revoked));
@@ -295,10 +299,91 @@ async fn what_is_revoked_ends_now_and_does_not_come_back() {
     guarded.relay.shutdown().await.unwrap();
 
     let open = Relay::bind(config(StoreChoice::Memory)).await.unwrap();
-    assert!(!open.revoke(&Revocation::Subject("alice".into())), "there are no tokens");
+    assert!(!open.revoke(&Revocation::Subject("alice".into())).await.unwrap(), "there are no tokens");
     // Who has one all the same may show it.
     with_token(open.local_addr(), "d", "whatever").await.until_live().await;
     open.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn auth_4_what_was_revoked_stays_so_across_a_restart() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("revoked.json");
+    let mut token = String::new();
+    for run in 0..2 {
+        let guarded = Guarded::start(|options| options.auth_revocations = Some(path.clone())).await;
+        if run == 0 {
+            token = guarded.token(&[("d", Access::Write)]);
+            with_token(guarded.at(), "d", &token).await.until_live().await;
+            guarded.relay.revoke(&Revocation::Subject("alice".into())).await.unwrap();
+        }
+        assert_eq!(with_token(guarded.at(), "d", &token).await.until_away().await, again(CloseReason::Revoked));
+        guarded.relay.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_lowers_the_limits_of_its_connection_and_a_subject_has_so_many() {
+    let guarded = Guarded::start_with(|config| config.limits.max_subject_connections = 2).await;
+    let mut narrow = claims(&[("*", Access::Write)]);
+    narrow.limits.max_documents = Some(1);
+    let mut socket = websocket(guarded.at()).await;
+    let mut session = Session::new(SessionConfig::default(), super::client::now());
+    session.send(0, &weftline::sync::Message::Token(guarded.sign(&narrow).as_bytes().into()));
+    for channel in [1, 2] {
+        let open = Open { document: format!("d{channel}"), opening: channel, ..Open::default() };
+        session.send(channel, &weftline::sync::Message::Open(open));
+    }
+    while let Some(frame) = session.poll() {
+        socket.send(Message::Binary(frame.into())).await.unwrap();
+    }
+    let mut said = Vec::new();
+    while said.len() < 2 {
+        let Some(Ok(Message::Binary(frame))) = socket.next().await else { panic!("the relay goes on") };
+        let message = session.frame(super::client::now(), &frame).unwrap();
+        said.extend(message.filter(|(_, message)| message.kind() != MessageKind::CaughtUp));
+    }
+    said.sort_by_key(|(channel, _)| *channel);
+    assert_eq!(said[0].1.kind(), MessageKind::OpenAck);
+    assert_eq!(said[1], (2, weftline::sync::Message::Close(never(CloseReason::TooMany))));
+
+    let token = guarded.token(&[("*", Access::Write)]);
+    let mut second = with_token(guarded.at(), "d", &token).await;
+    second.until_live().await;
+    let mut third = with_token(guarded.at(), "d", &token).await;
+    assert_eq!(third.until_away().await.reason, CloseReason::TooMany);
+    guarded.relay.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_who_has_no_token_no_long_message_is_kept() {
+    let guarded = Guarded::start(|_| {}).await;
+    let long = weftline::sync::Message::Token(vec![b'a'; 2 << 20].as_slice().into());
+    for (token, expected) in [(None, CloseReason::Limit), (Some(guarded.token(&[])), CloseReason::Token)] {
+        let mut socket = websocket(guarded.at()).await;
+        let mut session = Session::new(SessionConfig::default(), super::client::now());
+        if let Some(token) = token {
+            session.send(0, &weftline::sync::Message::Token(token.as_bytes().into()));
+        }
+        session.send(0, &long);
+        while let Some(frame) = session.poll() {
+            // It may have had enough before the end.
+            if socket.send(Message::Binary(frame.into())).await.is_err() {
+                break;
+            }
+        }
+        let reason = loop {
+            match socket.next().await {
+                Some(Ok(Message::Binary(frame))) => match session.frame(super::client::now(), &frame).unwrap() {
+                    Some((_, weftline::sync::Message::Goodbye(goodbye))) => break goodbye.reason,
+                    _ => continue,
+                },
+                other => panic!("a goodbye, not {other:?}"),
+            }
+        };
+        assert_eq!(reason, expected);
+    }
+    guarded.relay.shutdown().await.unwrap();
 }
 
 #[tokio::test]
@@ -333,9 +418,9 @@ async fn who_brings_no_token_does_not_stay() {
     config.handshake_timeout = Duration::from_millis(300);
     let relay = Relay::bind(config).await.unwrap();
     let mut socket = websocket(relay.local_addr()).await;
-    let mut client = weftline::sync::Session::new(Default::default(), super::client::now());
+    let mut client = Session::new(SessionConfig::default(), super::client::now());
     while let Some(frame) = client.poll() {
-        futures_util::SinkExt::send(&mut socket, Message::Binary(frame.into())).await.unwrap();
+        socket.send(Message::Binary(frame.into())).await.unwrap();
     }
     let mut said = Vec::new();
     while let Some(Ok(message)) = socket.next().await {

@@ -24,6 +24,11 @@ use super::convergence::config;
 pub(crate) struct Faulty {
     store: MemoryStore,
     pub(crate) is_full: AtomicBool,
+    /// Its disk fails.
+    is_failing: AtomicBool,
+    /// Whether what is appended to [`SLOW`] is written at last, and how often something was to be.
+    is_written: watch::Sender<bool>,
+    slow_appends: AtomicUsize,
     /// How often a document was opened.
     recoveries: AtomicUsize,
     /// How often it was tried whether there is space again.
@@ -33,17 +38,26 @@ pub(crate) struct Faulty {
 /// Appending to this document panics.
 const CURSED: &str = "cursed";
 
+/// Appending to this document takes until the test says so.
+const SLOW: &str = "slow";
+
 impl Faulty {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Faulty {
             store: MemoryStore::new(1),
             is_full: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
+            is_written: watch::Sender::new(false),
+            slow_appends: AtomicUsize::new(0),
             recoveries: AtomicUsize::new(0),
             tries: watch::Sender::new(0),
         })
     }
 
     fn full(&self) -> Result<(), StoreError> {
+        if self.is_failing.load(Ordering::SeqCst) {
+            return Err(StoreError::Io { file: "relay.db".into(), detail: "disk I/O error".into() });
+        }
         if self.is_full.load(Ordering::SeqCst) { Err(StoreError::Full { file: "relay.db".into() }) } else { Ok(()) }
     }
 }
@@ -61,6 +75,15 @@ impl Store for Faulty {
     fn append(&self, document: &str, first_position: Position, rows: Vec<Bytes>) -> Pending<()> {
         assert_ne!(document, CURSED, "this is the bug");
         match self.full() {
+            Ok(()) if document == SLOW => {
+                self.slow_appends.fetch_add(1, Ordering::SeqCst);
+                let (store, mut is_written) = (self.store.clone(), self.is_written.subscribe());
+                let append = async move {
+                    is_written.wait_for(|is_written| *is_written).await.unwrap();
+                    store.append(SLOW, first_position, rows).await
+                };
+                append.boxed()
+            }
             Ok(()) => self.store.append(document, first_position, rows),
             Err(full) => ready(Err(full)).boxed(),
         }
@@ -121,7 +144,16 @@ fn refusal(client: &Client) -> Option<(NackReason, Option<u32>)> {
 }
 
 #[tokio::test]
-async fn fan_1_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_room_is_closed_twice() {
+async fn ref_2_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_room_is_closed_twice() {
+    in_trouble(|store| &store.is_full, CloseReason::StorageFull, NackReason::StorageFull).await;
+}
+
+#[tokio::test]
+async fn ref_2_while_the_disk_fails_the_same_is_so() {
+    in_trouble(|store| &store.is_failing, CloseReason::Storage, NackReason::Storage).await;
+}
+
+async fn in_trouble(trouble: impl Fn(&Faulty) -> &AtomicBool, closes: CloseReason, refuses: NackReason) {
     let store = Faulty::new();
     let relay = Relay::bind_with(config(StoreChoice::Memory), Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
     let (mut writer, mut watcher, mut elsewhere) = (Client::new("d"), Client::new("d"), Client::new("other"));
@@ -133,13 +165,13 @@ async fn fan_1_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_r
     watcher.until("there it is", |watcher| watcher.keys() == 1).await;
     let opened = store.recoveries.load(Ordering::SeqCst);
 
-    store.is_full.store(true, Ordering::SeqCst);
+    trouble(&store).store(true, Ordering::SeqCst);
     writer.put("key", "value");
     // The room is ahead of the disk: it shows nothing of that, and is read again from there, once.
     for client in [&mut writer, &mut watcher] {
         client.until("sent away", |client| !client.is_connected()).await;
         let closed = client.replica.status().closed.expect("it is told why");
-        assert_eq!(closed.reason, CloseReason::StorageFull);
+        assert_eq!(closed.reason, closes);
         assert!(closed.retry.delay_ms().is_some_and(|ms| ms >= 500), "{closed:?}");
         client.connect(relay.local_addr()).await;
     }
@@ -149,8 +181,8 @@ async fn fan_1_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_r
     elsewhere.put("key", "value");
     elsewhere.until("refused", refused).await;
     for client in [&writer, &elsewhere] {
-        let Some((NackReason::StorageFull, Some(ms))) = refusal(client) else { panic!("{:?}", refusal(client)) };
-        assert!((1_000..2_000).contains(&ms));
+        let Some((reason, Some(ms))) = refusal(client) else { panic!("{:?}", refusal(client)) };
+        assert!(reason == refuses && (1_000..2_000).contains(&ms), "{reason:?} {ms}");
         let status = client.replica.status();
         assert_eq!((status.link, status.unsaved, status.stuck), (Link::Live, 1, 0));
     }
@@ -173,7 +205,7 @@ async fn fan_1_while_the_disk_is_full_edits_are_refused_reading_goes_on_and_no_r
     assert_eq!(since, 1, "one document was opened again, once");
 
     // There is space again: everything arrives, on the same connections.
-    store.is_full.store(false, Ordering::SeqCst);
+    trouble(&store).store(false, Ordering::SeqCst);
     for client in [&mut writer, &mut elsewhere, &mut late] {
         client.until_synced().await;
         assert_eq!((client.sent_away, refusal(client)), (None, None));
@@ -271,6 +303,37 @@ async fn full_for_a_while(store: Arc<SqliteStore>, free: impl AsyncFnOnce()) {
         reader.connect(relay.local_addr()).await;
         reader.until("all of it is there", |reader| reader.keys() == count).await;
     }
+    relay.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn ack_1_a_slow_disk_makes_one_commit_of_all_that_waits_and_holds_up_no_other_document() {
+    let store = Faulty::new();
+    let relay = Relay::bind_with(config(StoreChoice::Memory), Arc::clone(&store) as Arc<dyn Store>).await.unwrap();
+    let (mut writer, mut watcher, mut elsewhere) = (Client::new(SLOW), Client::new(SLOW), Client::new("other"));
+    for client in [&mut writer, &mut watcher, &mut elsewhere] {
+        client.connect(relay.local_addr()).await;
+        client.until_live().await;
+    }
+    for number in 0..50 {
+        writer.put(&number.to_string(), number);
+        writer.transmit().await;
+    }
+    // What is shown waits for no commit, and comes behind the edits.
+    writer.replica.set_presence(now(), Some(b"written")).unwrap();
+    writer.transmit().await;
+    watcher.until("the edits are at the relay", |watcher| watcher.replica.presences().count() == 1).await;
+    assert_eq!((watcher.keys(), writer.acknowledged()), (0, 0), "nothing of them is stored");
+    for number in 0..20 {
+        elsewhere.put(&number.to_string(), number);
+        elsewhere.until_synced().await;
+    }
+    assert_eq!(store.slow_appends.load(Ordering::SeqCst), 1, "the first, at once and alone");
+
+    store.is_written.send_replace(true);
+    writer.until_synced().await;
+    watcher.until("everything", |watcher| watcher.keys() == 50).await;
+    assert_eq!(store.slow_appends.load(Ordering::SeqCst), 2, "then all that waited");
     relay.shutdown().await.unwrap();
 }
 

@@ -10,6 +10,8 @@ mod hostile;
 mod http;
 mod limits;
 mod operators;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod processes;
 mod slow_reader;
 mod tls;

@@ -168,7 +168,7 @@ fn records(anna: &Document, deltas: &[Delta; 3]) -> Vec<Record> {
         Record::Slot { index: 0, replica: None, high_water: 0, tag, lease_no: 0, incs: Vec::new() },
         Record::Row(Row::of(first)),
         Record::Row(Row::Diff { bytes: codec::encode_diff(&anna.diff_since(&VersionVector::new())).into() }),
-        Record::Outbox { replica, first_seq: 2, last_seq: 2, row: Row::of(second) },
+        Record::Outbox { replica, first_seq: 2, last_seq: 2, deps: vec![tag], row: Row::of(second) },
         Record::Acked { replica, through: 300 },
         Record::Cursor(Cursor { epoch: u64::MAX, position: 300 }),
         Record::Snapshot(anna.snapshot().into()),
@@ -298,8 +298,10 @@ pub fn record(record: &Record) -> Result<Json, Box<dyn std::error::Error>> {
             "incs": incs.iter().copied().map(word).collect::<Vec<_>>(),
         } }),
         Record::Row(held) => json!({ "row": row(held)? }),
-        Record::Outbox { replica, first_seq, last_seq, row: held } => {
-            json!({ "outbox": { "replica": id(*replica), "first_seq": first_seq, "last_seq": last_seq, "row": row(held)? } })
+        Record::Outbox { replica, first_seq, last_seq, deps, row: held } => {
+            let deps: Vec<_> = deps.iter().map(|dep| tag(*dep)).collect();
+            json!({ "outbox": { "replica": id(*replica), "first_seq": first_seq, "last_seq": last_seq, "deps": deps,
+                "row": row(held)? } })
         }
         Record::Acked { replica, through } => json!({ "acked": [id(*replica), through] }),
         Record::Cursor(held) => json!({ "cursor": cursor(*held) }),

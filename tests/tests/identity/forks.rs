@@ -82,3 +82,24 @@ fn fork_2_a_branch_is_named_where_the_logs_tags_are_gone() {
     world.sync(copy);
     assert_eq!(voids(&world), [begins]);
 }
+
+#[test]
+fn fork_2_a_branch_is_named_where_nothing_lives_of_what_the_log_has_in_its_place() {
+    for ours in 1..=3 {
+        let mut world = World::new();
+        let original = world.open(Store::default());
+        world.write(original, "common");
+        world.sync(original);
+        let copied = world.store(original);
+        // Each overwrites the one before, and of the compacted log only what lives is known.
+        (0..5).for_each(|_| _ = world.write(original, "theirs"));
+        world.run();
+        world.disconnect(original);
+        world.compact();
+        let copy = world.open(copied);
+        let branch: Vec<_> = (0..ours).map(|number| world.write(copy, &format!("ours {number}"))).collect();
+        world.sync(copy);
+        assert_eq!(voids(&world), [(branch[0].dot(), branch[0].tag())], "{ours} edits");
+        assert!((0..ours).all(|number| world.has(copy, &format!("ours {number}"))), "{ours} edits");
+    }
+}

@@ -186,7 +186,9 @@ export const record = bytes => {
   }
   if (kind === 2) return { row: row(reader.rest()) }
   if (kind === 3) {
-    return { outbox: { replica: reader.id(), first_seq: reader.v(), last_seq: reader.v(), row: row(reader.rest()) } }
+    const [id, firstSeq, lastSeq] = [reader.id(), reader.v(), reader.v()]
+    const deps = list(reader, () => reader.tag())
+    return { outbox: { replica: id, first_seq: firstSeq, last_seq: lastSeq, deps, row: row(reader.rest()) } }
   }
   if (kind === 4) return ended(reader, { acked: [reader.id(), reader.v()] })
   if (kind === 5) return ended(reader, { cursor: cursor(reader) })

@@ -14,8 +14,8 @@ export interface LinkEvents {
   opened(): void;
   received(bytes: Uint8Array): void;
   ended(): void;
-  /** What is to be had before each connection, if anything is; nothing if there is nothing to wait for. */
-  prepare(): Promise<void> | undefined;
+  /** What is to be had before each connection, if anything is: whether it is there. */
+  prepare(): Promise<boolean> | undefined;
   /** There can be no connection: a page that came over https refuses unencrypted ones, for example. */
   refused(cause: unknown): void;
   /** How long to wait before the next attempt, in milliseconds. */
@@ -38,7 +38,7 @@ export class Link {
   #isAway = false;
   #transport: Transport | undefined;
   /** What the next connection waits for. Another one, or none, if that was given up. */
-  #prepared: Promise<void> | undefined;
+  #prepared: Promise<boolean> | undefined;
   /** Of the wait for the next attempt, or for the attempt under way. */
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -103,20 +103,12 @@ export class Link {
     this.#prepared = prepared;
     this.#timer = setTimeout(() => this.drop(), CONNECT_TIMEOUT_MS);
     this.#events.dialing();
-    const then = (next: () => void) => (): void => {
+    void prepared.then((isThere) => {
       if (this.#prepared !== prepared) return;
       this.#prepared = undefined;
-      next();
-    };
-    prepared.then(
-      then(() => this.#open()),
-      (cause: unknown) => {
-        then(() => {
-          this.#events.refused(cause);
-          this.drop();
-        })();
-      },
-    );
+      if (isThere) this.#open();
+      else this.drop();
+    });
   }
 
   #open(): void {

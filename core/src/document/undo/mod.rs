@@ -117,7 +117,9 @@ impl Stack {
             self.bytes -= size(&self.groups[oldest]);
             oldest += 1;
         }
-        self.groups.drain(..oldest);
+        if oldest > 0 {
+            self.groups = self.groups.split_off(oldest);
+        }
     }
 
     fn rename(&mut self, state: &State, fresh: &Fresh) {

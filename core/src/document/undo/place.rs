@@ -90,8 +90,17 @@ pub(super) fn find_gaps(
             // What the transaction itself put there will be gone again when this comes back.
             let stays = |index: usize| order.position_at(index).filter(|at| !at.dot().is_some_and(made));
             let from = order.index_from(&state.forest, &state.origins, at);
-            let left = (0..from).rev().find_map(stays);
-            let right = (from..order.len()).find_map(stays);
+            let (mut left, mut right) = (None, None);
+            let mut index = from;
+            while left.is_none() && index > 0 {
+                index -= 1;
+                left = stays(index);
+            }
+            index = from;
+            while right.is_none() && index < order.len() {
+                right = stays(index);
+                index += 1;
+            }
             let seat = |at: LocalPosition| at.dot();
             gaps.push(Gap { left: left.and_then(seat), right: right.and_then(seat) });
             last = Some((list, right));

@@ -100,8 +100,16 @@ impl Rope {
             }
             Unit::Utf16 => leaf.byte_of_utf16(rest),
             Unit::Lines => {
-                let feed = (rest as usize).checked_sub(1).and_then(|nth| leaf.text.match_indices('\n').nth(nth));
-                (feed.map_or(0, |(at, _)| at + 1), true)
+                let (mut feeds, mut begin) = (0, 0);
+                for (at, byte) in leaf.text.bytes().enumerate() {
+                    if feeds == rest {
+                        break;
+                    }
+                    if byte == b'\n' {
+                        (feeds, begin) = (feeds + 1, at + 1);
+                    }
+                }
+                (begin, true)
             }
         };
         Some((sum.plus(leaf.weight_to(byte)), exact))

@@ -366,5 +366,12 @@ impl Rope {
 /// Text between the order of dots and the order of reading.
 pub(crate) fn turned<'t>(stretch: &Stretch, text: &'t str) -> Cow<'t, str> {
     let turns = stretch.backward && stretch.len > 1 && !fault::active(Fault::BackwardTextNotTurned);
-    if turns { Cow::Owned(text.chars().rev().collect()) } else { Cow::Borrowed(text) }
+    if !turns {
+        return Cow::Borrowed(text);
+    }
+    let mut turned = String::with_capacity(text.len());
+    for char in text.chars().rev() {
+        turned.push(char);
+    }
+    Cow::Owned(turned)
 }

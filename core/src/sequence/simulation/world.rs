@@ -448,7 +448,8 @@ impl World {
         let mut used: Vec<LocalDot> =
             adds.values().filter_map(|add| replica.origins.local(add.position.bunch)).collect();
         if with_dead && self.mutant != Some(Mutant::DiffWithoutDead) {
-            let dead = replica.forest.dead().filter(|(_, cause)| !covers(base, replica.origins.dot(*cause)));
+            let dead =
+                replica.forest.dead().into_iter().filter(|(_, cause)| !covers(base, replica.origins.dot(*cause)));
             used.extend(dead.map(|(bunch, _)| bunch));
         }
         let chains = replica.forest.chains(used);

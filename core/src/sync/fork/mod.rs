@@ -21,7 +21,7 @@ mod tests;
 
 use alloc::vec::Vec;
 
-use crate::clock::{Dot, DotRuns, VersionEntry, VersionVector, VoidFact};
+use crate::clock::{Dot, DotRuns, Tag, VersionEntry, VersionVector, VoidFact};
 use crate::delta::Delta;
 use crate::diff::Diff;
 use crate::document::{ApplyError, Document, Readiness, Renaming};
@@ -31,10 +31,13 @@ use crate::replica_id::ReplicaId;
 use crate::sequence::BunchRecord;
 use living::Living;
 
-/// A delta that waits for its ack, and the positions that it hangs on (SEQ-6).
+/// A delta that waits for its ack.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) delta: Delta,
+    /// What it depends on beside what its writer did before, and the tags there: whose branch it has seen.
+    pub(super) deps: Vec<(Dot, Tag)>,
+    /// The positions that it hangs on (SEQ-6).
     pub(super) positions: Vec<BunchRecord>,
 }
 
@@ -46,54 +49,88 @@ pub(super) type Chains = Map<ReplicaId, Vec<Waiting>>;
 pub(super) struct Moved {
     /// The facts by which branches were renamed.
     pub(super) facts: Vec<VoidFact>,
+    /// The deltas of those branches, by the names that they had.
+    pub(super) names: Vec<(Dot, Tag)>,
     /// The dots that mean nothing any more here, or something else: what lived under them has other names.
     pub(super) dots: DotRuns,
 }
 
-/// Renames all void branches among `chains`: those that `known` facts name, and, if it is `certain` that all was written by who
-/// had the same branch before him, whatever builds upon them. Branches of branches follow. O(deltas).
-pub(super) fn rename_void(chains: &mut Chains, known: &[VoidFact], certain: bool, moved: &mut Moved) {
+/// Renames all void branches among `chains`: those that `known` facts name, and whatever builds upon them. Branches of branches
+/// follow. What of a branch is renamed in a delta of another id follows from what that has seen of it, and not from what else is
+/// void. O(deltas · branches).
+pub(super) fn rename_void(chains: &mut Chains, known: &[VoidFact], moved: &mut Moved) {
     loop {
-        let mut begins = Map::new();
-        for (replica, chain) in chains.iter() {
-            let is_first = |waiting: &Waiting| known.contains(&fact_of(&waiting.delta));
-            if let Some(at) = chain.iter().position(is_first) {
-                let at = if fault::active(Fault::RenamedFromTheStart) { 0 } else { at };
-                begins.insert(*replica, at);
+        let mut branches = Chains::new();
+        loop {
+            let mut begins = Vec::new();
+            for (replica, chain) in chains.iter() {
+                let is_void = |waiting: &Waiting| {
+                    let builds = waiting.deps.iter().any(|dep| find(&branches, dep).is_some());
+                    known.contains(&fact_of(&waiting.delta)) || builds && !fault::active(Fault::OnlyTheBranchIsVoid)
+                };
+                if let Some(at) = chain.iter().position(is_void) {
+                    begins.push((*replica, if fault::active(Fault::RenamedFromTheStart) { 0 } else { at }));
+                }
+            }
+            if begins.is_empty() {
+                break;
+            }
+            for (replica, at) in begins {
+                let Some(chain) = chains.get_mut(&replica) else { continue };
+                let mut branch = chain.split_off(at);
+                if chain.is_empty() {
+                    chains.remove(&replica);
+                }
+                // What comes before a branch may turn out to be void, too.
+                branch.append(branches.get_or_insert_with(replica, Vec::new));
+                branches.insert(replica, branch);
             }
         }
-        if begins.is_empty() {
+        if branches.is_empty() {
             return;
         }
-        while certain && spread(chains, &mut begins) {}
-        let mut renaming = Renaming::default();
-        let mut branches = Vec::new();
-        for (replica, at) in begins.iter() {
-            let Some(chain) = chains.get_mut(replica) else { continue };
-            let branch = chain.split_off(*at);
-            if chain.is_empty() {
-                chains.remove(replica);
+        let mut renamed = Vec::new();
+        for (replica, branch) in branches.iter() {
+            let mut renaming = Renaming::default();
+            for seen in seen_by(*replica, &branches).iter() {
+                let seen = branches.get(seen).map_or(&[][..], |branch| branch);
+                renaming.add(fact_of(&seen[0].delta));
+                for waiting in seen {
+                    renaming.learn(&waiting.delta);
+                }
             }
-            let (Some(first), Some(last)) = (branch.first(), branch.last()) else { continue };
-            let fact = fact_of(&first.delta);
-            moved.dots.insert_run(*replica, fact.first_seq, last.delta.last_seq());
+            let first = &branch[0].delta;
+            let fact = fact_of(first);
             moved.facts.push(fact);
-            renaming.add(fact);
-            for waiting in &branch {
-                renaming.learn(&waiting.delta);
+            let mut chain = Vec::with_capacity(branch.len());
+            for Waiting { delta, deps, positions } in branch {
+                moved.names.push((delta.dot(), delta.tag()));
+                moved.dots.insert_run(*replica, delta.first_seq(), delta.last_seq());
+                let mut deps = deps.clone();
+                // What the new id follows first is what its writer did before, which goes without saying in a chain.
+                deps.push((Dot::new(*replica, fact.first_seq - 1), first.prev_tag()));
+                let positions = renaming.positions(delta, positions);
+                chain.push(Waiting { positions, delta: renaming.rename(delta), deps });
             }
-            branches.push(branch);
+            renamed.push(chain);
         }
-        for branch in branches {
-            let mut renamed = Vec::with_capacity(branch.len());
-            for Waiting { delta, positions } in branch {
-                renamed.push(Waiting { positions: renaming.bunches(&positions), delta: renaming.rename(&delta) });
+        let mut there = Chains::new();
+        for chain in &renamed {
+            there.insert(chain[0].delta.replica(), chain.clone());
+        }
+        for mut chain in renamed {
+            for waiting in &mut chain {
+                let tag = |dep: Dot| {
+                    let named = waiting.deps.iter().find(|known| known.0 == dep).map(|known| known.1);
+                    named.or_else(|| at(&there, dep).map(|found| found.delta.tag())).map(|tag| (dep, tag))
+                };
+                waiting.deps = waiting.delta.deps_on_others().into_iter().filter_map(tag).collect();
             }
-            let Some(id) = renamed.first().map(|first: &Waiting| first.delta.replica()) else { continue };
             // Another opening may have renamed a part of it before.
             let last = |chain: &[Waiting]| chain.last().map_or(0, |waiting| waiting.delta.last_seq());
-            if chains.get(&id).is_none_or(|there| last(there) < last(&renamed)) {
-                chains.insert(id, renamed);
+            let id = chain[0].delta.replica();
+            if chains.get(&id).is_none_or(|there| last(there) < last(&chain)) {
+                chains.insert(id, chain);
             }
         }
     }
@@ -104,30 +141,30 @@ pub(super) fn fact_of(delta: &Delta) -> VoidFact {
     VoidFact { replica: delta.replica(), first_seq: delta.first_seq(), tag: delta.tag() }
 }
 
-/// What builds upon a void branch is void from there on; says whether that is anything more.
-fn spread(chains: &Chains, begins: &mut Map<ReplicaId, usize>) -> bool {
-    // What names no delta of the branch by its end names one of the log's: another opening has written that, and what it wrote waits here too.
-    let is_void = |dot: Dot| {
-        let branch = begins.get(&dot.replica).and_then(|at| chains.get(&dot.replica)?.get(*at..)).unwrap_or(&[]);
-        let at = branch.partition_point(|waiting| waiting.delta.last_seq() < dot.seq);
-        branch.get(at).is_some_and(|waiting| waiting.delta.last_seq() == dot.seq)
-    };
-    let mut more = Vec::new();
-    for (replica, chain) in chains.iter() {
-        let end = begins.get(replica).copied().unwrap_or(chain.len());
-        let builds = |waiting: &Waiting| waiting.delta.deps_on_others().into_iter().any(is_void);
-        if let Some(at) = chain[..end].iter().position(builds) {
-            more.push((*replica, at));
+/// The delta that ends with this dot.
+fn at(chains: &Chains, dot: Dot) -> Option<&Waiting> {
+    let chain = chains.get(&dot.replica)?;
+    let at = chain.partition_point(|waiting| waiting.delta.last_seq() < dot.seq);
+    chain.get(at).filter(|waiting| waiting.delta.last_seq() == dot.seq)
+}
+
+/// The very delta that was depended on, and not one of another branch of that name.
+fn find<'c>(chains: &'c Chains, (dot, tag): &(Dot, Tag)) -> Option<&'c Waiting> {
+    at(chains, *dot).filter(|waiting| waiting.delta.tag() == *tag)
+}
+
+/// The branches that somebody had before him who wrote a branch, that one among them.
+fn seen_by(replica: ReplicaId, branches: &Chains) -> Set<ReplicaId> {
+    let mut seen = Set::new();
+    let mut left = Vec::from([replica]);
+    while let Some(next) = left.pop() {
+        if seen.insert(next) {
+            let branch = branches.get(&next).map_or(&[][..], |branch| branch);
+            let others = branch.iter().flat_map(|waiting| &waiting.deps).filter(|dep| find(branches, dep).is_some());
+            left.extend(others.map(|(dot, _)| dot.replica));
         }
     }
-    let spread = !more.is_empty();
-    if fault::active(Fault::OnlyTheBranchIsVoid) {
-        return false;
-    }
-    for (replica, at) in more {
-        begins.insert(replica, at);
-    }
-    spread
+    seen
 }
 
 /// A document that was built anew.
@@ -156,7 +193,7 @@ pub(super) fn repair(
     document.apply_diff(relay)?;
     let settled = settled(old, &chains);
     let mut moved = Moved::default();
-    rename_void(&mut chains, known, true, &mut moved);
+    rename_void(&mut chains, known, &mut moved);
 
     let (was, is) = (Living::of(old), Living::of(&document));
     let mut lost = salvage::lost(&was, &is, &moved, contradicted);
@@ -200,7 +237,7 @@ fn join_waiting(document: &mut Document, chains: &mut Chains) {
         let mut progress = false;
         for (replica, chain) in chains.iter() {
             let at = next.get_or_insert_with(*replica, || 0);
-            while let Some(Waiting { delta, positions }) = chain.get(*at) {
+            while let Some(Waiting { delta, positions, .. }) = chain.get(*at) {
                 match document.check_upon(delta, positions) {
                     Ok(Readiness::Known) => {}
                     Ok(Readiness::Ready) if document.apply(delta).is_ok() => progress = true,

@@ -85,12 +85,14 @@ pub(super) fn lost(was: &Living, is: &Living, moved: &Moved, contradicted: &Set<
 
 /// Takes out of what waits what is lost, or builds upon it: it names what only those know who had the branch.
 pub(super) fn give_up(chains: &mut Chains, lost: &mut Lost, moved: &Moved) {
+    // What is taken out, by the names that it has here.
+    let mut gone = DotRuns::new();
     loop {
         let mut found = None;
         for (replica, chain) in chains.iter() {
+            let is_gone = |dep: Dot| is_doubted(lost, dep) || gone.contains(dep);
             let at = chain.iter().position(|waiting| {
-                is_doubted(lost, waiting.delta.dot())
-                    || waiting.delta.deps_on_others().into_iter().any(|dep| is_doubted(lost, dep))
+                is_doubted(lost, waiting.delta.dot()) || waiting.deps.iter().any(|(dep, _)| is_gone(*dep))
             });
             if let Some(at) = at {
                 found = Some((*replica, at));
@@ -100,6 +102,7 @@ pub(super) fn give_up(chains: &mut Chains, lost: &mut Lost, moved: &Moved) {
         let Some((replica, at)) = found else { return };
         let Some(chain) = chains.get_mut(&replica) else { return };
         let mut first = Dot::new(replica, chain[at].delta.first_seq());
+        gone.insert_run(replica, first.seq, u64::MAX - 1);
         chain.truncate(at);
         if chain.is_empty() {
             chains.remove(&replica);
@@ -277,7 +280,7 @@ impl Salvaged<'_> {
             let parent = if stays { above } else { naming.moved(above) };
             let parent = Position { bunch: parent, index: record.parent.index };
             let id = naming.moved(at);
-            if bunches.insert(id, BunchRecord { id, parent, ..*record }).is_some() || stays {
+            if !bunches.insert_new(id, BunchRecord { id, parent, ..*record }) || stays {
                 return;
             }
             at = above;

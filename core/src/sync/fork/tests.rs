@@ -36,19 +36,25 @@ impl Random {
 struct Store {
     document: Document,
     waiting: Vec<Delta>,
+    /// What they depend on, by their names.
+    deps: Map<Dot, Vec<(Dot, Tag)>>,
     acked: Vec<Delta>,
     now: u64,
 }
 
 impl Store {
     fn new(replica: u128) -> Self {
-        Self { document: Document::with_writer(id(replica)), waiting: Vec::new(), acked: Vec::new(), now: 1 }
+        let document = Document::with_writer(id(replica));
+        Self { document, waiting: Vec::new(), deps: Map::new(), acked: Vec::new(), now: 1 }
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Transaction<'_>) -> Result<(), EditError>) -> &mut Self {
         self.now += 1;
         let commit = self.document.transact(Timestamp(self.now), edit).expect("it can be done");
-        self.waiting.extend(commit.delta);
+        if let Some(delta) = commit.delta {
+            self.deps.insert(delta.dot(), self.document.deps_of(&delta));
+            self.waiting.push(delta);
+        }
         self
     }
 
@@ -77,7 +83,11 @@ impl Store {
         for delta in &self.waiting {
             let positions = self.document.positions_of(delta);
             let chain: &mut Vec<Waiting> = chains.get_or_insert_with(delta.replica(), Vec::new);
-            chain.push(Waiting { delta: delta.clone(), positions });
+            chain.push(Waiting {
+                delta: delta.clone(),
+                deps: self.deps.get(&delta.dot()).expect("it is known of each").clone(),
+                positions,
+            });
         }
         chains
     }
@@ -92,6 +102,9 @@ impl Store {
         let repaired = repair(&self.document, Document::new(), &everything, self.chains(), known, &contradicted);
         let Repaired { document, chains, moved } = repaired.expect("what is honest hangs together");
         self.document = document;
+        for waiting in chains.values().flatten() {
+            self.deps.insert(waiting.delta.dot(), waiting.deps.clone());
+        }
         // In the order in which they are ready.
         let mut left: Vec<Delta> =
             chains.values().flat_map(|chain| chain.iter().map(|waiting| waiting.delta.clone())).collect();
@@ -197,24 +210,25 @@ fn fork_3_what_was_written_upon_the_branch_under_another_id_goes_with_it() {
 }
 
 #[test]
-fn fork_3_what_was_written_upon_both_branches_follows_the_logs_and_the_renamed_one() {
+fn fork_3_what_was_written_upon_the_logs_branch_is_not_taken_for_written_upon_the_void_one() {
     let mut relay = Document::new();
     let mut store = Store::new(1);
     store.edit(|tx| tx.map("m")?.put("k", 0)).sync(&mut relay);
     let mut copy = store.clone();
-    for number in 1..6 {
-        copy.edit(|tx| tx.map("m")?.put("k", number)).sync(&mut relay);
-    }
-    store.edit(|tx| tx.map("m")?.map("row").map(drop));
+    copy.edit(|tx| tx.map("m")?.put("k", 1)).sync(&mut relay);
+    store.edit(|tx| tx.map("m")?.put("j", 1));
     let fact = fact_of(&store.waiting[0]);
-    // A diff goes on behind the branch with the rest of the log's: it tells the tag at its end only, so nobody notices.
-    store.catch_up(&relay);
-    assert_eq!(store.document.chain(id(1)), relay.chain(id(1)));
-    store.write_as(2).edit(|tx| tx.map("m")?.map("row")?.put("by", "another id"));
-    store.repair(&relay, &[fact], &[]);
-    assert!(store.waiting.iter().all(|delta| store.document.version().covers(delta.dot())), "what waits is here");
-    converge(&mut relay, &mut [&mut store, &mut copy]);
-    assert_eq!(relay.map("m").map("row").get_as("by"), Some("another id"));
+    // Another tab of the same store has what the log has under that name, and takes it away.
+    let mut tab = Store::new(2);
+    tab.catch_up(&relay).edit(|tx| tx.map("m")?.remove("k").map(drop));
+    let upon = tab.waiting[0].clone();
+    assert_eq!(upon.deps_on_others(), [store.waiting[0].dot()]);
+    store.waiting.push(upon.clone());
+    store.deps.insert(upon.dot(), tab.document.deps_of(&upon));
+    let moved = store.repair(&relay, &[fact], &[]);
+    assert_eq!(moved.facts, [fact]);
+    converge(&mut relay, &mut [&mut store, &mut copy, &mut tab]);
+    assert_eq!((relay.map("m").get_as("k"), relay.map("m").get_as("j")), (None::<i64>, Some(1)));
 }
 
 #[test]

@@ -28,7 +28,7 @@ use super::entropy::Entropy;
 use super::link::{CHANNEL, Connection, Refill, Stage};
 use super::message::{Close, CloseReason, Message, Part, Retry};
 use super::outbox::Outbox;
-use super::presence::{PeerId, PeerState, Peers, PresenceTooLong};
+use super::presence::{PeerId, PeerState, Peers, PresenceTooLong, earlier};
 use super::queue::Queue;
 use super::record::{Cursor, Persist, Record, Token};
 use super::row::Row;
@@ -41,6 +41,7 @@ use crate::clock::{Dot, DotRuns, Tag, Timestamp, VersionEntry, VersionVector, Vo
 use crate::codec;
 use crate::delta::Delta;
 use crate::document::{Changes, Document};
+use crate::fault::{self, Fault};
 use crate::ordered::Set;
 use crate::replica_id::ReplicaId;
 
@@ -202,7 +203,7 @@ impl Replica {
     pub fn set_token(&mut self, token: &[u8]) {
         self.token = token.into();
         self.present_token();
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = self.connection.as_mut().filter(|_| !fault::active(Fault::TokenLiftsNothing)) {
             connection.paused = None;
             self.push();
         }
@@ -262,7 +263,7 @@ impl Replica {
             return Ok(());
         }
         let handled = connection.session.tick(now);
-        if connection.paused.is_some_and(|until| until <= now) {
+        if connection.paused.is_some_and(|until| until <= now) && !fault::active(Fault::PauseForGood) {
             connection.paused = None;
             self.push();
         }
@@ -275,7 +276,7 @@ impl Replica {
         let can_send = connection.is_some_and(|connection| connection.is_answered());
         let session = connection.map(|connection| connection.session.deadline());
         let paused = connection.and_then(|connection| connection.paused);
-        self.peers.deadline(can_send).into_iter().chain(session).chain(paused).min()
+        earlier(earlier(self.peers.deadline(can_send), session), paused)
     }
 
     /// The next thing to do. To be drained after every call of another method.
@@ -306,7 +307,10 @@ impl Replica {
         match record {
             Record::Row(Row::Delta { prev_tag, bytes }) => crate::Delta::decode(bytes, *prev_tag)
                 .is_ok_and(|delta| self.compacted.covers(delta.dot()) || is_void((delta.dot(), delta.tag()))),
-            Record::Positions { replica, last_seq, .. } => self.compacted.covers(Dot::new(*replica, *last_seq)),
+            // What waits may have to be renamed, and hung on the same places (FORK-3).
+            Record::Positions { replica, last_seq, .. } => {
+                self.compacted.covers(Dot::new(*replica, *last_seq)) && self.outbox.tag(*replica, *last_seq).is_none()
+            }
             Record::Row(Row::Diff { bytes }) => codec::decode_diff(bytes).is_ok_and(|diff| covered(&diff)),
             Record::Snapshot(bytes) => codec::decode_snapshot(bytes).is_ok_and(|snapshot| covered(&snapshot.diff)),
             Record::Row(Row::Void(_) | Row::Lease { .. })

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::{Replica, VoidRow};
-use crate::clock::{Dot, Timestamp, VersionEntry, VersionVector, VoidFact};
+use crate::clock::{Dot, Tag, Timestamp, VersionEntry, VersionVector, VoidFact};
 use crate::codec::{self, DecodeError};
 use crate::delta::Delta;
 use crate::diff::Diff;
@@ -64,7 +64,9 @@ struct Stored {
     snapshots: Vec<Document>,
     deltas: Vec<Delta>,
     diffs: Vec<Diff>,
-    outbox: Vec<Delta>,
+    /// What waits for its ack, with the tags that its dependencies have, and once all is sorted, by chain.
+    outbox: Vec<(Delta, Vec<Tag>)>,
+    chains: Chains,
     acked: Map<ReplicaId, u64>,
     /// What a delta hangs on, by its name.
     positions: Map<Dot, Arc<[u8]>>,
@@ -91,31 +93,34 @@ impl Replica {
         // Also what the store holds was written by strangers.
         let keys = entropy.next();
         let mut stored = Stored::sort(opening.slot, stored, keys)?;
-        let (void_rows, clean) = stored.rename_void()?;
+        let (void_rows, clean, is_shown) = stored.settle()?;
         let mut snapshots = stored.snapshots;
         let first = snapshots.pop().unwrap_or_else(|| keyed(keys));
         let (mut document, whole, complete) = fold(first, &snapshots, stored.deltas, stored.diffs, &stored.positions)?;
         document.observe_time(opening.now);
 
         let mut outbox = Outbox::default();
-        let mut unacked = stored.outbox;
-        sort_by_key(&mut unacked, |delta| (delta.replica(), delta.first_seq()));
-        for delta in &unacked {
-            if delta.last_seq() > stored.acked.get(&delta.replica()).copied().unwrap_or(0) {
-                // Token 0 is before every batch of this opening. That it may have been written relaxed only is what the
-                // proof is for (DUR-3).
-                outbox.push(delta, Token(0));
+        let version = document.version();
+        let mut unacked = Vec::new();
+        // Token 0 is before every batch of this opening. That it may have been written relaxed only is what the proof is for
+        // (DUR-3).
+        outbox.replace(&stored.chains, Token(0));
+        for Waiting { delta, .. } in stored.chains.values().flatten() {
+            if !version.covers(delta.dot()) {
+                unacked.push(delta.clone());
             }
         }
 
-        let version = document.version();
-        unacked.retain(|delta| !version.covers(delta.dot()));
         let positions = |delta: &Delta| stored.positions.get(&delta.dot()).cloned();
         // DUR-5: an outbox that does not hang together with the rest means that something before it is lost.
-        let whole = whole && unacked.is_empty();
+        let whole = whole && unacked.is_empty() && is_shown;
         let unready = unacked.into_iter().map(|delta| (positions(&delta), delta)).collect();
         let inc = entropy.next() as u64;
-        let slot = Slot::open(opening.slot, inc, stored.slot, &version, whole);
+        let mut slot = Slot::open(opening.slot, inc, stored.slot, &version, whole);
+        // Nor is one continued of which a branch here is void: acks of what the log has of it would be taken for acks of that.
+        if slot.replica().is_some_and(|id| void_rows.iter().any(|(dot, _)| dot.replica == id)) {
+            slot.retire();
+        }
         let set = document.set_writer(slot.replica());
         debug_assert!(set.is_ok(), "a document that was just loaded has no open transaction");
 
@@ -167,9 +172,9 @@ impl Stored {
                     }
                 }
                 Record::Row(row) => stored.row(&row)?,
-                Record::Outbox { row, .. } => {
+                Record::Outbox { row, deps, .. } => {
                     if let Some(delta) = row.delta() {
-                        stored.outbox.push(delta?);
+                        stored.outbox.push((delta?, deps));
                     }
                 }
                 Record::Acked { replica, through } => {
@@ -184,8 +189,6 @@ impl Stored {
                 Record::Dropped(_) => {}
             }
         }
-        // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.
-        stored.deltas.extend(stored.outbox.iter().cloned());
         Ok(stored)
     }
 
@@ -203,68 +206,86 @@ impl Stored {
 }
 
 impl Stored {
-    /// FORK-4: what is in the store of a void branch is renamed before it is joined, whoever wrote it, and what was summed up with it
-    /// is left out: whoever renamed it wrote the whole state beside it. Gives the names and the tags of the branch's deltas, and
-    /// whether nothing was left out.
-    fn rename_void(&mut self) -> Result<(Vec<VoidRow>, bool), DecodeError> {
-        let mut void_rows: Vec<VoidRow> = Vec::new();
-        // A fact may name the middle of what another one names from its beginning: that is one branch.
-        sort_by_key(&mut self.voids, |fact| (fact.replica, fact.first_seq));
-        // One branch of each replica at a time.
-        loop {
-            let mut chains = Chains::new();
-            for fact in &self.voids {
-                let is_first = |delta: &&Delta| fork::fact_of(delta) == *fact;
-                let first = self.deltas.iter().find(is_first).filter(|_| !chains.contains_key(&fact.replica));
-                let Some(first) = first else { continue };
-                let is_later = |delta: &&Delta| delta.replica() == fact.replica && delta.first_seq() > fact.first_seq;
-                let mut later: Vec<&Delta> = self.deltas.iter().filter(is_later).collect();
-                sort_by_key(&mut later, |delta| delta.first_seq());
-                let mut branch: Vec<Waiting> = Vec::new();
-                let mut end = (first.first_seq(), first.prev_tag());
-                for delta in [first].into_iter().chain(later) {
-                    if (delta.first_seq(), delta.prev_tag()) == end {
-                        end = (delta.last_seq() + 1, delta.tag());
-                        let positions = match self.positions.get(&delta.dot()) {
-                            Some(bytes) => codec::decode_positions(bytes)?,
-                            None => Vec::new(),
-                        };
-                        void_rows.push((delta.dot(), delta.tag()));
-                        branch.push(Waiting { delta: delta.clone(), positions });
-                    }
-                }
-                chains.insert(fact.replica, branch);
+    /// Puts the outbox into chains. FORK-4: what in it is void is renamed before anything is joined, whoever wrote it; what was
+    /// summed up with it is left out, since whoever renamed it wrote the whole state beside it, and so is what tells of another branch
+    /// than the one that waits here: joined with that it would be a mixture of the two. Gives the names and the tags of the void deltas, and whether
+    /// nothing was left out.
+    fn settle(&mut self) -> Result<(Vec<VoidRow>, bool, bool), DecodeError> {
+        let acked = core::mem::take(&mut self.acked);
+        let is_unacked = |delta: &Delta| delta.last_seq() > acked.get(&delta.replica()).copied().unwrap_or(0);
+        sort_by_key(&mut self.outbox, |(delta, _)| (delta.replica(), delta.first_seq()));
+        for (delta, tags) in core::mem::take(&mut self.outbox) {
+            if !is_unacked(&delta) {
+                continue;
             }
-            if chains.is_empty() {
-                break;
+            let positions = match self.positions.get(&delta.dot()) {
+                Some(bytes) => codec::decode_positions(bytes)?,
+                None => Vec::new(),
+            };
+            let chain = self.chains.get_or_insert_with(delta.replica(), Vec::new);
+            match chain.last().map_or(delta.first_seq(), |last| last.delta.last_seq() + 1) {
+                next if next > delta.first_seq() => continue,
+                // What is before a hole was acked.
+                next if next < delta.first_seq() => chain.clear(),
+                _ => {}
             }
-            sort_by_key(&mut void_rows, |row| *row);
-            let is_void = |delta: &Delta| void_rows.binary_search(&(delta.dot(), delta.tag())).is_ok();
-            let acked = |delta: &Delta| self.acked.get(&delta.replica()).copied().unwrap_or(0);
-            let waits = self.outbox.iter().any(|delta| is_void(delta) && delta.last_seq() > acked(delta));
-            self.deltas.retain(|delta| !is_void(delta));
-            self.outbox.retain(|delta| !is_void(delta));
-            fork::rename_void(&mut chains, &self.voids, false, &mut Moved::default());
-            for Waiting { delta, positions } in chains.values().flatten() {
-                if !positions.is_empty() {
-                    self.positions.insert(delta.dot(), codec::encode_positions(positions).into());
-                }
-                self.deltas.push(delta.clone());
-                if waits {
-                    self.outbox.push(delta.clone());
-                }
+            let deps = delta.deps_on_others().into_iter().zip(tags).collect();
+            chain.push(Waiting { delta, deps, positions });
+        }
+        let mut moved = Moved::default();
+        fork::rename_void(&mut self.chains, &self.voids, &mut moved);
+        // What is acked under its new name is here under that.
+        for (_, chain) in self.chains.iter_mut() {
+            chain.retain(|waiting| is_unacked(&waiting.delta));
+        }
+        let mut void_rows = moved.names;
+        sort_by_key(&mut void_rows, |row| *row);
+        for fact in moved.facts {
+            if !self.voids.contains(&fact) {
+                self.voids.push(fact);
             }
         }
-        let tells_of = |version: &VersionVector| {
-            void_rows
-                .iter()
-                .any(|(dot, tag)| version.get(dot.replica) == Some(VersionEntry { seq: dot.seq, tag: *tag }))
+
+        let is_void = |name: VoidRow| void_rows.binary_search(&name).is_ok();
+        let tells_of_void = |version: &VersionVector| {
+            version.iter().any(|(replica, VersionEntry { seq, tag })| is_void((Dot::new(replica, seq), tag)))
         };
-        let before = self.diffs.len() + self.snapshots.len();
-        self.diffs.retain(|diff| !tells_of(&diff.head));
-        self.snapshots.retain(|document| !tells_of(&document.version()));
-        let clean = before == self.diffs.len() + self.snapshots.len();
-        Ok((void_rows, clean))
+        let count = |stored: &Self| stored.deltas.len() + stored.diffs.len() + stored.snapshots.len();
+        self.deltas.retain(|delta| !is_void((delta.dot(), delta.tag())));
+        let before = count(self);
+        self.diffs.retain(|diff| !tells_of_void(&diff.head));
+        self.snapshots.retain(|document| !tells_of_void(&document.version()));
+        // Either what waits or what the log has of the same id: of what waits the state at rest knows, or none of it is shown yet.
+        let mut shown = self.chains.clone();
+        let is_other = |chain: &[Waiting], VersionEntry { seq, tag }: VersionEntry| {
+            let is_within = chain.first().is_some_and(|first| first.delta.first_seq() <= seq);
+            is_within && chain.iter().all(|waiting| (waiting.delta.last_seq(), waiting.delta.tag()) != (seq, tag))
+        };
+        let fits = |shown: &Chains, version: &VersionVector| {
+            let mut entries = version.iter();
+            !entries.any(|(replica, entry)| shown.get(&replica).is_some_and(|chain| is_other(chain, entry)))
+        };
+        let at_rest: Vec<VersionVector> = self.snapshots.iter().map(Document::version).collect();
+        if let Some(last) = at_rest.last()
+            && !at_rest.iter().any(|version| fits(&shown, version))
+        {
+            shown.retain(|replica, chain| last.get(*replica).is_none_or(|entry| !is_other(chain, entry)));
+        }
+        self.deltas.retain(|delta| {
+            let (Dot { replica, seq }, tag) = (delta.dot(), delta.tag());
+            shown.get(&replica).is_none_or(|chain| !is_other(chain, VersionEntry { seq, tag }))
+        });
+        self.diffs.retain(|diff| fits(&shown, &diff.head));
+        self.snapshots.retain(|document| fits(&shown, &document.version()));
+        let clean = before == count(self);
+        for Waiting { delta, positions, .. } in shown.values().flatten() {
+            if !positions.is_empty() {
+                self.positions.insert(delta.dot(), codec::encode_positions(positions).into());
+            }
+            // An outbox entry is its row as well: one of them may have been written by a tab that this store's rows do not know.
+            self.deltas.push(delta.clone());
+        }
+        Ok((void_rows, clean, shown.len() == self.chains.len()))
     }
 }
 

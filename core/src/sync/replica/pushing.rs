@@ -6,6 +6,7 @@
 //! back to the relay, it is asked for its digest; it is sent the whole state only if it gives none.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::Replica;
 use crate::clock::VersionVector;
@@ -27,6 +28,10 @@ impl Replica {
         let short = codec::encode_version(&version).len() < limits::INLINE_VERSION;
         let claim = self.slot.claim(&version);
         let claimed = claim.as_ref().map(|claim| claim.seq);
+        let mut claims = Vec::new();
+        if let Some(claim) = claim {
+            claims.push(claim);
+        }
         // Who builds his document anew asks for everything.
         let anew = self.must_rebuild;
         let nothing = VersionVector::new();
@@ -37,8 +42,8 @@ impl Replica {
             cursor: self.cursor.filter(|_| !anew),
             version_hash: if anew { nothing.hash() } else { settled.hash() },
             beacon: self.document.beacon(),
-            voids: self.voids.iter().take(limits::MAX_VOIDS).copied().collect(),
-            claims: claim.into_iter().collect(),
+            voids: self.voids[..self.voids.len().min(limits::MAX_VOIDS)].to_vec(),
+            claims,
             settles: self.outbox.settles(self.stored),
             version: if anew { Some(nothing) } else { Some(version).filter(|_| short && self.cursor.is_none()) },
             packed: true,

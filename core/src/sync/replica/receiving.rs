@@ -14,6 +14,7 @@ use crate::codec;
 use crate::delta::Delta;
 use crate::document::{ApplyError, Outcome, Readiness};
 use crate::fault::{self, Fault};
+use crate::ordered::retain;
 use crate::replica_id::ReplicaId;
 use crate::sync::link::{Refill, Stage};
 use crate::sync::message::{
@@ -59,7 +60,11 @@ impl Replica {
             Message::Part(part) if connection.rebuilding => return self.part(&part),
             _ if connection.rebuilding => {}
             Message::Rows(Rows { from, to, rows }) => {
-                return self.rows(from, to, rows.into_iter().map(Sent::Whole).collect());
+                let mut sent = Vec::new();
+                for row in rows {
+                    sent.push(Sent::Whole(row));
+                }
+                return self.rows(from, to, sent);
             }
             Message::Packed(rows) => return self.packed(rows),
             Message::Diff(diff) => return self.diff(&diff),
@@ -230,7 +235,7 @@ impl Replica {
 
     /// The relay durably has what `version` covers: as far as that is in the outbox, it is acked.
     fn judge_by(&mut self, version: &VersionVector) {
-        for replica in self.outbox.replicas().collect::<Vec<_>>() {
+        for replica in self.outbox.replicas() {
             // A chain that goes on beyond ours is not judged by its end.
             if let Some(VersionEntry { seq, tag }) = version.get(replica)
                 && seq <= self.document.seq(replica)
@@ -252,7 +257,11 @@ impl Replica {
         if rows.from > rows.to && rows.rows.is_empty() {
             return Ok(());
         }
-        self.rows(rows.from, rows.to, rows.rows.into_iter().map(Sent::Packed).collect())
+        let mut sent = Vec::new();
+        for row in rows.rows {
+            sent.push(Sent::Packed(row));
+        }
+        self.rows(rows.from, rows.to, sent)
     }
 
     /// What was packed; `None` if all of it is here already.
@@ -295,8 +304,10 @@ impl Replica {
                 (Some(delta), _) => {
                     let delta = delta.map_err(|_| ProtocolError::Invalid { what: told("delta") })?;
                     let outcome = self.apply_delta(&delta)?;
-                    if outcome == Outcome::Applied {
-                        records.extend(self.positions_of(&delta));
+                    if outcome == Outcome::Applied
+                        && let Some(record) = self.positions_of(&delta)
+                    {
+                        records.push(record);
                     }
                     outcome
                 }
@@ -322,8 +333,12 @@ impl Replica {
 
     fn apply_delta(&mut self, delta: &Delta) -> Result<Outcome, ProtocolError> {
         let last = delta.dot();
-        let moves = [(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() })].into_iter().collect();
+        let moves = VersionVector::of(last.replica, VersionEntry { seq: last.seq, tag: delta.tag() });
         self.relay_has(&moves);
+        // Whoever sees the log go on otherwise needs no fact from the relay, which may have forgotten how it went on there.
+        if let Some(fact) = self.outbox.branch_beside(delta) {
+            self.learn_voids(&[fact]);
+        }
         // A row of the log that another tab pushed for us is as good as an ack (FAN-1).
         self.judge_by(&moves);
         // ID-6: a delta of our own id beyond our own chain was made by somebody else.
@@ -377,7 +392,8 @@ impl Replica {
     /// tag at its end only. Joined, it would put the rest of one branch upon the beginning of another. It is left alone: what waits is
     /// pushed, which tells, and then the relay is asked again.
     fn is_doubted(&mut self, head: &VersionVector) -> bool {
-        let waiting: Vec<_> = self.outbox.replicas().filter(|id| self.outbox.is_within(*id, head.seq(*id))).collect();
+        let mut waiting = self.outbox.replicas();
+        retain(&mut waiting, |id| self.outbox.is_within(*id, head.seq(*id)));
         if waiting.is_empty() || fault::active(Fault::DiffUponUnacked) {
             return false;
         }
@@ -517,11 +533,11 @@ impl Replica {
         let pushed = self.outbox.tag(ack.replica, ack.through).map(|tag| VersionEntry { seq: ack.through, tag });
         self.empty_outbox(ack.replica, ack.through);
         if let Some(entry) = here {
-            self.relay_has(&[(ack.replica, entry)].into_iter().collect());
+            self.relay_has(&VersionVector::of(ack.replica, entry));
         }
         let pushed = pushed.filter(|_| !fault::active(Fault::AckNotHeard));
         if let (Some(entry), Some(connection)) = (pushed, &mut self.connection) {
-            connection.heard.join(&[(ack.replica, entry)].into_iter().collect());
+            connection.heard.join(&VersionVector::of(ack.replica, entry));
         }
         self.sent_up_to(ack.position);
         self.taken();
@@ -547,7 +563,7 @@ impl Replica {
         let &Nack { replica, seq, reason, retry, .. } = nack;
         let later = match reason {
             // Nothing else would be taken either. Another token may change that, or another connection.
-            NackReason::ReadOnly => Some(FOREVER),
+            NackReason::ReadOnly if !fault::active(Fault::ReadersPush) => Some(FOREVER),
             _ => retry.delay_ms().map(|ms| now.plus_ms(ms.into())),
         };
         let diff = seq == 0;
@@ -573,7 +589,7 @@ impl Replica {
             NackReason::Fork if diff => self.contradicted(replica, u64::MAX),
             NackReason::Fork => self.refused_as_fork(replica),
             _ if later.is_some() => {
-                connection.paused = later;
+                connection.paused = later.filter(|_| !fault::active(Fault::PauseIgnored));
                 if diff {
                     connection.refill = Refill::Needed;
                 }

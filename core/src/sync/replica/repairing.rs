@@ -12,17 +12,17 @@
 use alloc::vec::Vec;
 
 use super::{Output, Replica};
-use crate::clock::{VersionVector, VoidFact};
+use crate::clock::{Dot, VersionEntry, VersionVector, VoidFact};
 use crate::codec;
 use crate::diff::Diff;
 use crate::document::Document;
 use crate::fault::{self, Fault};
 use crate::ordered::{Set, sort_by_key};
 use crate::replica_id::ReplicaId;
-use crate::sync::fork::{self, Repaired, Waiting};
+use crate::sync::fork::{self, Repaired};
 use crate::sync::limits;
-use crate::sync::message::{CloseReason, DiffMessage, Message, OpenAck, Resume, Retry, Want};
-use crate::sync::outbox::Outbox;
+use crate::sync::message::{CloseReason, DiffMessage, Fact, Message, OpenAck, Resume, Retry, Want};
+use crate::sync::outbox::{Outbox, Verdict};
 use crate::sync::record::{Class, Cursor, Record, Table};
 use crate::sync::row::Row;
 use crate::sync::session::ProtocolError;
@@ -133,13 +133,21 @@ impl Replica {
     }
 
     fn build_anew(&mut self, relay: &Diff) -> Result<(), ProtocolError> {
+        // What was not asked about because the relay had nothing of it then: a copy of this store may have been there meanwhile.
+        for (replica, VersionEntry { seq, tag }) in relay.head.iter() {
+            let verdict = self.outbox.judge(&Fact { replica, seq, tag, same_upto: 0, lease: None });
+            let agrees = matches!(verdict, None | Some(Verdict::Agrees { .. }));
+            if !agrees && !self.contradicted.contains(&replica) {
+                self.must_rebuild = false;
+                self.reconnect();
+                return Ok(());
+            }
+        }
         let Some(connection) = &self.connection else { return Ok(()) };
         self.rebuilt += 1;
         let cursor = Cursor { epoch: connection.epoch, position: connection.position };
         let blank = self.document.blank(self.entropy.next());
         let waiting = self.outbox.waiting(&self.document);
-        let names: Vec<_> =
-            waiting.values().flatten().map(|Waiting { delta, .. }| (delta.dot(), delta.tag())).collect();
         let repaired = fork::repair(&self.document, blank, relay, waiting, &self.voids, &self.contradicted);
         let Repaired { document, chains, moved } = repaired.map_err(|_| invalid())?;
 
@@ -162,19 +170,26 @@ impl Replica {
         self.compacted = self.document.version();
         records.push(Record::Snapshot(self.document.snapshot().into()));
         for waiting in chains.values().flatten() {
-            records.extend(self.positions_of(&waiting.delta));
-            records.push(Outbox::record(&waiting.delta));
+            if !waiting.positions.is_empty() {
+                let (Dot { replica, seq: last_seq }, positions) = (waiting.delta.dot(), &waiting.positions);
+                records.push(Record::Positions { replica, last_seq, bytes: codec::encode_positions(positions).into() });
+            }
+            records.push(Outbox::record(&waiting.delta, &waiting.deps));
         }
         // The next Open names this opening, and waits for this batch.
         self.slot.name();
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         self.cursor = Some(cursor);
         records.push(Record::Cursor(cursor));
         let class = if fault::active(Fault::RepairedRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
         self.outbox.replace(&chains, token);
         self.slot.prove(token);
-        self.void_rows.extend(names.into_iter().filter(|(dot, _)| moved.dots.contains(*dot)));
+        for (name, tag) in moved.names {
+            self.void_rows.push((name, tag));
+        }
         sort_by_key(&mut self.void_rows, |row| *row);
         self.contradicted = Set::new();
         self.must_rebuild = false;

@@ -173,15 +173,24 @@ impl Replica {
         }
         let mut records = self.unfinished_basis();
         records.push(Record::Row(Row::of(delta)));
-        records.extend(self.positions_of(delta));
-        records.push(Outbox::record(delta));
+        let mut hangs_on = None;
+        if let Some(record) = self.positions_of(delta) {
+            if let Record::Positions { bytes, .. } = &record {
+                hangs_on = Some(bytes.clone());
+            }
+            records.push(record);
+        }
+        let deps = self.document.deps_of(delta);
+        records.push(Outbox::record(delta, &deps));
         if self.connection.is_some() {
             self.slot.name();
         }
-        records.extend(self.slot.record());
+        if let Some(record) = self.slot.record() {
+            records.push(record);
+        }
         let class = if fault::active(Fault::WriteRelaxed) { Class::Relaxed } else { Class::Strict };
         let token = self.persist(class, records);
-        self.outbox.push(delta, token);
+        self.outbox.push(delta, deps, hangs_on, token);
         if self.connection.is_some() && !self.slot.is_proving() {
             self.slot.prove(token);
         }

@@ -80,7 +80,7 @@ pub(super) fn records(deltas: &[Delta]) -> Vec<Record> {
         Record::Row(Row::Diff { bytes: codec::encode_diff(&document.diff_since(&VersionVector::new())).into() }),
         Record::Row(Row::Void(VoidFact { replica, first_seq: 1, tag: delta.tag() })),
         Record::Row(Row::Lease { replica, lease: Lease { number: 1, inc: 7 } }),
-        Record::Outbox { replica, first_seq: delta.first_seq(), last_seq, row },
+        Record::Outbox { replica, first_seq: delta.first_seq(), last_seq, deps: Vec::new(), row },
         Record::Acked { replica, through: last_seq },
         Record::Cursor(Cursor { epoch: 5, position: 3 }),
         Record::Positions { replica, last_seq, bytes: codec::encode_positions(&delta.parts().bunches).into() },

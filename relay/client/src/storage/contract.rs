@@ -76,7 +76,13 @@ fn row(text: impl std::fmt::Display) -> Record {
 }
 
 fn outbox(seq: u64) -> Record {
-    Record::Outbox { replica: me(), first_seq: seq, last_seq: seq, row: Row::Diff { bytes: [0; 9].as_slice().into() } }
+    Record::Outbox {
+        replica: me(),
+        first_seq: seq,
+        last_seq: seq,
+        deps: Vec::new(),
+        row: Row::Diff { bytes: [0; 9].as_slice().into() },
+    }
 }
 
 fn acked(through: u64) -> Record {

@@ -242,7 +242,7 @@ mod tests {
 
     fn outbox(replica: u128, seq: u64) -> Record {
         let row = Row::Diff { bytes: seq.to_le_bytes().as_slice().into() };
-        Record::Outbox { replica: ReplicaId::from(replica), first_seq: seq, last_seq: seq, row }
+        Record::Outbox { replica: ReplicaId::from(replica), first_seq: seq, last_seq: seq, deps: Vec::new(), row }
     }
 
     fn slot_record(index: u32) -> Record {

@@ -451,7 +451,7 @@ mod tests {
 
     fn outbox(seq: u64) -> Record {
         let row = Row::Diff { bytes: seq.to_le_bytes().as_slice().into() };
-        Record::Outbox { replica: ReplicaId::from(7), first_seq: seq, last_seq: seq, row }
+        Record::Outbox { replica: ReplicaId::from(7), first_seq: seq, last_seq: seq, deps: Vec::new(), row }
     }
 
     fn acked(through: u64) -> Record {

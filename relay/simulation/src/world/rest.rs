@@ -237,7 +237,7 @@ impl World<'_> {
 /// checked where documents are compared with the specification.
 fn same(running: &Document, reopened: &Document) -> Checked {
     if running.version() != reopened.version() {
-        return Err("another version".to_owned());
+        return Err(format!("another version:\n{:?}\n{:?}", reopened.version(), running.version()));
     }
     if running.beacon() != reopened.beacon() {
         return Err("other contents".to_owned());

@@ -76,8 +76,9 @@ pub(super) async fn revoke(call: Call<'_>) -> Answer {
     let Some(authority) = &shared.authority else {
         return Err(refuse(StatusCode::CONFLICT, "there are no tokens here: see --auth-keys"));
     };
-    authority.revoke(&what);
+    let kept = authority.revoke(&what).await;
     info!(?what, "admin: revoked");
+    kept.map_err(|error| refuse(StatusCode::INTERNAL_SERVER_ERROR, format!("revoked until the relay ends: {error}")))?;
     Ok(answer(StatusCode::OK, &json!({ "revoked": true })))
 }
 

@@ -125,14 +125,15 @@ pub(super) async fn set_mode(call: Call<'_>, name: &str) -> Answer {
 pub(super) async fn compact(call: Call<'_>, name: &str) -> Answer {
     call.no_more()?;
     let registry = &call.shared.registry;
-    if registry.store().document(name).await?.is_none() {
-        return Err(no_such(name));
-    }
+    let Some(stored) = registry.store().document(name).await? else { return Err(no_such(name)) };
     let room = registry.enter(name).map_err(|_| busy(name))?;
     let report = ask(&room, |reply| ToRoom::Compact { reply }).await;
     let Told { report, .. } =
         report.ok_or_else(|| refuse(StatusCode::GATEWAY_TIMEOUT, format!("{name:?} does not answer")))?;
     drop(room);
+    if report.floor < stored.head {
+        return Err(refuse(StatusCode::INSUFFICIENT_STORAGE, "no snapshot could be stored; the log says why"));
+    }
     info!(document = name, bytes = report.snapshot_bytes, "admin: compacted");
     let body =
         json!({ "floor": report.floor, "snapshot_bytes": report.snapshot_bytes, "log_bytes": report.tail_bytes });

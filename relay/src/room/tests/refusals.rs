@@ -51,7 +51,7 @@ fn ack_1_rows_that_come_while_an_append_is_under_way_are_appended_together_in_pi
 }
 
 #[test]
-fn while_nothing_can_be_stored_nothing_is_appended_and_everything_stored_is_read() {
+fn ref_2_while_nothing_can_be_stored_nothing_is_appended_and_everything_stored_is_read() {
     let mut desk = Desk::new(RoomConfig::default());
     desk.join(ANN, open_as(1));
     desk.join(BEN, open_as(2));
@@ -113,7 +113,7 @@ fn a_failed_commit_says_whether_the_disk_is_full() {
 }
 
 #[test]
-fn a_document_that_is_full_takes_what_makes_it_smaller_and_then_grows_again() {
+fn ref_3_a_document_that_is_full_takes_what_makes_it_smaller_and_then_grows_again() {
     let mut desk = Desk::new(RoomConfig { max_document: 10_000, ..RoomConfig::default() });
     desk.join(ANN, open_as(1));
     desk.join(BEN, open_as(2));
@@ -132,6 +132,19 @@ fn a_document_that_is_full_takes_what_makes_it_smaller_and_then_grows_again() {
     let refused = nack(&mut desk, ANN);
     assert_eq!((refused.reason, refused.seq), (NackReason::DocumentFull, too_much.dot().seq));
     assert!(refused.retry.delay_ms().is_some_and(|ms| (30_000..60_000).contains(&ms)));
+
+    // Others fill what is left, down to the last few bytes.
+    for (number, length) in [(11, 100), (12, 10), (13, 0)] {
+        let mut filler = writer(number);
+        loop {
+            let key = filler.seq(ReplicaId::from(number)).to_string();
+            desk.push(BEN, &[&put(&mut filler, &key, length)]);
+            desk.commit();
+            if nacked(&desk.heard(BEN)) == [NackReason::DocumentFull] {
+                break;
+            }
+        }
+    }
 
     // Somebody else takes something away, and later the edit passes.
     for delta in desk.rows.iter().filter_map(|(_, row)| Row::decode(row).unwrap().delta()?.ok()) {

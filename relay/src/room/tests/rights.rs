@@ -17,7 +17,7 @@ fn enter(desk: &mut Desk, member: MemberId, opening: u64, rights: Rights) {
 }
 
 #[test]
-fn rights_change_while_a_member_is_here_and_what_was_taken_stays() {
+fn auth_4_rights_change_while_a_member_is_here_and_what_was_taken_stays() {
     let mut desk = Desk::new(RoomConfig::default());
     enter(&mut desk, ANN, 1, Rights::READ);
     let mut document = writer(1);

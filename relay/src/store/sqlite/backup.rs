@@ -143,6 +143,24 @@ fn put(part: &Path, path: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
+/// The end of the names of copies that are to be taken away, before a number.
+const AWAY: &str = ".backup-";
+
+/// Takes away copies that are left over beside a database. Nobody else may be using it.
+pub(super) fn sweep(database: &Path) {
+    let prefix = beside(database, AWAY);
+    let parent = database.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(files) = std::fs::read_dir(parent) else { return };
+    for file in files.flatten() {
+        let is_one = prefix
+            .file_name()
+            .is_some_and(|prefix| file.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()));
+        if is_one {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
+
 /// A copy for somebody to take away. The file is gone when this is.
 #[derive(Debug)]
 pub struct Copied {
@@ -152,7 +170,7 @@ pub struct Copied {
 impl Copied {
     /// Makes one beside the database.
     pub(super) fn of(database: &Path, number: u64) -> Result<Self, StoreError> {
-        let path = beside(database, &format!(".backup-{number:016x}"));
+        let path = beside(database, &format!("{AWAY}{number:016x}"));
         let copied = Copied { path };
         backup(database, &copied.path).map_err(|error| match error {
             BackupError::Store(error) => error,
@@ -196,7 +214,14 @@ mod tests {
             restore(&at("copy"), &at("relay.db"), true),
             Err(BackupError::Store(StoreError::Locked { .. }))
         ));
+        let copied = store.backup().unwrap().await.unwrap();
+        // The relay is killed meanwhile.
+        std::mem::forget(copied);
         drop(store);
+        let left = || std::fs::read_dir(directory.path()).unwrap().flatten().count();
+        let before = left();
+        drop(SqliteStore::open(&at("relay.db"), 2).unwrap());
+        assert_eq!(left(), before - 1);
 
         assert!(matches!(restore(&at("copy"), &at("relay.db"), false), Err(BackupError::Exists { .. })));
         restore(&at("copy"), &at("relay.db"), true).unwrap();

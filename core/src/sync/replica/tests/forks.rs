@@ -42,6 +42,49 @@ fn fork_4_an_opening_renames_a_branch_as_a_whole_however_many_facts_name_it() {
 }
 
 #[test]
+fn fork_4_an_opening_renames_what_was_written_upon_a_branch_under_another_id_with_it() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let first = desk.write("a");
+    desk.write("b");
+    desk.replica.retire();
+    let upon = desk.write("c");
+    desk.flush();
+    let mut store = desk.store.clone();
+    store.push(Record::Row(Row::Void(fact_of(&first))));
+    let mut copy = Desk::open(Some(0), 2, store);
+    assert!(shows(&copy, &["a", "b", "c"]));
+    let ids: Vec<_> = copy.replica.document().version().iter().map(|(id, _)| id).collect();
+    let mut renamed = [fact_of(&first).renamed(), fact_of(&upon).renamed()];
+    renamed.sort_unstable();
+    assert_eq!((ids, copy.replica.status().unsaved), (renamed.to_vec(), 3));
+    // ID-3: acks of what the log has under the old id would be taken for acks of the branch.
+    assert_eq!((copy.replica.writer(), copy.connect().voids.len()), (None, 2));
+}
+
+#[test]
+fn fork_4_an_opening_joins_what_waits_or_what_the_log_has_of_the_same_id_and_no_mixture() {
+    let mut desk = Desk::open(Some(0), 1, Vec::new());
+    let base = desk.write("base");
+    desk.flush();
+    let mut log = Document::with_writer(base.replica());
+    log.apply(&base).unwrap();
+    let mut theirs = |key: &str| {
+        let written: Result<crate::Commit<()>, EditError> = log.transact(NOW, |tx| tx.map("m")?.put(key, 1));
+        written.unwrap().delta.unwrap()
+    };
+    theirs("log 1");
+    theirs("log 2");
+    let ours = desk.write("ours");
+    desk.flush();
+    // Another tab of the store was sent the log's branch, which tells the tag at its end only.
+    let diff = log.diff_since(&version_of(&ours));
+    let mut store = desk.store.clone();
+    store.push(Record::Row(Row::Diff { bytes: codec::encode_diff(&diff).into() }));
+    let copy = Desk::open(Some(0), 2, store);
+    assert!(shows(&copy, &["base", "ours"]) && !shows(&copy, &["log 2"]));
+}
+
+#[test]
 fn fork_4_a_branch_that_is_known_but_not_renamed_is_shown_by_the_next_opening() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let first = desk.write("saved");
@@ -52,7 +95,7 @@ fn fork_4_a_branch_that_is_known_but_not_renamed_is_shown_by_the_next_opening() 
     assert_eq!(desk.replica.status().unsaved, 1);
     let snapshot = desk.replica.compact().unwrap();
     // What was acked is not in the outbox any more.
-    let acked = Outbox::record(&first);
+    let acked = Outbox::record(&first, &[]);
     desk.store.retain(|record| !desk.replica.covers(record) && *record != acked);
     desk.store.push(snapshot);
     desk.replica.disconnected(NOW);

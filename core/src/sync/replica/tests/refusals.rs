@@ -20,7 +20,7 @@ fn three() -> (Desk, [Delta; 3]) {
 }
 
 #[test]
-fn ack_2_what_a_full_relay_refuses_is_pushed_again_when_the_time_has_passed_and_not_before() {
+fn ref_1_what_a_full_relay_refuses_is_pushed_again_when_the_time_has_passed_and_not_before() {
     let (mut desk, deltas) = three();
     let dot = deltas[0].dot();
     let retry = Retry::after_ms(5_000);
@@ -53,7 +53,7 @@ fn ack_2_what_a_full_relay_refuses_is_pushed_again_when_the_time_has_passed_and_
 }
 
 #[test]
-fn ack_5_a_diff_that_a_full_relay_refuses_is_offered_again_when_the_time_has_passed() {
+fn ref_1_a_diff_that_a_full_relay_refuses_is_offered_again_when_the_time_has_passed() {
     let mut desk = Desk::open(Some(0), 1, Vec::new());
     let first = desk.write("a");
     desk.flush();
@@ -73,7 +73,7 @@ fn ack_5_a_diff_that_a_full_relay_refuses_is_offered_again_when_the_time_has_pas
 }
 
 #[test]
-fn what_is_refused_for_good_stays_and_the_status_says_which_and_why() {
+fn ref_1_what_is_refused_for_good_stays_and_the_status_says_which_and_why() {
     let (mut desk, deltas) = three();
     let Dot { replica, seq: through } = deltas[0].dot();
     desk.say(Message::Ack(Ack { replica, through, level: Level::Stored, position: 1 })).unwrap();
