@@ -136,8 +136,8 @@ pub(crate) async fn run<T: Transport>(
     debug!(?ending, "ending");
     metrics.connections_ended.one(ending.counted() as usize);
     connection.traffic.count(metrics);
-    connection.leave().await;
-    connection.close(&ending).await;
+    Box::pin(connection.leave()).await;
+    Box::pin(connection.close(&ending)).await;
 }
 
 /// Says hello and goodbye, to somebody for whom there is no place.
@@ -497,7 +497,8 @@ impl<T: Transport> Connection<'_, T> {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
                     let at = Instant::now();
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
+                    self.forward
+                        .push(&open.room, ToRoom::Message { member: open.member, message: Box::new(message), at });
                 }
             }
         }
