@@ -84,14 +84,30 @@ impl Room {
             Boundary::Unknown if fault::active(Fault::OldForkUnnoticed) => Some(true),
             Boundary::Unknown => {
                 let agrees = self.document.agrees(delta);
-                agrees.or_else(|| self.is_copied(id, delta.replica()).then_some(false))
+                agrees.or_else(|| self.is_of_the_log(id, delta).then_some(true)).or_else(|| {
+                    let is_copied = self.is_copied(id, delta.replica());
+                    is_copied.then_some(false)
+                })
             }
             known => Some(known == Boundary::Tag(delta.tag())),
         }
     }
 
-    /// Whether the log of an id went on behind what a member has of it in another way than there, or at all where nobody but the member
-    /// may go on.
+    /// Whether the chain that a member named has the log's tag at the delta or behind it: then it was the log's before that, too. Another
+    /// tab may have pushed what the member is pushing, and the log been compacted since.
+    fn is_of_the_log(&self, id: MemberId, delta: &Delta) -> bool {
+        let Some(member) = self.members.get(&id) else { return false };
+        let replica = delta.replica();
+        let claimed = member.claims.iter().filter(|claim| claim.0 == replica).map(|claim| &claim.1);
+        let settled = member.settles.iter().filter(|settle| settle.replica == replica).flat_map(|settle| &settle.marks);
+        let is_told = |mark: &VersionEntry| {
+            mark.seq >= delta.last_seq() && self.boundary(replica, mark.seq) == Boundary::Tag(mark.tag)
+        };
+        claimed.chain(settled).any(is_told)
+    }
+
+    /// Whether the log of an id went on behind what a member has of it in another way than there, or before it came, at all where nobody
+    /// but the member may go on.
     fn is_copied(&self, id: MemberId, replica: ReplicaId) -> bool {
         let Some(member) = self.members.get(&id) else { return false };
         let end = self.document.chain(replica);
@@ -101,7 +117,8 @@ impl Room {
             let passes_by = is_beyond && settle.is_whole && !settle.marks.contains(&end);
             settle.replica == replica && (passes_by || settle.marks.iter().any(differs))
         };
-        member.claims.contains(&replica) || member.settles.iter().any(parts)
+        let is_behind = |claim: &(ReplicaId, VersionEntry, bool)| claim.0 == replica && claim.2;
+        member.claims.iter().any(is_behind) || member.settles.iter().any(parts)
     }
 
     /// Whether a delta begins a branch that is known not to count.

@@ -5,9 +5,9 @@
 //!
 //! Rules: CUR-1, SES-2, LEASE-2. The relay states facts about ids; the client judges.
 
-use weftline::VersionVector;
 use weftline::fault::{self, Fault};
-use weftline::sync::{CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Settle, Want, limits};
+use weftline::sync::{Claim, CloseReason, Cursor, Fact, Message, Open, OpenAck, Resume, Settle, Want, limits};
+use weftline::{VersionEntry, VersionVector};
 
 use super::diffs::Made;
 use super::member::{Member, Question};
@@ -64,7 +64,9 @@ impl Room {
         } else {
             Resume::Ask
         };
-        member.claims = open.claims.iter().map(|claim| claim.replica).collect();
+        let claimed =
+            |&Claim { replica, seq, tag, .. }: &Claim| (replica, VersionEntry { seq, tag }, version.seq(replica) > seq);
+        member.claims = open.claims.iter().map(claimed).collect();
         member.settles.clone_from(&open.settles);
         member.packed = open.packed;
         member.staged = open.staged.as_deref().copied();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use weftline::sync::{Said, Settle, Staged, Want};
-use weftline::{ReplicaId, Tag};
+use weftline::{ReplicaId, Tag, VersionEntry};
 
 use super::diffs::Transfer;
 use super::rights::Rights;
@@ -56,8 +56,9 @@ pub(super) struct Member {
     pub(super) voids_upto: Position,
     /// What it said last of each origin, so that the next row need not say it.
     pub(super) said: Said,
-    /// The ids that it claims, and the chains that wait there for an ack.
-    pub(super) claims: Vec<ReplicaId>,
+    /// The ids that it claims, how far it has them, and whether the log went on behind that before it came.
+    pub(super) claims: Vec<(ReplicaId, VersionEntry, bool)>,
+    /// The chains that wait there for an ack.
     pub(super) settles: Vec<Settle>,
     /// What it pushed last of each origin here: its dot and tag, or that it was a fork.
     pub(super) pushed: BTreeMap<ReplicaId, Option<(u64, Tag)>>,
