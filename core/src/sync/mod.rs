@@ -95,7 +95,7 @@
 //! is left out where it was told on this connection. That is a form of the same bytes, made once for all members: in full, or
 //! short, for those who were sent the rows before of the same writer (`relayed.rs`). Logs and stores hold whole rows.
 //!
-//! A slow client is a cursor, not a queue: the relay has at most one batch of rows on its way to each.
+//! A slow client is a cursor, not a queue: the relay has a little on its way to each, and one batch of rows at most beyond that.
 //!
 //! A long diff goes down in *parts*, the next when the last was taken, each with the hash of the whole. What arrived before a connection
 //! was lost is kept, and the next Open says so: the relay goes on from there if it still has that diff, or makes one of the same bytes.

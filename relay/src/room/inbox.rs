@@ -109,9 +109,6 @@ impl Drop for Inbox {
     }
 }
 
-/// An emptied list of up to so many places is kept; a longer one was for a burst.
-const KEPT: usize = 8;
-
 impl Shared {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Nothing that can panic runs while the list is half changed.
@@ -122,9 +119,6 @@ impl Shared {
         let mut waiting = self.waiting();
         if waiting.said.is_empty() {
             return false;
-        }
-        if taken.capacity() > KEPT {
-            *taken = VecDeque::new();
         }
         std::mem::swap(&mut waiting.said, taken);
         true

@@ -37,7 +37,12 @@ impl Forward {
             none => {
                 let Some((mailbox, message)) = self.waiting.pop_front() else { return Poll::Ready(None) };
                 match mailbox.try_send(message) {
-                    Ok(()) => return Poll::Ready(None),
+                    Ok(()) => {
+                        if self.waiting.is_empty() {
+                            self.waiting = VecDeque::new();
+                        }
+                        return Poll::Ready(None);
+                    }
                     Err(TrySendError::Closed(message)) => return Poll::Ready(Some(message)),
                     Err(TrySendError::Full(message)) => {
                         let place = mailbox.clone().reserve_owned().boxed();

@@ -254,7 +254,8 @@ struct Connection<'a, T> {
     staged: Share,
     address: Option<Arc<str>>,
     hello_within: Duration,
-    channels: BTreeMap<u64, Channel>,
+    /// In places of their own: most connections have one, where a node of the map has eleven.
+    channels: BTreeMap<u64, Box<Channel>>,
     inbox: Inbox,
     /// What was taken out of the inbox and not looked at.
     heard: VecDeque<FromRoom>,
@@ -390,6 +391,8 @@ impl<T: Transport> Connection<'_, T> {
                 said => self.said(said),
             }
         }
+        // An idle connection keeps no list.
+        self.heard = VecDeque::new();
         Ok(true)
     }
 
@@ -541,7 +544,7 @@ impl<T: Transport> Connection<'_, T> {
         let join =
             ToRoom::Join { member, connection: self.connection, channel, outlet: self.inbox.outlet(), open, rights };
         self.forward.push(&room, join);
-        self.channels.insert(channel, Channel { member, room, handed: 0, drained: 0 });
+        self.channels.insert(channel, Box::new(Channel { member, room, handed: 0, drained: 0 }));
     }
 
     /// What may be done has been found out, or has changed.
@@ -559,7 +562,7 @@ impl<T: Transport> Connection<'_, T> {
                 self.registry.connections().set_subject(self.connection, subject);
                 self.limits = by_token;
                 self.link.set_max_staged(limits::MAX_STAGED);
-                let name = |(channel, open): (&u64, &Channel)| (*channel, Arc::clone(open.room.name()));
+                let name = |(channel, open): (&u64, &Box<Channel>)| (*channel, Arc::clone(open.room.name()));
                 self.access.review(self.channels.iter().map(name).collect());
             }
             News::Reviewed(permissions) => {

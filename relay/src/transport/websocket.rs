@@ -23,7 +23,7 @@ use super::stream::Stream;
 use super::{CloseCode, Transport, TransportError};
 
 /// Kept for every connection, idle or not, so it is small; a longer frame gets a buffer while it is read.
-const BUFFER_BYTES: usize = 4 << 10;
+const BUFFER_BYTES: usize = 2 << 10;
 
 /// The longest reason of a close: what RFC 6455, 5.5, leaves of a control frame.
 const MAX_REASON: usize = 123;
