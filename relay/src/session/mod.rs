@@ -562,8 +562,8 @@ impl<T: Transport> Connection<'_, T> {
                 self.registry.connections().set_subject(self.connection, subject);
                 self.limits = by_token;
                 self.link.set_max_staged(limits::MAX_STAGED);
-                let name = |(channel, open): (&u64, &Box<Channel>)| (*channel, Arc::clone(open.room.name()));
-                self.access.review(self.channels.iter().map(name).collect());
+                let name = |channel: &u64| (*channel, Arc::clone(self.channels[channel].room.name()));
+                self.access.review(self.channels.keys().map(name).collect());
             }
             News::Reviewed(permissions) => {
                 for (channel, permission) in permissions {

@@ -171,6 +171,30 @@ fn fork_2_void_facts_outlive_the_room_as_rows_and_in_its_snapshot() {
 }
 
 #[test]
+fn fork_2_what_another_tab_pushed_is_no_fork_when_the_log_was_compacted_since() {
+    let mut desk = Desk::new(RoomConfig { compact_from: 300, ..RoomConfig::default() });
+    let mut document = writer(9);
+    let mine: Vec<Delta> = (0..20).map(|_| write(&mut document, "a")).collect();
+    let last = &mine[19];
+    let claim = Claim { replica: last.replica(), seq: last.last_seq(), tag: last.tag(), lease_no: 0, incs: Vec::new() };
+    let claims = vec![claim];
+    desk.join(ANN, open_as(1));
+    desk.handle(Input::Join { member: BEN, open: Box::new(Open { claims, ..open_as(2) }), rights: Rights::ALL });
+    desk.commit();
+    desk.heard(BEN);
+    // Both tabs of a store have what one of them wrote. All but its last delta is dead by the time the second pushes it.
+    for tab in [ANN, BEN] {
+        for delta in &mine {
+            desk.push(tab, &[delta]);
+            desk.commit();
+        }
+        assert_eq!(nacked(&desk.heard(tab)), []);
+    }
+    assert!(desk.snapshot.is_some());
+    assert_eq!(desk.room.voids().count(), 0);
+}
+
+#[test]
 fn fork_2_a_diff_hides_no_void_fact() {
     for packed in [false, true] {
         let (mut desk, branch) = with_log();
