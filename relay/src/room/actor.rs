@@ -33,6 +33,9 @@ use crate::store::{Pending, Position, StoreError, Tail};
 /// How many messages are handled before what the room asks for is done: their rows share one append.
 const AT_ONCE: usize = 64;
 
+/// A list of more messages than these is not kept for the next ones: most documents are quiet most of the time.
+const FEW: usize = 8;
+
 /// No more messages are taken from members while so many bytes of rows wait for a commit: a disk that is slower than the writers must slow
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
@@ -57,7 +60,7 @@ pub(crate) enum ToRoom {
     /// A member may do more than before, or less.
     Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
-    Message { member: MemberId, message: Message, at: Instant },
+    Message { member: MemberId, message: Box<Message>, at: Instant },
     /// So many bytes of bulk messages went out on the socket ([`Outgoing::weight`]).
     Drained { member: MemberId, bytes: usize },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
@@ -247,7 +250,7 @@ impl Driver {
         let mut stopping = false;
         let mut under_way = UnderWay::default();
         let mut idle_since = Instant::now();
-        let mut messages = Vec::with_capacity(AT_ONCE);
+        let mut messages = Vec::new();
         loop {
             while let Some(effect) = room.poll() {
                 self.perform(&mut room, &mut under_way, effect);
@@ -275,6 +278,9 @@ impl Driver {
                             return Err(Failure::Shut(close));
                         }
                         self.take(&mut room, message);
+                    }
+                    if messages.capacity() > FEW {
+                        messages = Vec::new();
                     }
                     // The registry holds a sender until the room is forgotten.
                     debug_assert_ne!(taken, 0, "a room outlives its mailbox");
@@ -342,7 +348,7 @@ impl Driver {
             ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
             ToRoom::Message { member, message, at } => {
                 self.arrived.get_or_insert(at);
-                room.handle(now(), Input::Message { member, message });
+                room.handle(now(), Input::Message { member, message: *message });
             }
             ToRoom::Drained { member, bytes } => room.handle(now(), Input::Drained { member, bytes }),
             ToRoom::Report { reply } => _ = reply.send(self.told(room)),
@@ -599,7 +605,7 @@ mod tests {
             let put = document.transact(now(), |edit| edit.map("m")?.put(&key.to_string(), "x".repeat(length)));
             let rows = vec![Row::of(&put.unwrap().delta.unwrap())];
             let message = Message::Rows(Rows { from: 0, to: 0, rows });
-            self.tell(ToRoom::Message { member: self.member, message, at: Instant::now() }).await;
+            self.tell(ToRoom::Message { member: self.member, message: Box::new(message), at: Instant::now() }).await;
         }
 
         async fn next(&mut self) -> Said {
@@ -678,12 +684,39 @@ mod tests {
                 }
                 Message::Ask => {
                     let message = Message::Want(Want::since(seen.version()));
+                    let message = Box::new(message);
                     slow.tell(ToRoom::Message { member: slow.member, message, at: Instant::now() }).await;
                 }
                 _ => {}
             }
         }
         assert_eq!(seen.map("m").len(), PUSHED);
+    }
+
+    #[tokio::test]
+    async fn what_is_on_the_way_to_a_member_that_takes_nothing_is_bounded_whatever_the_edits_are() {
+        for (edits, length) in [(600, 200), (40, 20_000)] {
+            let (registry, _stop) = registry();
+            let mut slow = Puppet::join(&registry, INBOX).await;
+            let mut writer = Puppet::join(&registry, INBOX).await;
+            slow.until(MessageKind::CaughtUp).await;
+            writer.until(MessageKind::CaughtUp).await;
+            let mut document = Document::with_writer(ReplicaId::from(1));
+            for key in 0..edits {
+                writer.push(&mut document, key, length).await;
+                writer.until(MessageKind::Ack).await;
+            }
+            let mut weight = 0;
+            while let Some(said) = slow.next_if_any() {
+                let Said::Message(message) = said else { panic!("the room closed it") };
+                weight += message.weight();
+            }
+            let written = edits * length;
+            assert!(
+                weight > WINDOW && weight < WINDOW + length + 1_000 && written > 2 * weight,
+                "{weight} of {written}"
+            );
+        }
     }
 
     #[tokio::test]
