@@ -17,7 +17,7 @@ use crate::metrics::{Metrics, Refused};
 /// Who found no place comes back after this time, and as much again at random.
 const COME_BACK_MS: u32 = 15_000;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Doors {
     options: LimitOptions,

@@ -38,7 +38,7 @@ impl Rate {
     }
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Meter {
     start: Instant,

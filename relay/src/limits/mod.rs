@@ -1,6 +1,6 @@
-//! How much of a relay anybody may use, each limit with its name, its default and its reason ([`options`]).
+//! How much of a relay anybody may use, each limit with its name, its default and its reason (`options`).
 //!
-//! Two kinds. Beyond a *rate* a client is slowed down: its socket is not read for a while, and nothing is lost ([`meter`], [`connection`]).
+//! Two kinds. Beyond a *rate* a client is slowed down: its socket is not read for a while, and nothing is lost (`meter`, `connection`).
 //! Beyond anything else it is refused, in words that its machine understands: a Close or Goodbye for what it wanted to open, a Nack for what it
 //! pushed, each with when to try again. Every refusal is counted by its reason ([`crate::metrics::Refused`]).
 //!

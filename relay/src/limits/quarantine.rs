@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// How many documents are remembered. It takes a bug or a damaged disk to get here, and then a list this long says enough.
 const MOST: usize = 10_000;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Quarantine {
     documents: Mutex<HashMap<Arc<str>, Record>>,

@@ -6,7 +6,7 @@
 //! A room counts for itself, in plain numbers ([`crate::room::Counts`]), and its driver adds them here once per wake-up. A connection does the
 //! same with its bytes. So what is shared between threads is touched per batch and not per delivery.
 //!
-//! Not here: how the numbers are written out for Prometheus ([`export`]), and what the process itself uses ([`process`]).
+//! Not here: how the numbers are written out for Prometheus (`export`), and what the process itself uses (`process`).
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -17,7 +17,7 @@ const WINDOW_MS: u64 = 3_600_000;
 /// How many subjects are counted. Those beyond have only the limits of their connections.
 const MOST: usize = 10_000;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Newcomers {
     windows: BTreeMap<Arc<str>, Window>,
