@@ -327,10 +327,12 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
     }
     let is_at_work = AtomicBool::new(false);
     let mut stop = shared.stop.clone();
+    // Each part in a place of its own, which is given back: a task is as large as the largest of what it waits for, as long as it lives.
+    let handshake = Box::pin(handshake(stream, visitor, &is_at_work, shared));
     let upgraded = tokio::select! {
         // What has arrived is still answered.
         biased;
-        upgraded = handshake(stream, visitor, &is_at_work, shared) => upgraded,
+        upgraded = handshake => upgraded,
         () = too_long(shared.config.handshake_timeout, &is_at_work) => {
             shared.metrics().refused.one(Refused::Timeout as usize);
             return debug!("too slow a handshake");
@@ -348,7 +350,7 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
                 debug!(reason = reason.label(), "no place");
                 // Whoever waits to be told still has its place among the handshakes: a flood does not get more of them.
                 let close = Doors::full(getrandom::u32().unwrap_or_default());
-                return session::turn_away(websocket, &shared.config, close).await;
+                return Box::pin(session::turn_away(websocket, &shared.config, close)).await;
             }
         };
         drop(knock);
@@ -357,7 +359,8 @@ async fn serve(stream: TcpStream, visitor: Visitor, knock: Option<Place<Network>
         let name = shared.doors.name_of(address);
         let credentials =
             Credentials { authority: shared.authority.as_ref(), doors: &shared.doors, bearer, address: name };
-        session::run(websocket, peer, &shared.registry, &shared.config, limits, credentials, shared.stop.clone()).await;
+        let (config, stop) = (&shared.config, shared.stop.clone());
+        Box::pin(session::run(websocket, peer, &shared.registry, config, limits, credentials, stop)).await;
         drop(admitted);
     }
 }

@@ -122,6 +122,11 @@ impl Assembler {
         Self { decode, max_frame, max_staged, staged: Map::new(), staged_bytes: 0, next: None }
     }
 
+    /// How many bytes unfinished messages take.
+    pub(super) const fn staged_bytes(&self) -> usize {
+        self.staged_bytes
+    }
+
     /// From now on so much is taken of unfinished messages.
     pub(super) const fn set_max_staged(&mut self, max_staged: usize) {
         self.max_staged = max_staged;

@@ -243,6 +243,11 @@ impl Session {
         self.peer.is_some()
     }
 
+    /// How many bytes of messages have come that are not finished. O(1).
+    pub const fn staged_bytes(&self) -> usize {
+        self.assembler.staged_bytes()
+    }
+
     /// What the peer said of itself.
     pub const fn peer(&self) -> Option<&Hello> {
         self.peer.as_ref()

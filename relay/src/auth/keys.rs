@@ -5,7 +5,7 @@
 //! compared with it and never chosen by, so a public key is never taken for a secret. What a file holds beyond these is refused as a
 //! whole: a relay must not start with fewer keys than its operator believes.
 //!
-//! Not here: when a file is read again ([`super::key_file`]).
+//! Not here: when a file is read again (`key_file`).
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! With `--auth-keys` a relay wants a *token* from whoever connects: a JWT ([`token`]) that says what its bearer may do ([`claims`]),
 //! signed with a key of the file ([`keys`]). It comes with the upgrade request, or as a message of the connection, and is replaced there
-//! before it expires. A verified token is a [`Grant`]; what a grant allows with a document are a member's [`Rights`] in its room.
+//! before it expires. A verified token is a *grant*; what it allows with a document are a member's [`Rights`] in its room.
 //! Documents may be left open to be read by anybody, and a *webhook* of the application may be asked about each document.
 //!
 //! [`Authority`] is all of that for one relay. It knows no connection: it is asked, and says when to ask again.

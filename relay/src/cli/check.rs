@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use weftline_relay::auth::Authority;
 use weftline_relay::store::{SqliteStore, Store, StoreError};
+use weftline_relay::transport::tls::Tls;
 use weftline_relay::{Config, StoreChoice};
 
 use super::file::Settings;
@@ -35,6 +36,9 @@ impl Check {
         let config = self.settings.config;
         config.check().map_err(|error| Failed(error.to_string()))?;
         config.admin_token().map_err(|error| Failed(error.to_string()))?;
+        if let (Some(certificate), Some(key)) = (&config.tls_cert, &config.tls_key) {
+            Tls::open(certificate, key).map_err(|error| Failed(error.to_string()))?;
+        }
         println!("settings  ok");
         let mut warnings = of_settings(&config);
         if let Some(authority) = Authority::open(&config.auth).map_err(|error| Failed(error.to_string()))? {

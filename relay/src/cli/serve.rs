@@ -84,9 +84,11 @@ impl Signals {
 
     async fn next(&mut self) -> Signal {
         tokio::select! {
+            // In the order in which somebody would send them.
+            biased;
+            _ = self.hang_up.recv() => Signal::Reload,
             _ = self.terminate.recv() => Signal::Stop,
             _ = self.interrupt.recv() => Signal::Stop,
-            _ = self.hang_up.recv() => Signal::Reload,
         }
     }
 }

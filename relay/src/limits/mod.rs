@@ -12,6 +12,7 @@
 //! | documents of a connection | session | Close, not again |
 //! | connections, of all, an address, a subject | [`Doors`], right after the handshake | Goodbye, later |
 //! | handshakes of an address | [`Doors`], before the first byte | dropped |
+//! | unfinished messages of all connections together | session | Goodbye, later |
 //! | time for the handshake | server, session | dropped |
 //! | deltas, bytes, presence in a second | session | not read for a while |
 //!
@@ -25,6 +26,7 @@ mod meter;
 mod options;
 mod places;
 mod quarantine;
+mod staged;
 
 pub(crate) use connection::Throttle;
 pub use connection::{ConnectionLimits, RoomLimits, RoomMeters, TokenLimits};
@@ -33,3 +35,4 @@ pub use meter::{Meter, Rate};
 pub use options::LimitOptions;
 pub use places::{Network, Place, Places};
 pub use quarantine::{Aside, Quarantine};
+pub(crate) use staged::{Share, Staged};

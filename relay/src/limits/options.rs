@@ -52,6 +52,11 @@ pub struct LimitOptions {
     #[arg(long, env = "WEFTLINE_RELAY_MAX_SUBJECT_CONNECTIONS", value_name = "COUNT", default_value_t = LimitOptions::SUBJECT_CONNECTIONS)]
     pub max_subject_connections: usize,
 
+    /// Bytes of messages that have begun and not ended, of all connections together; beyond them, connections that hold more than 1MiB of it
+    /// are sent away for a time. One client that gives a document back may need 64MiB
+    #[arg(long, env = "WEFTLINE_RELAY_MAX_UNFINISHED", value_name = "BYTES", default_value = "1GiB", value_parser = parse_bytes)]
+    pub max_unfinished: usize,
+
     /// How large the database may become; beyond it edits are refused as on a full disk. Without it the disk is the limit. The write-ahead log
     /// beside it is not counted
     #[arg(long, env = "WEFTLINE_RELAY_MAX_STORE", value_name = "BYTES", value_parser = parse_bytes)]
@@ -87,6 +92,7 @@ impl LimitOptions {
     const ADDRESS_CONNECTIONS: usize = 1_000;
     const ADDRESS_HANDSHAKES: usize = 100;
     const SUBJECT_CONNECTIONS: usize = 100;
+    const UNFINISHED: usize = 1 << 30;
     const DELTA_RATE: u64 = 10_000;
     const BYTE_RATE: usize = 16 << 20;
     const DOCUMENT_DELTA_RATE: u64 = 20_000;
@@ -111,6 +117,7 @@ impl LimitOptions {
             ("--max-address-connections", self.max_address_connections as u64, (0, "0"), million),
             ("--max-address-handshakes", self.max_address_handshakes as u64, (1, "1"), million),
             ("--max-subject-connections", self.max_subject_connections as u64, (1, "1"), million),
+            ("--max-unfinished", self.max_unfinished as u64, (1 << 20, "1MiB"), (1 << 50, "1048576GiB")),
             ("--max-delta-rate", self.max_delta_rate, (1, "1"), million),
             ("--max-byte-rate", self.max_byte_rate as u64, (64 << 10, "64KiB"), (1 << 30, "1GiB")),
             ("--max-document-delta-rate", self.max_document_delta_rate, (1, "1"), million),
@@ -156,6 +163,7 @@ impl Default for LimitOptions {
             max_address_handshakes: Self::ADDRESS_HANDSHAKES,
             limit_loopback: false,
             max_subject_connections: Self::SUBJECT_CONNECTIONS,
+            max_unfinished: Self::UNFINISHED,
             max_store: None,
             max_delta_rate: Self::DELTA_RATE,
             max_byte_rate: Self::BYTE_RATE,

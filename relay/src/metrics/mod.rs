@@ -166,6 +166,8 @@ reasons! {
         Rate = "rate",
         /// A document that is put aside.
         Quarantined = "quarantined",
+        /// Too many bytes of unfinished messages, of all connections: `--max-unfinished`.
+        Unfinished = "unfinished",
     }
 }
 

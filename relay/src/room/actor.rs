@@ -33,6 +33,9 @@ use crate::store::{Pending, Position, StoreError, Tail};
 /// How many messages are handled before what the room asks for is done: their rows share one append.
 const AT_ONCE: usize = 64;
 
+/// A list of more messages than these is not kept for the next ones: most documents are quiet most of the time.
+const FEW: usize = 8;
+
 /// No more messages are taken from members while so many bytes of rows wait for a commit: a disk that is slower than the writers must slow
 /// them down, not fill the memory.
 const MAX_WAITING: usize = 32 << 20;
@@ -57,7 +60,7 @@ pub(crate) enum ToRoom {
     /// A member may do more than before, or less.
     Rights { member: MemberId, rights: Rights },
     /// The client said something on its channel.
-    Message { member: MemberId, message: Message, at: Instant },
+    Message { member: MemberId, message: Box<Message>, at: Instant },
     /// So many bytes of bulk messages went out on the socket ([`Outgoing::weight`]).
     Drained { member: MemberId, bytes: usize },
     /// Nothing more will come; asks for [`Said::Finished`] when all that came is settled.
@@ -138,10 +141,10 @@ pub(super) async fn run(lease: RoomLease, mailbox: mpsc::Receiver<ToRoom>) {
         Err(panic) => Failure::Panic(panic_text(&*panic)),
     };
     if let Failure::Shut(close) = failure {
-        debug!(document = %driver.lease.name(), ?close, "the room is shut");
+        debug!(document = &**driver.lease.name(), ?close, "the room is shut");
         return driver.give_up(close);
     }
-    error!(document = %driver.lease.name(), %failure, "the room is closed");
+    error!(document = &**driver.lease.name(), %failure, "the room is closed");
     driver.metrics.rooms_failed.one();
     let close = driver.close_for_failure(&failure);
     driver.give_up(close);
@@ -216,7 +219,7 @@ impl Driver {
         let store = self.lease.store().clone();
         let level = if store.is_durable() { Level::Stored } else { Level::Memory };
         let started = Instant::now();
-        let opening = info_span!(parent: None, "open", document = %self.lease.name());
+        let opening = info_span!(parent: None, "open", document = &**self.lease.name());
         let recovered = store
             .recover(self.lease.name())
             .instrument(opening.clone())
@@ -225,7 +228,7 @@ impl Driver {
         let stored = recovered.rows.iter().map(|(_, row)| row.len()).sum::<usize>()
             + recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len());
         let rows = recovered.rows.len();
-        debug!(document = %self.lease.name(), head = recovered.head, rows, "opening");
+        debug!(document = &**self.lease.name(), head = recovered.head, rows, "opening");
         let config = RoomConfig { level, window: WINDOW, ..self.lease.settings().room };
         // Reading a large document takes long enough to hold up everything else on this thread.
         let recover = tokio::task::spawn_blocking(move || Room::recover(config, recovered, now()));
@@ -247,7 +250,7 @@ impl Driver {
         let mut stopping = false;
         let mut under_way = UnderWay::default();
         let mut idle_since = Instant::now();
-        let mut messages = Vec::with_capacity(AT_ONCE);
+        let mut messages = Vec::new();
         loop {
             while let Some(effect) = room.poll() {
                 self.perform(&mut room, &mut under_way, effect);
@@ -276,6 +279,9 @@ impl Driver {
                         }
                         self.take(&mut room, message);
                     }
+                    if messages.capacity() > FEW {
+                        messages = Vec::new();
+                    }
                     // The registry holds a sender until the room is forgotten.
                     debug_assert_ne!(taken, 0, "a room outlives its mailbox");
                 }
@@ -295,7 +301,7 @@ impl Driver {
                 (upto, stored) = waited(&mut under_way.snapshot) => match stored {
                     Ok(()) => room.handle(now(), Input::SnapshotStored { upto }),
                     Err(error) => {
-                        warn!(document = %self.lease.name(), %error, "no snapshot");
+                        warn!(document = &**self.lease.name(), %error, "no snapshot");
                         self.metrics.store_failed(&error);
                         room.handle(now(), Input::SnapshotFailed);
                     }
@@ -303,7 +309,7 @@ impl Driver {
                 Some((member, read)) = under_way.reads.next() => match read {
                     Ok(tail) => room.handle(now(), Input::LogRead { member, tail }),
                     Err(error) => {
-                        warn!(document = %self.lease.name(), %error, "the log cannot be read");
+                        warn!(document = &**self.lease.name(), %error, "the log cannot be read");
                         self.metrics.store_failed(&error);
                         room.handle(now(), Input::LogReadFailed { member });
                     }
@@ -316,7 +322,7 @@ impl Driver {
                 () = sleep_until(idle_since + linger), if idle => {
                     self.lease.keep(room.newcomers());
                     if self.lease.forget_if_unused() {
-                        debug!(document = %self.lease.name(), "idle");
+                        debug!(document = &**self.lease.name(), "idle");
                         self.metrics.rooms_evicted.one();
                         return Ok(());
                     }
@@ -342,7 +348,7 @@ impl Driver {
             ToRoom::Rights { member, rights } => room.handle(now(), Input::Rights { member, rights }),
             ToRoom::Message { member, message, at } => {
                 self.arrived.get_or_insert(at);
-                room.handle(now(), Input::Message { member, message });
+                room.handle(now(), Input::Message { member, message: *message });
             }
             ToRoom::Drained { member, bytes } => room.handle(now(), Input::Drained { member, bytes }),
             ToRoom::Report { reply } => _ = reply.send(self.told(room)),
@@ -385,7 +391,7 @@ impl Driver {
         room.follow_edits(follow);
         for Note { step, replica, seq, position, member } in room.take_notes() {
             let (document, member) = (self.lease.name(), member.map(|member| member.0));
-            debug!(target: EDITS, %document, %replica, seq, position, member, "{step:?}");
+            debug!(target: EDITS, document = &**document, %replica, seq, position, member, "{step:?}");
         }
         self.metrics.count(&room.take_counts());
         // A look costs O(members), which few are worth each time, and many are not.
@@ -430,7 +436,7 @@ impl Driver {
                     rows: rows.len() as u64,
                     bytes: rows.iter().map(|row| row.len() as u64).sum(),
                     _span: Some(
-                        debug_span!(parent: None, "append", document = %name, first_position, rows = rows.len()),
+                        debug_span!(parent: None, "append", document = &**name, first_position, rows = rows.len()),
                     ),
                 };
                 under_way.append = Some((upto, store.append(name, first_position, rows)));
@@ -463,7 +469,11 @@ impl Driver {
             Err(NotTaken::Full) => {
                 // It may have been a burst: it comes back by its backoff.
                 let too_much = Close { reason: CloseReason::Limit, retry: Retry::BACKOFF };
-                warn!(document = %self.lease.name(), member = member.0, "a member asks for more than its connection takes");
+                warn!(
+                    document = &**self.lease.name(),
+                    member = member.0,
+                    "a member asks for more than its connection takes"
+                );
                 outlet.say_last(FromRoom { member, channel, said: Said::Closed(too_much) });
             }
         }
@@ -493,7 +503,11 @@ impl Driver {
         };
         let aside = self.lease.quarantine().failed(self.lease.name(), &failure.to_string(), damaged, Instant::now());
         if let Some(close) = &aside {
-            error!(document = %self.lease.name(), ?close, "the document is put aside; what is stored of it stays as it is");
+            error!(
+                document = &**self.lease.name(),
+                ?close,
+                "the document is put aside; what is stored of it stays as it is"
+            );
         }
         aside.unwrap_or_else(|| later(CloseReason::Restart))
     }
@@ -591,7 +605,7 @@ mod tests {
             let put = document.transact(now(), |edit| edit.map("m")?.put(&key.to_string(), "x".repeat(length)));
             let rows = vec![Row::of(&put.unwrap().delta.unwrap())];
             let message = Message::Rows(Rows { from: 0, to: 0, rows });
-            self.tell(ToRoom::Message { member: self.member, message, at: Instant::now() }).await;
+            self.tell(ToRoom::Message { member: self.member, message: Box::new(message), at: Instant::now() }).await;
         }
 
         async fn next(&mut self) -> Said {
@@ -670,12 +684,39 @@ mod tests {
                 }
                 Message::Ask => {
                     let message = Message::Want(Want::since(seen.version()));
+                    let message = Box::new(message);
                     slow.tell(ToRoom::Message { member: slow.member, message, at: Instant::now() }).await;
                 }
                 _ => {}
             }
         }
         assert_eq!(seen.map("m").len(), PUSHED);
+    }
+
+    #[tokio::test]
+    async fn what_is_on_the_way_to_a_member_that_takes_nothing_is_bounded_whatever_the_edits_are() {
+        for (edits, length) in [(600, 200), (40, 20_000)] {
+            let (registry, _stop) = registry();
+            let mut slow = Puppet::join(&registry, INBOX).await;
+            let mut writer = Puppet::join(&registry, INBOX).await;
+            slow.until(MessageKind::CaughtUp).await;
+            writer.until(MessageKind::CaughtUp).await;
+            let mut document = Document::with_writer(ReplicaId::from(1));
+            for key in 0..edits {
+                writer.push(&mut document, key, length).await;
+                writer.until(MessageKind::Ack).await;
+            }
+            let mut weight = 0;
+            while let Some(said) = slow.next_if_any() {
+                let Said::Message(message) = said else { panic!("the room closed it") };
+                weight += message.weight();
+            }
+            let written = edits * length;
+            assert!(
+                weight > WINDOW && weight < WINDOW + length + 1_000 && written > 2 * weight,
+                "{weight} of {written}"
+            );
+        }
     }
 
     #[tokio::test]

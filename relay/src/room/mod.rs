@@ -24,6 +24,7 @@ mod feeding;
 mod forks;
 #[cfg(feature = "server")]
 pub(crate) mod health;
+#[cfg(feature = "server")]
 pub(crate) mod inbox;
 mod ingest;
 mod io;

@@ -19,7 +19,7 @@ use super::close_for;
 use super::health::Health;
 use super::{Newcomers, RoomConfig};
 use crate::config::Config;
-use crate::limits::{Quarantine, RoomLimits, RoomMeters};
+use crate::limits::{Quarantine, RoomLimits, RoomMeters, Staged};
 use crate::metrics::{Metrics, Refused};
 use crate::session::connections::Connections;
 use crate::store::{Mode, Store, StoreError};
@@ -50,6 +50,7 @@ struct Shared {
     next_number: AtomicU64,
     health: Health,
     quarantine: Quarantine,
+    staged: Arc<Staged>,
     /// What rooms knew of newcomers when they were let go.
     newcomers: Mutex<BTreeMap<Arc<str>, Newcomers>>,
 }
@@ -127,6 +128,7 @@ impl Registry {
             next_number: AtomicU64::new(1),
             health: Health::new(),
             quarantine: Quarantine::default(),
+            staged: Arc::new(Staged::new(limits.max_unfinished)),
             newcomers: Mutex::default(),
         };
         Registry { shared: Arc::new(shared) }
@@ -230,6 +232,11 @@ impl Registry {
     #[must_use]
     pub fn trouble(&self) -> Option<NackReason> {
         *self.shared.health.watch().borrow()
+    }
+
+    /// What unfinished messages of all connections take.
+    pub(crate) fn staged(&self) -> &Arc<Staged> {
+        &self.shared.staged
     }
 
     /// The documents that are put aside.

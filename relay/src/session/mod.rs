@@ -36,7 +36,7 @@ use weftline::sync::{
 
 use crate::auth::{Authority, Permission};
 use crate::config::Config;
-use crate::limits::{ConnectionLimits, Doors, Throttle, TokenLimits};
+use crate::limits::{ConnectionLimits, Doors, Share, Throttle, TokenLimits};
 use crate::metrics::{Ended, Metrics, Refused};
 use crate::room::actor::{FromRoom, Said, ToRoom, WINDOW};
 use crate::room::inbox::{Inbox, inbox};
@@ -111,6 +111,7 @@ pub(crate) async fn run<T: Transport>(
         access: Access::new(credentials, &limits, config.handshake_timeout),
         limits,
         throttle: Throttle::new(started, config.heartbeat),
+        staged: Share::new(registry.staged()),
         address,
         hello_within: config.handshake_timeout,
         channels: BTreeMap::new(),
@@ -135,8 +136,8 @@ pub(crate) async fn run<T: Transport>(
     debug!(?ending, "ending");
     metrics.connections_ended.one(ending.counted() as usize);
     connection.traffic.count(metrics);
-    connection.leave().await;
-    connection.close(&ending).await;
+    Box::pin(connection.leave()).await;
+    Box::pin(connection.close(&ending)).await;
 }
 
 /// Says hello and goodbye, to somebody for whom there is no place.
@@ -250,6 +251,7 @@ struct Connection<'a, T> {
     access: Access<'a>,
     limits: ConnectionLimits,
     throttle: Throttle,
+    staged: Share,
     address: Option<Arc<str>>,
     hello_within: Duration,
     channels: BTreeMap<u64, Channel>,
@@ -430,6 +432,10 @@ impl<T: Transport> Connection<'_, T> {
                 self.traffic.frames_received += 1;
                 self.traffic.bytes_received += frame.len() as u64;
                 self.frame(&frame).map_err(Ending::Protocol)?;
+                if self.staged.hold(self.link.staged_bytes()) {
+                    self.registry.metrics().refused.one(Refused::Unfinished as usize);
+                    return Err(Ending::Kicked(Doors::full(getrandom::u32().unwrap_or_default())));
+                }
                 Ok(Read::Frame)
             }
             Poll::Ready(Ok(None)) => Err(Ending::Gone),
@@ -491,7 +497,8 @@ impl<T: Transport> Connection<'_, T> {
                 // SES-3. The room may have closed the channel before the client could know.
                 if let Some(open) = self.channels.get(&channel) {
                     let at = Instant::now();
-                    self.forward.push(&open.room, ToRoom::Message { member: open.member, message, at });
+                    self.forward
+                        .push(&open.room, ToRoom::Message { member: open.member, message: Box::new(message), at });
                 }
             }
         }

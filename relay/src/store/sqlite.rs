@@ -47,6 +47,9 @@ const CHECKPOINT_PAGES: i64 = 8_192;
 /// changes. With less, pages are written and read again within one commit.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
 
+/// More statements than the writer has: none is prepared twice.
+const STATEMENTS: usize = 64;
+
 /// The write-ahead log is cut back to this size after a burst.
 const WAL_BYTES: i64 = 64 << 20;
 
@@ -276,6 +279,7 @@ impl Source {
     /// The writer's connection.
     fn connect_to_write(&self) -> Result<Connection, StoreError> {
         let connection = self.connect()?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let tune = || {
             connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
             connection.query_row(&format!("PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}"), [], |_| Ok(()))

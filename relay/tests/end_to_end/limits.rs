@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{Duration, interval, timeout};
 use tokio_tungstenite::tungstenite::Message as WsMessage;
 use weftline::sync::{
@@ -284,6 +285,38 @@ async fn bytes_1_frames_and_messages_that_are_too_long_end_the_connection_for_go
     let said = last_words(&mut socket, &mut link).await;
     assert!(said.is_some() || !sent, "it was refused before it had ended");
     assert!(said.is_none_or(|close| close == Close { reason: CloseReason::Limit, retry: Retry::NEVER }), "{said:?}");
+    pair.work(5).await;
+    relay.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_1_messages_that_begin_and_never_end_take_a_bounded_part_of_memory_together() {
+    let relay = relay(|config| config.limits.max_unfinished = 8 << 20).await;
+    let at = relay.local_addr();
+    let mut pair = Pair::at(at).await;
+    // Each begins a message that the limit of a connection allows, and stops in the middle of it.
+    let mut begun = JoinSet::new();
+    for opening in 1..=4 {
+        begun.spawn(async move {
+            let mut socket = websocket(at).await;
+            let mut link = Session::new(SessionConfig::default(), now());
+            link.send(1, &open("target", opening));
+            link.send_body(1, MessageKind::Diff, &vec![7; 20 << 20]);
+            let mut sent = 0;
+            while sent < 3 << 20 {
+                let frame = link.poll().expect("there is more");
+                sent += frame.len();
+                if socket.send(WsMessage::Binary(frame.into())).await.is_err() {
+                    break;
+                }
+            }
+            last_words(&mut socket, &mut link).await
+        });
+    }
+    // One is too many, and is told so; the others have time.
+    let close = begun.join_next().await.unwrap().unwrap().expect("it is told why");
+    assert!(close.reason == CloseReason::TooMany && close.retry.delay_ms().is_some(), "{close:?}");
+    assert!(refused(&relay, Refused::Unfinished) >= 1);
     pair.work(5).await;
     relay.shutdown().await.unwrap();
 }

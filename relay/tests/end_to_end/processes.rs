@@ -48,7 +48,12 @@ impl Process {
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         timeout(PATIENCE, stdout.read_line(&mut line)).await.unwrap().unwrap();
-        let address = line.trim().strip_prefix("listening on ws://").unwrap_or_else(|| panic!("said {line:?}"));
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .and_then(|url| url.split_once("://"))
+            .map(|(_, address)| address)
+            .unwrap_or_else(|| panic!("said {line:?}"));
         let mut stderr = child.stderr.take().unwrap();
         let log = tokio::spawn(async move {
             let mut log = String::new();
@@ -239,6 +244,42 @@ async fn the_log_has_neither_content_nor_tokens_whatever_is_asked_of_it() {
     for secret in ["the-key", "the-content", "the-admin-token"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_name_that_breaks_lines_forges_none_in_the_log() {
+    let directory = tempdir().unwrap();
+    let process = Process::start_with(&directory.path().join("relay.db"), &["--log", "debug"]).await;
+    let mut client = Client::new("a\nforged");
+    client.connect(process.address).await;
+    client.put("key", 1);
+    client.until_synced().await;
+    client.cut();
+    let log = process.stop().await;
+    assert!(log.contains("forged") && log.contains("Acked"), "{log}");
+    let starts = |line: &str| line.starts_with("20") && line.contains('Z');
+    let forged: Vec<&str> = log.lines().filter(|line| !starts(line)).collect();
+    assert!(forged.is_empty(), "{forged:#?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sighup_reads_the_certificate_again_and_stops_nobody() {
+    let directory = tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(at("cert.pem"), pair.cert.pem()).unwrap();
+    std::fs::write(at("key.pem"), pair.signing_key.serialize_pem()).unwrap();
+    let more = ["--tls-cert", &at("cert.pem"), "--tls-key", &at("key.pem")];
+    let process = Process::start_with(&directory.path().join("relay.db"), &more).await;
+    process.signal("-HUP").await;
+    let log = process.stop().await;
+    assert!(log.contains("the certificate was read again"), "{log}");
+
+    std::fs::write(at("cert.pem"), "no certificate").unwrap();
+    let check = command().args(["check", "--store"]).arg(at("relay.db")).args(more).output().await.unwrap();
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(!check.status.success() && said.contains("cert.pem"), "{said}");
 }
 
 #[tokio::test]

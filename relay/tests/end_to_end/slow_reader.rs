@@ -1,5 +1,7 @@
 //! A client that stops reading, and comes back.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use tempfile::tempdir;
 use tokio::time::timeout;
@@ -97,5 +99,59 @@ async fn a_reader_that_pauses_holds_up_nobody_and_misses_nothing() {
         }
     }
     assert_eq!(document.map("map").len(), VALUES);
+    relay.shutdown().await.unwrap();
+}
+
+/// Writes more than the buffers of the system hold, in edits that each are as long as a picture in a text.
+async fn write_much(writer: &mut Client) {
+    for number in 0..LONG_VALUES {
+        writer.put(&number.to_string(), "v".repeat(LONG_VALUE));
+        writer.transmit().await;
+    }
+    writer.until_synced().await;
+}
+
+const LONG_VALUES: usize = 1_000;
+const LONG_VALUE: usize = 20_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_stops_reading_stays_and_ends_with_everything() {
+    let directory = tempdir().unwrap();
+    let relay = Relay::bind(config(StoreChoice::Sqlite(directory.path().join("relay.db")))).await.unwrap();
+    let (mut writer, mut reader, mut stalled) = (Client::new("d"), Client::new("d"), Client::new("d"));
+    for client in [&mut writer, &mut reader, &mut stalled] {
+        client.connect(relay.local_addr()).await;
+        client.until_live().await;
+    }
+    // From here on nothing is read for it.
+    write_much(&mut writer).await;
+    reader.until("the others have everything", |reader| reader.keys() == LONG_VALUES).await;
+
+    stalled.until("it has everything", |stalled| stalled.keys() == LONG_VALUES).await;
+    assert!(stalled.is_connected(), "it was slow, which is no reason to cut it off");
+    assert_eq!(stalled.replica.document().version(), writer.replica.document().version());
+    relay.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_silent_for_three_heartbeats_is_let_go_and_misses_nothing() {
+    let directory = tempdir().unwrap();
+    let mut config = config(StoreChoice::Sqlite(directory.path().join("relay.db")));
+    config.heartbeat = Duration::from_secs(1);
+    let relay = Relay::bind(config).await.unwrap();
+    let (mut writer, mut silent) = (Client::new("d"), Client::new("d"));
+    for client in [&mut writer, &mut silent] {
+        client.connect(relay.local_addr()).await;
+        client.until_live().await;
+    }
+    write_much(&mut writer).await;
+    // Nobody else holds the room, so it closes when the silent one is given up.
+    writer.cut();
+    relay.registry().closed("d").await;
+
+    silent.cut();
+    silent.connect(relay.local_addr()).await;
+    silent.until("it has everything", |silent| silent.keys() == LONG_VALUES).await;
+    assert_eq!(silent.replica.document().version(), writer.replica.document().version());
     relay.shutdown().await.unwrap();
 }
