@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use anyhow::{Context, Result, bail};
 
 /// Two functions are alike as far as they have pieces of code of this many bytes in common: about two instructions.
-const PIECE: usize = 5;
+const PIECE: usize = 6;
 
 /// What occurs in more functions than this says nothing about any two of them.
 const COMMON: usize = 200;

@@ -13,7 +13,7 @@ use crate::{repo, setup};
 /// The limit for JavaScript and wasm together, after gzip. The aim is a full replica in at most 100 000 bytes, every type and the
 /// sync protocol included: about a second on a slow mobile line, and small enough that a page need not think twice. Without
 /// text it was all but met; text is above it. This keeps it from growing further until it is met again.
-const BUDGET_GZIP: u64 = 183_500;
+const BUDGET_GZIP: u64 = 183_200;
 
 /// A file as downloaded: as it is, by gzip at its highest level, by Brotli at its highest.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
